@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stack for `ros2 launch`: the same nodes as the stack runner's, as launch_ros actions."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from functools import partial
+from typing import Any
+
+from launch.action import Action
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    RegisterEventHandler,
+    Shutdown,
+)
+from launch.event_handlers import OnProcessIO
+from launch.events.process import ProcessExited, ProcessIO
+from launch.launch_context import LaunchContext
+from launch.launch_description import LaunchDescription
+from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
+
+from rldg_bringup.arguments import StackError
+from rldg_bringup.run_claim import RunClaim
+from rldg_bringup.stacks import STACKS, NodeSpec, Stack, environment
+from rldg_bringup.supervision import USER_ERROR, Supervisor, log_path
+
+TIE = "setpriv --pdeathsig KILL" if shutil.which("setpriv") else ""
+"""Nodes die with a launch that is killed (as with the runner, see there); part of util-linux."""
+
+
+def launch_description(name: str) -> LaunchDescription:
+    """The launch description of the stack of that name."""
+    stack = STACKS[name]
+    declared = [
+        DeclareLaunchArgument(
+            argument.name,
+            default_value=argument.default,
+            description=argument.description,
+            choices=list(argument.choices) or None,
+        )
+        for argument in stack.arguments
+    ]
+    return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[stack])])
+
+
+def _start(context: LaunchContext, stack: Stack) -> list[Action]:
+    """Check the arguments, claim the run, and make the actions of all nodes."""
+    configured = context.launch_configurations
+    plan = stack.plan({argument.name: configured[argument.name] for argument in stack.arguments})
+    claim = RunClaim(plan)
+    supervisor = Supervisor(claim.logs)
+    actions: list[Action] = [LogInfo(msg=f"{stack.name}: {plan.run}; logs in {claim.logs}")]
+    for spec in plan.nodes:
+        node = _node(spec, partial(_on_exit, spec, supervisor, claim))
+        if spec.output == "log":
+            actions.append(_copy_output(node, spec, claim))
+        actions.append(node)
+    return actions
+
+
+def _node(spec: NodeSpec, on_exit: Any) -> Node:
+    return Node(
+        package=spec.package,
+        executable=spec.executable,
+        name=spec.name,
+        exec_name=spec.name,
+        parameters=[{name: _typed(value) for name, value in spec.parameters.items()}],
+        remappings=list(spec.remappings),
+        additional_env=environment(),
+        prefix=TIE,
+        output="screen" if spec.output == "screen" else {"both": "log"},
+        output_format="{line}" if spec.output == "screen" else "[{this.name}] {line}",
+        emulate_tty=spec.output == "screen",
+        respawn=spec.respawn,
+        respawn_delay=spec.respawn_delay,
+        on_exit=on_exit,
+    )
+
+
+def _typed(value: Any) -> Any:
+    """Text stays text: launch_ros would read '1' as a number and 'a: b' as a mapping."""
+    return ParameterValue(value, value_type=str) if isinstance(value, str) else value
+
+
+def _on_exit(
+    spec: NodeSpec,
+    supervisor: Supervisor,
+    claim: RunClaim,
+    event: ProcessExited,
+    context: LaunchContext,
+) -> list[Action]:
+    """The supervisor's verdict; the respawn itself is the action's own.
+
+    `launch` has no exit code to give but 0 and 1; a raised error is its way to 1.
+    """
+    if context.is_shutdown:
+        return []
+    verdict = supervisor.judge(spec, event.returncode, time.monotonic())
+    if verdict.ends == USER_ERROR:
+        claim.forget()
+    if verdict.ends:
+        raise StackError(verdict.message)
+    if verdict.ends == 0:
+        return [Shutdown(reason=f"{spec.name} is done")]
+    return [LogInfo(msg=verdict.message)] if verdict.message else []
+
+
+def _copy_output(node: Node, spec: NodeSpec, claim: RunClaim) -> RegisterEventHandler:
+    """Write a node's output into the run folder."""
+    log = log_path(claim.logs, spec).open("ab", buffering=0)
+
+    def copy(event: ProcessIO) -> None:
+        log.write(event.text)
+
+    return RegisterEventHandler(OnProcessIO(target_action=node, on_stdout=copy, on_stderr=copy))

@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The claim on a run folder: one stack at a time, with its arguments written down."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+import yaml
+
+from rldg_bringup.arguments import StackError
+from rldg_bringup.stacks import SETTINGS, Plan
+
+LOCK = ".lock"
+
+
+class RunClaim:
+    """Holds a run folder, made if it is missing, until `release` or the end of the process.
+
+    The lock is the kernel's (flock) and not the file's existence, so a killed stack leaves
+    nothing behind that a person must delete.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        """Claim the folder and write down the arguments of a stack that makes runs.
+
+        Raises:
+            StackError: another stack uses the run, or the folder cannot be written.
+        """
+        self.logs = plan.run / "logs"
+        self._settings = plan.run / SETTINGS
+        self._before: str | None = None
+        try:
+            self.logs.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(plan.run / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise _unwritable(plan.run, error) from error
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if self._settings.exists():
+                self._before = self._settings.read_text()
+            if plan.makes_run:
+                self._write(_text(plan))
+        except BlockingIOError:
+            os.close(self._lock)
+            raise StackError(
+                f"another stack is using the run {plan.run}: stop it first, or give another name:="
+            ) from None
+        except OSError as error:
+            self.release()
+            raise _unwritable(plan.run, error) from error
+
+    def forget(self) -> None:
+        """Take the arguments back: a run that refused them must not insist on them."""
+        if self._before is None:
+            self._settings.unlink(missing_ok=True)
+        else:
+            self._write(self._before)
+
+    def release(self) -> None:
+        """Let another stack use the run."""
+        os.close(self._lock)
+
+    def _write(self, text: str) -> None:
+        # Renamed into place: a crash while writing leaves the old file whole.
+        draft = self._settings.with_suffix(".new")
+        draft.write_text(text)
+        draft.replace(self._settings)
+
+
+def _text(plan: Plan) -> str:
+    arguments = {name: value for name, value in plan.values.items() if name not in ("run", "runs")}
+    return yaml.safe_dump({"stack": plan.stack, "arguments": arguments}, sort_keys=False)
+
+
+def _unwritable(run: Path, error: OSError) -> StackError:
+    return StackError(
+        f"cannot write the run folder {run}: {error.strerror}; mend that or give another runs:="
+    )

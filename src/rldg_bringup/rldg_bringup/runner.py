@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stack runner: starts a stack where no `launch` is installed, the way `launch` would.
+
+    stack <name> [argument:=value ...] [--show-args]
+
+Same processes, parameters, order, respawn and shutdown (SIGINT, after 5 s SIGTERM, after 5 more
+SIGKILL) as the launch file of the same name. Exit codes: 0 the stack is done, 1 a node kept
+crashing, 2 a person has to change something, 130 and 143 stopped by SIGINT and SIGTERM.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from rldg_bringup.arguments import StackError, nearest, show, split
+from rldg_bringup.run_claim import RunClaim
+from rldg_bringup.stacks import STACKS, NodeSpec, Stack, environment
+from rldg_bringup.supervision import USER_ERROR, Supervisor, log_path
+
+STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+WATCHED = {signal.SIGCHLD, *STOPS}
+PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long nodes get to stop."""
+
+    sigterm: float = 5.0
+    """[s] from SIGINT to SIGTERM"""
+    sigkill: float = 5.0
+    """[s] from SIGTERM to SIGKILL"""
+
+
+class Process:
+    """One node's process, started as often as needed."""
+
+    def __init__(self, node: NodeSpec, executable: Path, logs: Path) -> None:
+        self.node = node
+        self.due: float | None = 0.0
+        """Monotonic time of the next start [s]; None where none is planned."""
+        self._logs = logs
+        self._popen: subprocess.Popen[bytes] | None = None
+        self._command = [str(executable), *ros_arguments(node, _write_parameters(node, logs))]
+
+    @property
+    def running(self) -> bool:
+        """It was started and has not been reaped."""
+        return self._popen is not None
+
+    def start(self) -> None:
+        """Start it, in a process group of its own so that signals reach what it starts, too."""
+        self.due = None
+        output = None if self.node.output == "screen" else self._open_log()
+        self._popen = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=None if output is None else subprocess.STDOUT,
+            env={**os.environ, **environment()},
+            process_group=0,
+            preexec_fn=_tie_to_parent(os.getpid()),
+        )
+        if output is not None:
+            os.close(output)
+
+    def send(self, number: int) -> None:
+        """Signal the process and what it started."""
+        if self._popen is not None:
+            os.killpg(self._popen.pid, number)
+
+    def reap(self) -> int | None:
+        """Exit code once it has ended, else None. What it started ends with it."""
+        if self._popen is None:
+            return None
+        pid = self._popen.pid
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return None
+        # The dead process is not reaped yet, so its group's number cannot be anyone else's.
+        os.killpg(pid, signal.SIGKILL)
+        code = self._popen.wait()
+        self._popen = None
+        return code
+
+    def _open_log(self) -> int:
+        path = log_path(self._logs, self.node)
+        log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        os.write(log, f"--- {self.node.name} starts, {time.strftime('%F %T')}\n".encode())
+        return log
+
+
+class Runner:
+    """Runs a plan to its end."""
+
+    def __init__(self, processes: Sequence[Process], logs: Path, patience: Patience) -> None:
+        self._processes = processes
+        self._supervisor = Supervisor(logs)
+        self._patience = patience
+        self._code: int | None = None
+        self._escalation: list[tuple[float, int]] = []
+
+    def run(self) -> int:
+        """Start the nodes in order, keep them up, and return the stack's exit code.
+
+        Signals are taken one by one with sigtimedwait, never in a handler: no moment of the
+        loop can be interrupted, so a second Ctrl-C is as harmless as the first.
+        """
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, WATCHED)
+        try:
+            while self._code is None or any(process.running for process in self._processes):
+                self._start_due()
+                taken = signal.sigtimedwait(WATCHED, self._until_next())
+                if taken is not None and taken.si_signo in STOPS:
+                    self._stop(128 + taken.si_signo)
+                self._reap()
+                self._escalate()
+        except BaseException:
+            for process in self._processes:
+                process.send(signal.SIGKILL)
+            raise
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return self._code
+
+    def _start_due(self) -> None:
+        if self._code is not None:
+            return
+        for process in self._processes:
+            if process.due is None or process.due > time.monotonic():
+                continue
+            try:
+                process.start()
+            except (OSError, subprocess.SubprocessError) as error:
+                tell(f"cannot start {process.node.name}: {error}")
+                return self._stop(1)
+
+    def _until_next(self) -> float:
+        """Seconds until something has to be done without a signal."""
+        due = [process.due for process in self._processes if process.due is not None]
+        moments = [moment for moment, _ in self._escalation] if self._code is not None else due
+        return max(0.0, min([*moments, time.monotonic() + 1.0]) - time.monotonic())
+
+    def _reap(self) -> None:
+        """Judge every exit; one SIGCHLD may stand for several."""
+        for process in self._processes:
+            code = process.reap()
+            if code is None or self._code is not None:
+                continue
+            now = time.monotonic()
+            verdict = self._supervisor.judge(process.node, code, now)
+            if verdict.message:
+                tell(verdict.message)
+            if verdict.respawn:
+                process.due = now + process.node.respawn_delay
+            if verdict.ends is not None:
+                self._stop(verdict.ends)
+
+    def _stop(self, code: int) -> None:
+        """Begin the shutdown; a second call changes nothing."""
+        if self._code is not None:
+            return
+        self._code = code
+        for process in self._processes:
+            process.send(signal.SIGINT)
+        sigterm = time.monotonic() + self._patience.sigterm
+        sigkill = sigterm + self._patience.sigkill
+        self._escalation = [(sigterm, signal.SIGTERM), (sigkill, signal.SIGKILL)]
+
+    def _escalate(self) -> None:
+        while self._escalation and self._escalation[0][0] <= time.monotonic():
+            number = self._escalation.pop(0)[1]
+            for process in self._processes:
+                if process.running:
+                    tell(f"{process.node.name} is still there: {signal.Signals(number).name}")
+                    process.send(number)
+
+
+def ros_arguments(node: NodeSpec, parameters: Path) -> list[str]:
+    """Command line after the executable, as launch_ros writes it."""
+    words = ["--ros-args", "-r", f"__node:={node.name}", "--params-file", str(parameters)]
+    for source, target in node.remappings:
+        words += ["-r", f"{source}:={target}"]
+    return words
+
+
+def find_executable(node: NodeSpec) -> Path:
+    """The node's executable in the workspace's or the system's prefixes.
+
+    Raises:
+        StackError: no prefix has it.
+    """
+    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if prefix]
+    for prefix in prefixes:
+        path = Path(prefix, "lib", node.package, node.executable)
+        if os.access(path, os.X_OK) and path.is_file():
+            return path
+    if node.package == "spacenav":
+        fix = "the SpaceMouse driver comes with ROS: sudo apt install ros-jazzy-spacenav"
+    else:
+        fix = "build the workspace with ./rldg setup, or source install/setup.bash"
+    where = ", ".join(prefixes) or "nothing: AMENT_PREFIX_PATH is empty"
+    raise StackError(
+        f"package {node.package} has no executable {node.executable} here; {fix}.\n"
+        f"    searched: {where}"
+    )
+
+
+def _write_parameters(node: NodeSpec, logs: Path) -> Path:
+    path = logs / f"{node.name}.yaml"
+    path.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(node.parameters)}}))
+    return path
+
+
+def _tie_to_parent(parent: int) -> Callable[[], None]:
+    """What the child does before its program: die with the runner, and hear signals again.
+
+    A runner that is killed with SIGKILL cannot stop anything. Without this its nodes would run on
+    unseen, hold the robot and the DDS domain, and write into the run that the next stack resumes.
+    SIGKILL, since a node that hangs ignores the rest, and a run survives it by design.
+    """
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def before_exec() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
+
+    return before_exec
+
+
+def tell(message: str) -> None:
+    """A line of the runner's own, apart from the nodes' output."""
+    print(f"[stack] {message}", file=sys.stderr, flush=True)
+
+
+def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = None) -> int:
+    """Run a stack with `name:=value` words.
+
+    Raises:
+        StackError: bad arguments, a run in use, a missing executable.
+    """
+    plan = stack.plan(split(words))
+    executables = [find_executable(node) for node in plan.nodes]  # before a folder is made
+    claim = RunClaim(plan)
+    try:
+        tell(f"{stack.name}: {plan.run}; logs in {claim.logs}")
+        started = zip(plan.nodes, executables, strict=True)
+        processes = [Process(node, path, claim.logs) for node, path in started]
+        code = Runner(processes, claim.logs, patience or Patience()).run()
+        if code == USER_ERROR:
+            claim.forget()
+    except OSError as error:
+        raise StackError(f"cannot write to {claim.logs}: {error}") from error
+    finally:
+        claim.release()
+    if plan.makes_run and code not in (0, USER_ERROR):
+        tell(f"stopped; name:={plan.run.name} goes on where it stopped")
+    return code
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The `stack` command."""
+    listing = "\n".join(f"  {stack.name:10} {stack.description}" for stack in STACKS.values())
+    parser = argparse.ArgumentParser(
+        "stack",
+        description="Start a stack of nodes.",
+        epilog=f"stacks:\n{listing}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("stack", help="one of those below")
+    parser.add_argument("arguments", nargs="*", metavar="name:=value", help="see --show-args")
+    parser.add_argument("-s", "--show-args", action="store_true", help="list a stack's arguments")
+    given = parser.parse_args(words)
+    try:
+        if given.stack not in STACKS:
+            raise StackError(f"unknown stack '{given.stack}'.{nearest(given.stack, STACKS)}")
+        stack = STACKS[given.stack]
+        if given.show_args:
+            print(show(stack.arguments))
+            return 0
+        return run_stack(stack, given.arguments)
+    except StackError as error:
+        print(f"stack: {error}", file=sys.stderr)
+        return USER_ERROR
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stacks: which nodes one launch starts, described once for both ways to start them.
+
+`launch/<stack>.launch.py` hands a stack's nodes to `launch_ros`; the stack runner starts the same
+nodes where no `launch` is installed. This module is data and imports nothing of ROS.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from rldg_bringup.arguments import (
+    Argument,
+    Resume,
+    StackError,
+    Value,
+    Values,
+    flag,
+    matching,
+    nearest,
+    real,
+    resolve,
+    whole,
+)
+
+SETTINGS = "arguments.yaml"
+"""In a run folder: the stack that made the run, and the arguments it was last started with."""
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of a stack."""
+
+    package: str
+    """ROS package of the executable."""
+    executable: str
+    """Its name in `<prefix>/lib/<package>/`."""
+    name: str
+    """Name of the node in the graph, and of its log."""
+    parameters: Values = field(default_factory=dict)
+    """ROS parameters."""
+    remappings: tuple[tuple[str, str], ...] = ()
+    """ROS names, from and to."""
+    output: Literal["screen", "log"] = "log"
+    """'screen': it owns the terminal; 'log': it writes to `<run>/logs/<name>.log`."""
+    respawn: bool = True
+    """Start it again when it ends."""
+    respawn_delay: float = 1.0
+    """[s] from its end to its next start."""
+    required: bool = False
+    """Its clean exit ends the stack; so does any exit of it where `respawn` is off."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stack with its arguments filled in: what gets started."""
+
+    stack: str
+    """Name of the stack."""
+    values: Values
+    """All arguments."""
+    run: Path
+    """Absolute path of the run folder."""
+    nodes: list[NodeSpec]
+    """In the order of their start."""
+    makes_run: bool
+    """The stack makes the run, so that its arguments are kept with it."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A named list of nodes."""
+
+    name: str
+    """As it is launched."""
+    description: str
+    """One line for people."""
+    arguments: tuple[Argument, ...]
+    """What can be chosen."""
+    build: Callable[[Values], list[NodeSpec]]
+    """Values of all arguments to nodes; `values["run"]` is the absolute run folder."""
+    makes_run: bool
+    """It makes its run, or resumes it; otherwise the run must exist."""
+
+    def plan(self, given: Mapping[str, str], now: datetime | None = None) -> Plan:
+        """Check the `given` arguments and fill in the rest; touches no file.
+
+        Raises:
+            StackError: an argument is unknown, missing, not valid, or contradicts the run.
+        """
+        values = resolve(self.arguments, given)
+        runs = Path(str(values["runs"])).expanduser().absolute()
+        name = str(values["name"])
+        if not name:
+            name = f"{str(values['task']).replace('/', '_')}_{now or datetime.now():%Y%m%d_%H%M%S}"
+        run = runs / name
+        if not self.makes_run and not run.is_dir():
+            raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")
+        values = resolve(self.arguments, given, settings(run))
+        if not values["task"]:
+            raise StackError(f"{run / SETTINGS} names no task: give task:=family/variant")
+        started = now or datetime.now()
+        values |= {
+            "name": name,
+            "run": str(run),
+            "evaluation": str(run / "evaluations" / f"{started:%Y%m%d_%H%M%S}"),
+        }
+        return Plan(self.name, values, run, self.build(values), self.makes_run)
+
+
+def names(runs: Path) -> list[str]:
+    """Names of the runs in a folder."""
+    return sorted(path.parent.name for path in runs.glob(f"*/{SETTINGS}"))
+
+
+def settings(run: Path) -> dict[str, Value]:
+    """Arguments that a run was last started with; empty for a new run.
+
+    Raises:
+        StackError: the file is there but says something else.
+    """
+    path = run / SETTINGS
+    if not path.exists():
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text())["arguments"]
+        return {str(name): value for name, value in found.items()}
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        raise StackError(
+            f"cannot read {path} ({error}): mend it, or delete it and give all arguments again"
+        ) from error
+
+
+def environment() -> dict[str, str]:
+    """What nodes find in their environment beside the caller's own, which wins.
+
+    One thread for each node's linear algebra: on few cores the pools of several processes fight
+    each other and everything gets slower. Unbuffered output: a log is complete up to a crash.
+    """
+    wanted = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
+
+
+TASK = Argument(
+    "task",
+    "connector/vga",
+    "Task to learn, family/variant.",
+    parse=matching(r"\w+/\w+", "family/variant, such as connector/vga"),
+    resume=Resume.FIXED,
+)
+NAME = Argument(
+    "name",
+    "",
+    "Name of the run. Empty: made from task and time. The name of an earlier run resumes it.",
+    parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
+)
+SEED = Argument("seed", "0", "Seed of all randomness.", parse=whole(0), resume=Resume.FIXED)
+DEMOS = Argument(
+    "demos", "20", "Successful demonstrations to begin with.", parse=whole(0), resume=Resume.KEPT
+)
+STEPS = Argument(
+    "steps",
+    "8000",
+    "Most environment steps of training; it stops earlier once the task is learned.",
+    parse=whole(1),
+    resume=Resume.KEPT,
+)
+OPERATOR = Argument(
+    "operator",
+    "scripted",
+    "Who demonstrates and intervenes: a script that plays a person, the SpaceMouse, or nobody.",
+    choices=("scripted", "spacemouse", "none"),
+    resume=Resume.KEPT,
+)
+OBSERVATION = Argument(
+    "observation",
+    "state",
+    "What the policy sees; state: the true offset of the socket.",
+    choices=("state",),
+    resume=Resume.FIXED,
+)
+EPISODES = Argument("episodes", "20", "Evaluation episodes.", parse=whole(1), resume=Resume.KEPT)
+RANDOMIZE = Argument(
+    "randomize",
+    "false",
+    "Vary light, colours, textures and camera pose of the twin, episode by episode.",
+    choices=("true", "false"),
+    parse=flag,
+    resume=Resume.KEPT,
+)
+ROBOT = Argument("robot", "sim", "Robot; sim: the simulated twin.", choices=("sim",))
+VIEWER = Argument("viewer", "false", "Show the scene live.", choices=("true", "false"), parse=flag)
+REAL_TIME_FACTOR = Argument(
+    "real_time_factor",
+    "0",
+    "Speed of the twin in multiples of real time; 0: as fast as the machine can.",
+    parse=real(0.0),
+)
+RUNS = Argument("runs", "runs", "Folder of all runs.")
+DETERMINISTIC = Argument(
+    "deterministic",
+    "true",
+    "Act on the policy's mean; false: draw from its distribution.",
+    choices=("true", "false"),
+    parse=flag,
+)
+
+
+def _clocked(values: Values) -> dict[str, Value]:
+    """`use_sim_time` of every node but the twin, which is the clock."""
+    return {"use_sim_time": values["robot"] == "sim"}
+
+
+def _body(values: Values) -> list[NodeSpec]:
+    """The robot and its gate."""
+    twin = {name: values[name] for name in ("task", "real_time_factor", "randomize")}
+    gate = {"task": values["task"], **_clocked(values)}
+    return [
+        NodeSpec("rldg_robot", "twin", "twin", {**twin, "use_sim_time": False}),
+        NodeSpec("rldg_robot", "safety_gate", "safety_gate", gate),
+    ]
+
+
+def _operator(values: Values) -> list[NodeSpec]:
+    if values["operator"] == "scripted":
+        parameters = {"task": values["task"], "seed": values["seed"], **_clocked(values)}
+        return [NodeSpec("rldg_robot", "operator", "operator", parameters)]
+    if values["operator"] == "spacemouse":
+        # zero_when_static would turn a puck that is held still but deflected into zero.
+        parameters = {"zero_when_static": False, **_clocked(values)}
+        return [NodeSpec("spacenav", "spacenav_node", "spacenav", parameters)]
+    return []
+
+
+def _pace(values: Values) -> dict[str, Value]:
+    """Whether the actor may keep the world waiting."""
+    return {"lockstep": values["robot"] == "sim" and values["real_time_factor"] == 0}
+
+
+def _recorder(values: Values, folder: Value) -> list[NodeSpec]:
+    parameters = {"run": folder, **_clocked(values)}
+    return [NodeSpec("rldg_rl", "recorder", "recorder", parameters)]
+
+
+def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
+    """What a person watches."""
+    monitor = {"run": folder, "task": values["task"], **_clocked(values)}
+    nodes = [NodeSpec("rldg_rl", "monitor", "monitor", monitor, output="screen")]
+    if values["viewer"]:
+        parameters = {"task": values["task"], **_clocked(values)}
+        nodes.append(NodeSpec("rldg_robot", "viewer", "viewer", parameters))
+    return nodes
+
+
+def train_rl(values: Values) -> list[NodeSpec]:
+    """Nodes of demonstrations, training and evaluation."""
+    learner = {name: values[name] for name in ("run", "task", "seed")}
+    actor = {
+        name: values[name]
+        for name in (
+            *("run", "task", "seed", "demos", "steps"),
+            *("episodes", "operator", "observation"),
+        )
+    }
+    actor |= {"mode": "train", **_pace(values), **_clocked(values)}
+    return [
+        *_body(values),
+        *_operator(values),
+        *_recorder(values, values["run"]),
+        NodeSpec("rldg_rl", "learner", "learner", {**learner, **_clocked(values)}),
+        NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
+        *_eyes(values, values["run"]),
+    ]
+
+
+def evaluate(values: Values) -> list[NodeSpec]:
+    """Nodes that run a trained policy: no operator and no learner. What they record lies beside the run's own bags."""
+    folder = values["evaluation"]
+    actor = {
+        name: values[name] for name in ("task", "seed", "episodes", "observation", "deterministic")
+    }
+    actor |= {
+        "run": folder,
+        "policy": str(Path(str(values["run"])) / "checkpoints" / "policy.safetensors"),
+        "operator": "none",
+        "mode": "evaluate",
+        **_pace(values),
+        **_clocked(values),
+    }
+    return [
+        *_body(values),
+        *_recorder(values, folder),
+        NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
+        *_eyes(values, folder),
+    ]
+
+
+STACKS: Mapping[str, Stack] = {
+    stack.name: stack
+    for stack in (
+        Stack(
+            "train_rl",
+            "A specialist learns a task: demonstrations, training, evaluation.",
+            (
+                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, OBSERVATION),
+                *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
+            ),
+            train_rl,
+            makes_run=True,
+        ),
+        Stack(
+            "evaluate",
+            "A trained specialist is evaluated.",
+            (
+                replace(NAME, default=None, description="Name of the run to evaluate."),
+                replace(
+                    TASK,
+                    default="",
+                    description="Task, family/variant. Empty: the run's own.",
+                    parse=matching(r"|\w+/\w+", "family/variant, such as connector/vga"),
+                    resume=Resume.KEPT,
+                ),
+                replace(EPISODES, resume=Resume.NEW),
+                replace(SEED, description="Seed of the episodes.", resume=Resume.NEW),
+                *(DETERMINISTIC, ROBOT, OBSERVATION, VIEWER, REAL_TIME_FACTOR, RUNS),
+                replace(RANDOMIZE, resume=Resume.NEW),
+            ),
+            evaluate,
+            makes_run=False,
+        ),
+    )
+}
