@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The robot contract: every topic by which nodes meet, with its type and quality of service.
+
+Names are relative, so that a namespace or a remapping moves them. Nothing here imports ROS: the recorder's files are read offline too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Topic:
+    """One topic. Every publisher and every subscriber of it uses this very description."""
+
+    name: str
+    type: str
+    reliable: bool = True
+    depth: int = 1
+    latched: bool = False
+    """transient local: whoever comes late has the last message at once"""
+    lifespan: float | None = None
+    """[s] after which an undelivered message is dropped"""
+
+
+# Gate to driver. Nobody else publishes these.
+TARGET_POSE = Topic("target_pose", "geometry_msgs/msg/PoseStamped", lifespan=1.0)
+GRIPPER_COMMAND = Topic("gripper/command", "rldg_msgs/msg/GripperCommand")
+
+# Driver to everybody.
+CURRENT_POSE = Topic("current_pose", "geometry_msgs/msg/PoseStamped", reliable=False)
+CURRENT_TWIST = Topic("current_twist", "geometry_msgs/msg/TwistStamped", reliable=False)
+EXTERNAL_WRENCH = Topic("external_wrench", "geometry_msgs/msg/WrenchStamped", reliable=False)
+JOINT_STATES = Topic("joint_states", "sensor_msgs/msg/JointState", reliable=False)
+GRIPPER_STATE = Topic("gripper/state", "rldg_msgs/msg/GripperState")
+TASK_STATE = Topic("task_state", "rldg_msgs/msg/TaskState", reliable=False)
+
+# Camera to everybody.
+WRIST_IMAGE = Topic("wrist_camera/color/image_raw", "sensor_msgs/msg/Image")
+WRIST_CAMERA_INFO = Topic("wrist_camera/color/camera_info", "sensor_msgs/msg/CameraInfo")
+
+# SpaceMouse, or the operator who plays one, to the actor. The joystick message is the one with a stamp: it decides.
+SPACENAV_TWIST = Topic("spacenav/twist", "geometry_msgs/msg/Twist", depth=10)
+SPACENAV_JOY = Topic("spacenav/joy", "sensor_msgs/msg/Joy", depth=10)
+
+# Policy to gate.
+POLICY_TARGET_POSE = Topic("policy/target_pose", "geometry_msgs/msg/PoseStamped")
+POLICY_GRIPPER = Topic("policy/gripper", "rldg_msgs/msg/GripperCommand")
+
+# The gate's own.
+EMERGENCY_STOP = Topic("emergency_stop", "std_msgs/msg/Empty", depth=10)
+SAFETY_STATE = Topic("safety_gate/state", "rldg_msgs/msg/SafetyState", latched=True)
+SAFETY_RESET = "safety_gate/reset"  # std_srvs/srv/Trigger
+DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", depth=10)
+
+# A run's record. Latched deep enough that a node that was killed and is back misses nothing of the episode.
+STEP = Topic("step", "rldg_msgs/msg/Step", depth=256, latched=True)
+EPISODE = Topic("episode", "rldg_msgs/msg/Episode", depth=4, latched=True)
+
+# Actor, learner, recorder.
+TRANSITION = Topic("transition", "rldg_msgs/msg/Transition", depth=512, latched=True)
+POLICY_WEIGHTS = Topic("policy_weights", "rldg_msgs/msg/PolicyWeights", latched=True)
+LEARNER_STATUS = Topic("learner/status", "rldg_msgs/msg/LearnerStatus", latched=True)
+RECORDER_STATUS = Topic("recorder/status", "rldg_msgs/msg/RecorderStatus", latched=True)
+RUN_STATUS = Topic("run/status", "rldg_msgs/msg/RunStatus", latched=True)
+
+RESET = "reset"  # rldg_msgs/srv/Reset, offered by the driver
+
+DRIVER_INPUTS = (TARGET_POSE, GRIPPER_COMMAND)
+RECORDED = (
+    TARGET_POSE,
+    GRIPPER_COMMAND,
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EXTERNAL_WRENCH,
+    JOINT_STATES,
+    GRIPPER_STATE,
+    TASK_STATE,
+    WRIST_IMAGE,
+    WRIST_CAMERA_INFO,
+    SPACENAV_JOY,
+    POLICY_TARGET_POSE,
+    POLICY_GRIPPER,
+    SAFETY_STATE,
+    STEP,
+    EPISODE,
+)

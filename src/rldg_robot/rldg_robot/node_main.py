@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How every node starts and ends: cleanly on Ctrl-C, with one line and exit code 2 on an error that the user can mend."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import rclpy
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+
+USER_ERROR = 2
+
+
+class UserError(RuntimeError):
+    """Something that the user can mend; the message says what and how."""
+
+
+def run_node(make: Callable[[], Node]) -> None:
+    """Make a node, spin it until shutdown, and exit the process."""
+    run_main(lambda: _spin(make()))
+
+
+def run_main(main: Callable[[], None]) -> None:
+    """Run a node's main function inside rclpy, and exit the process."""
+    rclpy.init()
+    code = 0
+    try:
+        main()
+    except (KeyboardInterrupt, ExternalShutdownException):
+        pass
+    except (UserError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        code = USER_ERROR
+    finally:
+        rclpy.try_shutdown()
+    sys.exit(code)
+
+
+def _spin(node: Node) -> None:
+    try:
+        rclpy.spin(node)
+    finally:
+        node.destroy_node()

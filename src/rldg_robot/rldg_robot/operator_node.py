@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operator as a node: publishes what a SpaceMouse would, and resets the gate after a stop, as a person at hand does."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, Twist
+from rclpy.node import Node
+from rldg_msgs.msg import Episode, SafetyState, TaskState
+from sensor_msgs.msg import Joy
+from std_srvs.srv import Trigger
+
+from rldg_robot import contract
+from rldg_robot.node_main import run_node
+from rldg_robot.poses import Pose
+from rldg_robot.ros import from_pose_msg, from_stamp, listen_to, publish_on
+from rldg_robot.scripted_operator import Attention, Flaws, ScriptedOperator, Sight
+from rldg_robot.task import load_task
+
+Parameters = TypeVar("Parameters", Flaws, Attention)
+
+
+class OperatorNode(Node):
+    """Sees every state, pushes the SpaceMouse once per control step."""
+
+    def __init__(self) -> None:
+        super().__init__("operator")
+        task = load_task(self.declare_parameter("task", "connector/vga").value)
+        seed = int(self.declare_parameter("seed", 0).value)
+        self.operator = ScriptedOperator(
+            task, seed, self._read("flaws", Flaws()), self._read("attention", Attention())
+        )
+        self._period = task.period
+        self._pose: tuple[int, Pose] | None = None
+        self._task_state: tuple[int, Pose] | None = None
+        self._pushed = 0
+        self._in_episode = False
+
+        self._twist = publish_on(self, contract.SPACENAV_TWIST)
+        self._joy = publish_on(self, contract.SPACENAV_JOY)
+        self._reset_gate = self.create_client(Trigger, contract.SAFETY_RESET)
+        listen_to(self, contract.CURRENT_POSE, self._on_pose)
+        listen_to(self, contract.TASK_STATE, self._on_task_state)
+        listen_to(self, contract.EPISODE, self._on_episode)
+        listen_to(self, contract.SAFETY_STATE, self._on_safety)
+
+    def _read(self, group: str, defaults: Parameters) -> Parameters:
+        values = {
+            name: float(self.declare_parameter(f"{group}.{name}", value).value)
+            for name, value in vars(defaults).items()
+        }
+        return type(defaults)(**values)
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        self._pose = (from_stamp(message.header.stamp), from_pose_msg(message.pose))
+        self._push()
+
+    def _on_task_state(self, message: TaskState) -> None:
+        self._task_state = (from_stamp(message.header.stamp), from_pose_msg(message.offset))
+        self._push()
+
+    def _on_episode(self, message: Episode) -> None:
+        self._in_episode = message.status == Episode.OPEN
+        if self._in_episode:
+            self.operator.begin(message.source)
+            self._pushed = 0
+            self._push()
+
+    def _push(self) -> None:
+        """Act once both halves of a moment are there, and at the control rate at most."""
+        if not self._in_episode or self._pose is None or self._task_state is None:
+            return
+        if self._pose[0] != self._task_state[0]:
+            return
+        stamp = self._pose[0]
+        if abs(stamp - self._pushed) < 0.9e9 * self._period:
+            return
+        self._pushed = stamp
+        deflection = self.operator.deflection(Sight(stamp, self._pose[1], self._task_state[1]))
+        self._publish(self._pose[0], deflection)
+
+    def _publish(self, stamp: int, deflection: np.ndarray) -> None:
+        twist = Twist()
+        linear, angular = twist.linear, twist.angular
+        linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = deflection.tolist()
+        self._twist.publish(twist)
+        joy = Joy(axes=deflection.tolist(), buttons=[0, 0])
+        joy.header.stamp.sec, joy.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
+        self._joy.publish(joy)
+
+    def _on_safety(self, message: SafetyState) -> None:
+        # Too much force is the operator's to judge; an emergency stop is released by whoever pressed it.
+        if message.state == SafetyState.STOPPED and "wrench" in message.reason:
+            self.get_logger().warning(f"the gate stopped ({message.reason}); resetting it")
+            self._reset_gate.call_async(Trigger.Request())
+
+
+def main() -> None:
+    """Entry point."""
+    run_node(OperatorNode)

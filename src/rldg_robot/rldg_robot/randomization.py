@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random looks: light, colours, the board's texture and the wrist camera's pose. The physics is
+never touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from rldg_robot.drawing import BOARD_TEXTURES
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """Ranges of the looks; all draws are uniform."""
+
+    light_tilt: float = 0.9
+    """[rad] largest angle of the key light from straight down, at any azimuth"""
+    brightness: tuple[float, float] = (0.6, 1.4)
+    """factor on the key light, and independently on the light from the camera"""
+    board: tuple[float, float] = (0.25, 0.95)
+    """of every colour channel of the board"""
+    colour: float = 0.15
+    """largest change of every other colour's channels"""
+    textures: tuple[str, ...] = BOARD_TEXTURES
+    """of the board"""
+    camera_position: float = 0.003
+    """[m] largest shift along each axis"""
+    camera_rotation: float = 0.035
+    """[rad] largest turn about each axis"""
+
+
+class Appearance:
+    """The looks of one compiled world: remembers the nominal ones, draws others."""
+
+    def __init__(self, model: mujoco.MjModel, ranges: Randomization | None = None) -> None:
+        """Remember how `model` looks now."""
+        self._model = model
+        self._ranges = ranges or Randomization()
+        self._wrist = model.camera("wrist").id
+        self._board = model.geom("board").id
+        head = model.vis.headlight
+        self._arrays = (
+            model.light_dir,
+            model.light_diffuse,
+            head.ambient,
+            head.diffuse,
+            model.mat_rgba,
+            model.geom_matid,
+            model.cam_pos,
+            model.cam_quat,
+        )
+        self._nominal = tuple(array.copy() for array in self._arrays)
+
+    def restore(self) -> None:
+        """Back to the nominal looks."""
+        for array, nominal in zip(self._arrays, self._nominal, strict=True):
+            array[...] = nominal
+
+    def draw(self, rng: np.random.Generator) -> None:
+        """New looks around the nominal ones."""
+        self.restore()
+        self._draw_light(rng)
+        self._draw_colours(rng)
+        self._draw_camera(rng)
+
+    def _draw_light(self, rng: np.random.Generator) -> None:
+        tilt, azimuth = rng.uniform(0.0, self._ranges.light_tilt), rng.uniform(0.0, 2.0 * np.pi)
+        side = np.sin(tilt)
+        self._model.light_dir[0] = side * np.cos(azimuth), side * np.sin(azimuth), -np.cos(tilt)
+        self._model.light_diffuse[0] *= rng.uniform(*self._ranges.brightness)
+        factor = rng.uniform(*self._ranges.brightness)
+        self._model.vis.headlight.ambient[:] *= factor
+        self._model.vis.headlight.diffuse[:] *= factor
+
+    def _draw_colours(self, rng: np.random.Generator) -> None:
+        colours = self._model.mat_rgba[:, :3]
+        change = rng.uniform(-self._ranges.colour, self._ranges.colour, size=colours.shape)
+        colours[:] = np.clip(colours + change, 0.0, 1.0)
+        name = self._ranges.textures[rng.integers(len(self._ranges.textures))]
+        material = self._model.material(f"board_{name}").id
+        colours[material] = rng.uniform(*self._ranges.board, size=3)
+        self._model.geom_matid[self._board] = material
+
+    def _draw_camera(self, rng: np.random.Generator) -> None:
+        shift, turn = self._ranges.camera_position, self._ranges.camera_rotation
+        self._model.cam_pos[self._wrist] += rng.uniform(-shift, shift, size=3)
+        nominal = Rotation.from_quat(self._model.cam_quat[self._wrist], scalar_first=True)
+        turned = nominal * Rotation.from_rotvec(rng.uniform(-turn, turn, size=3))
+        self._model.cam_quat[self._wrist] = turned.as_quat(scalar_first=True)

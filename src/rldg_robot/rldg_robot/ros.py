@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The few lines of ROS that every node shares: topics of the contract, stamps, poses."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import Pose as PoseMsg
+from geometry_msgs.msg import PoseStamped
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.subscription import Subscription
+
+from rldg_robot.contract import Topic
+from rldg_robot.poses import Pose
+
+SECOND = 1_000_000_000
+TCP_FRAME = "fr3_hand_tcp"
+
+
+def message_class(topic: Topic) -> Any:
+    """The Python class of a topic's messages."""
+    package, kind, name = topic.type.split("/")
+    return getattr(importlib.import_module(f"{package}.{kind}"), name)
+
+
+def qos(topic: Topic) -> QoSProfile:
+    """The rclpy profile of a topic."""
+    profile = QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=topic.depth,
+        reliability=ReliabilityPolicy.RELIABLE if topic.reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=(
+            DurabilityPolicy.TRANSIENT_LOCAL if topic.latched else DurabilityPolicy.VOLATILE
+        ),
+    )
+    if topic.lifespan is not None:
+        profile.lifespan = Duration(nanoseconds=int(topic.lifespan * SECOND))
+    return profile
+
+
+def publish_on(node: Node, topic: Topic) -> Publisher:
+    """A publisher of a topic of the contract."""
+    return node.create_publisher(message_class(topic), topic.name, qos(topic))
+
+
+def listen_to(
+    node: Node,
+    topic: Topic,
+    callback: Callable[[Any], None],
+    *,
+    raw: bool = False,
+    depth: int | None = None,
+) -> Subscription:
+    """A subscription to a topic of the contract.
+
+    Args:
+        node: that subscribes.
+        topic: of the contract.
+        callback: gets every message.
+        raw: hand over the CDR bytes.
+        depth: messages to queue where every one counts; by default the topic's own depth.
+    """
+    profile = qos(topic)
+    profile.depth = depth or topic.depth
+    return node.create_subscription(message_class(topic), topic.name, callback, profile, raw=raw)
+
+
+def to_stamp(nanoseconds: int) -> Time:
+    """ROS stamp of a time in ns."""
+    return Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)
+
+
+def from_stamp(stamp: Time) -> int:
+    """Time in ns of a ROS stamp."""
+    return stamp.sec * SECOND + stamp.nanosec
+
+
+def stamp_of_cdr(data: bytes) -> int:
+    """Time in ns of the header that a serialised message begins with (4 bytes of CDR header, then the stamp)."""
+    seconds = int.from_bytes(data[4:8], "little", signed=True)
+    return seconds * SECOND + int.from_bytes(data[8:12], "little")
+
+
+def now(node: Node) -> int:
+    """The node's ROS time in ns."""
+    return int(node.get_clock().now().nanoseconds)
+
+
+def to_pose_msg(pose: Pose) -> PoseMsg:
+    """geometry_msgs/Pose of a pose."""
+    message = PoseMsg()
+    p, q = message.position, message.orientation
+    p.x, p.y, p.z = map(float, pose.position)
+    q.x, q.y, q.z, q.w = map(float, pose.quaternion)
+    return message
+
+
+def from_pose_msg(message: PoseMsg) -> Pose:
+    """The pose in a geometry_msgs/Pose."""
+    p, q = message.position, message.orientation
+    return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+
+
+def to_pose_stamped(pose: Pose, stamp: int, frame: str) -> PoseStamped:
+    """geometry_msgs/PoseStamped of a pose."""
+    message = PoseStamped(pose=to_pose_msg(pose))
+    message.header.stamp = to_stamp(stamp)
+    message.header.frame_id = frame
+    return message

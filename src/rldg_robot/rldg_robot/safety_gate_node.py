@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The safety gate as a node: the only publisher of the driver's topics. The rules are in safety.py."""
+
+from __future__ import annotations
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped, WrenchStamped
+from rclpy.node import Node
+from rldg_msgs.msg import GripperCommand, SafetyState
+from std_msgs.msg import Empty
+from std_srvs.srv import Trigger
+
+from rldg_robot import contract
+from rldg_robot.node_main import run_node
+from rldg_robot.ros import (
+    from_pose_msg,
+    from_stamp,
+    listen_to,
+    now,
+    publish_on,
+    stamp_of_cdr,
+    to_pose_stamped,
+    to_stamp,
+)
+from rldg_robot.safety import BASE_FRAME, Gate, GateState
+from rldg_robot.task import load_task
+
+WATCH_PERIOD = 0.05  # [s]
+REPORT_PERIOD = 1.0  # [s]
+LEVELS = {
+    GateState.PASS: DiagnosticStatus.OK,
+    GateState.HOLD: DiagnosticStatus.WARN,
+    GateState.STOPPED: DiagnosticStatus.ERROR,
+}
+
+
+class SafetyGateNode(Node):
+    """Hands targets from the policy to the driver, or does not."""
+
+    def __init__(self) -> None:
+        super().__init__("safety_gate")
+        self.gate = Gate(load_task(self.declare_parameter("task", "connector/vga").value))
+        self._waiting: PoseStamped | None = None
+        self._told: tuple[GateState, str] | None = None
+
+        self._target = publish_on(self, contract.TARGET_POSE)
+        self._gripper = publish_on(self, contract.GRIPPER_COMMAND)
+        self._state = publish_on(self, contract.SAFETY_STATE)
+        self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
+        listen_to(self, contract.CURRENT_POSE, self._on_pose)
+        listen_to(self, contract.EXTERNAL_WRENCH, self._on_wrench)
+        # Only the stamp of an image matters here: it is never deserialised.
+        listen_to(self, contract.WRIST_IMAGE, self._on_image, raw=True)
+        listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
+        listen_to(self, contract.POLICY_GRIPPER, self._on_gripper)
+        listen_to(self, contract.EMERGENCY_STOP, self._on_stop)
+        self.create_service(Trigger, contract.SAFETY_RESET, self._on_reset)
+        self.create_timer(WATCH_PERIOD, self._watch)
+        self.create_timer(REPORT_PERIOD, self._report)
+        self._tell()
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        self.gate.on_state(from_stamp(message.header.stamp), from_pose_msg(message.pose))
+        if self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            self._on_target(waiting)
+
+    def _on_wrench(self, message: WrenchStamped) -> None:
+        f, t = message.wrench.force, message.wrench.torque
+        self.gate.on_wrench(np.array([f.x, f.y, f.z, t.x, t.y, t.z]))
+        self._tell()
+
+    def _on_image(self, cdr: bytes) -> None:
+        self.gate.on_image(stamp_of_cdr(cdr))
+
+    def _on_target(self, message: PoseStamped) -> None:
+        stamp = from_stamp(message.header.stamp)
+        # The policy may have heard of a state that has not arrived here yet. Limits are relative to that state: wait for it.
+        if not self.gate.knows_state_of(stamp):
+            self._waiting = message
+            return
+        decision = self.gate.command(
+            stamp,
+            message.header.frame_id,
+            from_pose_msg(message.pose),
+            max(now(self), self.gate.pose_stamp),
+        )
+        answered = stamp if decision.passed else self.gate.pose_stamp
+        self._target.publish(to_pose_stamped(decision.target, answered, BASE_FRAME))
+        if not decision.passed:
+            self.get_logger().warning(f"held: {decision.reason}", throttle_duration_sec=1.0)
+        self._tell()
+
+    def _on_gripper(self, message: GripperCommand) -> None:
+        passed = self.gate.gripper(message.width, message.speed, message.force)
+        if passed is None:
+            self.get_logger().warning("gripper command rejected", throttle_duration_sec=1.0)
+            return
+        message.width, message.speed, message.force = passed
+        self._gripper.publish(message)
+
+    def _on_stop(self, _: Empty) -> None:
+        self.gate.stop("emergency stop")
+        self._hold()
+        self._tell()
+
+    def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success = True
+        response.message = self.gate.reset()
+        self._tell()
+        return response
+
+    def _watch(self) -> None:
+        if self.gate.watch(now(self)) is not None:
+            self._hold()
+        self._tell()
+
+    def _hold(self) -> None:
+        if self.gate.pose is not None:
+            self._target.publish(to_pose_stamped(self.gate.hold_pose, now(self), BASE_FRAME))
+
+    def _tell(self) -> None:
+        """Publish the gate's state when it changed."""
+        told = (self.gate.state, self.gate.reason)
+        if told == self._told:
+            return
+        self._told = told
+        message = SafetyState(
+            state=int(self.gate.state),
+            reason=self.gate.reason,
+            rejected=self.gate.rejected,
+            clamped=self.gate.clamped,
+        )
+        message.header.stamp = to_stamp(now(self))
+        self._state.publish(message)
+        if self.gate.state is GateState.STOPPED:
+            self.get_logger().error(
+                f"stopped: {self.gate.reason}. When it is safe: "
+                f"ros2 service call /{contract.SAFETY_RESET} std_srvs/srv/Trigger"
+            )
+
+    def _report(self) -> None:
+        status = DiagnosticStatus(
+            level=LEVELS[self.gate.state],
+            name="safety_gate",
+            message=self.gate.reason or "targets pass",
+            values=[
+                KeyValue(key="state", value=self.gate.state.name),
+                KeyValue(key="rejected", value=str(self.gate.rejected)),
+                KeyValue(key="clamped", value=str(self.gate.clamped)),
+            ],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = to_stamp(now(self))
+        self._diagnostics.publish(message)
+
+
+def main() -> None:
+    """Entry point."""
+    run_node(SafetyGateNode)

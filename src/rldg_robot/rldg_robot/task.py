@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Tasks: what the twin, the gate, the environment, the recorder and the evaluation all read.
+
+A family is one YAML in `tasks/`; a task is one of its variants, named `family/variant`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import dacite
+import numpy as np
+import yaml
+
+from rldg_robot.poses import Pose
+
+TASKS = Path(__file__).parent / "tasks"
+
+
+class UnknownTask(ValueError):
+    """No task of that name; the message lists the names there are."""
+
+
+@dataclass(frozen=True)
+class ActionScale:
+    """Size of a full action of 1.0."""
+
+    translation: float
+    """[m] per control step"""
+    rotation: float
+    """[rad] per control step"""
+
+
+@dataclass(frozen=True)
+class ResetRange:
+    """Where an episode starts, relative to the goal."""
+
+    height: float
+    """[m] above the goal"""
+    xy: float
+    """[m] half width of the uniform range"""
+    yaw: float
+    """[rad] half width of the uniform range"""
+
+
+@dataclass(frozen=True)
+class Box:
+    """Workspace of the TCP around the goal pose, in axes parallel to base."""
+
+    lower: tuple[float, float, float]
+    """[m]"""
+    upper: tuple[float, float, float]
+    """[m]"""
+    rotation: tuple[float, float, float]
+    """[rad] largest rotation from the goal about each axis of the goal frame"""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Largest error that the spring sees, per axis of the target frame and direction."""
+
+    lower: tuple[float, float, float]
+    upper: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class Compliance:
+    """Cartesian impedance of the arm at the TCP."""
+
+    translational_stiffness: float
+    """[N/m]"""
+    translational_damping: float
+    """[N s/m]"""
+    rotational_stiffness: float
+    """[Nm/rad]"""
+    rotational_damping: float
+    """[Nm s/rad]"""
+    translational_clip: Clip
+    """[m]"""
+    rotational_clip: Clip
+    """[rad]"""
+
+
+@dataclass(frozen=True)
+class WrenchLimit:
+    """Beyond this the safety gate stops the arm."""
+
+    force: float
+    """[N]"""
+    torque: float
+    """[Nm]"""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """TCP pose in base at which the task is done."""
+
+    position: tuple[float, float, float]
+    """[m]"""
+    quaternion: tuple[float, float, float, float]
+    """x y z w"""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One variant of a task family, as its YAML says."""
+
+    family: str
+    variant: str
+    instruction: str
+    """the task in words"""
+    seen: bool
+    """whether specialists are trained on it"""
+    horizon: int
+    """control steps until an episode is truncated"""
+    control_rate: float
+    """[Hz]"""
+    action_scale: ActionScale
+    gripper: str
+    """`closed`: held closed throughout; the policy then learns six dimensions"""
+    goal: Goal
+    reset: ResetRange
+    box: Box
+    compliance: Compliance
+    wrench_limit: WrenchLimit
+    success_progress: float
+    """progress from which the task counts as done, in (0, 1]"""
+    scene: dict[str, Any]
+    """what the twin's scene function needs: for a connector, its name"""
+
+    @property
+    def id(self) -> str:
+        """`family/variant`."""
+        return f"{self.family}/{self.variant}"
+
+    @property
+    def action_dim(self) -> int:
+        """Number of action dimensions that a policy learns."""
+        return 6 if self.gripper == "closed" else 7
+
+    @property
+    def goal_pose(self) -> Pose:
+        """TCP pose in base at which the task is done."""
+        return Pose(np.array(self.goal.position), np.array(self.goal.quaternion))
+
+    @property
+    def period(self) -> float:
+        """[s] of one control step."""
+        return 1.0 / self.control_rate
+
+
+def task_ids() -> list[str]:
+    """Every task there is, as `family/variant`, families in alphabetical order."""
+    ids = []
+    for path in sorted(TASKS.glob("*.yaml")):
+        family = yaml.safe_load(path.read_text())
+        ids += [f"{path.stem}/{variant}" for variant in family["variants"]]
+    return ids
+
+
+def load_task(task_id: str) -> Task:
+    """Read one task.
+
+    Raises:
+        UnknownTask: no such family or variant.
+        dacite.DaciteError: the YAML lacks a field, has one too many, or one of a wrong type.
+    """
+    if task_id not in task_ids():
+        raise UnknownTask(f"no task '{task_id}'; there are: {', '.join(task_ids())}")
+    family, variant = task_id.split("/")
+    data = yaml.safe_load((TASKS / f"{family}.yaml").read_text())
+    merged = {**data, **data["variants"][variant], "family": family, "variant": variant}
+    del merged["variants"]
+    return dacite.from_dict(Task, merged, dacite.Config(strict=True, cast=[tuple, float]))

@@ -1,0 +1,321 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated twin: one task's world, stepped under a Cartesian impedance, measured and seen as
+the real arm is.
+"""
+
+from __future__ import annotations
+
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from rldg_robot import drawing, scene
+from rldg_robot.connectors import connector
+from rldg_robot.poses import Pose
+from rldg_robot.randomization import Appearance, Randomization
+from rldg_robot.task import Task
+
+Array = NDArray[np.float64]
+
+JOINT_NAMES = (*(f"fr3_joint{i}" for i in range(1, 8)), "fr3_finger_joint1", "fr3_finger_joint2")
+MAX_WIDTH = 0.08
+"""[m] between the open fingers"""
+GRIPPER_PERIOD = 0.02
+"""[s] between two targets of the moving fingers"""
+LATERAL_TOLERANCE = 0.0003
+"""[m] by which soft contacts may let the plug into the wall"""
+
+
+class Twin:
+    """One task's world.
+
+    Poses are of the TCP in `base`. Rendering binds to the thread that calls `image` first.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        image_size: int = 128,
+        camera: str = "wrist",
+        randomization: Randomization | None = None,
+    ) -> None:
+        """Build the world and reset it with seed 0.
+
+        Args:
+            task: what to build.
+            image_size: [pixel] edge of the square image.
+            camera: which camera `image` looks through, `wrist` or `overview`.
+            randomization: ranges for `reset(randomize=True)`.
+
+        Raises:
+            UnknownConnector: the task's scene names one that is not in `connectors`.
+        """
+        self.task = task
+        self.connector = connector(task.scene["connector"])
+        self.model = scene.build(task)
+        self.data = mujoco.MjData(self.model)
+        self.image_size = image_size
+        self._camera = self.model.camera(camera).id
+        self._appearance = Appearance(self.model, randomization)
+        self._renderer: mujoco.Renderer | None = None
+        self._tcp = self.model.site("tcp").id
+        self._first_finger = self.model.actuator("finger1").id
+        self._goal = Pose(np.array(task.goal.position), np.array(task.goal.quaternion))
+        self._home = self._inverse_kinematics(self._goal, np.array(scene.HOME))
+        self.reset(0)
+
+    def reset(self, seed: int, randomize: bool = False) -> None:
+        """Start an episode in the task's reset range; the same seed gives the same bits.
+
+        Args:
+            seed: of the start pose and of the looks.
+            randomize: draw light, colours, texture and camera pose, instead of the nominal ones.
+        """
+        rng = np.random.default_rng(seed)
+        start = self._draw_start(rng)
+        if randomize:
+            self._appearance.draw(rng)
+        else:
+            self._appearance.restore()
+        # Before and after the inverse kinematics: neither the last episode nor the search may leave
+        # a trace, not even in rounding.
+        mujoco.mj_resetData(self.model, self.data)
+        joints = self._inverse_kinematics(start, self._home)
+        mujoco.mj_resetData(self.model, self.data)
+        self.data.qpos[:7] = joints
+        width = self.connector.grip[1]
+        self.data.qpos[7:9] = 0.5 * width
+        posture = self.model.actuator("posture1").id
+        self.data.ctrl[posture : posture + 7] = self._home
+        self._width_goal = self._width_target = width
+        self._gripper_speed, self._gripper_force = 0.1, 20.0
+        self._hold_fingers()
+        self.step(start, 0.3)
+
+    def step(self, target: Pose, seconds: float) -> None:
+        """Pull the TCP towards `target` for `seconds` of physics.
+
+        Raises:
+            ValueError: the target is not a finite pose.
+        """
+        if not target.is_finite():
+            raise ValueError(
+                f"target pose is not finite: position {target.position}, "
+                f"quaternion {target.quaternion}"
+            )
+        x, y, z, w = target.quaternion
+        self.data.mocap_pos[0] = target.position
+        self.data.mocap_quat[0] = (w, x, y, z)
+        left = round(seconds / scene.TIMESTEP)
+        while left > 0:
+            count = left
+            if self.gripper_moving:
+                count = min(left, round(GRIPPER_PERIOD / scene.TIMESTEP))
+                self._advance_fingers(count * scene.TIMESTEP)
+            mujoco.mj_step(self.model, self.data, count)
+            left -= count
+        # mj_step ends with an integration: positions are new, everything derived from them is one
+        # substep old.
+        mujoco.mj_forward(self.model, self.data)
+
+    def command_gripper(self, width: float, speed: float, force: float) -> None:
+        """Move the fingers to `width` [m] at `speed` [m/s]; on the plug they stop and press with
+        `force` [N].
+        """
+        self._width_goal = float(np.clip(width, 0.0, MAX_WIDTH))
+        self._gripper_speed, self._gripper_force = max(float(speed), 1e-3), float(force)
+
+    def state(self) -> Array:
+        """Everything the physics depends on, for `set_state`."""
+        size = mujoco.mj_stateSize(self.model, mujoco.mjtState.mjSTATE_INTEGRATION)
+        state = np.empty(size)
+        mujoco.mj_getState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
+        return state
+
+    def set_state(self, state: Array) -> None:
+        """Return to a state of this task's twin; fingers on their way stop."""
+        mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
+        self._width_goal = self._width_target = 2.0 * float(self.data.ctrl[self._first_finger])
+        mujoco.mj_forward(self.model, self.data)
+
+    @property
+    def pose(self) -> Pose:
+        """TCP in base."""
+        return self._site_pose()
+
+    @property
+    def twist(self) -> Array:
+        """[m/s, rad/s] (6,) linear and angular velocity of the TCP, in axes of base."""
+        velocity = np.empty(6)
+        mujoco.mj_objectVelocity(
+            self.model, self.data, mujoco.mjtObj.mjOBJ_SITE, self._tcp, velocity, 0
+        )
+        return np.concatenate([velocity[3:], velocity[:3]])
+
+    @property
+    def wrench(self) -> Array:
+        """[N, Nm] (6,) what the environment exerts on the robot at the TCP, in the TCP frame; the
+        plug's weight is removed.
+        """
+        # MuJoCo senses what the hand exerts on the plug; at rest that carries the weight and
+        # withstands the environment.
+        sensed = self._wrench_history().mean(axis=1).ravel()
+        down = self.data.site_xmat[self._tcp].reshape(3, 3).T @ self.model.opt.gravity
+        weight = scene.PLUG_MASS * down
+        return -sensed - np.concatenate([weight, np.cross(scene.PLUG_COM, weight)])
+
+    @property
+    def joint_positions(self) -> Array:
+        """[rad, m] (9,) as in JOINT_NAMES."""
+        return self.data.qpos[:9].copy()
+
+    @property
+    def joint_velocities(self) -> Array:
+        """[rad/s, m/s] (9,)."""
+        return self.data.qvel[:9].copy()
+
+    @property
+    def joint_efforts(self) -> Array:
+        """[Nm, N] (9,) of the motors, gravity included, as libfranka's tau_J."""
+        efforts = (self.data.qfrc_actuator + self.data.qfrc_gravcomp)[:9]
+        if self.gripper_grasped:
+            # The grip is rigid in the physics; the fingers report what they were told to press
+            # with.
+            efforts[7:9] = -self._gripper_force
+        return efforts
+
+    @property
+    def gripper_width(self) -> float:
+        """[m] between the fingers."""
+        return float(self.data.qpos[7] + self.data.qpos[8])
+
+    @property
+    def gripper_moving(self) -> bool:
+        """Whether the fingers are on their way."""
+        return self._width_target != max(self._width_goal, self.connector.grip[1])
+
+    @property
+    def gripper_grasped(self) -> bool:
+        """Whether the fingers press on the plug."""
+        return not self.gripper_moving and self._width_goal <= self.connector.grip[1]
+
+    @property
+    def goal(self) -> Pose:
+        """TCP in base with the plug fully inserted."""
+        return self._goal
+
+    @property
+    def offset(self) -> Pose:
+        """Goal in the TCP frame."""
+        return self._goal.relative_to(self.pose)
+
+    @property
+    def progress(self) -> float:
+        """Inserted part of the depth in [0, 1]; 0 while the plug's tip is not in the hole."""
+        measured = self.pose.relative_to(self._goal)
+        plug = self.connector
+        tip = np.array([measured.transform((x, y, plug.protrusion)) for x, y in plug.profile])
+        inserted = float(tip[:, 2].mean()) - scene.SHOULDER
+        if inserted <= 0.0 or not _inside(tip[:, :2], plug.hole, LATERAL_TOLERANCE):
+            return 0.0
+        return min(inserted / plug.depth, 1.0)
+
+    @property
+    def success(self) -> bool:
+        """Whether the task is done."""
+        return self.progress >= self.task.success_progress
+
+    def image(self) -> NDArray[np.uint8]:
+        """RGB (image_size, image_size, 3) of the wrist camera."""
+        if self._renderer is None:
+            self._renderer = mujoco.Renderer(
+                self.model, self.image_size, self.image_size, max_geom=200
+            )
+            for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+                self._renderer.scene.flags[flag] = 0
+            self._options = mujoco.MjvOption()
+            self._options.geomgroup[:] = 0
+            self._options.geomgroup[drawing.SEEN_GROUP] = 1
+            self._options.sitegroup[:] = 0
+        self._renderer.update_scene(self.data, self._camera, self._options)
+        return self._renderer.render().copy()
+
+    @property
+    def camera_matrix(self) -> Array:
+        """Pinhole intrinsics (3, 3) [pixel], with the centre of the first pixel at (0, 0) as in
+        ROS.
+        """
+        focal = 0.5 * self.image_size / np.tan(0.5 * np.radians(self.model.cam_fovy[self._camera]))
+        centre = 0.5 * (self.image_size - 1)
+        return np.array([[focal, 0, centre], [0, focal, centre], [0, 0, 1.0]])
+
+    def close(self) -> None:
+        """Free the renderer."""
+        if self._renderer is not None:
+            self._renderer.close()
+            self._renderer = None
+
+    def _draw_start(self, rng: np.random.Generator) -> Pose:
+        """Uniform in the reset range around the goal, above the board."""
+        r = self.task.reset
+        x, y = rng.uniform(-r.xy, r.xy, size=2)
+        yaw = rng.uniform(-r.yaw, r.yaw)
+        # z of the goal frame points into the board.
+        return self._goal @ Pose.from_rotvec([x, y, -r.height], [0.0, 0.0, yaw])
+
+    def _site_pose(self) -> Pose:
+        quaternion = np.empty(4)
+        mujoco.mju_mat2Quat(quaternion, self.data.site_xmat[self._tcp])
+        return Pose(self.data.site_xpos[self._tcp].copy(), np.roll(quaternion, -1))
+
+    def _inverse_kinematics(self, target: Pose, start: Array) -> Array:
+        """Joint angles (7,) that put the TCP at `target`: damped least squares from `start`."""
+        m, d = self.model, self.data
+        jacobian = np.empty((6, m.nv))
+        d.qpos[:7] = start
+        for _ in range(100):
+            mujoco.mj_kinematics(m, d)
+            mujoco.mj_comPos(m, d)
+            here = self._site_pose()
+            local = target.relative_to(here)
+            error = here.matrix @ np.stack([local.position, local.rotvec], axis=1)
+            error = error.T.ravel()
+            if np.abs(error).max() < 1e-9:
+                break
+            mujoco.mj_jacSite(m, d, jacobian[:3], jacobian[3:], self._tcp)
+            j = jacobian[:, :7]
+            d.qpos[:7] += j.T @ np.linalg.solve(j @ j.T + 1e-4 * np.eye(6), error)
+        else:
+            raise ValueError(f"the arm cannot reach {target}: error {error} after 100 iterations")
+        return d.qpos[:7].copy()
+
+    def _wrench_history(self) -> Array:
+        """View (2, samples, 3) of the sensors' ring buffers: force, then torque, in no particular
+        order.
+        """
+        n = scene.WRENCH_SAMPLES
+        # Each buffer: two bookkeeping numbers, n times, n samples.
+        return self.data.history.reshape(2, 2 + n + 3 * n)[:, 2 + n :].reshape(2, n, 3)
+
+    def _advance_fingers(self, seconds: float) -> None:
+        goal = max(self._width_goal, self.connector.grip[1])
+        most = self._gripper_speed * seconds
+        self._width_target += float(np.clip(goal - self._width_target, -most, most))
+        if abs(goal - self._width_target) < 1e-9:
+            self._width_target = goal
+        self._hold_fingers()
+
+    def _hold_fingers(self) -> None:
+        i = self._first_finger
+        self.data.ctrl[i : i + 2] = 0.5 * self._width_target
+
+
+def _inside(points: Array, polygon: Array, tolerance: float) -> bool:
+    """Whether all points (m, 2) lie in a convex counter-clockwise polygon (n, 2), up to `tolerance`
+    [m].
+    """
+    edges = np.roll(polygon, -1, axis=0) - polygon
+    normals = np.stack([edges[:, 1], -edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1)[:, None]
+    distances = np.einsum("pek,ek->pe", points[:, None] - polygon[None], normals)
+    return bool(distances.max() <= tolerance)

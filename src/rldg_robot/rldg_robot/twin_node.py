@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The twin as a driver of the robot contract.
+
+Lockstep (`real_time_factor` 0): time is the twin's own; every target advances it by one control period, then the new state is published.
+A slow learner slows simulated time and never changes the physics. With a factor f, time runs at f times the wall's.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rldg_msgs.msg import GripperCommand, GripperState, TaskState
+from rldg_msgs.srv import Reset
+from rosgraph_msgs.msg import Clock as ClockMsg
+from sensor_msgs.msg import CameraInfo, Image, JointState
+
+from rldg_robot import contract
+from rldg_robot.node_main import run_node
+from rldg_robot.ros import (
+    SECOND,
+    TCP_FRAME,
+    from_pose_msg,
+    from_stamp,
+    listen_to,
+    publish_on,
+    to_pose_msg,
+    to_stamp,
+)
+from rldg_robot.safety import BASE_FRAME
+from rldg_robot.task import load_task
+from rldg_robot.twin import JOINT_NAMES, Twin
+
+CAMERA_FRAME = "wrist_camera_color_optical_frame"
+STATE_RATE = 100  # [Hz] in real time
+CAMERA_EVERY = 3  # states per image in real time: 33 Hz
+RESEND_SECONDS = 0.5  # wall time without a target until lockstep repeats itself, lest a lost message stop the world
+
+
+class TwinNode(Node):
+    """Publishes what the twin measures; moves it where the gate says."""
+
+    def __init__(self) -> None:
+        super().__init__("twin")
+        self.task = load_task(self.declare_parameter("task", "connector/vga").value)
+        self.factor = float(self.declare_parameter("real_time_factor", 0.0).value)
+        self.twin = Twin(self.task, image_size=self.declare_parameter("image_size", 128).value)
+        self.randomize = bool(self.declare_parameter("randomize", False).value)
+        self.period = int(SECOND * self.task.period)
+        self.twin.reset(seed=0)
+        # Bags then carry true dates. Rounded so that stamps stay exact multiples of the control period.
+        self.stamp = time.time_ns() // self.period * self.period
+        self._target = self.twin.pose
+        self._ticks = 0
+        self._heard = time.monotonic()
+
+        self._clock_pub = self.create_publisher(ClockMsg, "/clock", 1)
+        self._pose = publish_on(self, contract.CURRENT_POSE)
+        self._twist = publish_on(self, contract.CURRENT_TWIST)
+        self._wrench = publish_on(self, contract.EXTERNAL_WRENCH)
+        self._joints_pub = publish_on(self, contract.JOINT_STATES)
+        self._gripper = publish_on(self, contract.GRIPPER_STATE)
+        self._task_state = publish_on(self, contract.TASK_STATE)
+        self._image = publish_on(self, contract.WRIST_IMAGE)
+        self._camera_info = publish_on(self, contract.WRIST_CAMERA_INFO)
+        listen_to(self, contract.TARGET_POSE, self._on_target)
+        listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
+        self.create_service(Reset, contract.RESET, self._on_reset)
+
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        if self.factor > 0:
+            self.create_timer(1 / (STATE_RATE * self.factor), self._tick, clock=steady)
+        else:
+            self.create_timer(RESEND_SECONDS, self._resend, clock=steady)
+        self.get_logger().info(
+            f"{self.task.id}: " + (f"real time x {self.factor:g}" if self.factor else "lockstep")
+        )
+
+    def _on_target(self, message: PoseStamped) -> None:
+        target = from_pose_msg(message.pose)
+        if self.factor > 0:
+            self._target = target
+            return
+        if from_stamp(message.header.stamp) != self.stamp:
+            return  # answers a state that is past: a repetition, or from before a reset
+        self.twin.step(target, self.task.period)
+        self.stamp += self.period
+        self._publish()
+
+    def _on_gripper(self, message: GripperCommand) -> None:
+        self.twin.command_gripper(message.width, message.speed, message.force)
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        self.twin.reset(seed=request.seed, randomize=self.randomize)
+        self._target = self.twin.pose
+        self.stamp += self.period
+        self._publish()
+        response.success = True
+        response.stamp = to_stamp(self.stamp)
+        return response
+
+    def _tick(self) -> None:
+        self.twin.step(self._target, 1 / STATE_RATE)
+        self.stamp += SECOND // STATE_RATE
+        self._ticks += 1
+        self._publish(with_image=self._ticks % CAMERA_EVERY == 0)
+
+    def _resend(self) -> None:
+        if time.monotonic() - self._heard > RESEND_SECONDS:
+            self._publish()
+
+    def _publish(self, with_image: bool = True) -> None:
+        self._heard = time.monotonic()
+        stamp = to_stamp(self.stamp)
+        self._clock_pub.publish(ClockMsg(clock=stamp))
+        self._publish_state(stamp)
+        if with_image:
+            self._publish_image(stamp)
+
+    def _publish_state(self, stamp: object) -> None:
+        twin = self.twin
+        pose = PoseStamped(pose=to_pose_msg(twin.pose))
+        twist = TwistStamped()
+        _fill(twist.twist.linear, twin.twist[:3])
+        _fill(twist.twist.angular, twin.twist[3:])
+        wrench = WrenchStamped()
+        measured = twin.wrench
+        _fill(wrench.wrench.force, measured[:3])
+        _fill(wrench.wrench.torque, measured[3:])
+        joints = JointState(
+            name=list(JOINT_NAMES),
+            position=twin.joint_positions.tolist(),
+            velocity=twin.joint_velocities.tolist(),
+            effort=twin.joint_efforts.tolist(),
+        )
+        gripper = GripperState(
+            width=float(twin.gripper_width),
+            moving=bool(twin.gripper_moving),
+            grasped=bool(twin.gripper_grasped),
+        )
+        task_state = TaskState(
+            goal=to_pose_msg(twin.goal),
+            offset=to_pose_msg(twin.offset),
+            progress=float(twin.progress),
+            success=bool(twin.success),
+        )
+        for publisher, message, frame in (
+            (self._pose, pose, BASE_FRAME),
+            (self._twist, twist, BASE_FRAME),
+            (self._wrench, wrench, TCP_FRAME),
+            (self._joints_pub, joints, ""),
+            (self._gripper, gripper, ""),
+            (self._task_state, task_state, BASE_FRAME),
+        ):
+            message.header.stamp = stamp
+            message.header.frame_id = frame
+            publisher.publish(message)
+
+    def _publish_image(self, stamp: object) -> None:
+        pixels = self.twin.image()
+        height, width, _ = pixels.shape
+        image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
+        image.data = pixels.tobytes()
+        camera = self.twin.camera_matrix
+        info = CameraInfo(height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5)
+        info.k = camera.flatten()
+        info.r = np.eye(3).flatten()
+        info.p = np.hstack([camera, np.zeros((3, 1))]).flatten()
+        for publisher, message in ((self._camera_info, info), (self._image, image)):
+            message.header.stamp = stamp
+            message.header.frame_id = CAMERA_FRAME
+            publisher.publish(message)
+
+
+def _fill(vector: object, values: np.ndarray) -> None:
+    vector.x, vector.y, vector.z = map(float, values)  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    """Entry point."""
+    run_node(TwinNode)

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs the robot package: the twin, the safety gate, the operator and the viewer."""
+
+from setuptools import setup
+
+PACKAGE = "rldg_robot"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=[PACKAGE],
+    package_data={PACKAGE: ["tasks/*.yaml"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    zip_safe=False,
+    license="Apache-2.0",
+    description="The body: MuJoCo twin, safety gate, operator and task definitions",
+    extras_require={"test": ["pytest"]},
+    entry_points={
+        "console_scripts": [
+            "film = rldg_robot.film:main",
+            "operator = rldg_robot.operator_node:main",
+            "safety_gate = rldg_robot.safety_gate_node:main",
+            "twin = rldg_robot.twin_node:main",
+            "viewer = rldg_robot.viewer_node:main",
+        ],
+    },
+)
