@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The actor: lives episodes in the environment, with a policy or a person at the wheel, and tells of every step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from rldg_robot.teleop import action_from_twist
+
+from rldg_rl.environment import RobotEnv
+from rldg_rl.intervention import InterventionLatch
+from rldg_rl.observation import Observation
+
+DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
+SECOND = 1_000_000_000
+
+
+class ExecutedBy(IntEnum):
+    """Who acted; the numbers are those of rldg_msgs/Step."""
+
+    POLICY = 0
+    INTERVENTION = 1
+    DEMO = 2
+
+
+class Status(IntEnum):
+    """How an episode ended; the numbers are those of rldg_msgs/Episode."""
+
+    OPEN = 0
+    SUCCESS = 1
+    FAILURE = 2
+    ABORTED = 3
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What a policy wants, and what it believes of it."""
+
+    action: np.ndarray
+    """(A,) in [-1, 1], the learned dimensions"""
+    mean: np.ndarray
+    """(A,) of the Gaussian before tanh"""
+    log_std: np.ndarray
+    """(A,)"""
+    version: int
+
+
+@dataclass(frozen=True)
+class LivedStep:
+    """One control step and what came of it."""
+
+    episode_id: str
+    index: int
+    seen: Observation
+    state: np.ndarray
+    """(STATE_DIM,) float32: what the policy saw"""
+    action: np.ndarray
+    """(7,) float32 as executed"""
+    executed_by: ExecutedBy
+    belief: Belief | None
+    reward: float
+    terminated: bool
+    truncated: bool
+    after: Observation
+    next_state: np.ndarray
+
+
+@dataclass
+class EpisodeResult:
+    """How an episode went."""
+
+    episode_id: str
+    source: str
+    seed: int
+    status: Status = Status.OPEN
+    steps: int = 0
+    interventions: int = 0
+    seconds: float = 0.0
+    reason: str = ""
+
+    @property
+    def autonomous_success(self) -> bool:
+        """Success without a person's hand."""
+        return self.status is Status.SUCCESS and self.interventions == 0
+
+
+class Policy(Protocol):
+    """Whoever decides on actions."""
+
+    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
+        """Decide, given the state vector (STATE_DIM,)."""
+
+
+class Hands(Protocol):
+    """The SpaceMouse; see rldg_rl.hands."""
+
+    def begin(self) -> None:
+        """A new episode."""
+
+    def deflection(self, stamp: int) -> np.ndarray:
+        """(6,) in base axes."""
+
+
+class Witness(Protocol):
+    """Whoever must hear of every episode and step: recorder, learner, screen."""
+
+    def opened(self, result: EpisodeResult) -> None:
+        """An episode begins."""
+
+    def before_step(self) -> None:
+        """A step is about to begin; may wait, or raise to abort the episode."""
+
+    def lived(self, step: LivedStep) -> None:
+        """A step was lived."""
+
+    def closed(self, result: EpisodeResult) -> None:
+        """The episode is over."""
+
+
+class EpisodeAborted(RuntimeError):
+    """A part of the system failed or a person stopped it; the episode counts for nothing."""
+
+
+class Actor:
+    """Runs one episode at a time."""
+
+    def __init__(self, env: RobotEnv, hands: Hands, witness: Witness) -> None:
+        self._env = env
+        self._hands = hands
+        self._witness = witness
+        self._latch = InterventionLatch()
+
+    def run_episode(
+        self,
+        episode_id: str,
+        source: str,
+        seed: int,
+        policy: Policy | None = None,
+        deterministic: bool = False,
+    ) -> EpisodeResult:
+        """Live one episode. Without a policy a person leads throughout.
+
+        Raises:
+            EpisodeAborted or what the robot raised: the episode was closed as aborted first.
+        """
+        result = EpisodeResult(episode_id, source, seed)
+        view, info = self._env.reset(seed=seed)
+        self._hands.begin()
+        self._latch.begin()
+        self._witness.opened(result)
+        try:
+            self._live(result, view["state"], info["observation"], policy, deterministic)
+        except Exception as error:
+            result.status, result.reason = Status.ABORTED, str(error)
+            raise
+        finally:
+            if result.status is Status.OPEN:  # not an Exception: Ctrl-C
+                result.status, result.reason = Status.ABORTED, "interrupted"
+            self._witness.closed(result)
+        return result
+
+    def _live(
+        self,
+        result: EpisodeResult,
+        state: np.ndarray,
+        seen: Observation,
+        policy: Policy | None,
+        deterministic: bool,
+    ) -> None:
+        done = False
+        while not done:
+            self._witness.before_step()
+            belief = policy.act(state, deterministic) if policy else None
+            action, executed_by = self._decide(result.source, seen, belief)
+            view, reward, terminated, truncated, info = self._env.step(action)
+            after: Observation = info["observation"]
+            self._witness.lived(
+                LivedStep(
+                    episode_id=result.episode_id,
+                    index=result.steps,
+                    seen=seen,
+                    state=state,
+                    action=info["action"],
+                    executed_by=executed_by,
+                    belief=belief,
+                    reward=reward,
+                    terminated=terminated,
+                    truncated=truncated,
+                    after=after,
+                    next_state=view["state"],
+                )
+            )
+            result.steps += 1
+            result.interventions += executed_by is ExecutedBy.INTERVENTION
+            result.seconds += (after.state_stamp - seen.state_stamp) / SECOND
+            state, seen, done = view["state"], after, terminated or truncated
+        result.status = Status.SUCCESS if terminated else Status.FAILURE
+        result.reason = "solved" if terminated else "the time ran out"
+
+    def _decide(
+        self, source: str, seen: Observation, belief: Belief | None
+    ) -> tuple[np.ndarray, ExecutedBy]:
+        """The action (7,) and its author: decided once per step."""
+        if source == EVALUATION:
+            assert belief is not None
+            return _with_gripper(belief.action), ExecutedBy.POLICY
+        deflection = self._hands.deflection(seen.state_stamp)
+        if belief is None:
+            return self._by_hand(deflection, seen), ExecutedBy.DEMO
+        if self._latch.decide(seen.state_stamp, deflection):
+            return self._by_hand(deflection, seen), ExecutedBy.INTERVENTION
+        return _with_gripper(belief.action), ExecutedBy.POLICY
+
+    @staticmethod
+    def _by_hand(deflection: np.ndarray, seen: Observation) -> np.ndarray:
+        return _with_gripper(action_from_twist(deflection, seen.pose.quaternion))
+
+
+def _with_gripper(action: np.ndarray) -> np.ndarray:
+    """(7,) float32; a policy that does not learn the gripper leaves it to the environment."""
+    full = np.full(7, -1.0, np.float32)
+    full[: len(action)] = action
+    return full

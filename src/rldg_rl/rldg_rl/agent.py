@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RLPD: soft actor-critic that learns from demonstrations and experience together.
+
+Ball et al. 2023, "Efficient Online Reinforcement Learning with Offline Data", with the defaults of
+HIL-SERL (Luo et al. 2024): no entropy in the critics' target, the minimum of all critics there, and
+their mean in the actor's loss. The gradients are written out by hand, see `networks`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from rldg_rl.agent_config import AgentConfig
+from rldg_rl.networks import StackedMLP, Tape
+from rldg_rl.policy import STD_MAX, STD_MIN, Policy
+from rldg_rl.replay_buffer import Batch
+
+
+class Agent:
+    """Policy, critics, target critics and temperature, and the update that trains them.
+
+    The same seed and the same batches give the same weights, also across `state_dict`.
+    """
+
+    def __init__(
+        self, config: AgentConfig, observation_dim: int, action_dim: int, seed: int
+    ) -> None:
+        self.config = config
+        self.observation_dim = observation_dim
+        self.action_dim = action_dim
+        self.updates = 0
+        """critic updates so far"""
+        self._generator = torch.Generator().manual_seed(seed)
+        network = partial(StackedMLP, hidden=config.hidden, generator=self._generator)
+        critic = partial(network, observation_dim + action_dim, output_dim=1)
+        self._actor = network(observation_dim, output_dim=2 * action_dim, members=1)
+        self._critic = critic(members=config.critics)
+        self._target = critic(members=config.critics)
+        self._target.flat.copy_(self._critic.flat)
+        # softplus(_raw_temperature) is the temperature: always positive
+        self._raw_temperature = torch.tensor([math.log(math.expm1(config.initial_temperature))])
+        self._temperature_gradient = torch.zeros(1)
+        self._actor_adam = Adam(
+            {"policy": self._actor.flat, "temperature": self._raw_temperature},
+            [self._actor.gradient, self._temperature_gradient],
+            config.learning_rate,
+        )
+        self._critic_adam = Adam(
+            {"critic": self._critic.flat}, [self._critic.gradient], config.learning_rate
+        )
+        self._tapes: dict[int, tuple[Tape, Tape]] = {}
+        self._memory = self._allocate(config.batch_size)
+        self._target_entropy = config.target_entropy_per_dimension * action_dim
+        self.policy = Policy(
+            {
+                name: (tensor[0] if name.endswith("weight") else tensor[0, 0]).numpy()
+                for name, tensor in self._actor.tensors.items()
+            },
+            np.random.default_rng(seed),
+        )
+        """acts with this agent's weights as they are now"""
+
+    @property
+    def temperature(self) -> float:
+        """Weight of the entropy bonus."""
+        return float(torch.nn.functional.softplus(self._raw_temperature))
+
+    def act(
+        self, observation: np.ndarray, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """See `Policy.act`."""
+        return self.policy.act(observation, deterministic)
+
+    def update(self, batch: Batch, full: bool = True) -> dict[str, float]:
+        """One gradient step of the critics and, if `full`, of policy and temperature.
+
+        Returns critic_loss and q; if full also actor_loss, entropy [nat] and temperature.
+        """
+        observation, action, reward, next_observation, mask = (
+            torch.from_numpy(array)
+            for array in (
+                batch.observation,
+                batch.action,
+                batch.reward,
+                batch.next_observation,
+                batch.mask,
+            )
+        )
+        rows = len(reward)
+        if rows != self._memory.rows:
+            self._memory = self._allocate(rows)
+        # one pass of the policy serves the critics' target and the policy's own step
+        if full:
+            draw = self._draw(torch.cat((next_observation, observation)), self._memory.actor)
+        else:
+            draw = self._draw(next_observation, self._memory.actor.rows(0, rows))
+        metrics = self._update_critic(
+            torch.cat((observation, action), 1),
+            torch.cat((next_observation, draw.action[:rows]), 1),
+            reward,
+            mask,
+        )
+        if full:
+            metrics |= self._update_actor(observation, draw.rows(rows, 2 * rows))
+        self.updates += 1
+        return metrics
+
+    def policy_state(self) -> dict[str, np.ndarray]:
+        """A copy of the policy's weights, named as `Policy` wants them."""
+        return {name: tensor.copy() for name, tensor in self.policy.tensors.items()}
+
+    def load_policy(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Takes over a policy's weights. Raises ValueError when they are of another shape."""
+        _copy_into(dict(self.policy.tensors), tensors)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of all that the next updates depend on, for an exact resume.
+
+        The policy's weights are those of `policy_state` under `policy.<name>`.
+        """
+        return {name: tensor.copy() for name, tensor in self._state().items()} | {
+            "generator": self._generator.get_state().numpy(),
+            "updates": np.array(self.updates),
+        }
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Takes over what `state_dict` gave. Raises ValueError when it is of another shape."""
+        own = {"generator", "updates"}
+        _copy_into(self._state(), {n: tensor for n, tensor in state.items() if n not in own})
+        self._generator.set_state(torch.from_numpy(np.array(state["generator"])))
+        self.updates = int(state["updates"])
+
+    def _state(self) -> dict[str, np.ndarray]:
+        """Everything but generator and count, as views."""
+        state = {f"policy.{name}": tensor for name, tensor in self.policy.tensors.items()}
+        for prefix, network in (("critic", self._critic), ("target", self._target)):
+            state |= {f"{prefix}.{name}": t.numpy() for name, t in network.tensors.items()}
+        state["temperature"] = self._raw_temperature.numpy()
+        for adam in (self._actor_adam, self._critic_adam):
+            state |= {f"adam.{name}": tensor.numpy() for name, tensor in adam.state.items()}
+        return state
+
+    def _allocate(self, rows: int) -> _Memory:
+        return _Memory(rows, self._actor.tape(2 * rows), self._critic.tape(rows))
+
+    def _draw(self, observation: Tensor, tape: Tape) -> _Draw:
+        """Draws one action for each observation."""
+        mean, raw_log_std = self._actor.forward(observation, tape)[0].chunk(2, dim=1)
+        log_std = raw_log_std.clamp(math.log(STD_MIN), math.log(STD_MAX))
+        noise = torch.randn(mean.shape, generator=self._generator)
+        raw_action = torch.addcmul(mean, log_std.exp(), noise)
+        return _Draw(tape, mean, raw_log_std, log_std, noise, raw_action, raw_action.tanh())
+
+    def _update_critic(
+        self, pair: Tensor, next_pair: Tensor, reward: Tensor, mask: Tensor
+    ) -> dict[str, float]:
+        """Towards reward + discount * the least of the target critics, in the mean square."""
+        tape = self._memory.critic
+        next_value = self._target.forward(next_pair, tape).amin(0)[:, 0]
+        goal = torch.addcmul(reward, mask, next_value, value=self.config.discount)
+        value = self._critic.forward(pair, tape)
+        error = value - goal[:, None]
+        self._critic.backward(tape, error * (2.0 / error.numel()))
+        self._critic_adam.step()
+        self._target.flat.lerp_(self._critic.flat, self.config.target_rate)
+        return {"critic_loss": float(error.square().mean()), "q": float(value.mean())}
+
+    def _update_actor(self, observation: Tensor, draw: _Draw) -> dict[str, float]:
+        """Policy: down temperature * log-probability - mean value; temperature: to its target."""
+        action, temperature, rows = draw.action, self.temperature, len(observation)
+        tape = self._memory.critic
+        value = self._critic.forward(torch.cat((observation, action), 1), tape)
+        action_gradient = self._critic.input_gradient(
+            tape, torch.full_like(value, 1.0 / value.numel()), start=self.observation_dim
+        ).sum(0)
+        # d log_prob / d raw_action = 2 action (from the tanh; the noise stays)
+        raw_gradient = action * (2.0 * temperature / rows) - action_gradient * (1.0 - action**2)
+        log_std_gradient = raw_gradient * (draw.raw_action - draw.mean) - temperature / rows
+        log_std_gradient *= draw.log_std == draw.raw_log_std  # none beyond the bounds
+        self._actor.backward(draw.tape, torch.cat((raw_gradient, log_std_gradient), 1)[None])
+        log_prob = draw.log_prob()
+        entropy = -float(log_prob.mean())
+        self._temperature_gradient.copy_(
+            self._raw_temperature.sigmoid() * (entropy - self._target_entropy)
+        )
+        self._actor_adam.step()
+        return {
+            "actor_loss": -temperature * entropy - float(value.mean()),
+            "entropy": entropy,
+            "temperature": temperature,
+        }
+
+
+@dataclass(frozen=True)
+class _Memory:
+    """Where the passes of an update happen."""
+
+    rows: int
+    """transitions in a batch"""
+    actor: Tape
+    """2 * rows: next observations, then observations"""
+    critic: Tape
+    """shared by target critics and critics, one after the other"""
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Actions drawn from the policy for a batch; all but the tape (batch, action_dim)."""
+
+    tape: Tape
+    mean: Tensor
+    raw_log_std: Tensor
+    log_std: Tensor
+    noise: Tensor
+    raw_action: Tensor
+    action: Tensor
+
+    def rows(self, start: int, stop: int) -> _Draw:
+        """The part that belongs to some rows of the batch."""
+        tensors = (self.mean, self.raw_log_std, self.log_std, self.noise)
+        parts = [t[start:stop] for t in (*tensors, self.raw_action, self.action)]
+        return _Draw(self.tape.rows(start, stop), *parts)
+
+    def log_prob(self) -> Tensor:
+        """(batch,) the actions' log density, after the tanh."""
+        gaussian = -0.5 * self.noise.square() - self.log_std - 0.5 * math.log(2.0 * math.pi)
+        # log(1 - tanh(u)^2), in a form that does not run into log(0)
+        u = self.raw_action
+        squash = 2.0 * (math.log(2.0) - u - torch.nn.functional.softplus(-2.0 * u))
+        return (gaussian - squash).sum(1)
+
+
+class Adam:
+    """Adam (Kingma and Ba 2015) on flat vectors, in one fused kernel and without a wrapper's cost.
+
+    `parameters` and `gradients` are read and changed in place.
+    """
+
+    def __init__(
+        self, parameters: Mapping[str, Tensor], gradients: list[Tensor], learning_rate: float
+    ) -> None:
+        self._parameters = list(parameters.values())
+        self._gradients = gradients
+        self._learning_rate = learning_rate
+        self._means = [torch.zeros_like(p) for p in self._parameters]
+        self._squares = [torch.zeros_like(p) for p in self._parameters]
+        self._steps = [torch.zeros(()) for _ in self._parameters]
+        self.state: dict[str, Tensor] = {}
+        """the moments and counts by name, in place"""
+        for kind, tensors in (
+            ("mean", self._means),
+            ("square", self._squares),
+            ("step", self._steps),
+        ):
+            self.state |= {f"{n}.{kind}": t for n, t in zip(parameters, tensors, strict=True)}
+
+    def step(self) -> None:
+        """Moves the parameters against their gradients."""
+        for step in self._steps:
+            step.add_(1.0)
+        torch._fused_adam_(
+            self._parameters,
+            self._gradients,
+            self._means,
+            self._squares,
+            [],
+            self._steps,
+            lr=self._learning_rate,
+            beta1=0.9,
+            beta2=0.999,
+            weight_decay=0.0,
+            eps=1e-8,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+def _copy_into(into: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray]) -> None:
+    """Overwrites arrays in place with those of the same names and shapes."""
+    own, given = ({n: t.shape for n, t in d.items()} for d in (into, tensors))
+    if own != given:
+        other = {n: s for n, s in given.items() if own.get(n) != s}
+        raise ValueError(
+            f"these weights are another agent's: {other or sorted(set(own) - set(given))} differ; "
+            f"load them with the task, observation and sizes that they were trained with"
+        )
+    for name, array in into.items():
+        array[...] = tensors[name]

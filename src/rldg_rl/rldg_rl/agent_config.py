@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The agent's hyper-parameters, in a module without torch: the actor needs to know some of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """Hyper-parameters; the defaults are HIL-SERL's."""
+
+    hidden: tuple[int, ...] = (256, 256)
+    """widths of the hidden layers of policy and critics"""
+    critics: int = 2
+    """size of the critic ensemble, at least 1"""
+    batch_size: int = 256
+    """transitions in an update"""
+    demo_fraction: float = 0.5
+    """share of a batch that comes from demonstrations and interventions"""
+    updates_per_step: int = 2
+    """critic updates for every environment step; the last of them also moves the policy"""
+    discount: float = 0.97
+    """per control step"""
+    learning_rate: float = 3e-4
+    """of Adam, for policy, critics and temperature"""
+    target_rate: float = 0.005
+    """share of the critics that the target critics take over in every update"""
+    initial_temperature: float = 1e-2
+    """weight of the entropy bonus at the start; it is learned"""
+    target_entropy_per_dimension: float = -0.5
+    """entropy per action dimension that the temperature steers towards [nat]"""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # a list, where read from JSON
+        if self.critics < 1 or not self.hidden:
+            raise ValueError("an agent takes at least one critic and one hidden layer")

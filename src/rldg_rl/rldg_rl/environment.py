@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Gymnasium environment over the robot contract: any body that offers the contract is driven by the same code."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from rldg_robot.poses import Pose
+from rldg_robot.task import Task
+
+from rldg_rl.observation import LIMIT, STATE_DIM, Observation, state_vector
+
+CLOSED = -1.0
+
+
+class Robot(Protocol):
+    """The robot contract, as the environment needs it."""
+
+    def reset(self, seed: int) -> Observation:
+        """Bring the robot to a start pose drawn with `seed`; returns the first observation."""
+
+    def act(self, target: Pose, gripper: float, stamp: int) -> None:
+        """Ask for a TCP pose in base; `stamp` is that of the state it was decided on. Gripper: +1 open, -1 closed."""
+
+    def observe(self, after: int) -> Observation:
+        """The observation of the control step that follows the one stamped `after` [ns]."""
+
+
+class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
+    """One task on one robot.
+
+    Action: (7,) in [-1, 1], see `Task.action_scale`; where the task holds the gripper closed, the seventh is ignored.
+    Observation: `state` (STATE_DIM,) float32 and `image` (H, W, 3) uint8 RGB.
+    Reward: 1 on success, which terminates; the task's horizon truncates.
+    `info["observation"]` holds the measured Observation, `info["action"]` the action as executed.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
+    render_mode = "rgb_array"
+
+    def __init__(self, robot: Robot, task: Task, image_size: int = 128) -> None:
+        self.robot = robot
+        self.task = task
+        self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
+        self.observation_space = spaces.Dict(
+            {
+                "state": spaces.Box(-LIMIT, LIMIT, (STATE_DIM,), np.float32),
+                "image": spaces.Box(0, 255, (image_size, image_size, 3), np.uint8),
+            }
+        )
+        self._steps = 0
+        self._latest: Observation | None = None
+        self._reset_pose: Pose | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Start an episode; the same seed gives the same start."""
+        super().reset(seed=seed)
+        start = int(self.np_random.integers(2**63))
+        self._latest = self.robot.reset(start)
+        self._reset_pose = self._latest.pose
+        self._steps = 0
+        return self._view(), {"observation": self._latest, "seed": start}
+
+    def step(
+        self, action: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
+        """Carry out one control step."""
+        assert self._latest is not None, "call reset first"
+        executed = self.executable(action)
+        before = self._latest
+        self.robot.act(self.target(executed), float(executed[6]), before.state_stamp)
+        self._latest = self.robot.observe(after=before.state_stamp)
+        self._steps += 1
+        terminated = self._latest.success
+        truncated = not terminated and self._steps >= self.task.horizon
+        info = {"observation": self._latest, "action": executed}
+        return self._view(), float(terminated), terminated, truncated, info
+
+    def executable(self, action: np.ndarray) -> np.ndarray:
+        """The action (7,) float32 as it will be executed: clipped, and the gripper as the task wants it."""
+        executed = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
+        if self.task.gripper == "closed":
+            executed[6] = CLOSED
+        return executed
+
+    def target(self, action: np.ndarray) -> Pose:
+        """TCP pose in base that an action (7,) asks for: the measured pose, moved by the scaled action in its own frame."""
+        assert self._latest is not None
+        scale = self.task.action_scale
+        return self._latest.pose @ Pose.from_rotvec(
+            action[:3].astype(float) * scale.translation, action[3:6].astype(float) * scale.rotation
+        )
+
+    def render(self) -> np.ndarray:
+        """The wrist image (H, W, 3) uint8."""
+        assert self._latest is not None, "call reset first"
+        return self._latest.image
+
+    def _view(self) -> dict[str, np.ndarray]:
+        assert self._latest is not None and self._reset_pose is not None
+        return {
+            "state": state_vector(self._latest, self._reset_pose),
+            "image": self._latest.image,
+        }

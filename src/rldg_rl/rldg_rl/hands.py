@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SpaceMouse as the actor reads it: a real one, or the operator who plays one."""
+
+from __future__ import annotations
+
+import numpy as np
+from rclpy.node import Node
+from rldg_robot import contract
+from rldg_robot.ros import from_stamp, listen_to
+from sensor_msgs.msg import Joy
+
+from rldg_rl.robot_client import RobotClient, RobotSilent
+
+HANDS_OFF = np.zeros(6)
+
+
+class Hands:
+    """Latest deflection of the SpaceMouse, latched."""
+
+    def __init__(self, node: Node, robot: RobotClient, operator: str) -> None:
+        """Listen to `spacenav/joy`.
+
+        Args:
+            node: whose topics are used.
+            robot: spun while waiting.
+            operator: `scripted`: its deflection for this very step is waited for, so that lockstep stays reproducible;
+                `spacemouse`: the latest one counts; `none`: hands off.
+        """
+        self._node = node
+        self._robot = robot
+        self._operator = operator
+        self._deflection = HANDS_OFF
+        self._stamp = 0
+        if operator != "none":
+            listen_to(node, contract.SPACENAV_JOY, self._keep)
+
+    def begin(self) -> None:
+        """A new episode: what was pushed before does not count. Waits for an operator who is still on the way.
+
+        Raises:
+            RobotSilent: nobody publishes `spacenav/joy`.
+        """
+        if self._operator != "none":
+            name = contract.SPACENAV_JOY.name
+            self._robot.wait_for(
+                lambda: self._node.count_publishers(name) > 0, f"the operator on {name}", 20.0
+            )
+        self._deflection, self._stamp = HANDS_OFF, 0
+
+    def deflection(self, stamp: int) -> np.ndarray:
+        """(6,) in [-1, 1], linear then angular in base axes, at the control step stamped `stamp` [ns]."""
+        if self._operator == "scripted":
+            try:
+                self._robot.wait_for(lambda: self._stamp >= stamp, "the operator", 2.0)
+            except RobotSilent as error:
+                self._node.get_logger().warning(f"{error} Going on without a hand.")
+                return HANDS_OFF
+        return self._deflection
+
+    def _keep(self, message: Joy) -> None:
+        self._deflection = np.array(message.axes[:6])
+        self._stamp = from_stamp(message.header.stamp)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a person is at the wheel: decided once per control step, from the latched SpaceMouse."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class InterventionConfig:
+    """When a hand on the SpaceMouse counts."""
+
+    deadband: float = 0.05
+    """length of the deflection (6,) below which the hand counts as off; drift and noise of the device stay below it"""
+    release_delay: float = 0.3
+    """[s] for which the person keeps the wheel after letting go, so that a short release is not half an action"""
+
+
+class InterventionLatch:
+    """Remembers who had the wheel, so that it changes hands cleanly."""
+
+    def __init__(self, config: InterventionConfig | None = None) -> None:
+        self.config = config or InterventionConfig()
+        self._last_active: int | None = None
+
+    def begin(self) -> None:
+        """A new episode: nobody is at the wheel."""
+        self._last_active = None
+
+    def decide(self, now: int, deflection: np.ndarray) -> bool:
+        """True if the person acts in this step.
+
+        Args:
+            now: stamp of the control step [ns].
+            deflection: (6,) of the SpaceMouse, each in [-1, 1].
+        """
+        if float(np.linalg.norm(deflection)) > self.config.deadband:
+            self._last_active = now
+        if self._last_active is None:
+            return False
+        return now - self._last_active <= self.config.release_delay * SECOND

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The learner: takes in transitions as they come and keeps the agent updated at a fixed ratio to them."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from rldg_rl.agent import Agent, AgentConfig
+from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
+
+
+@dataclass(frozen=True)
+class LearnerConfig:
+    """Pace of learning (HIL-SERL's defaults; the agent has its own configuration)."""
+
+    starts: int = 100
+    """training steps before the first update"""
+    capacity: int = 200_000
+    """frames in the replay buffer"""
+    publish_every: int = 50
+    """updates between two sets of weights for the actor"""
+    checkpoint_every: int = 1000
+    """updates between two checkpoints"""
+
+
+@dataclass
+class Learner:
+    """Buffer, agent and the count of both."""
+
+    agent: Agent
+    buffer: ReplayBuffer
+    config: LearnerConfig = field(default_factory=LearnerConfig)
+    seed: int = 0
+    policy_steps: int = 0
+    """training steps taken in so far (steps of episodes that a policy led)"""
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Draw batches reproducibly."""
+        self._rng = np.random.default_rng(self.seed)
+        self._recent: list[tuple[float, int]] = [(time.monotonic(), self.updates)]
+
+    def take_in(self, step: StoredStep) -> None:
+        """Store a step; one that was already taken in counts for nothing."""
+        if not self.buffer.add(step):
+            return
+        if step.episode_id.startswith("policy"):
+            self.policy_steps += 1
+
+    @property
+    def updates(self) -> int:
+        """Critic updates so far."""
+        return self.agent.updates
+
+    @property
+    def owed(self) -> int:
+        """Updates that are due for the steps taken in."""
+        if self.buffer.online_size == 0:
+            return 0
+        return updates_due(self.policy_steps, self.config, self.agent.config) - self.updates
+
+    def update(self) -> None:
+        """The updates of one step: all move the critics, the last also policy and temperature."""
+        config = self.agent.config
+        for left in reversed(range(config.updates_per_step)):
+            batch = self.buffer.sample(config.batch_size, self._rng, config.demo_fraction)
+            self.metrics |= self.agent.update(batch, full=left == 0)
+
+    def updates_per_second(self) -> float:
+        """Over the last few calls."""
+        self._recent = [*self._recent[-9:], (time.monotonic(), self.updates)]
+        (t0, u0), (t1, u1) = self._recent[0], self._recent[-1]
+        return (u1 - u0) / max(t1 - t0, 1e-6)
+
+
+def updates_due(policy_steps: int, config: LearnerConfig, agent: AgentConfig) -> int:
+    """Updates that a number of training steps is worth; none before learning starts."""
+    return policy_steps * agent.updates_per_step if policy_steps >= config.starts else 0

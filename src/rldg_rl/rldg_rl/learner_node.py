@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The learner as a node: transitions in, weights out. Rebuilds itself from checkpoint and bags, so that it can be killed at any moment."""
+
+from __future__ import annotations
+
+import array
+import time
+from pathlib import Path
+
+import rclpy
+import torch
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, Transition
+from rldg_robot import contract
+from rldg_robot.node_main import UserError, run_main
+from rldg_robot.ros import listen_to, now, publish_on, to_stamp
+from rldg_robot.task import load_task
+from torch.utils.tensorboard import SummaryWriter
+
+from rldg_rl.agent import Agent, AgentConfig
+from rldg_rl.bag import stored_steps
+from rldg_rl.checkpoint import (
+    CheckpointError,
+    load_learner,
+    policy_to_bytes,
+    save_learner,
+)
+from rldg_rl.learner import Learner, LearnerConfig
+from rldg_rl.messages import stored_step
+from rldg_rl.observation import STATE_DIM
+from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
+from rldg_rl.run_folder import RunFolder, write_atomically
+
+IDLE_SECONDS = 0.02
+STATUS_PERIOD = 0.2  # [s] of wall time
+LOG_EVERY = 100  # updates
+CALLBACKS_PER_ROUND = 8
+
+
+class LearnerNode(Node):
+    """Plumbing around learner.Learner."""
+
+    def __init__(self) -> None:
+        super().__init__("learner")
+        self.task = load_task(self.declare_parameter("task", "connector/vga").value)
+        seed = int(self.declare_parameter("seed", 0).value)
+        self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
+        torch.set_num_threads(1)  # the other core belongs to the robot
+        learner_config = LearnerConfig()
+        self.learner = Learner(
+            Agent(AgentConfig(), STATE_DIM, self.task.action_dim, seed),
+            ReplayBuffer(learner_config.capacity, STATE_DIM, self.task.action_dim),
+            learner_config,
+            seed,
+        )
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self)
+        self._recorder_is_there = False
+        self._waiting: list[StoredStep] = []
+        self._ready = False
+        self._published = -1
+        self._saved = -1
+        self._logged = 0
+        self._status_told = 0.0
+        self._weights = publish_on(self, contract.POLICY_WEIGHTS)
+        self._status = publish_on(self, contract.LEARNER_STATUS)
+        listen_to(self, contract.TRANSITION, self._on_transition)
+        listen_to(self, contract.RECORDER_STATUS, self._on_recorder)
+        self.board = SummaryWriter(str(self.run.tensorboard / "learner"))
+
+    def _on_transition(self, message: Transition) -> None:
+        step = self._for_task(stored_step(message))
+        if self._ready:
+            self.learner.take_in(step)
+        else:
+            self._waiting.append(step)
+
+    def _on_recorder(self, _: RecorderStatus) -> None:
+        self._recorder_is_there = True
+
+    def _for_task(self, step: StoredStep) -> StoredStep:
+        """Only the action dimensions that are learned."""
+        return StoredStep(**{**vars(step), "action": step.action[: self.task.action_dim]})
+
+    def live(self) -> None:
+        """Learn until shutdown; then leave a checkpoint."""
+        try:
+            self._restore()
+            while rclpy.ok():
+                self._round()
+        except (KeyboardInterrupt, ExternalShutdownException):
+            pass
+        finally:
+            if self._ready and self.learner.updates > self._saved:
+                self._save()
+            self.board.close()
+
+    def _restore(self) -> None:
+        # The recorder speaks once it has mended the bags that a kill left open.
+        while rclpy.ok() and not self._recorder_is_there:
+            self._executor.spin_once(timeout_sec=0.1)
+        if self.run.learner_checkpoint.is_file():
+            try:
+                load_learner(self.run.learner_checkpoint, self.learner.agent, self.task.id)
+            except CheckpointError as error:
+                raise UserError(str(error)) from error
+        for bag in sorted(self.run.bags.iterdir()):
+            if not bag.name.startswith((".", "evaluation")):
+                for step in stored_steps(bag):
+                    self.learner.take_in(self._for_task(step))
+        if self.learner.buffer.steps_received:
+            self.get_logger().info(
+                f"resumed: {self.learner.updates} updates, "
+                f"{self.learner.buffer.steps_received} steps from the bags"
+            )
+        self._ready = True
+        for step in self._waiting:
+            self.learner.take_in(step)
+        self._waiting.clear()
+        self._publish_weights()
+
+    def _round(self) -> None:
+        learner, config = self.learner, self.learner.config
+        owing = learner.owed > 0
+        if not owing and learner.updates > self._published:
+            self._publish_weights()
+        self._executor.spin_once(timeout_sec=0.0 if owing else IDLE_SECONDS)
+        for _ in range(CALLBACKS_PER_ROUND - 1):
+            self._executor.spin_once(timeout_sec=0.0)
+        if owing:
+            learner.update()
+            if learner.updates - self._published >= config.publish_every:
+                self._publish_weights()
+            if learner.updates - self._saved >= config.checkpoint_every:
+                self._save()
+            if learner.updates - self._logged >= LOG_EVERY:
+                self._log()
+        self._tell_status()
+
+    def _publish_weights(self) -> None:
+        self._published = self.learner.updates
+        data = policy_to_bytes(self.learner.agent.policy, self.task.id, self.learner.updates)
+        write_atomically(self.run.policy_checkpoint, data)
+        # rclpy copies an array.array at once and anything else byte by byte.
+        message = PolicyWeights(version=self.learner.updates, safetensors=array.array("B", data))
+        message.header.stamp = to_stamp(now(self))
+        self._weights.publish(message)
+        self._tell_status(force=True)
+
+    def _save(self) -> None:
+        self._saved = self.learner.updates
+        save_learner(
+            self.run.learner_checkpoint,
+            self.learner.agent,
+            self.task.id,
+            self.learner.buffer.steps_received,
+        )
+
+    def _log(self) -> None:
+        self._logged = self.learner.updates
+        for name, value in self.learner.metrics.items():
+            self.board.add_scalar(f"learner/{name}", value, self.learner.updates)
+
+    def _tell_status(self, force: bool = False) -> None:
+        if not force and time.monotonic() - self._status_told < STATUS_PERIOD:
+            return
+        self._status_told = time.monotonic()
+        learner = self.learner
+        message = LearnerStatus(
+            updates=learner.updates,
+            transitions=learner.buffer.steps_received,
+            online_size=learner.buffer.online_size,
+            demo_size=learner.buffer.demo_size,
+            updates_per_second=learner.updates_per_second(),
+            ready=self._ready,
+            **{
+                name: float(learner.metrics.get(name, 0.0))
+                for name in ("critic_loss", "actor_loss", "entropy", "temperature")
+            },
+        )
+        message.header.stamp = to_stamp(now(self))
+        self._status.publish(message)
+
+
+def main() -> None:
+    """Entry point."""
+
+    def live() -> None:
+        node = LearnerNode()
+        try:
+            node.live()
+        finally:
+            node.destroy_node()
+
+    run_main(live)

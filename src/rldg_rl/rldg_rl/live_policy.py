@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The policy that the actor acts with: the newest weights that arrived, or those of a file."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rldg_rl.actor import Belief
+from rldg_rl.checkpoint import CheckpointError, policy_from_bytes
+from rldg_rl.observation import STATE_DIM
+from rldg_rl.policy import Policy
+
+
+class LivePolicy:
+    """Acts with the weights that were loaded last; its exploration noise goes on across them."""
+
+    def __init__(self, action_dim: int, seed: int) -> None:
+        self._sizes = (STATE_DIM, action_dim)
+        self._rng = np.random.default_rng(seed)
+        self._policy: Policy | None = None
+        self.version = -1
+        """the learner's update count when the weights were published; -1: none yet"""
+
+    @property
+    def ready(self) -> bool:
+        """Whether weights have arrived."""
+        return self._policy is not None
+
+    def load(self, data: bytes) -> None:
+        """Take weights in safetensors format.
+
+        Raises:
+            checkpoint.CheckpointError: of another contract or shape, or broken.
+        """
+        policy, version = policy_from_bytes(data, rng=self._rng)
+        if (sizes := (policy.observation_dim, policy.action_dim)) != self._sizes:
+            raise CheckpointError(
+                f"the policy takes and gives {sizes} numbers, this task {self._sizes}: "
+                "it was trained for another kind of task or observation"
+            )
+        self._policy, self.version = policy, version
+
+    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
+        """See `actor.Policy`."""
+        assert self._policy is not None, "no weights yet"
+        action, mean, log_std = self._policy.act(state, deterministic)
+        return Belief(action, mean, log_std, self.version)

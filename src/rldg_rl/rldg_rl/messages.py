@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the actor lived, as messages; and transitions back as the buffer stores them."""
+
+from __future__ import annotations
+
+import numpy as np
+from rldg_msgs.msg import Episode, Step, Transition
+from rldg_robot.ros import to_stamp
+from rldg_robot.safety import BASE_FRAME
+from rldg_robot.task import Task
+
+from rldg_rl.actor import EpisodeResult, LivedStep
+from rldg_rl.replay_buffer import StoredStep
+
+
+def episode_message(result: EpisodeResult, task: Task, stamp: int) -> Episode:
+    """An episode as it stands now: open, or closed with its outcome."""
+    message = Episode(
+        episode_id=result.episode_id,
+        status=int(result.status),
+        task=task.family,
+        variant=task.variant,
+        instruction=task.instruction,
+        source=result.source,
+        seed=result.seed,
+        embodiment="fr3_hand",
+        region="table",
+        domain="sim",
+        steps=result.steps,
+        reason=result.reason,
+    )
+    message.header.stamp = to_stamp(stamp)
+    message.header.frame_id = BASE_FRAME
+    return message
+
+
+def step_message(step: LivedStep) -> Step:
+    """A step for the record."""
+    message = Step(
+        episode_id=step.episode_id,
+        index=step.index,
+        image_stamp=to_stamp(step.seen.image_stamp),
+        state_stamp=to_stamp(step.seen.state_stamp),
+        next_image_stamp=to_stamp(step.after.image_stamp),
+        next_state_stamp=to_stamp(step.after.state_stamp),
+        action=step.action,
+        executed_by=int(step.executed_by),
+        reward=step.reward,
+        terminated=step.terminated,
+        truncated=step.truncated,
+    )
+    if step.belief is not None:
+        message.policy_mean = step.belief.mean.tolist()
+        message.policy_log_std = step.belief.log_std.tolist()
+        message.policy_version = step.belief.version
+    message.header.stamp = message.next_state_stamp
+    message.header.frame_id = BASE_FRAME
+    return message
+
+
+def transition_message(step: LivedStep) -> Transition:
+    """A step for the learner."""
+    last = step.terminated or step.truncated
+    message = Transition(
+        episode_id=step.episode_id,
+        index=step.index,
+        observation=step.state.tolist(),
+        action=step.action,
+        executed_by=int(step.executed_by),
+        reward=step.reward,
+        terminated=step.terminated,
+        truncated=step.truncated,
+        next_observation=step.next_state.tolist() if last else [],
+    )
+    message.header.stamp = to_stamp(step.after.state_stamp)
+    return message
+
+
+def stored_step(message: Transition) -> StoredStep:
+    """A step as the buffer takes it; inverse of `transition_message`."""
+    following = np.array(message.next_observation, np.float32)
+    return StoredStep(
+        episode_id=message.episode_id,
+        index=message.index,
+        observation=np.array(message.observation, np.float32),
+        action=np.array(message.action, np.float32),
+        executed_by=message.executed_by,
+        reward=message.reward,
+        terminated=message.terminated,
+        truncated=message.truncated,
+        next_observation=following if len(following) else None,
+    )

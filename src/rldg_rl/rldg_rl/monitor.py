@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live terminal view: where a run stands, on one small panel that is redrawn in place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+
+@dataclass
+class Scene:
+    """Everything that the view shows."""
+
+    name: str
+    task: str
+    phase: str = "starting"
+    demos: int = 0
+    demos_wanted: int = 0
+    steps: int = 0
+    steps_wanted: int = 0
+    episodes: int = 0
+    evaluations: int = 0
+    evaluations_wanted: int = 0
+    success_rate: float = 0.0
+    cycle_seconds: float = 0.0
+    interventions: int = 0
+    steps_per_second: float = 0.0
+    updates: int = 0
+    updates_per_second: float = 0.0
+    entropy: float = 0.0
+    wall_seconds: float = 0.0
+    seconds_left: float = 0.0
+    gate: str = ""
+    """why the safety gate stopped"""
+    view: str = ""
+    """where the scene can be watched"""
+
+
+def render(scene: Scene) -> RenderableType:
+    """The panel."""
+    bars = Progress(
+        TextColumn("{task.description:<15}"),
+        BarColumn(bar_width=28),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[count]}"),
+        expand=False,
+    )
+    for label, done, wanted in (
+        ("demonstrations", scene.demos, scene.demos_wanted),
+        ("training", scene.steps, scene.steps_wanted),
+        ("evaluation", scene.evaluations, scene.evaluations_wanted),
+    ):
+        if wanted:
+            bars.add_task(label, total=wanted, completed=min(done, wanted), count=f"{done}/{wanted}")
+    facts = Table.grid(padding=(0, 3))
+    for row in _facts(scene):
+        facts.add_row(*(Text.assemble((f"{k} ", "dim"), (v, "bold")) for k, v in row))
+    parts: list[RenderableType] = [bars, Text(), facts]
+    if scene.view:
+        parts.append(Text(f"watch the scene: {scene.view}", style="dim"))
+    if scene.gate:
+        parts.append(Text(f"safety gate: {scene.gate}", style="bold red"))
+    title = f"[bold]{scene.name}[/]  {scene.task}  [cyan]{scene.phase}[/]"
+    return Panel(Group(*parts), title=title, title_align="left", width=82)
+
+
+def _facts(scene: Scene) -> list[list[tuple[str, str]]]:
+    return [
+        [
+            ("success, last 20", f"{100 * scene.success_rate:3.0f} %"),
+            ("cycle", f"{scene.cycle_seconds:.1f} s" if scene.cycle_seconds else "-"),
+            ("episodes", str(scene.episodes)),
+            ("interventions", f"{scene.interventions} steps"),
+        ],
+        [
+            ("steps/s", f"{scene.steps_per_second:.0f}"),
+            ("updates/s", f"{scene.updates_per_second:.0f}"),
+            ("updates", str(scene.updates)),
+            ("entropy", f"{scene.entropy:.1f}"),
+        ],
+        [
+            ("elapsed", clock(scene.wall_seconds)),
+            ("at most left", clock(scene.seconds_left) if scene.seconds_left else "-"),
+        ],
+    ]
+
+
+def line(scene: Scene) -> str:
+    """The same in one line, for logs and pipes."""
+    return (
+        f"[{clock(scene.wall_seconds)}] {scene.phase}: demos {scene.demos}/{scene.demos_wanted}, "
+        f"steps {scene.steps}/{scene.steps_wanted}, success {100 * scene.success_rate:.0f} %, "
+        f"cycle {scene.cycle_seconds:.1f} s, {scene.steps_per_second:.0f} steps/s, "
+        f"{scene.updates_per_second:.0f} updates/s, "
+        f"evaluation {scene.evaluations}/{scene.evaluations_wanted}"
+        + (f", safety gate: {scene.gate}" if scene.gate else "")
+    )
+
+
+def clock(seconds: float) -> str:
+    """Minutes and seconds."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def _seconds(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f} s"
+
+
+def outcome(run: Path) -> RenderableType:
+    """The table at the end, from the run's summary.json."""
+    summary: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    evaluation = summary["evaluation"]
+    low, high = evaluation["ci95"]
+    table = Table(title=f"{run.name}: {summary['task']}", show_header=False, title_justify="left")
+    rows = [
+        (
+            "evaluation",
+            f"{evaluation['successes']}/{evaluation['episodes']} succeeded "
+            f"({100 * evaluation['success_rate']:.0f} %, 95 % interval "
+            f"{100 * low:.0f}-{100 * high:.0f} %)",
+        ),
+        (
+            "cycle time",
+            f"{_seconds(evaluation['mean_cycle_seconds'])}, demonstrations "
+            f"{_seconds(summary['demo_cycle_seconds'])}",
+        ),
+        ("demonstrations", str(summary["demos"])),
+        (
+            "training",
+            f"{summary['steps']} steps, {summary['updates']} updates, "
+            f"{summary['interventions']} of the steps by hand",
+        ),
+        (
+            "time",
+            f"{clock(summary['wall_seconds'])} on the wall, "
+            f"{clock(summary['sim_seconds'])} of robot time",
+        ),
+        ("files", str(run)),
+    ]
+    for row in rows:
+        table.add_row(*row)
+    return table

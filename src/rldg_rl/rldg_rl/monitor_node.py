@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The live view as a node. On a terminal it redraws a panel; in a pipe or log it prints a line now and then."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rich.console import Console
+from rich.live import Live
+from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
+from rldg_robot import contract
+from rldg_robot.node_main import run_node
+from rldg_robot.ros import listen_to
+
+from rldg_rl.monitor import Scene, line, outcome, render
+
+REDRAW_PERIOD = 0.5  # [s]
+LINE_PERIOD = 10.0  # [s]
+VIEW = "http://localhost:8090"
+RUN_FIELDS = (
+    "phase demos demos_wanted steps steps_wanted episodes evaluations evaluations_wanted success_rate "
+    "cycle_seconds interventions steps_per_second wall_seconds seconds_left"
+).split()
+
+
+class MonitorNode(Node):
+    """Draws what others tell; decides nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("monitor")
+        self.run = Path(self.declare_parameter("run", "runs/unnamed").value)
+        task = self.declare_parameter("task", "").value
+        viewer = self.declare_parameter("viewer", False).value
+        self.scene = Scene(self.run.name, task, view=VIEW if viewer else "")
+        self._console = Console()
+        self._live = Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
+        self._printed = 0.0
+        self._over = False
+        if self._live:
+            self._live.start()
+        listen_to(self, contract.RUN_STATUS, self._on_run)
+        listen_to(self, contract.LEARNER_STATUS, self._on_learner)
+        listen_to(self, contract.SAFETY_STATE, self._on_safety)
+        self.create_timer(REDRAW_PERIOD, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _on_run(self, message: RunStatus) -> None:
+        changed = message.phase != self.scene.phase
+        for field in RUN_FIELDS:
+            setattr(self.scene, field, getattr(message, field))
+        if changed:
+            self._printed = 0.0
+        if message.phase == "done" and not self._over:
+            self._finish()
+
+    def _on_learner(self, message: LearnerStatus) -> None:
+        self.scene.updates = message.updates
+        self.scene.updates_per_second = message.updates_per_second
+        self.scene.entropy = message.entropy
+
+    def _on_safety(self, message: SafetyState) -> None:
+        self.scene.gate = message.reason if message.state == SafetyState.STOPPED else ""
+
+    def _draw(self) -> None:
+        if self._over:
+            return
+        if self._live:
+            self._live.update(render(self.scene), refresh=True)
+        elif time.monotonic() - self._printed > LINE_PERIOD:
+            self._printed = time.monotonic()
+            print(line(self.scene), flush=True)
+
+    def _finish(self) -> None:
+        self._draw()
+        self._over = True
+        if self._live:
+            self._live.stop()
+        if (self.run / "summary.json").is_file():
+            self._console.print(outcome(self.run))
+
+    def destroy_node(self) -> None:
+        """Give the terminal back."""
+        if self._live and not self._over:
+            self._live.stop()
+        super().destroy_node()
+
+
+def main() -> None:
+    """Entry point."""
+    run_node(MonitorNode)

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recorder: every episode becomes a bag, complete on disk after every step."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from rclpy.timer import Timer
+from rldg_msgs.msg import Episode, RecorderStatus, Step
+from rldg_robot import contract
+from rldg_robot.contract import Topic
+from rldg_robot.node_main import UserError, run_node
+from rldg_robot.ros import from_stamp, listen_to, now, publish_on, stamp_of_cdr, to_stamp
+
+from rldg_rl.bag import BagWriter, is_complete, recover, summary_of
+from rldg_rl.run_folder import RunError, RunFolder
+
+LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
+QUEUE = 64  # messages of a topic that may wait to be written: a bag has no gaps
+LAST_STREAMS = (contract.CURRENT_POSE, contract.TASK_STATE, contract.WRIST_IMAGE)
+
+
+class OpenBag:
+    """The bag of the episode that is being lived."""
+
+    def __init__(self, writer: BagWriter, opening: Episode) -> None:
+        self.writer = writer
+        self.episode = opening
+        self.steps: list[Step] = []
+        self.closing = False
+
+
+class RecorderNode(Node):
+    """Writes raw messages as they come; knows only steps and episodes by content."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
+        self._bag: OpenBag | None = None
+        self._error = ""
+        self._last_id = ""
+        self._cache: dict[str, bytes] = {}
+        self._linger: Timer | None = None
+        self._early: deque[bytes] = deque(maxlen=contract.STEP.depth)
+        self._status = publish_on(self, contract.RECORDER_STATUS)
+        try:
+            self.run.prepare()
+            self._mend()
+        except (RunError, OSError) as error:
+            self._fail(error)
+            raise UserError(self._error) from error
+        for topic in contract.RECORDED:
+            if topic not in (contract.STEP, contract.EPISODE):
+                listen_to(self, topic, self._keeper(topic), raw=True, depth=QUEUE)
+        listen_to(self, contract.STEP, self._on_step, raw=True)
+        listen_to(self, contract.EPISODE, self._on_episode, raw=True)
+        self._report()
+
+    def _mend(self) -> None:
+        """Close what a kill left open."""
+        for bag in sorted(self.run.bags.iterdir()):
+            if bag.name.startswith("."):
+                continue  # a mending that was itself interrupted; done again from the original
+            if bag.is_dir() and not is_complete(bag):
+                summary = recover(bag)
+                found = f"{summary.steps} steps" if summary else "nothing"
+                self.get_logger().warning(f"{bag.name} was never closed: recovered {found}")
+
+    def _keeper(self, topic: Topic) -> Callable[[bytes], None]:
+        name = topic.name
+
+        def keep(cdr: bytes) -> None:
+            self._cache[name] = cdr
+            if self._bag is not None:
+                self._write(name, cdr)
+                if self._bag is not None and self._bag.closing:
+                    self._close_if_whole()
+
+        return keep
+
+    def _on_episode(self, cdr: bytes) -> None:
+        episode = deserialize_message(cdr, Episode)
+        if episode.status == Episode.OPEN:
+            self._open(episode, cdr)
+        elif self._bag is not None and self._bag.episode.episode_id == episode.episode_id:
+            self._bag.episode = episode
+            self._write(contract.EPISODE.name, cdr)
+            if self._bag is not None:
+                self._bag.closing = True
+                self._linger = self.create_timer(LINGER, self._close, clock=Clock(clock_type=ClockType.STEADY_TIME))
+                self._close_if_whole()
+
+    def _open(self, episode: Episode, cdr: bytes) -> None:
+        if self._bag is not None:
+            self._close()
+        path = self.run.bags / episode.episode_id
+        if path.exists() or self._error:
+            return  # latched: an episode that was recorded before this recorder was restarted
+        try:
+            self._bag = OpenBag(BagWriter(path), episode)
+        except OSError as error:
+            self._fail(error)
+            return
+        self._last_id = episode.episode_id
+        self._write(contract.EPISODE.name, cdr)
+        for name, cached in self._cache.items():
+            self._write(name, cached)
+        self._flush()
+        # Topics keep no order among each other: a step can be here before its episode.
+        for early in list(self._early):
+            self._on_step(early)
+
+    def _on_step(self, cdr: bytes) -> None:
+        bag = self._bag
+        step = deserialize_message(cdr, Step)
+        if bag is None or step.episode_id != bag.episode.episode_id:
+            self._early.append(cdr)
+            return
+        if step.index != len(bag.steps):
+            return  # told again to a recorder that was restarted
+        bag.steps.append(step)
+        self._write(contract.STEP.name, cdr)
+        self._flush()
+        if self._bag is not None and bag.closing:
+            self._close_if_whole()
+
+    def _write(self, name: str, cdr: bytes) -> None:
+        if self._bag is None:
+            return
+        try:
+            self._bag.writer.write(name, now(self), cdr)
+        except OSError as error:
+            self._fail(error)
+
+    def _flush(self) -> None:
+        if self._bag is None:
+            return
+        try:
+            self._bag.writer.flush()
+        except OSError as error:
+            self._fail(error)
+        self._report()
+
+    def _close_if_whole(self) -> None:
+        """Close once the messages that belong to the last step have all arrived."""
+        assert self._bag is not None
+        if len(self._bag.steps) < self._bag.episode.steps:
+            return
+        if self._bag.steps:
+            last = from_stamp(self._bag.steps[-1].next_state_stamp)
+            stamps = [stamp_of_cdr(self._cache[topic.name]) for topic in LAST_STREAMS]
+            if min(stamps) < last:
+                return
+        self._close()
+
+    def _close(self) -> None:
+        if self._linger is not None:
+            self.destroy_timer(self._linger)
+            self._linger = None
+        bag, self._bag = self._bag, None
+        if bag is None:
+            return
+        try:
+            bag.writer.close(summary_of(bag.episode, bag.steps))
+        except OSError as error:
+            self._fail(error)
+        self._report(steps=len(bag.steps))
+
+    def _fail(self, error: Exception) -> None:
+        """Say once what is wrong; what was recorded stays as it is."""
+        if self._bag is not None:
+            self._bag.writer.abort()
+            self._bag = None
+        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        self._error = (
+            f"cannot record into {self.run.bags}: {reason}. What was recorded is kept; "
+            "make room or make the folder writable, then start the run again under its name"
+        )
+        self.get_logger().error(self._error)
+        self._report()
+
+    def _report(self, steps: int = 0) -> None:
+        message = RecorderStatus(
+            episode_id=self._last_id,
+            open=self._bag is not None,
+            steps=len(self._bag.steps) if self._bag is not None else steps,
+            error=self._error,
+        )
+        message.header.stamp = to_stamp(now(self))
+        self._status.publish(message)
+
+
+def main() -> None:
+    """Entry point."""
+    run_node(RecorderNode)

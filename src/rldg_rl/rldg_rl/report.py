@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run leaves for people: `summary.json`, the learning curve, a video of the evaluation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import imageio.v2 as imageio
+import matplotlib
+import numpy as np
+from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
+from rldg_robot.film import Film
+from rldg_robot.task import Task
+from scipy.stats import binomtest
+
+from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.bag import EpisodeSummary, images, messages_of
+from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.schedule import WINDOW, Progress, autonomous_success
+
+matplotlib.use("agg")
+from matplotlib import pyplot as plt  # noqa: E402
+
+FILMED_EPISODES = 6
+VIDEO_SIZE = 384
+PAUSE_FRAMES = 8
+SECOND = 1_000_000_000
+
+
+def summarize_run(
+    task: Task, seed: int, progress: Progress, updates: int, wall_seconds: float
+) -> dict[str, Any]:
+    """The contents of summary.json. Times in seconds; `ci95` is the Wilson interval of the success rate."""
+    evaluated = progress.finished(EVALUATION)
+    successes = [e for e in evaluated if e.status == "success"]
+    everything = [e for episodes in progress.episodes.values() for e in episodes]
+    return {
+        "task": task.id,
+        "seed": seed,
+        "steps": progress.steps,
+        "updates": updates,
+        "demos": progress.demos,
+        "interventions": progress.interventions,
+        "wall_seconds": round(wall_seconds, 1),
+        "sim_seconds": round(sum(e.seconds for e in everything), 1),
+        "evaluation": {
+            "episodes": len(evaluated),
+            "successes": len(successes),
+            "success_rate": len(successes) / len(evaluated) if evaluated else None,
+            "ci95": wilson(len(successes), len(evaluated)),
+            "mean_cycle_seconds": _mean_seconds(successes),
+        },
+        "demo_cycle_seconds": _mean_seconds(
+            [e for e in progress.episodes[DEMONSTRATION] if e.status == "success"]
+        ),
+    }
+
+
+def wilson(successes: int, episodes: int) -> list[float]:
+    """95 % Wilson interval of a success rate; nothing known: [0, 1]."""
+    if episodes == 0:
+        return [0.0, 1.0]
+    interval = binomtest(successes, episodes).proportion_ci(0.95, method="wilson")
+    return [round(float(interval.low), 4), round(float(interval.high), 4)]
+
+
+def _mean_seconds(episodes: list[EpisodeSummary]) -> float | None:
+    return round(float(np.mean([e.seconds for e in episodes])), 3) if episodes else None
+
+
+def write_report(run: RunFolder, task: Task, summary: dict[str, Any], progress: Progress) -> None:
+    """Write everything; the summary first and last, so that it is there even when a picture fails."""
+    write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
+    if progress.episodes[POLICY]:
+        draw_learning_curve(run.path / "learning_curve.png", task, summary, progress)
+    bags = [run.bags / e.episode_id for e in progress.finished(EVALUATION)[:FILMED_EPISODES]]
+    if bags:
+        write_video(run.videos / "evaluation.mp4", task, bags)
+
+
+def draw_learning_curve(
+    path: Path, task: Task, summary: dict[str, Any], progress: Progress
+) -> None:
+    """Success and cycle time over training steps, demonstrations and evaluation beside them."""
+    episodes = progress.finished(POLICY)
+    steps = np.cumsum([e.steps for e in episodes])
+    success = np.array([autonomous_success(e) for e in episodes], float)
+    rolling = [success[max(0, i - WINDOW + 1) : i + 1].mean() for i in range(len(success))]
+    figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
+    above.plot(steps, 100 * np.array(rolling), label=f"training, last {WINDOW} episodes")
+    rate = summary["evaluation"]["success_rate"]
+    if rate is not None:
+        low, high = summary["evaluation"]["ci95"]
+        above.errorbar(
+            [steps[-1]],
+            [100 * rate],
+            [[100 * (rate - low)], [100 * (high - rate)]],
+            fmt="o",
+            capsize=4,
+            label="evaluation, 95 % interval",
+        )
+    above.set(ylabel="success without help [%]", ylim=(-3, 103), title=task.id)
+    above.legend(loc="lower right")
+    won = [e.status == "success" for e in episodes]
+    below.plot(steps[won], [e.seconds for e in episodes if e.status == "success"], ".", ms=4)
+    if summary["demo_cycle_seconds"]:
+        below.axhline(
+            summary["demo_cycle_seconds"], ls="--", c="0.4", label="demonstrations, mean"
+        )
+        below.legend()
+    below.set(xlabel="training steps", ylabel="time to success [s]", ylim=(0, None))
+    for axes in (above, below):
+        axes.grid(alpha=0.3)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def write_video(path: Path, task: Task, bags: list[Path]) -> None:
+    """Film of episodes at real speed: the scene from outside, beside what the wrist camera saw."""
+    film = Film(task, size=VIDEO_SIZE, shadows=False)
+    with imageio.get_writer(path, fps=task.control_rate, macro_block_size=2) as writer:
+        for bag in bags:
+            frames = list(_frames(film, bag))
+            for frame in frames + frames[-1:] * PAUSE_FRAMES:
+                writer.append_data(frame)
+
+
+def _frames(film: Film, bag: Path) -> Iterator[np.ndarray]:
+    joints = {_ns(m.header.stamp): m.position for m in messages_of(bag, JOINT_STATES)}
+    seen = images(bag, WRIST_IMAGE)
+    steps = messages_of(bag, STEP)
+    moments = [(_ns(s.state_stamp), _ns(s.image_stamp)) for s in steps]
+    moments += [(_ns(s.next_state_stamp), _ns(s.next_image_stamp)) for s in steps[-1:]]
+    for state, image in moments:
+        scene = film.frame(np.asarray(joints[min(joints, key=lambda t, s=state: abs(t - s))]))
+        yield np.hstack([scene, _enlarge(seen[image], scene.shape[0])])
+
+
+def _enlarge(image: np.ndarray, size: int) -> np.ndarray:
+    rows = np.arange(size) * image.shape[0] // size
+    columns = np.arange(size) * image.shape[1] // size
+    return image[rows][:, columns]
+
+
+def _ns(stamp: Any) -> int:
+    return int(stamp.sec) * SECOND + int(stamp.nanosec)

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The robot contract seen from the environment: topics in, one Observation per control step out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.executors import Executor
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from rldg_msgs.msg import GripperCommand
+from rldg_msgs.srv import Reset
+from rldg_robot import contract
+from rldg_robot.contract import Topic
+from rldg_robot.poses import Pose
+from rldg_robot.ros import (
+    SECOND,
+    from_pose_msg,
+    from_stamp,
+    listen_to,
+    publish_on,
+    stamp_of_cdr,
+    to_pose_stamped,
+    to_stamp,
+)
+from rldg_robot.safety import BASE_FRAME, MAX_GRIPPER_WIDTH
+from rldg_robot.task import Task
+from sensor_msgs.msg import Image
+
+from rldg_rl.observation import Observation
+
+STATE = (
+    contract.CURRENT_POSE,
+    contract.CURRENT_TWIST,
+    contract.EXTERNAL_WRENCH,
+    contract.TASK_STATE,
+)
+STATE_TOLERANCE = SECOND // 1000
+GRIPPER_SPEED, GRIPPER_FORCE = 0.1, 30.0
+
+
+class RobotSilent(RuntimeError):
+    """A part of the robot did not answer; the message names it."""
+
+
+class RobotClient:
+    """Drives any body that offers the contract. Spins its node itself while it waits, so that one thread does everything."""
+
+    def __init__(
+        self, node: Node, executor: Executor, task: Task, patience: float = 5.0
+    ) -> None:
+        """Subscribe to the contract.
+
+        Args:
+            node: whose topics are used.
+            executor: that the node is in; spun only from here.
+            task: for its control rate.
+            patience: [s] of wall time to wait for an observation.
+        """
+        self._node = node
+        self._executor = executor
+        self._period = int(SECOND * task.period)
+        self._patience = patience
+        self._latest: dict[str, Any] = {}
+        self._stamps: dict[str, int] = {}
+        for topic in (*STATE, contract.GRIPPER_STATE):
+            listen_to(node, topic, self._keeper(topic))
+        listen_to(node, contract.WRIST_IMAGE, self._keep_image, raw=True)
+        self._target = publish_on(node, contract.POLICY_TARGET_POSE)
+        self._gripper = publish_on(node, contract.POLICY_GRIPPER)
+        self._gripper_wish: float | None = None
+        self._reset = node.create_client(Reset, contract.RESET)
+
+    def reset(self, seed: int) -> Observation:
+        """Bring the robot to a start pose; see `environment.Robot`."""
+        self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
+        self._stamps.clear()
+        self._gripper_wish = None
+        future = self._reset.call_async(Reset.Request(seed=seed))
+        try:
+            self.wait_for(future.done, "the answer to a reset", 6 * self._patience)
+        except RobotSilent:
+            self._reset.remove_pending_request(future)
+            raise
+        answer = future.result()
+        if not answer.success:
+            raise RobotSilent(f"reset failed: {answer.message}")
+        return self._observation_of(from_stamp(answer.stamp))
+
+    def act(self, target: Pose, gripper: float, stamp: int) -> None:
+        """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
+        if gripper != self._gripper_wish:
+            self._gripper_wish = gripper
+            command = GripperCommand(
+                width=MAX_GRIPPER_WIDTH if gripper > 0 else 0.0,
+                speed=GRIPPER_SPEED,
+                force=GRIPPER_FORCE,
+            )
+            command.header.stamp = to_stamp(stamp)
+            self._gripper.publish(command)
+        self._target.publish(to_pose_stamped(target, stamp, BASE_FRAME))
+
+    def observe(self, after: int) -> Observation:
+        """The observation one control period later; see `environment.Robot`."""
+        return self._observation_of(after + self._period)
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives within some wall time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        """Spin until a condition holds.
+
+        Raises:
+            RobotSilent: it does not within `seconds` of wall time.
+        """
+        end = time.monotonic() + seconds
+        while not condition():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise RobotSilent(f"waited {seconds:.0f} s for {what}; is the driver running?")
+            self._executor.spin_once(timeout_sec=min(left, 0.5))
+
+    def _keeper(self, topic: Topic) -> Callable[[Any], None]:
+        name = topic.name
+
+        def keep(message: Any) -> None:
+            self._latest[name] = message
+            self._stamps[name] = from_stamp(message.header.stamp)
+
+        return keep
+
+    def _keep_image(self, cdr: bytes) -> None:
+        # Kept serialised: it is decoded once, when an observation is made of it.
+        self._latest[contract.WRIST_IMAGE.name] = cdr
+        self._stamps[contract.WRIST_IMAGE.name] = stamp_of_cdr(cdr)
+
+    def _observation_of(self, stamp: int) -> Observation:
+        required = {topic.name: stamp - STATE_TOLERANCE for topic in STATE}
+        # A camera has a clock and a rate of its own: half a period back is still this step's image.
+        required[contract.WRIST_IMAGE.name] = stamp - self._period // 2
+        required[contract.GRIPPER_STATE.name] = 0
+
+        def missing() -> list[str]:
+            return [name for name, least in required.items() if self._stamps.get(name, -1) < least]
+
+        try:
+            self.wait_for(lambda: not missing(), "an observation", self._patience)
+        except RobotSilent as error:
+            raise RobotSilent(f"{error} (missing: {', '.join(missing())})") from None
+        return self._assemble()
+
+    def _assemble(self) -> Observation:
+        pose = self._latest[contract.CURRENT_POSE.name]
+        twist = self._latest[contract.CURRENT_TWIST.name].twist
+        wrench = self._latest[contract.EXTERNAL_WRENCH.name].wrench
+        task_state = self._latest[contract.TASK_STATE.name]
+        return Observation(
+            state_stamp=self._stamps[contract.CURRENT_POSE.name],
+            image_stamp=self._stamps[contract.WRIST_IMAGE.name],
+            pose=from_pose_msg(pose.pose),
+            twist=np.concatenate([_vector(twist.linear), _vector(twist.angular)]),
+            wrench=np.concatenate([_vector(wrench.force), _vector(wrench.torque)]),
+            gripper_width=float(self._latest[contract.GRIPPER_STATE.name].width),
+            offset=from_pose_msg(task_state.offset),
+            progress=float(task_state.progress),
+            success=bool(task_state.success),
+            image=image_of_cdr(self._latest[contract.WRIST_IMAGE.name]),
+        )
+
+
+def image_of_cdr(cdr: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 of a serialised rgb8 sensor_msgs/Image."""
+    message = deserialize_message(cdr, Image)
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
+
+
+def _vector(message: Any) -> np.ndarray:
+    return np.array([message.x, message.y, message.z])

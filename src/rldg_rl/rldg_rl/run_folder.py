@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`runs/<name>/`: where everything of a run lies, and what it says of how far the run has come."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from rldg_rl.bag import EpisodeSummary, is_complete, read_summary
+
+
+class RunError(RuntimeError):
+    """The folder cannot serve this run; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths and small files of one run."""
+
+    path: Path
+
+    @property
+    def bags(self) -> Path:
+        """One folder per episode."""
+        return self.path / "bags"
+
+    @property
+    def learner_checkpoint(self) -> Path:
+        """Networks, optimisers and counts: all that the learner needs to go on."""
+        return self.path / "checkpoints" / "learner.safetensors"
+
+    @property
+    def policy_checkpoint(self) -> Path:
+        """The policy alone: what evaluation and collection load."""
+        return self.path / "checkpoints" / "policy.safetensors"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files, one folder per process."""
+        return self.path / "tensorboard"
+
+    @property
+    def videos(self) -> Path:
+        """Films of evaluation episodes."""
+        return self.path / "videos"
+
+    @property
+    def summary(self) -> Path:
+        """What came out."""
+        return self.path / "summary.json"
+
+    def prepare(self) -> None:
+        """Make the folders.
+
+        Raises:
+            RunError: they cannot be written.
+        """
+        try:
+            for folder in (self.bags, self.policy_checkpoint.parent, self.tensorboard, self.videos):
+                folder.mkdir(parents=True, exist_ok=True)
+            probe = self.path / ".writable"
+            probe.write_text("")
+            probe.unlink()
+        except OSError as error:
+            raise RunError(
+                f"cannot write the run's folder {self.path}: {error.strerror or error}; "
+                "choose another with runs:=<folder> or make this one writable"
+            ) from error
+
+    def settle_config(self, config: dict[str, Any]) -> None:
+        """Keep the run's configuration, or check that a resumed run has the same task.
+
+        Raises:
+            RunError: the folder belongs to a run of another task.
+        """
+        path = self.path / "config.yaml"
+        if path.is_file():
+            before = yaml.safe_load(path.read_text())
+            for key in ("task", "observation"):
+                if before.get(key) != config.get(key):
+                    raise RunError(
+                        f"{self.path} is a run with {key}:={before.get(key)}, not {config.get(key)}; "
+                        "give this run another name:="
+                    )
+        write_atomically(path, yaml.safe_dump(config, sort_keys=False))
+
+    def config(self) -> dict[str, Any]:
+        """The run's configuration.
+
+        Raises:
+            RunError: there is no such run.
+        """
+        path = self.path / "config.yaml"
+        if not path.is_file():
+            others = sorted(p.parent.name for p in self.path.parent.glob("*/config.yaml"))
+            raise RunError(
+                f"no run {self.path.name} in {self.path.parent}; there are: {', '.join(others) or 'none'}"
+            )
+        config: dict[str, Any] = yaml.safe_load(path.read_text())
+        return config
+
+    def episodes(self) -> list[EpisodeSummary]:
+        """Every closed episode; those of one source in the order of recording."""
+        return [read_summary(bag) for bag in sorted(self.bags.iterdir()) if is_complete(bag)]
+
+    def next_episode_number(self, source: str) -> int:
+        """The first number that no episode of this source has, closed or not."""
+        taken = [
+            int(bag.name.rsplit("_", 1)[1]) for bag in self.bags.glob(f"{source}_[0-9]*")
+        ]
+        return max(taken, default=-1) + 1
+
+    def wall_seconds(self) -> float:
+        """Wall time that earlier starts spent on this run."""
+        path = self.path / "wall_seconds.json"
+        return float(json.loads(path.read_text())) if path.is_file() else 0.0
+
+    def keep_wall_seconds(self, seconds: float) -> None:
+        """Remember the wall time spent so far."""
+        write_atomically(self.path / "wall_seconds.json", json.dumps(round(seconds, 1)))
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Replace a file in one go, so that a kill leaves the old one or the new one."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.write_bytes(content.encode() if isinstance(content, str) else content)
+    os.replace(fresh, path)

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs the specialist package: environment, actor, learner, recorder and monitor."""
+
+from setuptools import setup
+
+PACKAGE = "rldg_rl"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=[PACKAGE],
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    zip_safe=False,
+    license="Apache-2.0",
+    description="The specialist: RL environment over ROS topics, actor, learner and recorder",
+    extras_require={"test": ["pytest"]},
+    entry_points={
+        "console_scripts": [
+            "actor = rldg_rl.actor_node:main",
+            "learner = rldg_rl.learner_node:main",
+            "monitor = rldg_rl.monitor_node:main",
+            "recorder = rldg_rl.recorder_node:main",
+        ],
+    },
+)

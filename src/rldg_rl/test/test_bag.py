@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bags: what is written comes back, also from a file that ends in the middle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+from rldg_rl.bag import (
+    BagWriter,
+    EpisodeSummary,
+    images,
+    is_complete,
+    raw_messages,
+    read_summary,
+    recover,
+    stored_steps,
+    typestore,
+)
+from rldg_robot import contract
+from rosbags.highlevel import AnyReader
+
+PERIOD = 100_000_000
+START = 1_700_000_000_000_000_000
+STEPS = 5
+
+
+def encode(topic: contract.Topic, **fields: Any) -> bytes:
+    """A serialised message with default values but for `fields`."""
+    return bytes(typestore().serialize_cdr(message(topic.type, **fields), topic.type))
+
+
+def message(kind: str, **fields: Any) -> Any:
+    """A message of default values, some of them replaced."""
+    store = typestore()
+    definition = store.fielddefs[kind][1]
+    values = {name: fields.get(name, default(kind_)) for name, kind_ in definition}
+    return store.types[kind](**values)
+
+
+def default(kind: Any) -> Any:
+    node, detail = kind
+    if node == 1:
+        return {"string": "", "bool": False}.get(detail[0], 0.0 if "float" in detail[0] else 0)
+    if node == 2:
+        return message(detail)
+    base = detail[0][1][0] if detail[0][0] == 1 else None
+    return np.zeros(detail[1] if node == 3 else 0, {"float32": "f4", "float64": "f8"}.get(base, "u1"))
+
+
+def header(stamp: int) -> Any:
+    time = message("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
+    return message("std_msgs/msg/Header", stamp=time)
+
+
+def write_episode(path: Path, steps: int = STEPS, close: bool = True) -> BagWriter:
+    """An episode whose TCP moves 1 cm a step along x."""
+    writer = BagWriter(path)
+    writer.write("episode", START, encode(contract.EPISODE, header=header(START), episode_id=path.name, source="policy", task="connector", variant="vga", seed=3))
+    for index in range(steps + 1):
+        stamp = START + index * PERIOD
+        write_state(writer, stamp, 0.01 * index)
+        if index:
+            write_step(writer, path.name, index - 1, last=index == steps)
+            writer.flush()
+    if close:
+        writer.close(EpisodeSummary(path.name, "policy", "failure", "connector/vga", 3, steps, 0, 0.5))
+    return writer
+
+
+def write_state(writer: BagWriter, stamp: int, x: float) -> None:
+    point = message("geometry_msgs/msg/Point", x=x, y=0.0, z=0.0)
+    upright = message("geometry_msgs/msg/Quaternion", w=1.0)
+    pose = message("geometry_msgs/msg/Pose", position=point, orientation=upright)
+    pixels = np.full(8 * 8 * 3, (stamp // PERIOD) % 255, np.uint8)
+    for topic, fields in (
+        (contract.CURRENT_POSE, {"pose": pose}),
+        (contract.CURRENT_TWIST, {}),
+        (contract.EXTERNAL_WRENCH, {}),
+        (contract.GRIPPER_STATE, {"width": 0.02}),
+        (contract.TASK_STATE, {"offset": pose}),
+        (contract.WRIST_IMAGE, {"height": 8, "width": 8, "step": 24, "encoding": "rgb8", "data": pixels}),
+    ):
+        writer.write(topic.name, stamp, encode(topic, header=header(stamp), **fields))
+
+
+def write_step(writer: BagWriter, episode: str, index: int, last: bool) -> None:
+    stamp = START + index * PERIOD
+    writer.write(
+        "step",
+        stamp + PERIOD,
+        encode(
+            contract.STEP,
+            header=header(stamp + PERIOD),
+            episode_id=episode,
+            index=index,
+            state_stamp=header(stamp).stamp,
+            image_stamp=header(stamp).stamp,
+            next_state_stamp=header(stamp + PERIOD).stamp,
+            next_image_stamp=header(stamp + PERIOD).stamp,
+            action=np.full(7, 0.5, np.float32),
+            truncated=last,
+        ),
+    )
+
+
+def check_steps(path: Path, expected: int) -> None:
+    steps = list(stored_steps(path))
+    assert [step.index for step in steps] == list(range(expected))
+    for step in steps:
+        assert step.observation[0] == pytest.approx(0.01 * step.index * 20.0, abs=1e-6)
+        assert np.allclose(step.action, 0.5)
+        assert (step.next_observation is not None) == (step.index == STEPS - 1)
+
+
+def test_an_episode_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "policy_00001"
+    write_episode(path)
+    check_steps(path, STEPS)
+    assert read_summary(path).seed == 3
+    pictures = images(path, contract.WRIST_IMAGE)
+    assert sorted(pictures) == [START + i * PERIOD for i in range(STEPS + 1)]
+    assert pictures[START].shape == (8, 8, 3)
+
+
+def test_other_readers_read_it(tmp_path: Path) -> None:
+    path = tmp_path / "policy_00001"
+    write_episode(path)
+    with AnyReader([path]) as reader:
+        steps = [c for c in reader.connections if c.topic == "/step"]
+        assert steps[0].msgcount == STEPS and steps[0].msgtype == "rldg_msgs/msg/Step"
+    with (path / "policy_00001.mcap").open("rb") as stream:
+        reader = make_reader(stream)
+        statistics = reader.get_summary().statistics
+        assert statistics.message_count == len(list(raw_messages(path)))
+
+
+def test_a_bag_that_was_never_closed_has_every_flushed_step(tmp_path: Path) -> None:
+    path = tmp_path / "policy_00001"
+    writer = write_episode(path, close=False)
+    check_steps(path, STEPS)  # while it is still being written
+    writer.abort()
+    assert not is_complete(path)
+    summary = recover(path)
+    assert summary == EpisodeSummary(
+        "policy_00001", "policy", "aborted", "connector/vga", 3, STEPS, 0, 0.5
+    )
+    assert is_complete(path) and read_summary(path) == summary
+    check_steps(path, STEPS)
+
+
+@pytest.mark.parametrize("part", [0.1, 0.35, 0.5, 0.77, 0.99])
+def test_a_truncated_bag_gives_what_lies_before_the_end(tmp_path: Path, part: float) -> None:
+    path = tmp_path / "policy_00001"
+    write_episode(path, close=False).abort()
+    file = path / "policy_00001.mcap"
+    whole = list(raw_messages(path))
+    file.write_bytes(file.read_bytes()[: int(part * file.stat().st_size)])
+    readable = list(raw_messages(path))
+    assert readable == whole[: len(readable)]
+    summary = recover(path)
+    if summary is not None:
+        check_steps(path, summary.steps)
+
+
+def test_an_empty_bag_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "policy_00001"
+    path.mkdir()
+    assert recover(path) is None and not path.exists()
+
+
+def test_recovering_twice_is_harmless(tmp_path: Path) -> None:
+    path = tmp_path / "policy_00001"
+    write_episode(path, close=False).abort()
+    (tmp_path / ".recovering" / "policy_00001").mkdir(parents=True)  # a recovery that was killed
+    assert recover(path).steps == STEPS
+    assert [p.name for p in tmp_path.iterdir()] == ["policy_00001"]

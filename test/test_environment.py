@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The environment over the running twin and gate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import rclpy
+from conftest import Processes
+from gymnasium.utils.env_checker import check_env
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rldg_rl.environment import RobotEnv
+from rldg_rl.robot_client import RobotClient, RobotSilent
+from rldg_robot.task import load_task
+
+TASK = load_task("connector/vga")
+
+
+@pytest.fixture
+def node(domain: int) -> Iterator[Node]:
+    rclpy.init()
+    node = Node("test", parameter_overrides=[Parameter("use_sim_time", value=True)])
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def environment(node: Node, patience: float = 20.0) -> RobotEnv:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    return RobotEnv(RobotClient(node, executor, TASK, patience=patience), TASK)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_it_is_a_gymnasium_environment(processes: Processes, node: Node) -> None:
+    processes.node("rldg_robot", "twin", task=TASK.id)
+    processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
+    env = environment(node)
+    check_env(env, skip_render_check=True)
+
+    first, _ = env.reset(seed=5)
+    again, _ = env.reset(seed=5)
+    other, _ = env.reset(seed=6)
+    assert np.array_equal(first["image"], again["image"])
+    assert not np.array_equal(first["state"], other["state"])
+
+
+def test_the_same_actions_lead_to_the_same_states(processes: Processes, node: Node) -> None:
+    processes.node("rldg_robot", "twin", task=TASK.id)
+    processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
+    env = environment(node)
+    actions = np.random.default_rng(0).uniform(-1, 1, (30, 7))
+
+    def trajectory() -> np.ndarray:
+        states = [env.reset(seed=3)[0]["state"]]
+        return np.array(states + [env.step(action)[0]["state"] for action in actions])
+
+    assert np.array_equal(trajectory(), trajectory())
+
+
+def test_a_robot_that_does_not_answer_is_named(node: Node) -> None:
+    with pytest.raises(RobotSilent, match="reset service"):
+        environment(node, patience=0.5).reset(seed=0)

@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The safety gate in the running graph: nobody else writes to the driver, and what it lets pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+import rclpy
+from conftest import Processes
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rldg_msgs.msg import SafetyState
+from rldg_msgs.srv import Reset
+from rldg_robot import contract
+from rldg_robot.poses import Pose
+from rldg_robot.ros import (
+    from_pose_msg,
+    from_stamp,
+    listen_to,
+    publish_on,
+    to_pose_stamped,
+)
+from rldg_robot.task import load_task
+from std_msgs.msg import Empty
+from std_srvs.srv import Trigger
+
+TASK = load_task("connector/vga")
+
+
+class Probe(Node):
+    """Plays the policy, and listens to what reaches the driver."""
+
+    def __init__(self) -> None:
+        super().__init__("probe")
+        self.targets: list[PoseStamped] = []
+        self.pose: PoseStamped | None = None
+        self.safety = SafetyState()
+        listen_to(self, contract.TARGET_POSE, self.targets.append)
+        listen_to(self, contract.CURRENT_POSE, lambda message: setattr(self, "pose", message))
+        listen_to(self, contract.SAFETY_STATE, lambda message: setattr(self, "safety", message))
+        self.policy = publish_on(self, contract.POLICY_TARGET_POSE)
+        self.stop = publish_on(self, contract.EMERGENCY_STOP)
+        self.release = self.create_client(Trigger, contract.SAFETY_RESET)
+        self.start = self.create_client(Reset, contract.RESET)
+
+    def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
+        for _ in range(int(seconds / 0.05)):
+            if condition():
+                return
+            rclpy.spin_once(self, timeout_sec=0.05)
+        raise AssertionError(f"nothing came in {seconds} s")
+
+    def call(self, client: object, request: object) -> object:
+        self.until(client.service_is_ready)  # type: ignore[attr-defined]
+        future = client.call_async(request)  # type: ignore[attr-defined]
+        self.until(future.done)
+        return future.result()
+
+    def send(self, target: Pose, frame: str = "base") -> PoseStamped:
+        """Send a target for the present state; returns what the driver got."""
+        assert self.pose is not None
+        stamp, count = from_stamp(self.pose.header.stamp), len(self.targets)
+        self.policy.publish(to_pose_stamped(target, stamp, frame))
+        self.until(lambda: len(self.targets) > count and from_stamp(self.pose.header.stamp) > stamp)
+        return self.targets[-1]
+
+
+@pytest.fixture
+def probe(processes: Processes) -> Iterator[Probe]:
+    processes.node("rldg_robot", "twin", task=TASK.id)
+    processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
+    rclpy.init()
+    probe = Probe()
+    probe.until(lambda: probe.count_publishers(contract.TARGET_POSE.name))
+    probe.until(lambda: probe.policy.get_subscription_count())
+    probe.call(probe.start, Reset.Request(seed=1))
+    probe.until(lambda: probe.pose)
+    yield probe
+    probe.destroy_node()
+    rclpy.shutdown()
+
+
+def test_targets_pass_are_clamped_and_rejected(probe: Probe) -> None:
+    here = from_pose_msg(probe.pose.pose)
+    near = Pose(here.position + [0, 0, -0.01], here.quaternion)
+    assert np.allclose(from_pose_msg(probe.send(near).pose).position, near.position)
+
+    here = from_pose_msg(probe.pose.pose)
+    passed = from_pose_msg(probe.send(Pose(here.position - [0, 0, 0.5], here.quaternion)).pose)
+    assert np.linalg.norm(passed.position - here.position) < 0.03
+
+    here = from_pose_msg(probe.pose.pose)
+    held = from_pose_msg(probe.send(Pose(np.full(3, np.nan), here.quaternion)).pose)
+    assert np.allclose(held.position, here.position)
+
+
+def test_an_emergency_stop_holds_the_arm_until_the_reset(probe: Probe) -> None:
+    here = from_pose_msg(probe.pose.pose)
+    probe.send(here)
+    probe.stop.publish(Empty())
+    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    assert probe.safety.reason == "emergency stop"
+    here = from_pose_msg(probe.pose.pose)
+    target = Pose(here.position - [0, 0, 0.01], here.quaternion)
+    held = from_pose_msg(probe.send(target).pose)
+    assert np.linalg.norm(held.position - here.position) < 1e-3
+
+    assert probe.call(probe.release, Trigger.Request()).success
+    probe.until(lambda: probe.safety.state != SafetyState.STOPPED)
+    here = from_pose_msg(probe.pose.pose)
+    target = Pose(here.position - [0, 0, 0.01], here.quaternion)
+    assert np.allclose(from_pose_msg(probe.send(target).pose).position, target.position)

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A whole training in miniature, and what becomes of it when parts of it are killed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import rclpy
+from conftest import Processes, wait_until
+from rclpy.node import Node
+from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
+from rldg_rl.bag import is_complete, read_summary, stored_steps
+from rldg_rl.run_folder import RunFolder
+from rldg_robot import contract
+from rldg_robot.ros import listen_to
+
+MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 3}
+pytestmark = pytest.mark.timeout(300)
+
+
+class Listener(Node):
+    """Hears every step of a run."""
+
+    def __init__(self) -> None:
+        super().__init__("listener")
+        self.steps: list[tuple[str, int]] = []
+        self.episodes: list[Episode] = []
+        self.learner = LearnerStatus()
+        self.run = RunStatus()
+        listen_to(self, contract.STEP, self._on_step)
+        listen_to(self, contract.EPISODE, self.episodes.append)
+        listen_to(self, contract.LEARNER_STATUS, lambda m: setattr(self, "learner", m))
+        listen_to(self, contract.RUN_STATUS, lambda m: setattr(self, "run", m))
+
+    def _on_step(self, message: Step) -> None:
+        self.steps.append((message.episode_id, message.index))
+
+    def until(self, condition, seconds: float, what: str) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+            rclpy.spin_once(self, timeout_sec=0.05)
+
+    def policy_steps(self) -> int:
+        return sum(episode.startswith("policy") for episode, _ in set(self.steps))
+
+
+@pytest.fixture
+def listener(domain: int) -> Iterator[Listener]:
+    rclpy.init()
+    node = Listener()
+    yield node
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def check_run(path: Path) -> dict:
+    """What must hold of every finished run."""
+    summary = json.loads((path / "summary.json").read_text())
+    assert summary["task"] == "connector/vga"
+    assert summary["demos"] >= 3
+    assert summary["steps"] >= 300
+    assert summary["evaluation"]["episodes"] == 3
+    assert (path / "learning_curve.png").stat().st_size > 5_000
+    assert (path / "videos" / "evaluation.mp4").stat().st_size > 5_000
+    assert RunFolder(path).policy_checkpoint.is_file()
+    bags = sorted((path / "bags").iterdir())
+    assert all(is_complete(bag) for bag in bags)
+    summaries = [read_summary(bag) for bag in bags]
+    for bag, recorded in zip(bags, summaries, strict=True):
+        steps = list(stored_steps(bag))
+        assert [step.index for step in steps] == list(range(recorded.steps))
+    assert summary["steps"] == sum(s.steps for s in summaries if s.source == "policy")
+    return summary
+
+
+def test_a_training_in_miniature_and_its_evaluation(processes: Processes) -> None:
+    run = processes.folder / "runs" / "mini"
+    stack = processes.stack("train_rl", **MINIATURE)
+    assert stack.wait(200) == 0, stack.log.read_text()
+    summary = check_run(run)
+    assert summary["updates"] == 2 * summary["steps"]
+    assert summary["demo_cycle_seconds"] > 1.0
+
+    again = processes.stack("train_rl", **MINIATURE)
+    assert again.wait(60) == 0, again.log.read_text()
+    assert check_run(run)["steps"] == summary["steps"], "a finished run is not trained further"
+
+    evaluation = processes.stack("evaluate", name="mini", episodes=2, seed=7)
+    assert evaluation.wait(60) == 0, evaluation.log.read_text()
+    (folder,) = (run / "evaluations").iterdir()
+    assert json.loads((folder / "summary.json").read_text())["evaluation"]["episodes"] == 2
+
+
+def test_any_part_can_be_killed(processes: Processes, listener: Listener) -> None:
+    stack = processes.stack("train_rl", **MINIATURE)
+    listener.until(lambda: len(listener.steps) > 20, 60, "the first demonstration")
+    os.kill(processes.pid("twin"), signal.SIGKILL)
+    for node, after in (("learner", 120), ("actor", 160), ("recorder", 200), ("twin", 240)):
+        listener.until(lambda after=after: listener.policy_steps() > after, 90, f"step {after}")
+        os.kill(processes.pid(node), signal.SIGKILL)
+    wait_until(lambda: stack.poll() is not None, 200, "the run's end")
+    assert stack.returncode == 0, stack.log.read_text()
+    summary = check_run(processes.folder / "runs" / "mini")
+    assert summary["updates"] >= 2 * (summary["steps"] - 1)
+
+
+def test_all_of_it_can_be_killed(processes: Processes, listener: Listener) -> None:
+    bags = processes.folder / "runs" / "mini" / "bags"
+    stack = processes.stack("train_rl", **MINIATURE)
+    listener.until(lambda: listener.policy_steps() > 150, 90, "150 training steps")
+    everything = subprocess.run(
+        ["pgrep", "-f", processes.folder.name], capture_output=True, text=True, check=True
+    )
+    for pid in map(int, everything.stdout.split()):
+        os.kill(pid, signal.SIGKILL)
+    stack.wait()
+    for _ in range(20):
+        rclpy.spin_once(listener, timeout_sec=0.05)
+    heard = set(listener.steps)
+
+    again = processes.stack("train_rl", **MINIATURE)
+    assert again.wait(200) == 0, again.log.read_text()
+    check_run(processes.folder / "runs" / "mini")
+    on_disk = {(step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag)}
+    assert len(heard - on_disk) <= 1, "more than the step in flight was lost"
