@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import rclpy
-from conftest import Processes
+from harness import Processes
 from gymnasium.utils.env_checker import check_env
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import rclpy
-from conftest import Processes
+from harness import Processes
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rldg_msgs.msg import SafetyState

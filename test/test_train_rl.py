@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from conftest import Processes, wait_until
+from harness import Processes, wait_until
 from rclpy.node import Node
 from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
 from rldg_rl.bag import is_complete, read_summary, stored_steps

@@ -206,8 +206,8 @@ REAL_TIME_FACTOR = Argument(
 RUNS = Argument("runs", "runs", "Folder of all runs.")
 DETERMINISTIC = Argument(
     "deterministic",
-    "true",
-    "Act on the policy's mean; false: draw from its distribution.",
+    "false",
+    "Act on the policy's mean; false: draw from its distribution, as in training and in HIL-SERL.",
     choices=("true", "false"),
     parse=flag,
 )
@@ -251,7 +251,12 @@ def _recorder(values: Values, folder: Value) -> list[NodeSpec]:
 
 def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
     """What a person watches."""
-    monitor = {"run": folder, "task": values["task"], **_clocked(values)}
+    monitor = {
+        "run": folder,
+        "task": values["task"],
+        "viewer": values["viewer"],
+        **_clocked(values),
+    }
     nodes = [NodeSpec("rldg_rl", "monitor", "monitor", monitor, output="screen")]
     if values["viewer"]:
         parameters = {"task": values["task"], **_clocked(values)}

@@ -147,12 +147,12 @@ class Actor:
             EpisodeAborted or what the robot raised: the episode was closed as aborted first.
         """
         result = EpisodeResult(episode_id, source, seed)
-        view, info = self._env.reset(seed=seed)
+        view, _ = self._env.reset(seed=seed)
         self._hands.begin()
         self._latch.begin()
         self._witness.opened(result)
         try:
-            self._live(result, view["state"], info["observation"], policy, deterministic)
+            self._live(result, view["state"], policy, deterministic)
         except Exception as error:
             result.status, result.reason = Status.ABORTED, str(error)
             raise
@@ -166,17 +166,17 @@ class Actor:
         self,
         result: EpisodeResult,
         state: np.ndarray,
-        seen: Observation,
         policy: Policy | None,
         deterministic: bool,
     ) -> None:
         done = False
         while not done:
+            seen = self._env.latest
             self._witness.before_step()
             belief = policy.act(state, deterministic) if policy else None
             action, executed_by = self._decide(result.source, seen, belief)
             view, reward, terminated, truncated, info = self._env.step(action)
-            after: Observation = info["observation"]
+            after = self._env.latest
             self._witness.lived(
                 LivedStep(
                     episode_id=result.episode_id,
@@ -196,7 +196,7 @@ class Actor:
             result.steps += 1
             result.interventions += executed_by is ExecutedBy.INTERVENTION
             result.seconds += (after.state_stamp - seen.state_stamp) / SECOND
-            state, seen, done = view["state"], after, terminated or truncated
+            state, done = view["state"], terminated or truncated
         result.status = Status.SUCCESS if terminated else Status.FAILURE
         result.reason = "solved" if terminated else "the time ran out"
 

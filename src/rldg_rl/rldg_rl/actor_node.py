@@ -42,7 +42,6 @@ from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, autonomous_success, episode_seed
 
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
-UNRECORDED = 2  # steps that may be under way to the disk
 STATUS_PERIOD = 0.25  # [s] of wall time
 RETRY_SECONDS = 1.0
 SETTLE_SECONDS = 1.0
@@ -238,11 +237,13 @@ class ActorNode(Node):
             self.robot.spin(0.1)
 
     def _recover(self) -> None:
-        """Wait until the parts that failed are back."""
+        """Wait until the parts that failed are back, and count again what is on disk."""
         while rclpy.ok() and self._safety.state == SafetyState.STOPPED:
             self._tell_status(None, note=f"waiting: the gate stopped ({self._safety.reason})")
             self.robot.spin(RETRY_SECONDS)
         self.robot.spin(RETRY_SECONDS)
+        self._wait_for(lambda: not self._recorder.open, "the recorder")
+        self.progress = Progress(self.plan, self.run.episodes())
 
     # What the actor tells (see actor.Witness)
 
@@ -269,16 +270,12 @@ class ActorNode(Node):
             raise UserError(self._recorder.error)
 
     def _on_disk(self) -> bool:
+        """Whether all steps so far are recorded: a kill then loses the step in flight at most."""
         status = self._recorder
         assert status is not None
         self._check_recorder()
-        if self._lived_steps <= UNRECORDED:
-            return True
-        return (
-            status.episode_id == self._result.episode_id
-            and status.open
-            and status.steps >= self._lived_steps - UNRECORDED
-        )
+        of_this_episode = status.open and status.episode_id == self._result.episode_id
+        return of_this_episode and status.steps >= self._lived_steps
 
     def _owed(self) -> int:
         """Updates that the learner owes for the training steps so far."""

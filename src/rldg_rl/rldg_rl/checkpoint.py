@@ -12,6 +12,7 @@ import json
 import os
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,7 +147,7 @@ def _pack(state: Mapping[str, np.ndarray], info: CheckpointInfo) -> bytes:
     tensors = {name: np.asarray(tensor, order="C") for name, tensor in state.items()}
     # safetensors notices a file cut short, not one whose bytes changed
     metadata = {"info": json.dumps(asdict(info)), "checksum": _checksum(tensors)}
-    return safetensors.numpy.save(tensors, metadata)
+    return bytes(safetensors.numpy.save(tensors, metadata))
 
 
 def _unpack(
@@ -211,7 +212,8 @@ def _write(path: Path, data: bytes) -> None:
         os.replace(draft, path)
         _sync_folder(path.parent)
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise CheckpointError(
             f"cannot write {path} ({error.strerror}), {len(data) / 1e6:.1f} MB: free some space "
             "or make the folder writable; the run goes on when it is started again"

@@ -35,7 +35,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     Action: (7,) in [-1, 1], see `Task.action_scale`; where the task holds the gripper closed, the seventh is ignored.
     Observation: `state` (STATE_DIM,) float32 and `image` (H, W, 3) uint8 RGB.
     Reward: 1 on success, which terminates; the task's horizon truncates.
-    `info["observation"]` holds the measured Observation, `info["action"]` the action as executed.
+    `info["action"]` holds the action as executed; `latest` is what was measured last, stamps included.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -60,26 +60,29 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Start an episode; the same seed gives the same start."""
         super().reset(seed=seed)
-        start = int(self.np_random.integers(2**63))
-        self._latest = self.robot.reset(start)
+        self._latest = self.robot.reset(int(self.np_random.integers(2**63)))
         self._reset_pose = self._latest.pose
         self._steps = 0
-        return self._view(), {"observation": self._latest, "seed": start}
+        return self._view(), {}
 
     def step(
         self, action: np.ndarray
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Carry out one control step."""
-        assert self._latest is not None, "call reset first"
         executed = self.executable(action)
-        before = self._latest
+        before = self.latest
         self.robot.act(self.target(executed), float(executed[6]), before.state_stamp)
         self._latest = self.robot.observe(after=before.state_stamp)
         self._steps += 1
         terminated = self._latest.success
         truncated = not terminated and self._steps >= self.task.horizon
-        info = {"observation": self._latest, "action": executed}
-        return self._view(), float(terminated), terminated, truncated, info
+        return self._view(), float(terminated), terminated, truncated, {"action": executed}
+
+    @property
+    def latest(self) -> Observation:
+        """What was measured last."""
+        assert self._latest is not None, "call reset first"
+        return self._latest
 
     def executable(self, action: np.ndarray) -> np.ndarray:
         """The action (7,) float32 as it will be executed: clipped, and the gripper as the task wants it."""
@@ -90,20 +93,18 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
 
     def target(self, action: np.ndarray) -> Pose:
         """TCP pose in base that an action (7,) asks for: the measured pose, moved by the scaled action in its own frame."""
-        assert self._latest is not None
         scale = self.task.action_scale
-        return self._latest.pose @ Pose.from_rotvec(
+        return self.latest.pose @ Pose.from_rotvec(
             action[:3].astype(float) * scale.translation, action[3:6].astype(float) * scale.rotation
         )
 
     def render(self) -> np.ndarray:
         """The wrist image (H, W, 3) uint8."""
-        assert self._latest is not None, "call reset first"
-        return self._latest.image
+        return self.latest.image
 
     def _view(self) -> dict[str, np.ndarray]:
-        assert self._latest is not None and self._reset_pose is not None
+        assert self._reset_pose is not None
         return {
-            "state": state_vector(self._latest, self._reset_pose),
-            "image": self._latest.image,
+            "state": state_vector(self.latest, self._reset_pose),
+            "image": self.latest.image,
         }

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -83,7 +84,7 @@ class StackedMLP:
     ) -> None:
         widths = (input_dim, *hidden, output_dim)
         self._shapes: dict[str, tuple[int, ...]] = {}
-        for n, (fan_in, fan_out) in enumerate(zip(widths[:-1], widths[1:], strict=True)):
+        for n, (fan_in, fan_out) in enumerate(pairwise(widths)):
             name = f"layer{n}" if n < len(hidden) else "head"
             self._shapes[f"{name}.weight"] = (members, fan_in, fan_out)
             for part in ("bias", "scale", "shift") if n < len(hidden) else ("bias",):
@@ -103,7 +104,7 @@ class StackedMLP:
                 tensor.fill_(1.0)
 
     def _views(self, flat: Tensor) -> dict[str, Tensor]:
-        parts = flat.split([math.prod(shape) for shape in self._shapes.values()])
+        parts = torch.split(flat, [math.prod(shape) for shape in self._shapes.values()])
         return {
             name: part.view(shape)
             for (name, shape), part in zip(self._shapes.items(), parts, strict=True)

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Starts real nodes and stacks for tests, and ends them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from ament_index_python.packages import get_package_prefix
+
+
+def executable(package: str, name: str) -> str:
+    """Path of an installed node."""
+    return str(Path(get_package_prefix(package), "lib", package, name))
+
+
+def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Poll until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+        time.sleep(0.1)
+
+
+class Processes:
+    """Processes of one test, all ended with it."""
+
+    def __init__(self, folder: Path, environment: dict[str, str]) -> None:
+        self.folder = folder
+        self.environment = environment
+        self._started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a command; its output goes to a file."""
+        log = self.folder / f"{len(self._started)}_{Path(command[0]).name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=self.folder,
+                start_new_session=True,
+            )
+        process.log = log  # type: ignore[attr-defined]
+        self._started.append(process)
+        return process
+
+    def node(self, package: str, name: str, **parameters: object) -> subprocess.Popen[bytes]:
+        """Start one node."""
+        arguments = [f"{key}:={value}" for key, value in parameters.items()]
+        flags = [word for argument in arguments for word in ("-p", argument)]
+        return self.start(executable(package, name), "--ros-args", *flags)
+
+    def stack(self, stack: str, /, **arguments: object) -> subprocess.Popen[bytes]:
+        """Start a stack as `./rldg launch` does."""
+        words = [f"{key}:={value}" for key, value in arguments.items()]
+        return self.start(executable("rldg_bringup", "stack"), stack, *words)
+
+    def pid(self, node: str) -> int | None:
+        """Process id of a running node of this test."""
+        found = subprocess.run(
+            ["pgrep", "-f", f"lib/rldg_[a-z]+/{node} --ros-args .*{self.folder.name}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        ).stdout.split()
+        return int(found[0]) if found else None
+
+    def end(self) -> None:
+        """Kill whatever is left."""
+        for process in self._started:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGINT)
+        for process in self._started:
+            try:
+                process.wait(8)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
