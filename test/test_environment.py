@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes
 from gymnasium.utils.env_checker import check_env
+from harness import Processes
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter

@@ -8,12 +8,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes
 from geometry_msgs.msg import PoseStamped
+from harness import Processes
 from rclpy.node import Node
-from rldg_msgs.msg import SafetyState
-from rldg_msgs.srv import Reset
-from rldg_robot import contract
 from rldg_robot.poses import Pose
 from rldg_robot.ros import (
     from_pose_msg,
@@ -25,6 +22,10 @@ from rldg_robot.ros import (
 from rldg_robot.task import load_task
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
+
+from rldg_msgs.msg import SafetyState
+from rldg_msgs.srv import Reset
+from rldg_robot import contract
 
 TASK = load_task("connector/vga")
 
@@ -74,7 +75,7 @@ def probe(processes: Processes) -> Iterator[Probe]:
     rclpy.init()
     probe = Probe()
     probe.until(lambda: probe.count_publishers(contract.TARGET_POSE.name))
-    probe.until(lambda: probe.policy.get_subscription_count())
+    probe.until(probe.policy.get_subscription_count)
     probe.call(probe.start, Reset.Request(seed=1))
     probe.until(lambda: probe.pose)
     yield probe

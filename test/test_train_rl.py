@@ -15,11 +15,12 @@ import pytest
 import rclpy
 from harness import Processes, wait_until
 from rclpy.node import Node
-from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
 from rldg_rl.bag import is_complete, read_summary, stored_steps
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
 from rldg_robot.ros import listen_to
+
+from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
+from rldg_robot import contract
 
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 3}
 pytestmark = pytest.mark.timeout(300)
@@ -129,5 +130,7 @@ def test_all_of_it_can_be_killed(processes: Processes, listener: Listener) -> No
     again = processes.stack("train_rl", **MINIATURE)
     assert again.wait(200) == 0, again.log.read_text()
     check_run(processes.folder / "runs" / "mini")
-    on_disk = {(step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag)}
+    on_disk = {
+        (step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag)
+    }
     assert len(heard - on_disk) <= 1, "more than the step in flight was lost"

@@ -2,7 +2,6 @@
 """A trained specialist is evaluated."""
 
 from launch import LaunchDescription
-
 from rldg_bringup.launch_stack import launch_description
 
 

@@ -70,7 +70,7 @@ class Process:
             stderr=None if output is None else subprocess.STDOUT,
             env={**os.environ, **environment()},
             process_group=0,
-            preexec_fn=_tie_to_parent(os.getpid()),
+            preexec_fn=_tie_to_parent(os.getpid()),  # noqa: PLW1509 - the runner has one thread
         )
         if output is not None:
             os.close(output)

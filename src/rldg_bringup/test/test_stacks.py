@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from rldg_bringup.arguments import StackError, show
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stacks import STACKS, Plan, environment
@@ -73,6 +72,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "operator": "scripted",
         "observation": "state",
         "mode": "train",
+        "lockstep": False,
         "use_sim_time": True,
     }
 
@@ -121,18 +121,22 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
     start(TRAIN.plan({"runs": runs, "name": "a", "task": "connector/usb_a", "episodes": "7"}))
     before = (Path(runs) / "a/arguments.yaml").read_text()
 
-    plan = start(EVALUATE.plan({"runs": runs, "name": "a"}))
+    plan = start(EVALUATE.plan({"runs": runs, "name": "a"}, NOON))
 
     assert parameters(plan)["twin"]["task"] == "connector/usb_a"
+    folder = f"{runs}/a/evaluations/20261121_153000"
+    assert parameters(plan)["recorder"]["run"] == folder
     assert parameters(plan)["actor"] == {
-        "run": f"{runs}/a",
+        "run": folder,
+        "policy": f"{runs}/a/checkpoints/policy.safetensors",
         "task": "connector/usb_a",
         "seed": 0,
         "episodes": 20,
         "observation": "state",
-        "deterministic": True,
+        "deterministic": False,
         "operator": "none",
         "mode": "evaluate",
+        "lockstep": True,
         "use_sim_time": True,
     }
     assert {"learner", "operator"}.isdisjoint(parameters(plan))

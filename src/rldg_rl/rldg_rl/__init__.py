@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The specialist: environment over ROS topics, actor, learner, replay buffer, recorder and live view."""

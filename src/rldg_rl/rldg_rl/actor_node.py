@@ -6,17 +6,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, SafetyState
-from rldg_robot import contract
 from rldg_robot.node_main import UserError, run_main
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
 from rldg_robot.task import Task, load_task
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.summary import Writer
 
+from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, SafetyState
 from rldg_rl.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -27,12 +27,12 @@ from rldg_rl.actor import (
     LivedStep,
     Status,
 )
-from rldg_rl.agent import AgentConfig
+from rldg_rl.agent_config import AgentConfig
 from rldg_rl.bag import EpisodeSummary
 from rldg_rl.checkpoint import CheckpointError
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
-from rldg_rl.learner import LearnerConfig, updates_due
+from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.messages import episode_message, step_message, transition_message
 from rldg_rl.pace import Pace
@@ -40,6 +40,7 @@ from rldg_rl.report import summarize_run, write_report
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, autonomous_success, episode_seed
+from rldg_robot import contract
 
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
 STATUS_PERIOD = 0.25  # [s] of wall time
@@ -98,9 +99,9 @@ class ActorNode(Node):
         self.actor = Actor(
             RobotEnv(self.robot, self.task), Hands(self, self.robot, self.operator), self
         )
-        self.board = SummaryWriter(str(self.run.tensorboard / "actor"))
+        self.board = Writer(str(self.run.tensorboard / "actor"))
 
-    def _parameter(self, name: str, default):  # noqa: ANN001, ANN202
+    def _parameter(self, name: str, default: Any) -> Any:
         return self.declare_parameter(name, default).value
 
     def _prepare_run(self) -> None:
@@ -217,7 +218,10 @@ class ActorNode(Node):
             lambda: self._episode_pub.get_subscription_count() > 0, "the recorder", 10.0
         )
         self._episode_pub.publish(episode_message(orphan, self.task, now(self)))
-        self.robot.wait_for(lambda: not self._recorder.open, "the recorder", 10.0)
+        self.robot.wait_for(self._recorder_is_free, "the recorder", 10.0)
+
+    def _recorder_is_free(self) -> bool:
+        return self._recorder is not None and not self._recorder.open
 
     def _wait_for_weights(self, final: bool) -> None:
         def there() -> bool:
@@ -242,7 +246,7 @@ class ActorNode(Node):
             self._tell_status(None, note=f"waiting: the gate stopped ({self._safety.reason})")
             self.robot.spin(RETRY_SECONDS)
         self.robot.spin(RETRY_SECONDS)
-        self._wait_for(lambda: not self._recorder.open, "the recorder")
+        self._wait_for(self._recorder_is_free, "the recorder")
         self.progress = Progress(self.plan, self.run.episodes())
 
     # What the actor tells (see actor.Witness)

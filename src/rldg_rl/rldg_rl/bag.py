@@ -45,7 +45,6 @@ from rosbags.interfaces import (
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
-
 from zstandard import ZstdError
 
 from rldg_rl.observation import Observation, state_vector
@@ -53,7 +52,12 @@ from rldg_rl.replay_buffer import StoredStep
 
 SECOND = 1_000_000_000
 SUMMARY_KEY = "episode"
-STATUS = {0: "aborted", 1: "success", 2: "failure", 3: "aborted"}  # an episode left open was aborted
+STATUS = {
+    0: "aborted",
+    1: "success",
+    2: "failure",
+    3: "aborted",
+}  # an episode left open was aborted
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 CUT_OFF = (McapError, EOFError, ValueError, struct.error, ZstdError)
 FOREVER = QosTime(sec=2147483647, nsec=4294967295)
@@ -167,7 +171,12 @@ def raw_messages(path: Path) -> Iterator[tuple[str, str, int, bytes]]:
                 channels[record.id] = record
             elif isinstance(record, Message):
                 channel = channels[record.channel_id]
-                yield channel.topic.lstrip("/"), schemas[channel.schema_id], record.log_time, record.data
+                yield (
+                    channel.topic.lstrip("/"),
+                    schemas[channel.schema_id],
+                    record.log_time,
+                    record.data,
+                )
             elif type(record).__name__ == "Schema":
                 schemas[record.id] = record.name  # type: ignore[attr-defined]
 
@@ -184,7 +193,7 @@ def read_summary(path: Path) -> EpisodeSummary:
         FileNotFoundError: the bag was never closed; `recover` mends it.
     """
     text = (path / "metadata.yaml").read_text()
-    metadata = yaml.load(text, yaml.CSafeLoader)["rosbag2_bagfile_information"]  # noqa: S506
+    metadata = yaml.load(text, yaml.CSafeLoader)["rosbag2_bagfile_information"]
     return EpisodeSummary(**json.loads(metadata["custom_data"][SUMMARY_KEY]))
 
 
@@ -212,7 +221,9 @@ def recover(path: Path) -> EpisodeSummary | None:
     return summary
 
 
-def summarize(episode_id: str, messages: list[tuple[str, str, int, bytes]]) -> EpisodeSummary | None:
+def summarize(
+    episode_id: str, messages: list[tuple[str, str, int, bytes]]
+) -> EpisodeSummary | None:
     """Summary of an episode's messages; None where no episode was ever opened."""
     episodes = [_decode(EPISODE, cdr) for topic, _, _, cdr in messages if topic == EPISODE.name]
     episodes = [episode for episode in episodes if episode.episode_id == episode_id]
@@ -245,7 +256,8 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
 def stored_steps(path: Path) -> Iterator[StoredStep]:
     """The episode's steps as the learner was sent them, bit for bit.
 
-    The state of a step is found by its stamp. Where streams of a real robot carry stamps of their own, the nearest message counts.
+    The state of a step is found by its stamp. Where the streams of a real robot carry stamps of their own, the
+    nearest message counts.
     """
     wanted = {
         topic.name: topic

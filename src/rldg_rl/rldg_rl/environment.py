@@ -45,7 +45,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.robot = robot
         self.task = task
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
-        self.observation_space = spaces.Dict(
+        self.observation_space: spaces.Space[Any] = spaces.Dict(
             {
                 "state": spaces.Box(-LIMIT, LIMIT, (STATE_DIM,), np.float32),
                 "image": spaces.Box(0, 255, (image_size, image_size, 3), np.uint8),
@@ -92,7 +92,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return executed
 
     def target(self, action: np.ndarray) -> Pose:
-        """TCP pose in base that an action (7,) asks for: the measured pose, moved by the scaled action in its own frame."""
+        """TCP pose in base that an action (7,) asks for: the measured pose moved by the scaled action, in its frame."""
         scale = self.task.action_scale
         return self.latest.pose @ Pose.from_rotvec(
             action[:3].astype(float) * scale.translation, action[3:6].astype(float) * scale.rotation

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 from rclpy.node import Node
-from rldg_robot import contract
 from rldg_robot.ros import from_stamp, listen_to
 from sensor_msgs.msg import Joy
 
 from rldg_rl.robot_client import RobotClient, RobotSilent
+from rldg_robot import contract
 
 HANDS_OFF = np.zeros(6)
 

@@ -8,22 +8,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rldg_rl.agent import Agent, AgentConfig
+from rldg_rl.agent import Agent
+from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
-
-
-@dataclass(frozen=True)
-class LearnerConfig:
-    """Pace of learning (HIL-SERL's defaults; the agent has its own configuration)."""
-
-    starts: int = 100
-    """training steps before the first update"""
-    capacity: int = 200_000
-    """frames in the replay buffer"""
-    publish_every: int = 50
-    """updates between two sets of weights for the actor"""
-    checkpoint_every: int = 1000
-    """updates between two checkpoints"""
 
 
 @dataclass
@@ -74,8 +61,3 @@ class Learner:
         self._recent = [*self._recent[-9:], (time.monotonic(), self.updates)]
         (t0, u0), (t1, u1) = self._recent[0], self._recent[-1]
         return (u1 - u0) / max(t1 - t0, 1e-6)
-
-
-def updates_due(policy_steps: int, config: LearnerConfig, agent: AgentConfig) -> int:
-    """Updates that a number of training steps is worth; none before learning starts."""
-    return policy_steps * agent.updates_per_step if policy_steps >= config.starts else 0

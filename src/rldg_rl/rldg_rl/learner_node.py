@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The learner as a node: transitions in, weights out. Rebuilds itself from checkpoint and bags, so that it can be killed at any moment."""
+"""The learner as a node: transitions in, weights out.
+
+It rebuilds itself from checkpoint and bags, so that it can be killed at any moment.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ import rclpy
 import torch
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, Transition
-from rldg_robot import contract
 from rldg_robot.node_main import UserError, run_main
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
 from rldg_robot.task import load_task
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.summary import Writer
 
-from rldg_rl.agent import Agent, AgentConfig
+from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, Transition
+from rldg_rl.agent import Agent
+from rldg_rl.agent_config import AgentConfig
 from rldg_rl.bag import stored_steps
 from rldg_rl.checkpoint import (
     CheckpointError,
@@ -26,11 +29,13 @@ from rldg_rl.checkpoint import (
     policy_to_bytes,
     save_learner,
 )
-from rldg_rl.learner import Learner, LearnerConfig
+from rldg_rl.learner import Learner
+from rldg_rl.learner_config import LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import STATE_DIM
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_robot import contract
 
 IDLE_SECONDS = 0.02
 STATUS_PERIOD = 0.2  # [s] of wall time
@@ -67,7 +72,7 @@ class LearnerNode(Node):
         self._status = publish_on(self, contract.LEARNER_STATUS)
         listen_to(self, contract.TRANSITION, self._on_transition)
         listen_to(self, contract.RECORDER_STATUS, self._on_recorder)
-        self.board = SummaryWriter(str(self.run.tensorboard / "learner"))
+        self.board = Writer(str(self.run.tensorboard / "learner"))
 
     def _on_transition(self, message: Transition) -> None:
         step = self._for_task(stored_step(message))

@@ -59,7 +59,9 @@ def render(scene: Scene) -> RenderableType:
         ("evaluation", scene.evaluations, scene.evaluations_wanted),
     ):
         if wanted:
-            bars.add_task(label, total=wanted, completed=min(done, wanted), count=f"{done}/{wanted}")
+            bars.add_task(
+                label, total=wanted, completed=min(done, wanted), count=f"{done}/{wanted}"
+            )
     facts = Table.grid(padding=(0, 3))
     for row in _facts(scene):
         facts.add_row(*(Text.assemble((f"{k} ", "dim"), (v, "bold")) for k, v in row))

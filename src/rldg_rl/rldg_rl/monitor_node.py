@@ -11,20 +11,21 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rich.console import Console
 from rich.live import Live
-from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
-from rldg_robot import contract
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
 
+from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
 from rldg_rl.monitor import Scene, line, outcome, render
+from rldg_robot import contract
 
 REDRAW_PERIOD = 0.5  # [s]
 LINE_PERIOD = 10.0  # [s]
 VIEW = "http://localhost:8090"
 RUN_FIELDS = (
-    "phase demos demos_wanted steps steps_wanted episodes evaluations evaluations_wanted success_rate "
-    "cycle_seconds interventions steps_per_second wall_seconds seconds_left"
-).split()
+    *("phase", "demos", "demos_wanted", "steps", "steps_wanted", "episodes", "evaluations"),
+    *("evaluations_wanted", "success_rate", "cycle_seconds", "interventions", "steps_per_second"),
+    *("wall_seconds", "seconds_left"),
+)
 
 
 class MonitorNode(Node):
@@ -37,7 +38,9 @@ class MonitorNode(Node):
         viewer = self.declare_parameter("viewer", False).value
         self.scene = Scene(self.run.name, task, view=VIEW if viewer else "")
         self._console = Console()
-        self._live = Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
+        self._live = (
+            Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
+        )
         self._printed = 0.0
         self._over = False
         if self._live:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a policy sees of the robot at one control step, and the vector that the specialist learns from.
 
-The same function makes the vector while the robot moves and when a buffer is rebuilt from a bag, so that both are equal bit for bit.
+The same function makes the vector while the robot moves and when a buffer is rebuilt from a bag, so that both are
+equal bit for bit.
 """
 
 from __future__ import annotations

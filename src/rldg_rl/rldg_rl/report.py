@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import WINDOW, Progress, autonomous_success
 
 matplotlib.use("agg")
-from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib import pyplot as plt
 
 FILMED_EPISODES = 6
 VIDEO_SIZE = 384
@@ -107,9 +107,7 @@ def draw_learning_curve(
     won = [e.status == "success" for e in episodes]
     below.plot(steps[won], [e.seconds for e in episodes if e.status == "success"], ".", ms=4)
     if summary["demo_cycle_seconds"]:
-        below.axhline(
-            summary["demo_cycle_seconds"], ls="--", c="0.4", label="demonstrations, mean"
-        )
+        below.axhline(summary["demo_cycle_seconds"], ls="--", c="0.4", label="demonstrations, mean")
         below.legend()
     below.set(xlabel="training steps", ylabel="time to success [s]", ylim=(0, None))
     for axes in (above, below):
@@ -121,7 +119,8 @@ def draw_learning_curve(
 def write_video(path: Path, task: Task, bags: list[Path]) -> None:
     """Film of episodes at real speed: the scene from outside, beside what the wrist camera saw."""
     film = Film(task, size=VIDEO_SIZE, shadows=False)
-    with imageio.get_writer(path, fps=task.control_rate, macro_block_size=2) as writer:
+    writer: Any = imageio.get_writer(path, fps=task.control_rate, macro_block_size=2)
+    with writer:
         for bag in bags:
             frames = list(_frames(film, bag))
             for frame in frames + frames[-1:] * PAUSE_FRAMES:
@@ -135,8 +134,12 @@ def _frames(film: Film, bag: Path) -> Iterator[np.ndarray]:
     moments = [(_ns(s.state_stamp), _ns(s.image_stamp)) for s in steps]
     moments += [(_ns(s.next_state_stamp), _ns(s.next_image_stamp)) for s in steps[-1:]]
     for state, image in moments:
-        scene = film.frame(np.asarray(joints[min(joints, key=lambda t, s=state: abs(t - s))]))
+        scene = film.frame(np.asarray(joints[_nearest(joints, state)]))
         yield np.hstack([scene, _enlarge(seen[image], scene.shape[0])])
+
+
+def _nearest(stamps: Iterable[int], stamp: int) -> int:
+    return min(stamps, key=lambda other: abs(other - stamp))
 
 
 def _enlarge(image: np.ndarray, size: int) -> np.ndarray:

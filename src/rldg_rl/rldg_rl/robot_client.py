@@ -11,9 +11,6 @@ import numpy as np
 from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
-from rldg_msgs.msg import GripperCommand
-from rldg_msgs.srv import Reset
-from rldg_robot import contract
 from rldg_robot.contract import Topic
 from rldg_robot.poses import Pose
 from rldg_robot.ros import (
@@ -30,7 +27,10 @@ from rldg_robot.safety import BASE_FRAME, MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
 from sensor_msgs.msg import Image
 
+from rldg_msgs.msg import GripperCommand
+from rldg_msgs.srv import Reset
 from rldg_rl.observation import Observation
+from rldg_robot import contract
 
 STATE = (
     contract.CURRENT_POSE,
@@ -47,11 +47,9 @@ class RobotSilent(RuntimeError):
 
 
 class RobotClient:
-    """Drives any body that offers the contract. Spins its node itself while it waits, so that one thread does everything."""
+    """Drives any body that offers the contract. Spins its node itself while it waits: one thread does everything."""
 
-    def __init__(
-        self, node: Node, executor: Executor, task: Task, patience: float = 5.0
-    ) -> None:
+    def __init__(self, node: Node, executor: Executor, task: Task, patience: float = 5.0) -> None:
         """Subscribe to the contract.
 
         Args:

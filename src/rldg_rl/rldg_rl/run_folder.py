@@ -110,9 +110,7 @@ class RunFolder:
 
     def next_episode_number(self, source: str) -> int:
         """The first number that no episode of this source has, closed or not."""
-        taken = [
-            int(bag.name.rsplit("_", 1)[1]) for bag in self.bags.glob(f"{source}_[0-9]*")
-        ]
+        taken = [int(bag.name.rsplit("_", 1)[1]) for bag in self.bags.glob(f"{source}_[0-9]*")]
         return max(taken, default=-1) + 1
 
     def wall_seconds(self) -> float:

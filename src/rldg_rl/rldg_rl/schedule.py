@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run does next: demonstrations, training, evaluation. Told from its episodes alone, so that it goes on where it stopped."""
+"""What a run does next: demonstrations, training, evaluation.
+
+It is told from the run's episodes alone, so that a run goes on where it stopped.
+"""
 
 from __future__ import annotations
 

@@ -89,9 +89,9 @@ def test_an_update_follows_the_gradients_of_the_losses() -> None:
             found = torch.from_numpy(after[f"adam.{network}.{prefix}"])
             torch.testing.assert_close(found, expected, rtol=2e-3, atol=1e-7)
 
-    for name in state:
+    for name, tensor in state.items():
         if name.startswith(("policy.", "critic.")):
-            state[name].requires_grad_()
+            tensor.requires_grad_()
     with torch.no_grad():
         next_action, _ = draw(following, noise[:ROWS])
         values = forward(state, "target", torch.cat((following, next_action), -1)[None])

@@ -20,8 +20,9 @@ from rldg_rl.bag import (
     stored_steps,
     typestore,
 )
-from rldg_robot import contract
 from rosbags.highlevel import AnyReader
+
+from rldg_robot import contract
 
 PERIOD = 100_000_000
 START = 1_700_000_000_000_000_000
@@ -48,7 +49,9 @@ def default(kind: Any) -> Any:
     if node == 2:
         return message(detail)
     base = detail[0][1][0] if detail[0][0] == 1 else None
-    return np.zeros(detail[1] if node == 3 else 0, {"float32": "f4", "float64": "f8"}.get(base, "u1"))
+    return np.zeros(
+        detail[1] if node == 3 else 0, {"float32": "f4", "float64": "f8"}.get(base, "u1")
+    )
 
 
 def header(stamp: int) -> Any:
@@ -59,7 +62,19 @@ def header(stamp: int) -> Any:
 def write_episode(path: Path, steps: int = STEPS, close: bool = True) -> BagWriter:
     """An episode whose TCP moves 1 cm a step along x."""
     writer = BagWriter(path)
-    writer.write("episode", START, encode(contract.EPISODE, header=header(START), episode_id=path.name, source="policy", task="connector", variant="vga", seed=3))
+    writer.write(
+        "episode",
+        START,
+        encode(
+            contract.EPISODE,
+            header=header(START),
+            episode_id=path.name,
+            source="policy",
+            task="connector",
+            variant="vga",
+            seed=3,
+        ),
+    )
     for index in range(steps + 1):
         stamp = START + index * PERIOD
         write_state(writer, stamp, 0.01 * index)
@@ -67,7 +82,9 @@ def write_episode(path: Path, steps: int = STEPS, close: bool = True) -> BagWrit
             write_step(writer, path.name, index - 1, last=index == steps)
             writer.flush()
     if close:
-        writer.close(EpisodeSummary(path.name, "policy", "failure", "connector/vga", 3, steps, 0, 0.5))
+        writer.close(
+            EpisodeSummary(path.name, "policy", "failure", "connector/vga", 3, steps, 0, 0.5)
+        )
     return writer
 
 
@@ -82,7 +99,10 @@ def write_state(writer: BagWriter, stamp: int, x: float) -> None:
         (contract.EXTERNAL_WRENCH, {}),
         (contract.GRIPPER_STATE, {"width": 0.02}),
         (contract.TASK_STATE, {"offset": pose}),
-        (contract.WRIST_IMAGE, {"height": 8, "width": 8, "step": 24, "encoding": "rgb8", "data": pixels}),
+        (
+            contract.WRIST_IMAGE,
+            {"height": 8, "width": 8, "step": 24, "encoding": "rgb8", "data": pixels},
+        ),
     ):
         writer.write(topic.name, stamp, encode(topic, header=header(stamp), **fields))
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The robot contract: every topic by which nodes meet, with its type and quality of service.
 
-Names are relative, so that a namespace or a remapping moves them. Nothing here imports ROS: the recorder's files are read offline too.
+Names are relative, so that a namespace or a remapping moves them. Nothing here imports ROS: bags are read offline too.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How every node starts and ends: cleanly on Ctrl-C, with one line and exit code 2 on an error that the user can mend."""
+"""How every node starts and ends: cleanly on Ctrl-C, with one line and exit code 2 where the user can mend it."""
 
 from __future__ import annotations
 

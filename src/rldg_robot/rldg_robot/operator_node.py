@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator as a node: publishes what a SpaceMouse would, and resets the gate after a stop, as a person at hand does."""
+"""The operator as a node: publishes what a SpaceMouse would, and resets the gate after it stopped for a wrench."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import TypeVar
 import numpy as np
 from geometry_msgs.msg import PoseStamped, Twist
 from rclpy.node import Node
-from rldg_msgs.msg import Episode, SafetyState, TaskState
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
+from rldg_msgs.msg import Episode, SafetyState, TaskState
 from rldg_robot import contract
 from rldg_robot.node_main import run_node
 from rldg_robot.poses import Pose

@@ -146,7 +146,9 @@ class Gate:
             self._hold = self.pose
         return self._hold
 
-    def gripper(self, width: float, speed: float, force: float) -> tuple[float, float, float] | None:
+    def gripper(
+        self, width: float, speed: float, force: float
+    ) -> tuple[float, float, float] | None:
         """Command for the gripper (m, m/s, N), clamped, or None if it is rejected."""
         if self.state is GateState.STOPPED or not np.isfinite([width, speed, force]).all():
             self.rejected += 1
@@ -172,7 +174,11 @@ class Gate:
         for name, (stamp, patience, topic) in streams.items():
             age = (now - stamp) / SECOND
             if abs(age) > patience:
-                return f"{name} is silent: {topic} is {age:.2f} s old" if stamp else f"{topic} was never heard"
+                return (
+                    f"{name} is silent: {topic} is {age:.2f} s old"
+                    if stamp
+                    else f"{topic} was never heard"
+                )
         return ""
 
     def _begin_hold(self, reason: str) -> None:
@@ -192,7 +198,9 @@ class Gate:
         if not (moved or turned):
             return Decision(target, passed=True)
         self.clamped += 1
-        return Decision(stepped, passed=True, clamped=True, reason="clamped to the task's box or step")
+        return Decision(
+            stepped, passed=True, clamped=True, reason="clamped to the task's box or step"
+        )
 
     def _into_box(self, target: Pose) -> Pose:
         box = self.task.box

@@ -7,10 +7,10 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.node import Node
-from rldg_msgs.msg import GripperCommand, SafetyState
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_robot import contract
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import (
@@ -76,7 +76,7 @@ class SafetyGateNode(Node):
 
     def _on_target(self, message: PoseStamped) -> None:
         stamp = from_stamp(message.header.stamp)
-        # The policy may have heard of a state that has not arrived here yet. Limits are relative to that state: wait for it.
+        # The policy may have heard of a state that has not arrived here yet. Limits are relative to it: wait.
         if not self.gate.knows_state_of(stamp):
             self._waiting = message
             return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A person with a SpaceMouse, played: sees the task's true state, late, and steers towards the goal with human flaws."""
+"""A person with a SpaceMouse, played: sees the task's true state, late, and steers to the goal with human flaws."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The twin as a driver of the robot contract.
 
-Lockstep (`real_time_factor` 0): time is the twin's own; every target advances it by one control period, then the new state is published.
-A slow learner slows simulated time and never changes the physics. With a factor f, time runs at f times the wall's.
+Lockstep (`real_time_factor` 0): time is the twin's own; every target advances it by one control period, then the new
+state is published. A slow learner slows simulated time and never changes the physics. With a factor f, time runs at f
+times the wall's.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rldg_msgs.msg import GripperCommand, GripperState, TaskState
-from rldg_msgs.srv import Reset
 from rosgraph_msgs.msg import Clock as ClockMsg
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
+from rldg_msgs.msg import GripperCommand, GripperState, TaskState
+from rldg_msgs.srv import Reset
 from rldg_robot import contract
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import (

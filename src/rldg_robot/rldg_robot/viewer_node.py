@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Watch the scene live in a browser: the arm from outside and the wrist image, as a stream of JPEGs on this machine only."""
+"""Watch the scene live in a browser: the arm from outside and the wrist image, as JPEGs, on this machine only."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def handler_for(stage: Stage) -> type[BaseHTTPRequestHandler]:
     """A request handler that serves the page and the stream."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             """`/` is the page, `/stream` the pictures."""
             if self.path == "/":
                 self._start("text/html")
@@ -92,7 +92,11 @@ class ViewerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("viewer")
-        self.film = Film(load_task(self.declare_parameter("task", "connector/vga").value), size=SIZE, shadows=False)
+        self.film = Film(
+            load_task(self.declare_parameter("task", "connector/vga").value),
+            size=SIZE,
+            shadows=False,
+        )
         port = int(self.declare_parameter("port", 8090).value)
         self.stage = Stage()
         self._joints: np.ndarray | None = None

@@ -89,7 +89,9 @@ def test_a_rotation_out_of_the_box_is_clamped_into_it(gate: Gate) -> None:
     beyond = turned @ Pose.from_rotvec(np.zeros(3), [0.0, 0.0, 0.1])
     decision = gate.command(NOW, "base", beyond, NOW)
     assert decision.clamped
-    assert np.allclose((TASK.goal_pose.inverse() @ decision.target).rotvec, [0, 0, limit], atol=1e-6)
+    assert np.allclose(
+        (TASK.goal_pose.inverse() @ decision.target).rotvec, [0, 0, limit], atol=1e-6
+    )
 
 
 def test_too_large_a_step_is_shortened(gate: Gate) -> None:
