@@ -368,6 +368,11 @@ def main() -> None:
         node = ActorNode()
         try:
             node.live()
+        except OSError as error:
+            raise UserError(
+                f"cannot write into {node.run.path}: {error.strerror or error}; make room, then start the "
+                "run again under its name"
+            ) from error
         finally:
             node.board.close()
             node.destroy_node()

@@ -11,6 +11,7 @@ import json
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -135,7 +136,8 @@ class BagWriter:
 
     def abort(self) -> None:
         """Let go of the file as it is; `recover` mends it later."""
-        self._writer.abort()
+        with suppress(OSError):  # a full disk does not take the rest either
+            self._writer.abort()
 
 
 def _qos(topic: Topic) -> Qos:

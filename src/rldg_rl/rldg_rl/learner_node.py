@@ -28,16 +28,18 @@ from rldg_rl.checkpoint import (
     load_learner,
     policy_to_bytes,
     save_learner,
+    save_policy,
 )
 from rldg_rl.learner import Learner
 from rldg_rl.learner_config import LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import STATE_DIM
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
-from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 
 IDLE_SECONDS = 0.02
+SAVE_AFTER = 0.5  # [s] without work, as at the end of training
 STATUS_PERIOD = 0.2  # [s] of wall time
 LOG_EVERY = 100  # updates
 CALLBACKS_PER_ROUND = 8
@@ -67,6 +69,7 @@ class LearnerNode(Node):
         self._published = -1
         self._saved = -1
         self._logged = 0
+        self._idle_since = time.monotonic()
         self._status_told = 0.0
         self._weights = publish_on(self, contract.POLICY_WEIGHTS)
         self._status = publish_on(self, contract.LEARNER_STATUS)
@@ -128,8 +131,12 @@ class LearnerNode(Node):
     def _round(self) -> None:
         learner, config = self.learner, self.learner.config
         owing = learner.owed > 0
-        if not owing and learner.updates > self._published:
+        if owing:
+            self._idle_since = time.monotonic()
+        elif learner.updates > self._published:
             self._publish_weights()
+        elif learner.updates > self._saved and time.monotonic() - self._idle_since > SAVE_AFTER:
+            self._save()
         self._executor.spin_once(timeout_sec=0.0 if owing else IDLE_SECONDS)
         for _ in range(CALLBACKS_PER_ROUND - 1):
             self._executor.spin_once(timeout_sec=0.0)
@@ -146,7 +153,6 @@ class LearnerNode(Node):
     def _publish_weights(self) -> None:
         self._published = self.learner.updates
         data = policy_to_bytes(self.learner.agent.policy, self.task.id, self.learner.updates)
-        write_atomically(self.run.policy_checkpoint, data)
         # rclpy copies an array.array at once and anything else byte by byte.
         message = PolicyWeights(version=self.learner.updates, safetensors=array.array("B", data))
         message.header.stamp = to_stamp(now(self))
@@ -154,13 +160,15 @@ class LearnerNode(Node):
         self._tell_status(force=True)
 
     def _save(self) -> None:
-        self._saved = self.learner.updates
-        save_learner(
-            self.run.learner_checkpoint,
-            self.learner.agent,
-            self.task.id,
-            self.learner.buffer.steps_received,
-        )
+        learner, task = self.learner, self.task.id
+        self._saved = learner.updates
+        try:
+            save_learner(
+                self.run.learner_checkpoint, learner.agent, task, learner.buffer.steps_received
+            )
+            save_policy(self.run.policy_checkpoint, learner.agent.policy, task, learner.updates)
+        except CheckpointError as error:
+            raise UserError(str(error)) from error
 
     def _log(self) -> None:
         self._logged = self.learner.updates

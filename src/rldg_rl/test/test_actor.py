@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who acts, what is told of it, and how an episode ends."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from direct_robot import DirectRobot
+from rldg_rl.actor import (
+    DEMONSTRATION,
+    EVALUATION,
+    POLICY,
+    Actor,
+    Belief,
+    EpisodeAborted,
+    EpisodeResult,
+    ExecutedBy,
+    LivedStep,
+    Status,
+)
+from rldg_rl.environment import RobotEnv
+from rldg_robot.task import load_task
+
+TASK = load_task("connector/vga")
+PUSH = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0])
+OFF = np.zeros(6)
+
+
+class Stay:
+    """A policy that does nothing."""
+
+    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
+        return Belief(np.zeros(6), np.zeros(6), np.zeros(6), version=3)
+
+
+class Hands:
+    """Pushes according to a list, then keeps off."""
+
+    def __init__(self, pushes: list[np.ndarray]) -> None:
+        self.pushes = pushes
+
+    def begin(self) -> None:
+        self.left = list(self.pushes)
+
+    def deflection(self, stamp: int) -> np.ndarray:
+        return self.left.pop(0) if self.left else OFF
+
+
+class Diary:
+    """Remembers all it is told; may break off an episode."""
+
+    def __init__(self, abort_at: int | None = None) -> None:
+        self.steps: list[LivedStep] = []
+        self.opened_: list[EpisodeResult] = []
+        self.closed_: list[EpisodeResult] = []
+        self.abort_at = abort_at
+
+    def opened(self, result: EpisodeResult) -> None:
+        assert result.status is Status.OPEN
+        self.opened_.append(result)
+
+    def before_step(self) -> None:
+        if len(self.steps) == self.abort_at:
+            raise EpisodeAborted("the gate stopped")
+
+    def lived(self, step: LivedStep) -> None:
+        self.steps.append(step)
+
+    def closed(self, result: EpisodeResult) -> None:
+        self.closed_.append(result)
+
+
+@pytest.fixture(scope="module")
+def env() -> RobotEnv:
+    return RobotEnv(DirectRobot(TASK), TASK)
+
+
+def test_an_intervention_is_decided_once_per_step_and_released_with_a_delay(env: RobotEnv) -> None:
+    diary = Diary()
+    actor = Actor(env, Hands([OFF, OFF, PUSH, PUSH]), diary)
+    result = actor.run_episode("policy_00000", POLICY, 0, Stay())
+    by = [step.executed_by for step in diary.steps]
+    assert by[:2] == [ExecutedBy.POLICY] * 2
+    assert by[2:7] == [ExecutedBy.INTERVENTION] * 5, "two pushes and 0.3 s of release delay"
+    assert set(by[7:]) == {ExecutedBy.POLICY}
+    assert result.interventions == 5 and not result.autonomous_success
+    # What the hand did is what was executed and recorded, in the TCP frame.
+    assert diary.steps[2].action[2] == pytest.approx(0.5, abs=0.02)
+    assert diary.steps[2].belief is not None and diary.steps[2].belief.version == 3
+
+
+def test_a_person_leads_a_demonstration_throughout(env: RobotEnv) -> None:
+    diary = Diary()
+    Actor(env, Hands([PUSH]), diary).run_episode("demonstration_00000", DEMONSTRATION, 0)
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMO}
+    assert all(step.belief is None for step in diary.steps)
+
+
+def test_nobody_intervenes_in_an_evaluation(env: RobotEnv) -> None:
+    diary = Diary()
+    result = Actor(env, Hands([PUSH] * 50), diary).run_episode(
+        "evaluation_00000", EVALUATION, 0, Stay()
+    )
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.POLICY}
+    assert result.status is Status.FAILURE and result.steps == TASK.horizon
+
+
+def test_steps_are_adjacent_and_counted(env: RobotEnv) -> None:
+    diary = Diary()
+    result = Actor(env, Hands([]), diary).run_episode("policy_00001", POLICY, 2, Stay())
+    assert [step.index for step in diary.steps] == list(range(TASK.horizon))
+    for this, following in zip(diary.steps, diary.steps[1:], strict=False):
+        assert np.array_equal(this.next_state, following.state)
+        assert this.after.state_stamp == following.seen.state_stamp
+    assert diary.steps[-1].truncated and not diary.steps[-1].terminated
+    assert result.seconds == pytest.approx(TASK.horizon * TASK.period)
+
+
+def test_an_aborted_episode_is_closed_as_such(env: RobotEnv) -> None:
+    diary = Diary(abort_at=3)
+    with pytest.raises(EpisodeAborted):
+        Actor(env, Hands([]), diary).run_episode("policy_00002", POLICY, 0, Stay())
+    assert [r.status for r in diary.closed_] == [Status.ABORTED]
+    assert diary.closed_[0].reason == "the gate stopped" and diary.closed_[0].steps == 3

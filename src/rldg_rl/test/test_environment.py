@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The environment's own arithmetic, on the twin without ROS."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from direct_robot import DirectRobot
+from rldg_rl.environment import RobotEnv
+from rldg_rl.observation import LIMIT, STATE_DIM
+from rldg_robot.task import load_task
+
+TASK = load_task("connector/vga")
+
+
+@pytest.fixture(scope="module")
+def env() -> RobotEnv:
+    return RobotEnv(DirectRobot(TASK), TASK)
+
+
+def expert(env: RobotEnv) -> np.ndarray:
+    """Towards the goal: first above it, then down."""
+    offset, scale = env.latest.offset, TASK.action_scale
+    wish = offset.position.copy()
+    if np.linalg.norm(wish[:2]) > 0.0005:
+        wish[2] -= 0.02
+    else:
+        wish[2] = min(wish[2], 0.004)
+    action = np.concatenate([wish / scale.translation, offset.rotvec / scale.rotation, [1.0]])
+    return np.clip(action, -1, 1)
+
+
+def test_observations_lie_in_their_space(env: RobotEnv) -> None:
+    view, _ = env.reset(seed=0)
+    for _ in range(20):
+        assert env.observation_space.contains(view)
+        view, *_ = env.step(env.action_space.sample())
+    assert view["state"].shape == (STATE_DIM,) and np.abs(view["state"]).max() <= LIMIT
+
+
+def test_a_target_is_the_measured_pose_moved_in_its_own_frame(env: RobotEnv) -> None:
+    env.reset(seed=0)
+    forward = env.target(np.array([0, 0, 1.0, 0, 0, 0, -1]))
+    moved = forward.position - env.latest.pose.position
+    assert np.allclose(moved, [0, 0, -TASK.action_scale.translation], atol=1e-4)
+    turned = env.target(np.array([0, 0, 0, 0, 0, 1.0, -1]))
+    rotation = (env.latest.pose.inverse() @ turned).rotvec
+    assert np.allclose(rotation, [0, 0, TASK.action_scale.rotation], atol=1e-6)
+
+
+def test_the_task_holds_the_gripper_closed(env: RobotEnv) -> None:
+    env.reset(seed=0)
+    *_, info = env.step(np.full(7, 5.0))
+    assert np.array_equal(info["action"], [1, 1, 1, 1, 1, 1, -1])
+
+
+def test_success_terminates_with_reward_one(env: RobotEnv) -> None:
+    env.reset(seed=1)
+    rewards, terminated, truncated = [], False, False
+    while not (terminated or truncated):
+        _, reward, terminated, truncated, _ = env.step(expert(env))
+        rewards.append(reward)
+    assert terminated and not truncated
+    assert rewards[-1] == 1.0 and sum(rewards) == 1.0
+
+
+def test_the_horizon_truncates_and_does_not_terminate(env: RobotEnv) -> None:
+    env.reset(seed=1)
+    ends = [env.step(np.zeros(7))[2:4] for _ in range(TASK.horizon)]
+    assert ends[-1] == (False, True)
+    assert not any(terminated or truncated for terminated, truncated in ends[:-1])
+
+
+def test_poses_are_told_relative_to_the_reset_pose(env: RobotEnv) -> None:
+    view, _ = env.reset(seed=4)
+    assert np.allclose(view["state"][:6], 0.0, atol=1e-6)
+
+
+def test_step_before_reset_is_refused() -> None:
+    with pytest.raises(AssertionError, match="call reset first"):
+        RobotEnv(DirectRobot(TASK), TASK).step(np.zeros(7))

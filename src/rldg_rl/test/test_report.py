@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run says of itself in the end, and on the way."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.bag import EpisodeSummary
+from rldg_rl.monitor import Scene, clock, line, outcome, render
+from rldg_rl.pace import Pace
+from rldg_rl.report import draw_learning_curve, summarize_run, wilson
+from rldg_rl.schedule import Plan, Progress
+from rldg_robot.task import load_task
+
+TASK = load_task("connector/vga")
+
+
+def progress() -> Progress:
+    def episode(source: str, status: str, steps: int, by_hand: int = 0) -> EpisodeSummary:
+        return EpisodeSummary("x_0", source, status, TASK.id, 0, steps, by_hand, steps / 10)
+
+    return Progress(
+        Plan(demos=2),
+        [
+            *[episode(DEMONSTRATION, "success", 40)] * 2,
+            episode(DEMONSTRATION, "failure", 100),
+            *[episode(POLICY, "failure", 100, 20)] * 3,
+            *[episode(POLICY, "success", 15)] * 10,
+            *[episode(EVALUATION, "success", 12)] * 19,
+            episode(EVALUATION, "failure", 100),
+        ],
+    )
+
+
+def test_the_summary_has_every_figure() -> None:
+    summary = summarize_run(TASK, 3, progress(), updates=900, wall_seconds=61.26)
+    assert summary == {
+        "task": "connector/vga",
+        "seed": 3,
+        "steps": 450,
+        "updates": 900,
+        "demos": 2,
+        "interventions": 60,
+        "wall_seconds": 61.3,
+        "sim_seconds": pytest.approx(95.8),
+        "evaluation": {
+            "episodes": 20,
+            "successes": 19,
+            "success_rate": 0.95,
+            "ci95": [pytest.approx(0.7639, abs=1e-3), pytest.approx(0.9911, abs=1e-3)],
+            "mean_cycle_seconds": 1.2,
+        },
+        "demo_cycle_seconds": 4.0,
+    }
+
+
+def test_wilson_intervals_hold_their_edges() -> None:
+    assert wilson(0, 0) == [0.0, 1.0]
+    low, high = wilson(20, 20)
+    assert low == pytest.approx(0.8389, abs=1e-3) and high == 1.0
+
+
+def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "curve.png"
+    draw_learning_curve(path, TASK, summarize_run(TASK, 0, progress(), 0, 0.0), progress())
+    assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5_000
+
+
+def test_the_view_shows_where_a_run_stands() -> None:
+    scene = Scene("mine", "connector/vga", "training", 20, 20, 400, 8000, success_rate=0.5)
+    scene.gate, scene.cycle_seconds = "emergency stop", 1.25
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(scene))
+    text = console.export_text()
+    for words in ("mine", "training", "400/8000", "50 %", "emergency stop"):
+        assert words in text
+    assert "steps 400/8000" in line(scene) and "emergency stop" in line(scene)
+    assert clock(125.0) == "2:05"
+
+
+@pytest.mark.parametrize("successes", [19, 0])
+def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
+    summary = summarize_run(TASK, 0, progress(), 900, 60.0)
+    if not successes:
+        summary["evaluation"] |= {"successes": 0, "success_rate": 0.0, "mean_cycle_seconds": None}
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(outcome(tmp_path))
+    assert f"{successes}/20 succeeded" in console.export_text()
+
+
+def test_the_pace_knows_nothing_before_the_first_steps() -> None:
+    pace = Pace()
+    assert pace.per_second() == 0.0 and pace.seconds_left(progress()) == 0.0
+    for _ in range(50):
+        pace.count()
+    assert pace.per_second() > 0.0 and pace.seconds_left(progress()) > 0.0

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a run does next is told from its episodes."""
+
+from __future__ import annotations
+
+from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.bag import EpisodeSummary
+from rldg_rl.schedule import Plan, Progress, episode_seed
+
+PLAN = Plan(demos=2, steps=100, evaluations=3, mastered=4)
+
+
+def episode(
+    source: str, status: str = "success", steps: int = 10, by_hand: int = 0
+) -> EpisodeSummary:
+    return EpisodeSummary("x", source, status, "connector/vga", 0, steps, by_hand, steps / 10)
+
+
+def progress(*episodes: EpisodeSummary) -> Progress:
+    return Progress(PLAN, episodes)
+
+
+DEMOS = [episode(DEMONSTRATION)] * 2
+
+
+def test_demonstrations_come_first_and_failed_ones_do_not_count() -> None:
+    assert progress().phase == DEMONSTRATION
+    assert progress(episode(DEMONSTRATION, "failure"), DEMOS[0]).phase == DEMONSTRATION
+    assert progress(*DEMOS).phase == POLICY
+
+
+def test_training_ends_with_its_steps() -> None:
+    failures = [episode(POLICY, "failure", 50)]
+    assert progress(*DEMOS, *failures).phase == POLICY
+    assert progress(*DEMOS, *failures * 2).phase == EVALUATION
+
+
+def test_training_ends_early_once_the_task_is_mastered_without_help() -> None:
+    assert progress(*DEMOS, *[episode(POLICY, steps=5)] * 4).phase == EVALUATION
+    helped = [episode(POLICY, steps=5)] * 3 + [episode(POLICY, steps=5, by_hand=1)]
+    assert progress(*DEMOS, *helped).phase == POLICY
+
+
+def test_aborted_episodes_count_as_steps_and_as_nothing_else() -> None:
+    aborted = episode(POLICY, "aborted", 30)
+    state = progress(
+        *DEMOS, *[episode(POLICY, steps=5)] * 2, aborted, *[episode(POLICY, steps=5)] * 2
+    )
+    assert state.steps == 50
+    assert state.mastered and state.success_rate(POLICY) == 1.0
+    assert progress(*DEMOS, episode(EVALUATION, "aborted")).finished(EVALUATION) == []
+
+
+def test_a_run_is_done_after_its_evaluation() -> None:
+    trained = [*DEMOS, episode(POLICY, "failure", 100)]
+    assert progress(*trained, *[episode(EVALUATION)] * 2).phase == EVALUATION
+    assert progress(*trained, *[episode(EVALUATION)] * 3).phase is None
+
+
+def test_rates_and_cycle_times_are_over_the_last_episodes() -> None:
+    old, new = [episode(POLICY, "failure", 1)] * 30, [episode(POLICY, steps=20)] * 20
+    state = progress(*old, *new)
+    assert state.success_rate(POLICY) == 1.0
+    assert state.cycle_seconds(POLICY) == 2.0
+    assert progress().success_rate(POLICY) == 0.0 and progress().cycle_seconds(POLICY) == 0.0
+
+
+def test_seeds_differ_by_run_source_and_number_and_stay_the_same() -> None:
+    seeds = {
+        episode_seed(run, source, number)
+        for run in range(3)
+        for source in (DEMONSTRATION, POLICY, EVALUATION)
+        for number in range(50)
+    }
+    assert len(seeds) == 450 and max(seeds) < 2**63
+    assert episode_seed(1, POLICY, 2) == episode_seed(1, POLICY, 2)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Task definitions: every shipped one is whole, and mistakes are told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import dacite
+import pytest
+import yaml
+from rldg_robot.task import UnknownTask, load_task, task_ids
+
+from rldg_robot import task as module
+
+
+@pytest.mark.parametrize("task_id", task_ids())
+def test_every_task_loads(task_id: str) -> None:
+    task = load_task(task_id)
+    assert task.id == task_id
+    assert task.period == pytest.approx(0.1)
+    assert task.action_dim == 6
+    assert task.instruction
+
+
+def test_seen_and_unseen_connectors_are_those_of_the_paper() -> None:
+    seen = {i for i in task_ids() if load_task(i).seen}
+    assert seen == {"connector/usb_a", "connector/vga", "connector/ethernet"}
+    assert set(task_ids()) - seen == {
+        f"connector/{name}" for name in ("usb_c", "hdmi", "displayport", "xlr")
+    }
+
+
+def test_starts_lie_inside_the_workspace_box() -> None:
+    task = load_task("connector/vga")
+    assert task.reset.xy < task.box.upper[0]
+    assert task.reset.height < task.box.upper[2]
+    assert task.reset.yaw < task.box.rotation[2]
+
+
+def test_an_unknown_task_lists_those_there_are() -> None:
+    with pytest.raises(UnknownTask, match=r"no task 'connector/scart'.*connector/vga"):
+        load_task("connector/scart")
+
+
+def test_a_misspelt_field_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    family = yaml.safe_load((module.TASKS / "connector.yaml").read_text())
+    family["horizn"] = 5
+    (tmp_path / "connector.yaml").write_text(yaml.safe_dump(family))
+    monkeypatch.setattr(module, "TASKS", tmp_path)
+    with pytest.raises(dacite.UnexpectedDataError, match="horizn"):
+        load_task("connector/vga")
