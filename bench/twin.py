@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How fast the twin is: physics, wrist images, the whole ROS loop, each beside a reference.
 
-    LP_NUM_THREADS=1 python bench/twin.py [--task connector/vga] [--seconds 3]
+    source .rldg/env.sh && python bench/twin.py [--task connector/vga] [--seconds 3]
 
 All references are measured in the same run, for absolute figures move with the machine and the
 hour.
@@ -10,14 +10,24 @@ hour.
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 # First, for the package chooses the off-screen renderer before mujoco is imported.
 from rldg_robot.twin import Twin  # isort: skip
 
 import mujoco
 import numpy as np
+import rclpy
+from ament_index_python.packages import get_package_prefix
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rldg_rl.environment import RobotEnv
+from rldg_rl.robot_client import RobotClient
 from rldg_robot.film import Film
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task, load_task
@@ -102,9 +112,36 @@ def images_with_arm_and_shadows(task: Task, seconds: float, size: int) -> float:
     return rate(lambda: film.frame(joints, "wrist"), seconds)
 
 
-def ros_loop(task: Task, seconds: float) -> float | None:
-    """Factor over real time through the whole ROS loop; None where no ROS is installed."""
-    return None
+def ros_loop(task: Task, seconds: float) -> float:
+    """Factor over real time through the whole ROS loop: twin and gate as processes, random actions from this one."""
+    os.environ |= {"ROS_DOMAIN_ID": "99", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST"}
+    nodes = [start_node("twin", task, False), start_node("safety_gate", task, True)]
+    rclpy.init()
+    try:
+        node = Node("bench", parameter_overrides=[Parameter("use_sim_time", value=True)])
+        executor = SingleThreadedExecutor()
+        executor.add_node(node)
+        env = RobotEnv(RobotClient(node, executor, task, patience=20.0), task)
+        env.reset(seed=0)
+        env.action_space.seed(0)
+
+        def step() -> None:
+            *_, terminated, truncated, _ = env.step(env.action_space.sample())
+            if terminated or truncated:
+                env.reset()
+
+        return rate(step, seconds) * task.period
+    finally:
+        rclpy.shutdown()
+        for process in nodes:
+            process.terminate()
+
+
+def start_node(name: str, task: Task, use_sim_time: bool) -> subprocess.Popen[bytes]:
+    """Start a node of rldg_robot."""
+    executable = Path(get_package_prefix("rldg_robot"), "lib", "rldg_robot", name)
+    parameters = ["-p", f"task:={task.id}", "-p", f"use_sim_time:={str(use_sim_time).lower()}"]
+    return subprocess.Popen([executable, "--ros-args", "--log-level", "error", *parameters])
 
 
 def main() -> None:
@@ -131,9 +168,7 @@ def main() -> None:
         print(
             f"{f'{size}x{size}, wrist camera':32s} {value:8.0f} frames/s {value / reference:5.0f}x"
         )
-    factor = ros_loop(task, seconds)
-    if factor is not None:
-        print(f"\nwhole ROS loop                   {factor:8.1f} times real time")
+    print(f"\nwhole ROS loop                   {ros_loop(task, seconds):8.1f} times real time")
 
 
 if __name__ == "__main__":
