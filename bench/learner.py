@@ -24,7 +24,7 @@ from rldg_rl.agent_config import AgentConfig
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
 from torch import Tensor, nn
 
-OBSERVATION_DIM, ACTION_DIM = 22, 6
+OBSERVATION_DIM, ACTION_DIM = 28, 6
 TURN_UPDATES = 20
 
 

@@ -24,6 +24,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
 from rldg_bringup.arguments import StackError
+from rldg_bringup.domain_claim import claim_domain
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stacks import STACKS, NodeSpec, Stack, environment
 from rldg_bringup.supervision import USER_ERROR, Supervisor, log_path
@@ -52,6 +53,7 @@ def _start(context: LaunchContext, stack: Stack) -> list[Action]:
     configured = context.launch_configurations
     plan = stack.plan({argument.name: configured[argument.name] for argument in stack.arguments})
     claim = RunClaim(plan)
+    claim_domain()
     supervisor = Supervisor(claim.logs)
     actions: list[Action] = [LogInfo(msg=f"{stack.name}: {plan.run}; logs in {claim.logs}")]
     for spec in plan.nodes:

@@ -13,6 +13,8 @@ from rldg_bringup.arguments import StackError
 from rldg_bringup.stacks import SETTINGS, Plan
 
 LOCK = ".lock"
+DERIVED = ("run", "runs", "evaluation")
+"""values that say where the run lies, not what it is"""
 
 
 class RunClaim:
@@ -70,7 +72,7 @@ class RunClaim:
 
 
 def _text(plan: Plan) -> str:
-    arguments = {name: value for name, value in plan.values.items() if name not in ("run", "runs")}
+    arguments = {name: value for name, value in plan.values.items() if name not in DERIVED}
     return yaml.safe_dump({"stack": plan.stack, "arguments": arguments}, sort_keys=False)
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 import yaml
 
 from rldg_bringup.arguments import StackError, nearest, show, split
+from rldg_bringup.domain_claim import claim_domain
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stacks import STACKS, NodeSpec, Stack, environment
 from rldg_bringup.supervision import USER_ERROR, Supervisor, log_path
@@ -255,6 +256,7 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
     plan = stack.plan(split(words))
     executables = [find_executable(node) for node in plan.nodes]  # before a folder is made
     claim = RunClaim(plan)
+    claim_domain()
     try:
         tell(f"{stack.name}: {plan.run}; logs in {claim.logs}")
         started = zip(plan.nodes, executables, strict=True)

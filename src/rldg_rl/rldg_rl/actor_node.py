@@ -171,9 +171,8 @@ class ActorNode(Node):
         if self.training:
             self._wait_for(lambda: self._learner.ready, "the learner")
         self._tell_status(None, note="writing the report", force=True)
-        summary = summarize_run(
-            self.task, self.seed, self.progress, int(self._learner.updates), self._wall()
-        )
+        updates = int(self._learner.updates) if self.training else self.policy.version
+        summary = summarize_run(self.task, self.seed, self.progress, updates, self._wall())
         write_report(self.run, self.task, summary, self.progress)
         self._tell_status(None, force=True)
         self.robot.spin(1.0)
@@ -278,8 +277,9 @@ class ActorNode(Node):
         status = self._recorder
         assert status is not None
         self._check_recorder()
-        of_this_episode = status.open and status.episode_id == self._result.episode_id
-        return of_this_episode and status.steps >= self._lived_steps
+        if self._lived_steps > 0 and not status.open:
+            raise EpisodeAborted("the recorder was restarted")
+        return status.episode_id == self._result.episode_id and status.steps >= self._lived_steps
 
     def _owed(self) -> int:
         """Updates that the learner owes for the training steps so far."""

@@ -24,6 +24,7 @@ from mcap.exceptions import McapError
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
 from rldg_robot.contract import (
+    CONTRACT_VERSION,
     CURRENT_POSE,
     CURRENT_TWIST,
     EPISODE,
@@ -131,6 +132,7 @@ class BagWriter:
 
     def close(self, summary: EpisodeSummary) -> None:
         """Write index and metadata."""
+        self._writer.set_custom_data("contract_version", CONTRACT_VERSION)
         self._writer.set_custom_data(SUMMARY_KEY, json.dumps(asdict(summary)))
         self._writer.close()
 

@@ -19,15 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
+from rldg_robot.contract import CONTRACT_VERSION
 from safetensors import SafetensorError
 
 from rldg_rl.policy import Policy
 
 if TYPE_CHECKING:
     from rldg_rl.agent import Agent
-
-CONTRACT_VERSION = "1"
-"""Version of the meaning of actions and observations; raised when either changes."""
 
 _POLICY = "policy."
 

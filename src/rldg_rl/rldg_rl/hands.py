@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 from rclpy.node import Node
 from rldg_robot.ros import from_stamp, listen_to
@@ -12,6 +14,7 @@ from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
 
 HANDS_OFF = np.zeros(6)
+SILENCE = 0.25  # [s] of wall time after which a real device's last word no longer counts
 
 
 class Hands:
@@ -31,6 +34,7 @@ class Hands:
         self._operator = operator
         self._deflection = HANDS_OFF
         self._stamp = 0
+        self._heard = 0.0
         if operator != "none":
             listen_to(node, contract.SPACENAV_JOY, self._keep)
 
@@ -55,8 +59,11 @@ class Hands:
             except RobotSilent as error:
                 self._node.get_logger().warning(f"{error} Going on without a hand.")
                 return HANDS_OFF
+        elif time.monotonic() - self._heard > SILENCE:
+            return HANDS_OFF  # unplugged while it was pushed: that is nobody's wish
         return self._deflection
 
     def _keep(self, message: Joy) -> None:
         self._deflection = np.array(message.axes[:6])
         self._stamp = from_stamp(message.header.stamp)
+        self._heard = time.monotonic()

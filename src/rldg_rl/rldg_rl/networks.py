@@ -21,8 +21,8 @@ from torch import Tensor
 from rldg_rl.policy import LAYER_NORM_EPSILON
 
 HEAD_SCALE = 0.1
-"""The head starts small: a fresh critic's values would otherwise be as large as the sparse reward of 1, and must first be
-unlearned. On connector/vga it takes 1,000 steps to succeed in every episode instead of more than 4,000."""
+"""The head starts small: a fresh critic's values would otherwise be as large as the sparse reward of 1, and must
+first be unlearned. On connector/vga, 1,000 steps then lead to success in every episode instead of over 4,000."""
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,8 @@ class Tape:
 class StackedMLP:
     """`members` independent networks: per hidden layer dense, layer norm, tanh; then a linear head.
 
-    Weights start Xavier-uniform, the head's at HEAD_SCALE of that, biases at zero. `flat` holds them all, `gradient` is of the
-    same length and is overwritten by `backward`; `tensors` names the views into `flat`.
+    Weights start Xavier-uniform, the head's at HEAD_SCALE of that, biases at zero. `flat` holds them
+    all, `gradient` is of the same length and is overwritten by `backward`; `tensors` names the views into `flat`.
     """
 
     def __init__(

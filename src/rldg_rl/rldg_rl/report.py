@@ -135,7 +135,7 @@ def _frames(film: Film, bag: Path) -> Iterator[np.ndarray]:
     moments += [(_ns(s.next_state_stamp), _ns(s.next_image_stamp)) for s in steps[-1:]]
     for state, image in moments:
         scene = film.frame(np.asarray(joints[_nearest(joints, state)]))
-        yield np.hstack([scene, _enlarge(seen[image], scene.shape[0])])
+        yield np.hstack([scene, _enlarge(seen[_nearest(seen, image)], scene.shape[0])])
 
 
 def _nearest(stamps: Iterable[int], stamp: int) -> int:

@@ -89,21 +89,6 @@ class RunFolder:
                     )
         write_atomically(path, yaml.safe_dump(config, sort_keys=False))
 
-    def config(self) -> dict[str, Any]:
-        """The run's configuration.
-
-        Raises:
-            RunError: there is no such run.
-        """
-        path = self.path / "config.yaml"
-        if not path.is_file():
-            others = sorted(p.parent.name for p in self.path.parent.glob("*/config.yaml"))
-            raise RunError(
-                f"no run {self.path.name} in {self.path.parent}; there are: {', '.join(others) or 'none'}"
-            )
-        config: dict[str, Any] = yaml.safe_load(path.read_text())
-        return config
-
     def episodes(self) -> list[EpisodeSummary]:
         """Every closed episode; those of one source in the order of recording."""
         return [read_summary(bag) for bag in sorted(self.bags.iterdir()) if is_complete(bag)]

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+CONTRACT_VERSION = "1"
+"""Version of the meaning of topics, actions and observations; every checkpoint and bag carries it."""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -66,7 +69,6 @@ RUN_STATUS = Topic("run/status", "rldg_msgs/msg/RunStatus", latched=True)
 
 RESET = "reset"  # rldg_msgs/srv/Reset, offered by the driver
 
-DRIVER_INPUTS = (TARGET_POSE, GRIPPER_COMMAND)
 RECORDED = (
     TARGET_POSE,
     GRIPPER_COMMAND,

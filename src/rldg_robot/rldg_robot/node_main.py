@@ -10,6 +10,8 @@ import rclpy
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 
+from rldg_robot.task import UnknownTask
+
 USER_ERROR = 2
 
 
@@ -30,7 +32,7 @@ def run_main(main: Callable[[], None]) -> None:
         main()
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
-    except (UserError, ValueError) as error:
+    except (UserError, UnknownTask) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = USER_ERROR
     finally:

@@ -32,7 +32,7 @@ class Patience:
     """How long each stream may be silent before the arm is held [s]."""
 
     state: float = 0.25
-    """current_pose"""
+    """current_pose, and external_wrench: unfelt, a limit protects nobody"""
     camera: float = 0.5
     """the wrist image"""
     policy: float = 0.3
@@ -65,6 +65,7 @@ class Gate:
     clamped: int = 0
     pose: Pose | None = None
     pose_stamp: int = 0
+    wrench_stamp: int = 0
     image_stamp: int = 0
     command_stamp: int = 0
     _hold: Pose | None = None
@@ -77,8 +78,9 @@ class Gate:
         """A wrist image arrived."""
         self.image_stamp = stamp
 
-    def on_wrench(self, wrench: np.ndarray) -> None:
+    def on_wrench(self, stamp: int, wrench: np.ndarray) -> None:
         """An external wrench (6,) [N, Nm] arrived: stop if it is beyond the task's limit or no number."""
+        self.wrench_stamp = stamp
         limit = self.task.wrench_limit
         force, torque = np.linalg.norm(wrench[:3]), np.linalg.norm(wrench[3:])
         if not (force <= limit.force and torque <= limit.torque):
@@ -168,6 +170,7 @@ class Gate:
     def _silence(self, now: int) -> str:
         streams = {
             "state": (self.pose_stamp, self.patience.state, "current_pose"),
+            "wrench": (self.wrench_stamp, self.patience.state, "external_wrench"),
             "camera": (self.image_stamp, self.patience.camera, "the wrist image"),
             "policy": (self.command_stamp, self.patience.policy, "policy/target_pose"),
         }

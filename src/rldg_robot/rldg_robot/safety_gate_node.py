@@ -68,7 +68,8 @@ class SafetyGateNode(Node):
 
     def _on_wrench(self, message: WrenchStamped) -> None:
         f, t = message.wrench.force, message.wrench.torque
-        self.gate.on_wrench(np.array([f.x, f.y, f.z, t.x, t.y, t.z]))
+        stamp = from_stamp(message.header.stamp)
+        self.gate.on_wrench(stamp, np.array([f.x, f.y, f.z, t.x, t.y, t.z]))
         self._tell()
 
     def _on_image(self, cdr: bytes) -> None:
@@ -102,7 +103,6 @@ class SafetyGateNode(Node):
 
     def _on_stop(self, _: Empty) -> None:
         self.gate.stop("emergency stop")
-        self._hold()
         self._tell()
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -126,6 +126,8 @@ class SafetyGateNode(Node):
         if told == self._told:
             return
         self._told = told
+        if self.gate.state is GateState.STOPPED:
+            self._hold()
         message = SafetyState(
             state=int(self.gate.state),
             reason=self.gate.reason,
@@ -136,8 +138,7 @@ class SafetyGateNode(Node):
         self._state.publish(message)
         if self.gate.state is GateState.STOPPED:
             self.get_logger().error(
-                f"stopped: {self.gate.reason}. When it is safe: "
-                f"ros2 service call /{contract.SAFETY_RESET} std_srvs/srv/Trigger"
+                f"stopped: {self.gate.reason}. When it is safe: ./rldg run rldg_robot gate reset"
             )
 
     def _report(self) -> None:

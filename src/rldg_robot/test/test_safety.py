@@ -20,6 +20,7 @@ def gate() -> Gate:
     gate = Gate(TASK)
     gate.on_state(NOW, START)
     gate.on_image(NOW)
+    gate.on_wrench(NOW, np.zeros(6))
     assert gate.command(NOW, "base", START, NOW).passed
     return gate
 
@@ -105,18 +106,22 @@ def test_too_large_a_turn_is_shortened() -> None:
     tilted = START @ Pose.from_rotvec(np.zeros(3), [0.0, 0.0, 1.0])
     gate.on_state(NOW, tilted)
     gate.on_image(NOW)
+    gate.on_wrench(NOW, np.zeros(6))
     decision = gate.command(NOW, "base", START, NOW)
     angle = np.linalg.norm((tilted.inverse() @ decision.target).rotvec)
     assert decision.clamped and 0.1 <= angle < 0.2
 
 
 @pytest.mark.parametrize(
-    ("silent", "name"), [("image", "camera"), ("state", "state"), ("command", "policy")]
+    ("silent", "name"),
+    [("image", "camera"), ("state", "state"), ("wrench", "wrench"), ("command", "policy")],
 )
 def test_silence_holds_the_arm(gate: Gate, silent: str, name: str) -> None:
     now = later(1.0)
     if silent != "state":
         gate.on_state(now, moved(x=0.002))
+    if silent != "wrench":
+        gate.on_wrench(now, np.zeros(6))
     if silent != "image":
         gate.on_image(now)
     if silent != "command":
@@ -129,6 +134,7 @@ def test_silence_holds_the_arm(gate: Gate, silent: str, name: str) -> None:
 def test_held_by_silence_a_target_is_rejected_until_the_stream_is_back(gate: Gate) -> None:
     now = later(1.0)
     gate.on_state(now, START)
+    gate.on_wrench(now, np.zeros(6))
     decision = gate.command(now, "base", START, now)
     assert not decision.passed and "camera" in decision.reason
     gate.on_image(now)
@@ -139,6 +145,7 @@ def test_held_by_silence_a_target_is_rejected_until_the_stream_is_back(gate: Gat
 def test_a_camera_that_never_spoke_is_silent() -> None:
     gate = Gate(TASK)
     gate.on_state(NOW, START)
+    gate.on_wrench(NOW, np.zeros(6))
     decision = gate.command(NOW, "base", START, NOW)
     assert not decision.passed and "the wrist image was never heard" in decision.reason
 
@@ -152,13 +159,13 @@ def test_the_held_arm_does_not_creep(gate: Gate) -> None:
 
 @pytest.mark.parametrize("wrench", [[61, 0, 0, 0, 0, 0], [0, 0, 0, 0, 11, 0], [np.nan] + [0] * 5])
 def test_the_wrench_limit_stops(gate: Gate, wrench: list[float]) -> None:
-    gate.on_wrench(np.array(wrench, float))
+    gate.on_wrench(NOW, np.array(wrench, float))
     assert gate.state is GateState.STOPPED and "wrench" in gate.reason
     assert not gate.command(NOW, "base", moved(x=0.01), NOW).passed
 
 
 def test_a_wrench_within_the_limit_does_not_stop(gate: Gate) -> None:
-    gate.on_wrench(np.array([30.0, 30.0, 30.0, 1.0, 1.0, 1.0]))
+    gate.on_wrench(NOW, np.array([30.0, 30.0, 30.0, 1.0, 1.0, 1.0]))
     assert gate.state is GateState.PASS
 
 
@@ -174,7 +181,7 @@ def test_an_emergency_stop_holds_until_an_explicit_reset(gate: Gate) -> None:
 
 def test_a_second_stop_does_not_hide_the_first_reason(gate: Gate) -> None:
     gate.stop("emergency stop")
-    gate.on_wrench(np.full(6, 100.0))
+    gate.on_wrench(NOW, np.full(6, 100.0))
     assert gate.reason == "emergency stop"
 
 

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stop the arm, or release it again, from a terminal: `./rldg run rldg_robot gate stop`."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+
+import rclpy
+from rclpy.node import Node
+from std_msgs.msg import Empty
+from std_srvs.srv import Trigger
+
+from rldg_robot import contract
+from rldg_robot.node_main import UserError, run_main
+from rldg_robot.ros import publish_on
+
+PATIENCE = 5.0  # [s]
+
+
+def stop(node: Node) -> str:
+    """Publish the emergency stop; returns what to tell."""
+    publisher = publish_on(node, contract.EMERGENCY_STOP)
+    _wait(lambda: publisher.get_subscription_count() > 0, node)
+    publisher.publish(Empty())
+    publisher.wait_for_all_acked(rclpy.duration.Duration(seconds=PATIENCE))
+    return "stopped; release with: ./rldg run rldg_robot gate reset"
+
+
+def reset(node: Node) -> str:
+    """Call the gate's reset; returns what it answered."""
+    client = node.create_client(Trigger, contract.SAFETY_RESET)
+    _wait(client.service_is_ready, node)
+    future = client.call_async(Trigger.Request())
+    _wait(future.done, node)
+    return str(future.result().message)
+
+
+def _wait(condition: Callable[[], bool], node: Node) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise UserError(f"no safety gate answered within {PATIENCE:.0f} s; is a stack running?")
+        rclpy.spin_once(node, timeout_sec=0.05)
+
+
+def main() -> None:
+    """Entry point."""
+    verbs = {"stop": stop, "reset": reset}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("verb", choices=verbs, help="stop: hold the arm now; reset: release it")
+    arguments, _ = parser.parse_known_args()
+
+    def run() -> None:
+        print(verbs[arguments.verb](Node("gate_command")))
+
+    run_main(run)
