@@ -19,10 +19,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from torch import Tensor, nn
+
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
-from torch import Tensor, nn
 
 OBSERVATION_DIM, ACTION_DIM = 28, 6
 TURN_UPDATES = 20

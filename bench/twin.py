@@ -26,13 +26,13 @@ from ament_index_python.packages import get_package_prefix
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
 from rldg_rl.environment import RobotEnv
 from rldg_rl.robot_client import RobotClient
+from rldg_robot import scene
 from rldg_robot.film import Film
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task, load_task
-
-from rldg_robot import scene
 
 
 def rate(action: Callable[[], object], seconds: float) -> float:

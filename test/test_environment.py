@@ -13,6 +13,7 @@ from harness import Processes
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
+
 from rldg_rl.environment import RobotEnv
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_robot.task import load_task

@@ -8,9 +8,15 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import rclpy
-from geometry_msgs.msg import PoseStamped
-from harness import Processes
+from geometry_msgs.msg import PoseStamped, WrenchStamped
+from harness import Processes, executable, wait_until
 from rclpy.node import Node
+from std_msgs.msg import Empty
+from std_srvs.srv import Trigger
+
+from rldg_msgs.msg import SafetyState
+from rldg_msgs.srv import Reset
+from rldg_robot import contract
 from rldg_robot.poses import Pose
 from rldg_robot.ros import (
     from_pose_msg,
@@ -20,12 +26,6 @@ from rldg_robot.ros import (
     to_pose_stamped,
 )
 from rldg_robot.task import load_task
-from std_msgs.msg import Empty
-from std_srvs.srv import Trigger
-
-from rldg_msgs.msg import SafetyState
-from rldg_msgs.srv import Reset
-from rldg_robot import contract
 
 TASK = load_task("connector/vga")
 
@@ -42,6 +42,7 @@ class Probe(Node):
         listen_to(self, contract.CURRENT_POSE, lambda message: setattr(self, "pose", message))
         listen_to(self, contract.SAFETY_STATE, lambda message: setattr(self, "safety", message))
         self.policy = publish_on(self, contract.POLICY_TARGET_POSE)
+        self.wrench = publish_on(self, contract.EXTERNAL_WRENCH)
         self.stop = publish_on(self, contract.EMERGENCY_STOP)
         self.release = self.create_client(Trigger, contract.SAFETY_RESET)
         self.start = self.create_client(Reset, contract.RESET)
@@ -113,3 +114,68 @@ def test_an_emergency_stop_holds_the_arm_until_the_reset(probe: Probe) -> None:
     here = from_pose_msg(probe.pose.pose)
     target = Pose(here.position - [0, 0, 0.01], here.quaternion)
     assert np.allclose(from_pose_msg(probe.send(target).pose).position, target.position)
+
+
+def test_too_much_force_stops_the_arm_at_once(probe: Probe) -> None:
+    probe.send(from_pose_msg(probe.pose.pose))
+    probe.until(probe.wrench.get_subscription_count)
+    count = len(probe.targets)
+    message = WrenchStamped(header=probe.pose.header)
+    message.wrench.force.z = 100.0
+    probe.wrench.publish(message)
+    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    assert "100.0 N" in probe.safety.reason
+    probe.until(lambda: len(probe.targets) > count)  # told to hold, though no policy asked
+
+
+def test_the_gate_is_stopped_and_released_from_a_terminal(
+    probe: Probe, processes: Processes
+) -> None:
+    probe.send(from_pose_msg(probe.pose.pose))
+    gate = executable("rldg_robot", "gate")
+    stop = processes.start(gate, "stop")
+    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    assert stop.wait(20) == 0 and "stopped" in stop.log.read_text()
+    reset = processes.start(gate, "reset")
+    probe.until(lambda: probe.safety.state != SafetyState.STOPPED)
+    assert reset.wait(20) == 0 and "released: emergency stop" in reset.log.read_text()
+
+
+def test_without_a_gate_the_terminal_says_so(processes: Processes) -> None:
+    stop = processes.start(executable("rldg_robot", "gate"), "stop")
+    assert stop.wait(30) == 2 and "is a stack running?" in stop.log.read_text()
+
+
+def test_nobody_else_writes_to_the_driver(processes: Processes, domain: int) -> None:
+    """On the graph of the whole stack, as `train_rl` starts it."""
+    processes.stack("train_rl", task=TASK.id, name="graph", demos=1, steps=50)
+    rclpy.init()
+    node = Node("onlooker")
+    try:
+        for topic in (contract.TARGET_POSE, contract.GRIPPER_COMMAND):
+            wait_until(
+                lambda t=topic: node.count_publishers(t.name) and node.count_subscribers(t.name),
+                60,
+                topic.name,
+            )
+            writers = [
+                info.node_name for info in node.get_publishers_info_by_topic(f"/{topic.name}")
+            ]
+            assert writers == ["safety_gate"]
+        names = set(node.get_node_names())
+        wait_until(
+            lambda: (
+                {"twin", "safety_gate", "operator", "recorder", "learner", "actor", "monitor"}
+                <= set(node.get_node_names())
+            ),
+            60,
+            f"all nodes; there are {names}",
+        )
+        for topic in (contract.TARGET_POSE, contract.GRIPPER_COMMAND):
+            writers = [
+                info.node_name for info in node.get_publishers_info_by_topic(f"/{topic.name}")
+            ]
+            assert writers == ["safety_gate"]
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()

@@ -2,6 +2,7 @@
 """A trained specialist is evaluated."""
 
 from launch import LaunchDescription
+
 from rldg_bringup.launch_stack import launch_description
 
 

@@ -2,6 +2,7 @@
 """A specialist learns a task: demonstrations, training, evaluation."""
 
 from launch import LaunchDescription
+
 from rldg_bringup.launch_stack import launch_description
 
 

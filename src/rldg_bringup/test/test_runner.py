@@ -68,6 +68,7 @@ class Workspace:
                 "AMENT_PREFIX_PATH": str(self.path / "prefix"),
                 "PYTHONPATH": str(PACKAGE),
                 "NOTES": str(self.notes),
+                "TMPDIR": str(self.path),  # where ROS domains are claimed
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -246,6 +247,18 @@ def test_a_run_is_used_by_one_stack_and_free_after_a_crash(workspace: Workspace)
     third = workspace.start()
     third.communicate(timeout=10)
     assert third.returncode == 0
+
+
+def test_two_stacks_do_not_meet_in_one_ros_domain(workspace: Workspace) -> None:
+    workspace.start()
+    wait_for(lambda: len(workspace.noted("start")) == 7)
+
+    second = workspace.start("name:=b")
+    _, errors = second.communicate(timeout=10)
+
+    assert second.returncode == 2
+    assert "another stack runs in ROS domain" in errors and "ROS_DOMAIN_ID=1" in errors
+    assert len(workspace.noted("start")) == 7
 
 
 def test_a_missing_executable_is_told_before_anything_starts(workspace: Workspace) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from rldg_bringup.arguments import StackError, show
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stacks import STACKS, Plan, environment

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from rldg_bringup.stacks import NodeSpec
 from rldg_bringup.supervision import CRASHES, WINDOW, Supervisor
 

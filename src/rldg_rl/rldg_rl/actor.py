@@ -8,11 +8,11 @@ from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
-from rldg_robot.teleop import action_from_twist
 
 from rldg_rl.environment import RobotEnv
 from rldg_rl.intervention import InterventionLatch
 from rldg_rl.observation import Observation
+from rldg_robot.teleop import action_from_twist
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
 SECOND = 1_000_000_000

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,12 +10,8 @@ from typing import Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rldg_robot.node_main import UserError, run_main
-from rldg_robot.ros import listen_to, now, publish_on, to_stamp
-from rldg_robot.task import Task, load_task
-from tensorboard.summary import Writer
 
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, SafetyState
+from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, SafetyState
 from rldg_rl.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -28,31 +23,26 @@ from rldg_rl.actor import (
     Status,
 )
 from rldg_rl.agent_config import AgentConfig
+from rldg_rl.announcer import Announcer
 from rldg_rl.bag import EpisodeSummary
 from rldg_rl.checkpoint import CheckpointError
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
-from rldg_rl.messages import episode_message, step_message, transition_message
-from rldg_rl.pace import Pace
 from rldg_rl.report import summarize_run, write_report
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
-from rldg_rl.schedule import Plan, Progress, autonomous_success, episode_seed
+from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_robot import contract
+from rldg_robot.node_main import UserError, run_main
+from rldg_robot.ros import listen_to
+from rldg_robot.task import Task, load_task
 
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
-STATUS_PERIOD = 0.25  # [s] of wall time
 RETRY_SECONDS = 1.0
 SETTLE_SECONDS = 1.0
 MAX_FAILED_DEMOS = 3  # times the wanted number
-PHASE_NAMES = {
-    DEMONSTRATION: "demonstrations",
-    POLICY: "training",
-    EVALUATION: "evaluation",
-    None: "done",
-}
 
 
 class ActorNode(Node):
@@ -60,7 +50,6 @@ class ActorNode(Node):
 
     def __init__(self) -> None:
         super().__init__("actor")
-        self._started = time.monotonic()
         self.task: Task = load_task(self._parameter("task", "connector/vga"))
         self.seed: int = self._parameter("seed", 0)
         self.training: bool = self._parameter("mode", "train") == "train"
@@ -75,9 +64,10 @@ class ActorNode(Node):
         )
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
-        self._earlier = self.run.wall_seconds()
         self.progress = Progress(self.plan)
-        self._pace = Pace()
+        self.announcer = Announcer(
+            self, self.task, self.run.tensorboard / "actor", self.run.wall_seconds()
+        )
         self._source = ""
         self._lived_steps = 0
 
@@ -85,7 +75,6 @@ class ActorNode(Node):
         executor.add_node(self)
         self.robot = RobotClient(self, executor, self.task)
         self.policy = LivePolicy(self.task.action_dim, self.seed)
-        self._make_publishers()
         self._learner = LearnerStatus()
         self._recorder: RecorderStatus | None = None
         self._safety = SafetyState()
@@ -99,7 +88,6 @@ class ActorNode(Node):
         self.actor = Actor(
             RobotEnv(self.robot, self.task), Hands(self, self.robot, self.operator), self
         )
-        self.board = Writer(str(self.run.tensorboard / "actor"))
 
     def _parameter(self, name: str, default: Any) -> Any:
         return self.declare_parameter(name, default).value
@@ -133,13 +121,6 @@ class ActorNode(Node):
         except (OSError, CheckpointError) as error:
             raise UserError(f"no policy to evaluate: {error}") from error
 
-    def _make_publishers(self) -> None:
-        self._step_pub = publish_on(self, contract.STEP)
-        self._episode_pub = publish_on(self, contract.EPISODE)
-        self._transition_pub = publish_on(self, contract.TRANSITION)
-        self._status_pub = publish_on(self, contract.RUN_STATUS)
-        self._status_told = 0.0
-
     # What arrives
 
     def _on_learner(self, message: LearnerStatus) -> None:
@@ -172,7 +153,9 @@ class ActorNode(Node):
             self._wait_for(lambda: self._learner.ready, "the learner")
         self._tell_status(None, note="writing the report", force=True)
         updates = int(self._learner.updates) if self.training else self.policy.version
-        summary = summarize_run(self.task, self.seed, self.progress, updates, self._wall())
+        summary = summarize_run(
+            self.task, self.seed, self.progress, updates, self.announcer.wall_seconds
+        )
         write_report(self.run, self.task, summary, self.progress)
         self._tell_status(None, force=True)
         self.robot.spin(1.0)
@@ -213,10 +196,8 @@ class ActorNode(Node):
         orphan = EpisodeResult(self._recorder.episode_id, "", 0, Status.ABORTED)
         orphan.source = orphan.episode_id.rsplit("_", 1)[0]
         orphan.reason = "the actor was restarted"
-        self.robot.wait_for(
-            lambda: self._episode_pub.get_subscription_count() > 0, "the recorder", 10.0
-        )
-        self._episode_pub.publish(episode_message(orphan, self.task, now(self)))
+        self.robot.wait_for(lambda: self.announcer.is_heard, "the recorder", 10.0)
+        self.announcer.episode(orphan)
         self.robot.wait_for(self._recorder_is_free, "the recorder", 10.0)
 
     def _recorder_is_free(self) -> bool:
@@ -254,7 +235,7 @@ class ActorNode(Node):
         """Open the episode for everybody."""
         self._lived_steps = 0
         self._result = result
-        self._episode_pub.publish(episode_message(result, self.task, now(self)))
+        self.announcer.episode(result)
 
     def before_step(self) -> None:
         """Wait for recorder and learner; stop when the gate did."""
@@ -283,8 +264,11 @@ class ActorNode(Node):
 
     def _owed(self) -> int:
         """Updates that the learner owes for the training steps so far."""
-        lived = self.progress.steps + (self._lived_steps if self._source == POLICY else 0)
-        return updates_due(lived, LearnerConfig(), AgentConfig())
+        return updates_due(self._training_steps(), LearnerConfig(), AgentConfig())
+
+    def _training_steps(self) -> int:
+        """Training steps so far, those of the open episode included."""
+        return self.progress.steps + (self._lived_steps if self._source == POLICY else 0)
 
     def _ahead(self) -> bool:
         return self._owed() - self._learner.updates > MAX_LAG * AgentConfig().updates_per_step
@@ -292,17 +276,14 @@ class ActorNode(Node):
     def lived(self, step: LivedStep) -> None:
         """Publish the step."""
         self._lived_steps += 1
-        self._pace.count()
-        self._step_pub.publish(step_message(step))
-        if self.training and self._source != EVALUATION:
-            self._transition_pub.publish(transition_message(step))
+        self.announcer.step(step, to_learner=self.training and self._source != EVALUATION)
         self._tell_status(self._source)
 
     def closed(self, result: EpisodeResult) -> None:
         """Close the episode for everybody."""
         if not rclpy.ok():
             return
-        self._episode_pub.publish(episode_message(result, self.task, now(self)))
+        self.announcer.episode(result)
         summary = EpisodeSummary(
             episode_id=result.episode_id,
             source=result.source,
@@ -315,50 +296,12 @@ class ActorNode(Node):
         )
         self.progress.add(summary)
         self._lived_steps = 0
-        self.run.keep_wall_seconds(self._wall())
+        self.run.keep_wall_seconds(self.announcer.wall_seconds)
         if result.status is not Status.ABORTED:
-            self._log(summary)
-
-    def _log(self, episode: EpisodeSummary) -> None:
-        number = self.progress.steps if episode.source == POLICY else int(episode.episode_id[-5:])
-        for name, value in {
-            "success": float(autonomous_success(episode)),
-            "success_rate": self.progress.success_rate(episode.source),
-            "seconds": episode.seconds,
-            "interventions": episode.interventions,
-        }.items():
-            self.board.add_scalar(f"{PHASE_NAMES[episode.source]}/{name}", value, number)
-        self.board.flush()
+            self.announcer.outcome(summary, self.progress)
 
     def _tell_status(self, source: str | None, note: str = "", force: bool = False) -> None:
-        """Publish where the run stands, a few times a second at most."""
-        if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
-            return
-        self._status_told = time.monotonic()
-        progress, plan = self.progress, self.plan
-        living = source == POLICY
-        message = RunStatus(
-            phase=note or PHASE_NAMES[source],
-            demos=progress.demos,
-            demos_wanted=plan.demos,
-            steps=progress.steps + (self._lived_steps if living else 0),
-            steps_wanted=plan.steps,
-            episodes=len(progress.finished(POLICY)),
-            evaluations=len(progress.finished(EVALUATION)),
-            evaluations_wanted=plan.evaluations,
-            interventions=progress.interventions,
-            steps_per_second=self._pace.per_second(),
-            wall_seconds=self._wall(),
-        )
-        if source is not None:
-            message.success_rate = progress.success_rate(source)
-            message.cycle_seconds = progress.cycle_seconds(source)
-            message.seconds_left = self._pace.seconds_left(progress)
-        message.header.stamp = to_stamp(now(self))
-        self._status_pub.publish(message)
-
-    def _wall(self) -> float:
-        return self._earlier + time.monotonic() - self._started
+        self.announcer.status(self.progress, source, self._training_steps(), note, force)
 
 
 def main() -> None:
@@ -374,7 +317,7 @@ def main() -> None:
                 "run again under its name"
             ) from error
         finally:
-            node.board.close()
+            node.announcer.close()
             node.destroy_node()
 
     run_main(live)

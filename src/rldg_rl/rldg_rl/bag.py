@@ -23,19 +23,6 @@ from ament_index_python.packages import get_package_share_directory
 from mcap.exceptions import McapError
 from mcap.records import Channel, Message
 from mcap.stream_reader import StreamReader
-from rldg_robot.contract import (
-    CONTRACT_VERSION,
-    CURRENT_POSE,
-    CURRENT_TWIST,
-    EPISODE,
-    EXTERNAL_WRENCH,
-    GRIPPER_STATE,
-    RECORDED,
-    STEP,
-    TASK_STATE,
-    Topic,
-)
-from rldg_robot.poses import Pose
 from rosbags.interfaces import (
     Qos,
     QosDurability,
@@ -51,6 +38,19 @@ from zstandard import ZstdError
 
 from rldg_rl.observation import Observation, state_vector
 from rldg_rl.replay_buffer import StoredStep
+from rldg_robot.contract import (
+    CONTRACT_VERSION,
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EPISODE,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    RECORDED,
+    STEP,
+    TASK_STATE,
+    Topic,
+)
+from rldg_robot.poses import Pose
 
 SECOND = 1_000_000_000
 SUMMARY_KEY = "episode"

@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import safetensors.numpy
-from rldg_robot.contract import CONTRACT_VERSION
 from safetensors import SafetensorError
 
 from rldg_rl.policy import Policy
+from rldg_robot.contract import CONTRACT_VERSION
 
 if TYPE_CHECKING:
     from rldg_rl.agent import Agent

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 import gymnasium
 import numpy as np
 from gymnasium import spaces
-from rldg_robot.poses import Pose
-from rldg_robot.task import Task
 
 from rldg_rl.observation import LIMIT, STATE_DIM, Observation, state_vector
+from rldg_robot.poses import Pose
+from rldg_robot.task import Task
 
 CLOSED = -1.0
 

@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 from rclpy.node import Node
-from rldg_robot.ros import from_stamp, listen_to
 from sensor_msgs.msg import Joy
 
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
+from rldg_robot.ros import from_stamp, listen_to
 
 HANDS_OFF = np.zeros(6)
 SILENCE = 0.25  # [s] of wall time after which a real device's last word no longer counts

@@ -14,9 +14,6 @@ import rclpy
 import torch
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rldg_robot.node_main import UserError, run_main
-from rldg_robot.ros import listen_to, now, publish_on, to_stamp
-from rldg_robot.task import load_task
 from tensorboard.summary import Writer
 
 from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, Transition
@@ -37,6 +34,9 @@ from rldg_rl.observation import STATE_DIM
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
+from rldg_robot.node_main import UserError, run_main
+from rldg_robot.ros import listen_to, now, publish_on, to_stamp
+from rldg_robot.task import load_task
 
 IDLE_SECONDS = 0.02
 SAVE_AFTER = 0.5  # [s] without work, as at the end of training

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import numpy as np
-from rldg_robot.ros import to_stamp
-from rldg_robot.safety import BASE_FRAME
-from rldg_robot.task import Task
 
 from rldg_msgs.msg import Episode, Step, Transition
 from rldg_rl.actor import EpisodeResult, LivedStep
 from rldg_rl.replay_buffer import StoredStep
+from rldg_robot.ros import to_stamp
+from rldg_robot.safety import BASE_FRAME
+from rldg_robot.task import Task
 
 
 def episode_message(result: EpisodeResult, task: Task, stamp: int) -> Episode:

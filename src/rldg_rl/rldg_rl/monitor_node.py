@@ -11,12 +11,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rich.console import Console
 from rich.live import Live
-from rldg_robot.node_main import run_node
-from rldg_robot.ros import listen_to
 
 from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
 from rldg_rl.monitor import Scene, line, outcome, render
 from rldg_robot import contract
+from rldg_robot.node_main import run_node
+from rldg_robot.ros import listen_to
 
 REDRAW_PERIOD = 0.5  # [s]
 LINE_PERIOD = 10.0  # [s]

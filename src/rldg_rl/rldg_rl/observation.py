@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from rldg_robot.poses import Pose
 from scipy.spatial.transform import Rotation
+
+from rldg_robot.poses import Pose
 
 STATE_DIM = 28
 SCALES = np.concatenate(

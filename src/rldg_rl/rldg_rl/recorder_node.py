@@ -12,14 +12,14 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from rclpy.timer import Timer
-from rldg_robot.contract import Topic
-from rldg_robot.node_main import UserError, run_node
-from rldg_robot.ros import from_stamp, listen_to, now, publish_on, stamp_of_cdr, to_stamp
 
 from rldg_msgs.msg import Episode, RecorderStatus, Step
 from rldg_rl.bag import BagWriter, is_complete, recover, summary_of
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
+from rldg_robot.contract import Topic
+from rldg_robot.node_main import UserError, run_node
+from rldg_robot.ros import from_stamp, listen_to, now, publish_on, stamp_of_cdr, to_stamp
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
 QUEUE = 64  # messages of a topic that may wait to be written: a bag has no gaps

@@ -11,15 +11,15 @@ from typing import Any
 import imageio.v2 as imageio
 import matplotlib
 import numpy as np
-from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
-from rldg_robot.film import Film
-from rldg_robot.task import Task
 from scipy.stats import binomtest
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.bag import EpisodeSummary, images, messages_of
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import WINDOW, Progress, autonomous_success
+from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
+from rldg_robot.film import Film
+from rldg_robot.task import Task
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

@@ -11,6 +11,12 @@ import numpy as np
 from rclpy.executors import Executor
 from rclpy.node import Node
 from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+
+from rldg_msgs.msg import GripperCommand
+from rldg_msgs.srv import Reset
+from rldg_rl.observation import Observation
+from rldg_robot import contract
 from rldg_robot.contract import Topic
 from rldg_robot.poses import Pose
 from rldg_robot.ros import (
@@ -25,12 +31,6 @@ from rldg_robot.ros import (
 )
 from rldg_robot.safety import BASE_FRAME, MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
-from sensor_msgs.msg import Image
-
-from rldg_msgs.msg import GripperCommand
-from rldg_msgs.srv import Reset
-from rldg_rl.observation import Observation
-from rldg_robot import contract
 
 STATE = (
     contract.CURRENT_POSE,

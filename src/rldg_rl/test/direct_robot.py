@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from rldg_rl.observation import Observation
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task

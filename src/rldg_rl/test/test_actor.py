@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from direct_robot import DirectRobot
+
 from rldg_rl.actor import (
     DEMONSTRATION,
     EVALUATION,

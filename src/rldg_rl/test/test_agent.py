@@ -8,11 +8,12 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+from torch.nn import functional
+
 from rldg_rl.agent import Adam, Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
-from torch import Tensor
-from torch.nn import functional
 
 OBSERVATION, ACTION, ROWS = 5, 2, 32
 SMALL = AgentConfig(hidden=(24, 16), critics=3, batch_size=ROWS)

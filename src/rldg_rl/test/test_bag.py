@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from mcap.reader import make_reader
+from rosbags.highlevel import AnyReader
+
 from rldg_rl.bag import (
     BagWriter,
     EpisodeSummary,
@@ -20,8 +22,6 @@ from rldg_rl.bag import (
     stored_steps,
     typestore,
 )
-from rosbags.highlevel import AnyReader
-
 from rldg_robot import contract
 
 PERIOD = 100_000_000

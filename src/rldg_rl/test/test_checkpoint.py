@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import safetensors.numpy
+
+from rldg_rl import checkpoint
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.checkpoint import (
@@ -27,8 +29,6 @@ from rldg_rl.checkpoint import (
     save_policy,
 )
 from rldg_rl.replay_buffer import Batch
-
-from rldg_rl import checkpoint
 
 TASK = "connector/vga"
 SMALL = AgentConfig(hidden=(8, 8), batch_size=16)

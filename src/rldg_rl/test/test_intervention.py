@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from rldg_rl.intervention import SECOND, InterventionConfig, InterventionLatch
 
 TENTH = SECOND // 10

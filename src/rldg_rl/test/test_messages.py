@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 from direct_robot import DirectRobot
 from rclpy.serialization import deserialize_message, serialize_message
+from test_actor import Diary, Hands, Stay
+
+from rldg_msgs.msg import Transition
 from rldg_rl.actor import POLICY, Actor
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
@@ -17,9 +20,6 @@ from rldg_rl.messages import step_message, stored_step, transition_message
 from rldg_rl.observation import STATE_DIM
 from rldg_rl.replay_buffer import ReplayBuffer
 from rldg_robot.task import load_task
-from test_actor import Diary, Hands, Stay
-
-from rldg_msgs.msg import Transition
 
 TASK = load_task("connector/vga")
 

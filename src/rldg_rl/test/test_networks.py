@@ -6,9 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
+
 from rldg_rl.networks import StackedMLP
 from rldg_rl.policy import LAYER_NORM_EPSILON, STD_MAX, STD_MIN, Policy
-from torch import Tensor
 
 ROWS, INPUT, HIDDEN, OUTPUT = 7, 5, (16, 12), 3
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from rldg_rl.replay_buffer import DEMO, INTERVENTION, POLICY, Batch, ReplayBuffer, StoredStep
 
 ACTION_DIM = 2

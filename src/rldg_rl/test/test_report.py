@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.bag import EpisodeSummary
 from rldg_rl.monitor import Scene, clock, line, outcome, render

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+
 from rldg_rl.run_folder import RunError, RunFolder, write_atomically
 
 CONFIG = {"task": "connector/vga", "observation": "state", "seed": 0}

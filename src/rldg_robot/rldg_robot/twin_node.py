@@ -8,6 +8,7 @@ times the wall's.
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -38,6 +39,7 @@ from rldg_robot.twin import JOINT_NAMES, Twin
 CAMERA_FRAME = "wrist_camera_color_optical_frame"
 STATE_RATE = 100  # [Hz] in real time
 CAMERA_EVERY = 3  # states per image in real time: 33 Hz
+TARGET_TIMEOUT = 0.5  # wall time without a target after which the arm holds in real time
 RESEND_SECONDS = 0.5  # wall time without a target until lockstep repeats itself, lest a lost message stop the world
 
 
@@ -56,7 +58,8 @@ class TwinNode(Node):
         self.stamp = time.time_ns() // self.period * self.period
         self._target = self.twin.pose
         self._ticks = 0
-        self._heard = time.monotonic()
+        self._heard = math.inf  # [s] when the last target came in real time; inf: none to go stale
+        self._said = 0.0  # [s] when it last published
 
         self._clock_pub = self.create_publisher(ClockMsg, "/clock", 1)
         self._pose = publish_on(self, contract.CURRENT_POSE)
@@ -83,7 +86,7 @@ class TwinNode(Node):
     def _on_target(self, message: PoseStamped) -> None:
         target = from_pose_msg(message.pose)
         if self.factor > 0:
-            self._target = target
+            self._target, self._heard = target, time.monotonic()
             return
         if from_stamp(message.header.stamp) != self.stamp:
             return  # answers a state that is past: a repetition, or from before a reset
@@ -96,7 +99,7 @@ class TwinNode(Node):
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         self.twin.reset(seed=request.seed, randomize=self.randomize)
-        self._target = self.twin.pose
+        self._target, self._heard = self.twin.pose, math.inf
         self.stamp += self.period
         self._publish()
         response.success = True
@@ -104,17 +107,19 @@ class TwinNode(Node):
         return response
 
     def _tick(self) -> None:
+        if time.monotonic() - self._heard > TARGET_TIMEOUT:
+            self._target, self._heard = self.twin.pose, math.inf  # once: where it is now
         self.twin.step(self._target, 1 / STATE_RATE)
         self.stamp += SECOND // STATE_RATE
         self._ticks += 1
         self._publish(with_image=self._ticks % CAMERA_EVERY == 0)
 
     def _resend(self) -> None:
-        if time.monotonic() - self._heard > RESEND_SECONDS:
+        if time.monotonic() - self._said > RESEND_SECONDS:
             self._publish()
 
     def _publish(self, with_image: bool = True) -> None:
-        self._heard = time.monotonic()
+        self._said = time.monotonic()
         stamp = to_stamp(self.stamp)
         self._clock_pub.publish(ClockMsg(clock=stamp))
         self._publish_state(stamp)

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from rldg_robot.poses import Pose
 from scipy.spatial.transform import Rotation
+
+from rldg_robot.poses import Pose
 
 
 def random_pose(rng: np.random.Generator, size: float = 1.0) -> Pose:

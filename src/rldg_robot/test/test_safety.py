@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from rldg_robot.poses import Pose
 from rldg_robot.safety import SECOND, Gate, GateState
 from rldg_robot.task import load_task

@@ -9,12 +9,12 @@ from functools import cache
 import mujoco
 import numpy as np
 import pytest
+
+from rldg_robot import scene
 from rldg_robot.connectors import SHOULDER, UnknownConnector
 from rldg_robot.poses import Pose
 from rldg_robot.task import Clip, load_task, task_ids
 from rldg_robot.twin import Twin
-
-from rldg_robot import scene
 
 SEEDS = range(4)
 UPRIGHT = Pose.identity()

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from rldg_robot.poses import Pose
 from rldg_robot.scripted_operator import SECOND, Attention, Flaws, ScriptedOperator, Sight
 from rldg_robot.task import Task, load_task

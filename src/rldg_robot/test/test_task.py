@@ -8,9 +8,9 @@ from pathlib import Path
 import dacite
 import pytest
 import yaml
-from rldg_robot.task import UnknownTask, load_task, task_ids
 
 from rldg_robot import task as module
+from rldg_robot.task import UnknownTask, load_task, task_ids
 
 
 @pytest.mark.parametrize("task_id", task_ids())

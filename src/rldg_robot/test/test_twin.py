@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
+
 from rldg_robot.film import Film
 from rldg_robot.poses import Pose
 from rldg_robot.task import load_task

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the actor tells of a run: episodes and steps to the recorder, transitions to the learner, progress to people."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rclpy.node import Node
+from tensorboard.summary import Writer
+
+from rldg_msgs.msg import RunStatus
+from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY, EpisodeResult, LivedStep
+from rldg_rl.bag import EpisodeSummary
+from rldg_rl.messages import episode_message, step_message, transition_message
+from rldg_rl.pace import Pace
+from rldg_rl.schedule import Progress, autonomous_success
+from rldg_robot import contract
+from rldg_robot.ros import now, publish_on, to_stamp
+from rldg_robot.task import Task
+
+STATUS_PERIOD = 0.25  # [s] of wall time
+PHASE_NAMES = {
+    DEMONSTRATION: "demonstrations",
+    POLICY: "training",
+    EVALUATION: "evaluation",
+    None: "done",
+}
+
+
+class Announcer:
+    """Publishers of the actor's node, and its TensorBoard."""
+
+    def __init__(self, node: Node, task: Task, tensorboard: Path, wall_before: float) -> None:
+        """Make the publishers.
+
+        Args:
+            node: that publishes.
+            task: that the episodes are of.
+            tensorboard: folder for event files.
+            wall_before: wall time that earlier starts spent on the run [s].
+        """
+        self._node = node
+        self._task = task
+        self._started = time.monotonic() - wall_before
+        self._pace = Pace()
+        self._status_told = 0.0
+        self._episode = publish_on(node, contract.EPISODE)
+        self._step = publish_on(node, contract.STEP)
+        self._transition = publish_on(node, contract.TRANSITION)
+        self._status = publish_on(node, contract.RUN_STATUS)
+        self._board = Writer(str(tensorboard))
+
+    @property
+    def wall_seconds(self) -> float:
+        """Wall time spent on the run, earlier starts included."""
+        return time.monotonic() - self._started
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens to episodes."""
+        return bool(self._episode.get_subscription_count())
+
+    def episode(self, result: EpisodeResult) -> None:
+        """Tell that an episode was opened or closed."""
+        self._episode.publish(episode_message(result, self._task, now(self._node)))
+
+    def step(self, step: LivedStep, to_learner: bool) -> None:
+        """Tell of a step."""
+        self._pace.count()
+        self._step.publish(step_message(step))
+        if to_learner:
+            self._transition.publish(transition_message(step))
+
+    def outcome(self, episode: EpisodeSummary, progress: Progress) -> None:
+        """Write an episode's outcome to TensorBoard; training's over steps, the others' over episodes."""
+        source = episode.source
+        number = progress.steps if source == POLICY else len(progress.finished(source))
+        for name, value in {
+            "success": float(autonomous_success(episode)),
+            "success_rate": progress.success_rate(source),
+            "seconds": episode.seconds,
+            "interventions": episode.interventions,
+        }.items():
+            self._board.add_scalar(f"{PHASE_NAMES[source]}/{name}", value, number)
+        self._board.flush()
+
+    def status(
+        self,
+        progress: Progress,
+        source: str | None,
+        steps: int,
+        note: str = "",
+        force: bool = False,
+    ) -> None:
+        """Tell where the run stands, a few times a second at most.
+
+        Args:
+            progress: of the run.
+            source: of the episodes that are being lived; None when the run is done.
+            steps: training steps so far, those of the open episode included.
+            note: to be told in place of the phase.
+            force: tell it now.
+        """
+        if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
+            return
+        self._status_told = time.monotonic()
+        plan = progress.plan
+        message = RunStatus(
+            phase=note or PHASE_NAMES[source],
+            demos=progress.demos,
+            demos_wanted=plan.demos,
+            steps=steps,
+            steps_wanted=plan.steps,
+            episodes=len(progress.finished(POLICY)),
+            evaluations=len(progress.finished(EVALUATION)),
+            evaluations_wanted=plan.evaluations,
+            interventions=progress.interventions,
+            steps_per_second=self._pace.per_second(),
+            wall_seconds=self.wall_seconds,
+        )
+        if source is not None:
+            message.success_rate = progress.success_rate(source)
+            message.cycle_seconds = progress.cycle_seconds(source)
+            message.seconds_left = self._pace.seconds_left(progress)
+        message.header.stamp = to_stamp(now(self._node))
+        self._status.publish(message)
+
+    def close(self) -> None:
+        """Finish TensorBoard's files."""
+        self._board.close()
