@@ -200,7 +200,7 @@ VIEWER = Argument("viewer", "false", "Show the scene live.", choices=("true", "f
 REAL_TIME_FACTOR = Argument(
     "real_time_factor",
     "0",
-    "Speed of the twin in multiples of real time; 0: as fast as the machine can.",
+    "Speed of the twin in multiples of real time; 0: as fast as the machine can, or 1 with a SpaceMouse.",
     parse=real(0.0),
 )
 RUNS = Argument("runs", "runs", "Folder of all runs.")
@@ -220,12 +220,23 @@ def _clocked(values: Values) -> dict[str, Value]:
 
 def _body(values: Values) -> list[NodeSpec]:
     """The robot and its gate."""
-    twin = {name: values[name] for name in ("task", "real_time_factor", "randomize")}
+    twin = {name: values[name] for name in ("task", "randomize")}
     gate = {"task": values["task"], **_clocked(values)}
     return [
-        NodeSpec("rldg_robot", "twin", "twin", {**twin, "use_sim_time": False}),
+        NodeSpec(
+            "rldg_robot",
+            "twin",
+            "twin",
+            {**twin, "real_time_factor": _factor(values), "use_sim_time": False},
+        ),
         NodeSpec("rldg_robot", "safety_gate", "safety_gate", gate),
     ]
+
+
+def _factor(values: Values) -> Value:
+    """Speed of the twin; a person's hand needs a clock that runs."""
+    by_hand = values.get("operator") == "spacemouse"
+    return values["real_time_factor"] or (1.0 if by_hand else 0.0)
 
 
 def _operator(values: Values) -> list[NodeSpec]:
@@ -241,7 +252,7 @@ def _operator(values: Values) -> list[NodeSpec]:
 
 def _pace(values: Values) -> dict[str, Value]:
     """Whether the actor may keep the world waiting."""
-    return {"lockstep": values["robot"] == "sim" and values["real_time_factor"] == 0}
+    return {"lockstep": values["robot"] == "sim" and _factor(values) == 0}
 
 
 def _recorder(values: Values, folder: Value) -> list[NodeSpec]:

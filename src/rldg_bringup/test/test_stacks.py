@@ -89,6 +89,13 @@ def test_the_operator_is_a_script_a_device_or_nobody(
     assert [name for name in names if name in ("operator", "spacenav")] == ([node] if node else [])
 
 
+def test_a_spacemouse_runs_the_twin_in_real_time(runs: str) -> None:
+    for given, factor in (({}, 1.0), ({"real_time_factor": "0.5"}, 0.5)):
+        found = parameters(TRAIN.plan({"runs": runs, "operator": "spacemouse", **given}))
+        assert found["twin"]["real_time_factor"] == factor
+        assert found["actor"]["lockstep"] is False
+
+
 def test_a_run_is_named_after_task_and_time(runs: str) -> None:
     plan = TRAIN.plan({"runs": runs, "task": "connector/usb_a"}, NOON)
 
