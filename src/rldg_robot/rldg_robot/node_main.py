@@ -35,6 +35,10 @@ def run_main(main: Callable[[], None]) -> None:
     except (UserError, UnknownTask) as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         code = USER_ERROR
+    except Exception:
+        if rclpy.ok():
+            raise
+        # After a Ctrl-C, whatever rclpy raises is its echo.
     finally:
         rclpy.try_shutdown()
     sys.exit(code)
