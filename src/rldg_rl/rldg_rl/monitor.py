@@ -63,6 +63,8 @@ def render(scene: Scene) -> RenderableType:
                 label, total=wanted, completed=min(done, wanted), count=f"{done}/{wanted}"
             )
     facts = Table.grid(padding=(0, 3))
+    for _ in range(3):
+        facts.add_column(no_wrap=True)
     for row in _facts(scene):
         facts.add_row(*(Text.assemble((f"{k} ", "dim"), (v, "bold")) for k, v in row))
     parts: list[RenderableType] = [bars, Text(), facts]
@@ -77,14 +79,16 @@ def render(scene: Scene) -> RenderableType:
 def _facts(scene: Scene) -> list[list[tuple[str, str]]]:
     return [
         [
-            ("success, last 20", f"{100 * scene.success_rate:3.0f} %"),
+            ("success, last 20", f"{100 * scene.success_rate:.0f} %"),
             ("cycle", f"{scene.cycle_seconds:.1f} s" if scene.cycle_seconds else "-"),
             ("episodes", str(scene.episodes)),
-            ("interventions", f"{scene.interventions} steps"),
         ],
         [
+            ("interventions", f"{scene.interventions} steps"),
             ("steps/s", f"{scene.steps_per_second:.0f}"),
             ("updates/s", f"{scene.updates_per_second:.0f}"),
+        ],
+        [
             ("updates", str(scene.updates)),
             ("entropy", f"{scene.entropy:.1f}"),
         ],

@@ -74,11 +74,13 @@ def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
 def test_the_view_shows_where_a_run_stands() -> None:
     scene = Scene("mine", "connector/vga", "training", 20, 20, 400, 8000, success_rate=0.5)
     scene.gate, scene.cycle_seconds = "emergency stop", 1.25
+    scene.interventions, scene.updates, scene.seconds_left = 12345, 1234567, 12345.0
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(render(scene))
     text = console.export_text()
     for words in ("mine", "training", "400/8000", "50 %", "emergency stop"):
         assert words in text
+    assert "…" not in text, "everything fits"
     assert "steps 400/8000" in line(scene) and "emergency stop" in line(scene)
     assert clock(125.0) == "2:05"
 
