@@ -21,6 +21,8 @@ RUN apt-get update && apt-get install -y --no-install-recommends \
 WORKDIR /rldg
 COPY . .
 # torch's CPU build: the learner sits on the GPU machine.
-RUN . /opt/ros/jazzy/setup.sh && PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu ./rldg setup
+# Give the CPU index that PyTorch's installation page names as --build-arg TORCH_INDEX=...: without it gigabytes of CUDA follow.
+ARG TORCH_INDEX=
+RUN . /opt/ros/jazzy/setup.sh && PIP_EXTRA_INDEX_URL=$TORCH_INDEX ./rldg setup
 # ros:jazzy's entry point sources ROS, then runs the command.
 CMD ["bash"]

@@ -32,11 +32,11 @@ class Processes:
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder
         self.environment = environment
-        self._started: list[subprocess.Popen[bytes]] = []
+        self.started: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
         """Start a command; its output goes to a file."""
-        log = self.folder / f"{len(self._started)}_{Path(command[0]).name}.log"
+        log = self.folder / f"{len(self.started)}_{Path(command[0]).name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
                 command,
@@ -47,7 +47,7 @@ class Processes:
                 start_new_session=True,
             )
         process.log = log  # type: ignore[attr-defined]
-        self._started.append(process)
+        self.started.append(process)
         return process
 
     def node(self, package: str, name: str, **parameters: object) -> subprocess.Popen[bytes]:
@@ -73,10 +73,10 @@ class Processes:
 
     def end(self) -> None:
         """Kill whatever is left."""
-        for process in self._started:
+        for process in self.started:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGINT)
-        for process in self._started:
+        for process in self.started:
             try:
                 process.wait(8)
             except subprocess.TimeoutExpired:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -144,6 +145,21 @@ def test_the_gate_is_stopped_and_released_from_a_terminal(
 def test_without_a_gate_the_terminal_says_so(processes: Processes) -> None:
     stop = processes.start(executable("rldg_robot", "gate"), "stop")
     assert stop.wait(30) == 2 and "is a stack running?" in stop.log.read_text()
+
+
+def test_every_node_ends_on_ctrl_c(probe: Probe, processes: Processes) -> None:
+    nodes = [
+        processes.node("rldg_robot", "operator", task=TASK.id, use_sim_time=True),
+        processes.node("rldg_rl", "recorder", run=processes.folder / "run", use_sim_time=True),
+        processes.node("rldg_rl", "monitor", run=processes.folder / "run", use_sim_time=True),
+        *processes.started,
+    ]
+    probe.until(lambda: {"operator", "recorder", "monitor"} <= set(probe.get_node_names()))
+    for _ in range(20):
+        probe.send(from_pose_msg(probe.pose.pose))
+    for process in nodes:
+        process.send_signal(signal.SIGINT)
+    assert [process.wait(5) for process in nodes] == [0] * len(nodes)
 
 
 def test_nobody_else_writes_to_the_driver(processes: Processes, domain: int) -> None:

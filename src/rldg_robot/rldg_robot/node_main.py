@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable
 
 import rclpy
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from rldg_robot.task import UnknownTask
 
 USER_ERROR = 2
+WAKE_SECONDS = 0.5
 
 
 class UserError(RuntimeError):
@@ -45,7 +46,11 @@ def run_main(main: Callable[[], None]) -> None:
 
 
 def _spin(node: Node) -> None:
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     try:
-        rclpy.spin(node)
+        # rclpy.spin waits without end, and a signal that comes just before it waits is lost on it.
+        while rclpy.ok():
+            executor.spin_once(timeout_sec=WAKE_SECONDS)
     finally:
         node.destroy_node()
