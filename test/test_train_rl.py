@@ -17,9 +17,10 @@ from harness import Processes, wait_until
 from rclpy.node import Node
 
 from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
-from rldg_rl.bag import is_complete, read_summary, stored_steps
+from rldg_rl.bag import stored_steps
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
+from rldg_robot.bag_reader import is_complete, read_summary
 from rldg_robot.ros import listen_to
 
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 3}

@@ -24,7 +24,6 @@ from rldg_rl.actor import (
 )
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.announcer import Announcer
-from rldg_rl.bag import EpisodeSummary
 from rldg_rl.checkpoint import CheckpointError
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
@@ -35,6 +34,7 @@ from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_robot import contract
+from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.node_main import UserError, run_main
 from rldg_robot.ros import listen_to
 from rldg_robot.task import Task, load_task

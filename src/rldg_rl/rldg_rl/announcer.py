@@ -11,11 +11,11 @@ from tensorboard.summary import Writer
 
 from rldg_msgs.msg import RunStatus
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY, EpisodeResult, LivedStep
-from rldg_rl.bag import EpisodeSummary
 from rldg_rl.messages import episode_message, step_message, transition_message
 from rldg_rl.pace import Pace
 from rldg_rl.schedule import Progress, autonomous_success
 from rldg_robot import contract
+from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.ros import now, publish_on, to_stamp
 from rldg_robot.task import Task
 

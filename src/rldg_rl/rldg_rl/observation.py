@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from rldg_robot.poses import Pose
+from rldg_robot.proprioception import proprioception
 
 STATE_DIM = 28
 SCALES = np.concatenate(
@@ -62,17 +62,15 @@ def state_vector(observation: Observation, reset_pose: Pose) -> np.ndarray:
         observation: what was measured.
         reset_pose: TCP pose at the start of the episode; poses are told relative to it (HIL-SERL, section IV-B).
     """
-    relative = reset_pose.inverse() @ observation.pose
-    to_tcp = Rotation.from_quat(observation.pose.quaternion).inv()
-    twist = observation.twist
     raw = np.concatenate(
         [
-            relative.position,
-            relative.rotvec,
-            to_tcp.apply(twist[:3]),
-            to_tcp.apply(twist[3:]),
-            observation.wrench,
-            [observation.gripper_width],
+            proprioception(
+                observation.pose,
+                observation.twist,
+                observation.wrench,
+                observation.gripper_width,
+                reset_pose,
+            ),
             observation.offset.position,
             observation.offset.position,
             observation.offset.rotvec,

@@ -14,9 +14,10 @@ from rclpy.serialization import deserialize_message
 from rclpy.timer import Timer
 
 from rldg_msgs.msg import Episode, RecorderStatus, Step
-from rldg_rl.bag import BagWriter, is_complete, recover, summary_of
+from rldg_rl.bag import BagWriter, recover
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
+from rldg_robot.bag_reader import is_complete, summary_of
 from rldg_robot.contract import Topic
 from rldg_robot.node_main import UserError, run_node
 from rldg_robot.ros import from_stamp, listen_to, now, publish_on, stamp_of_cdr, to_stamp

@@ -14,9 +14,9 @@ import numpy as np
 from scipy.stats import binomtest
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.bag import EpisodeSummary, images, messages_of
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import WINDOW, Progress, autonomous_success
+from rldg_robot.bag_reader import EpisodeSummary, images, messages_of
 from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
 from rldg_robot.film import Film
 from rldg_robot.task import Task

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from rldg_rl.bag import EpisodeSummary, is_complete, read_summary
+from rldg_robot.bag_reader import EpisodeSummary, is_complete, read_summary
 
 
 class RunError(RuntimeError):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.bag import EpisodeSummary
+from rldg_robot.bag_reader import EpisodeSummary
 
 WINDOW = 20
 """episodes that a success rate is told over"""

@@ -11,18 +11,16 @@ import pytest
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
-from rldg_rl.bag import (
-    BagWriter,
+from rldg_rl.bag import BagWriter, recover, stored_steps
+from rldg_robot import contract
+from rldg_robot.bag_reader import (
     EpisodeSummary,
     images,
     is_complete,
     raw_messages,
     read_summary,
-    recover,
-    stored_steps,
     typestore,
 )
-from rldg_robot import contract
 
 PERIOD = 100_000_000
 START = 1_700_000_000_000_000_000

@@ -10,11 +10,11 @@ import pytest
 from rich.console import Console
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.bag import EpisodeSummary
 from rldg_rl.monitor import Scene, clock, line, outcome, render
 from rldg_rl.pace import Pace
 from rldg_rl.report import draw_learning_curve, summarize_run, wilson
 from rldg_rl.schedule import Plan, Progress
+from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.bag import EpisodeSummary
 from rldg_rl.schedule import Plan, Progress, episode_seed
+from rldg_robot.bag_reader import EpisodeSummary
 
 PLAN = Plan(demos=2, steps=100, evaluations=3, mastered=4)
 

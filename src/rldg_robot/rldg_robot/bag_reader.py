@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Reading bags without ROS: raw and decoded messages, and an episode's summary.
+
+A bag is a rosbag2 folder with one MCAP file and one episode. A file that ends in the middle gives all that lies before
+the end.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import yaml
+from ament_index_python.packages import get_package_share_directory
+from mcap.exceptions import McapError
+from mcap.records import Channel, Message
+from mcap.stream_reader import StreamReader
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.typesys.store import Typestore
+from zstandard import ZstdError
+
+from rldg_robot.contract import EPISODE, STEP, Topic
+from rldg_robot.poses import Pose
+
+SECOND = 1_000_000_000
+SUMMARY_KEY = "episode"
+STATUS = {
+    0: "aborted",
+    1: "success",
+    2: "failure",
+    3: "aborted",
+}  # an episode left open was aborted
+CUT_OFF = (McapError, EOFError, ValueError, struct.error, ZstdError)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class EpisodeSummary:
+    """What a run needs to know of an episode without reading it; kept in the bag's `custom_data`."""
+
+    episode_id: str
+    source: str
+    """demonstration, policy or evaluation"""
+    status: str
+    """success, failure or aborted"""
+    task: str
+    """family/variant"""
+    seed: int
+    steps: int
+    interventions: int
+    """steps that a person acted in, in an episode that a policy began"""
+    seconds: float
+    """[s] of ROS time from the first to the last step"""
+
+
+@cache
+def typestore() -> Typestore:
+    """All message types of the contract, for reading and writing without ROS."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types: dict[str, Any] = {}
+    for path in sorted(Path(get_package_share_directory("rldg_msgs"), "msg").glob("*.msg")):
+        types.update(get_types_from_msg(path.read_text(), f"rldg_msgs/msg/{path.stem}"))
+    store.register(types)
+    return store
+
+
+def raw_messages(path: Path) -> Iterator[tuple[str, str, int, bytes]]:
+    """Topic (without the leading slash), type, time [ns] and CDR bytes of every message, in file order.
+
+    A file that ends in the middle gives all that lies before the end.
+    """
+    file = path / f"{path.name}.mcap"
+    channels: dict[int, Channel] = {}
+    schemas: dict[int, str] = {}
+    with file.open("rb") as stream:
+        records = iter(StreamReader(stream).records)
+        while True:
+            try:
+                record = next(records)
+            except (StopIteration, *CUT_OFF):
+                return  # the end, or the place where a kill or a full disk cut it off
+            if isinstance(record, Channel):
+                channels[record.id] = record
+            elif isinstance(record, Message):
+                channel = channels[record.channel_id]
+                yield (
+                    channel.topic.lstrip("/"),
+                    schemas[channel.schema_id],
+                    record.log_time,
+                    record.data,
+                )
+            elif type(record).__name__ == "Schema":
+                schemas[record.id] = record.name  # type: ignore[attr-defined]
+
+
+def is_complete(path: Path) -> bool:
+    """Whether the bag was closed."""
+    return (path / "metadata.yaml").is_file()
+
+
+def read_summary(path: Path) -> EpisodeSummary:
+    """The summary of a closed bag.
+
+    Raises:
+        FileNotFoundError: the bag was never closed; `recover` mends it.
+    """
+    text = (path / "metadata.yaml").read_text()
+    metadata = yaml.load(text, yaml.CSafeLoader)["rosbag2_bagfile_information"]
+    return EpisodeSummary(**json.loads(metadata["custom_data"][SUMMARY_KEY]))
+
+
+def summarize(
+    episode_id: str, messages: list[tuple[str, str, int, bytes]]
+) -> EpisodeSummary | None:
+    """Summary of an episode's messages; None where no episode was ever opened."""
+    episodes = [decode(EPISODE, cdr) for topic, _, _, cdr in messages if topic == EPISODE.name]
+    episodes = [episode for episode in episodes if episode.episode_id == episode_id]
+    if not episodes:
+        return None
+    steps = [decode(STEP, cdr) for topic, _, _, cdr in messages if topic == STEP.name]
+    steps = [step for step in steps if step.episode_id == episode_id]
+    return summary_of(episodes[-1], steps)
+
+
+def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
+    """Summary of an episode from its last Episode message and its Step messages."""
+    seconds = (
+        (nanoseconds(steps[-1].next_state_stamp) - nanoseconds(steps[0].state_stamp)) / SECOND
+        if steps
+        else 0.0
+    )
+    return EpisodeSummary(
+        episode_id=episode.episode_id,
+        source=episode.source,
+        status=STATUS[int(episode.status)],
+        task=f"{episode.task}/{episode.variant}",
+        seed=int(episode.seed),
+        steps=len(steps),
+        interventions=sum(int(step.executed_by) == 1 for step in steps),
+        seconds=seconds,
+    )
+
+
+def images(path: Path, topic: Topic) -> dict[int, np.ndarray]:
+    """Every image of a topic, (H, W, 3) uint8, by its stamp [ns]."""
+    found = {}
+    for name, _, _, cdr in raw_messages(path):
+        if name == topic.name:
+            message = decode(topic, cdr)
+            found[nanoseconds(message.header.stamp)] = message.data.reshape(
+                message.height, message.width, 3
+            )
+    return found
+
+
+def messages_of(path: Path, topic: Topic) -> list[Any]:
+    """Every message of a topic, decoded."""
+    return [decode(topic, cdr) for name, _, _, cdr in raw_messages(path) if name == topic.name]
+
+
+def decode(topic: Topic, cdr: bytes) -> Any:
+    """A message of a topic of the contract."""
+    return typestore().deserialize_cdr(cdr, topic.type)
+
+
+def nanoseconds(stamp: Any) -> int:
+    """A builtin_interfaces/Time as one integer."""
+    return int(stamp.sec) * SECOND + int(stamp.nanosec)
+
+
+def nearest(stream: Mapping[int, T], stamp: int) -> T:
+    """What a stream of values by stamp [ns] says at a stamp: that of the same stamp, else the nearest one's.
+
+    Raises:
+        ValueError: the stream is empty.
+    """
+    if stamp in stream:
+        return stream[stamp]
+    return stream[min(stream, key=lambda other: abs(other - stamp))]
+
+
+def pose_of(message: Any) -> Pose:
+    """A geometry_msgs/Pose."""
+    q = message.orientation
+    return Pose(vector_of(message.position), np.array([q.x, q.y, q.z, q.w]))
+
+
+def vector_of(message: Any) -> np.ndarray:
+    """A geometry_msgs/Point or Vector3, (3,)."""
+    return np.array([message.x, message.y, message.z])
