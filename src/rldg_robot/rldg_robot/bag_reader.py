@@ -75,7 +75,23 @@ def raw_messages(path: Path) -> Iterator[tuple[str, str, int, bytes]]:
 
     A file that ends in the middle gives all that lies before the end.
     """
-    file = path / f"{path.name}.mcap"
+    for file in bag_files(path):
+        yield from _raw_messages(file)
+
+
+def bag_files(path: Path) -> list[Path]:
+    """The MCAP files of a bag's folder in the order of their recording; `ros2 bag record` may split one.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    files = sorted(path.glob("*.mcap"), key=lambda file: (len(file.name), file.name))
+    if not files:
+        raise FileNotFoundError(f"{path} holds no .mcap file")
+    return files
+
+
+def _raw_messages(file: Path) -> Iterator[tuple[str, str, int, bytes]]:
     channels: dict[int, Channel] = {}
     schemas: dict[int, str] = {}
     with file.open("rb") as stream:
@@ -110,9 +126,21 @@ def read_summary(path: Path) -> EpisodeSummary:
     Raises:
         FileNotFoundError: the bag was never closed; `recover` mends it.
     """
-    text = (path / "metadata.yaml").read_text()
-    metadata = yaml.load(text, yaml.CSafeLoader)["rosbag2_bagfile_information"]
-    return EpisodeSummary(**json.loads(metadata["custom_data"][SUMMARY_KEY]))
+    return EpisodeSummary(**json.loads(custom_data(path)[SUMMARY_KEY]))
+
+
+def custom_data(path: Path) -> dict[str, str]:
+    """What the recorder left in a closed bag's `metadata.yaml`: `contract_version` and the summary.
+
+    Raises:
+        FileNotFoundError: the bag was never closed.
+        ValueError: the file is not the metadata of a bag.
+    """
+    try:
+        metadata = yaml.load((path / "metadata.yaml").read_text(), yaml.CSafeLoader)
+        return metadata["rosbag2_bagfile_information"].get("custom_data") or {}
+    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path / 'metadata.yaml'} is damaged: {error!r}") from error
 
 
 def summarize(
