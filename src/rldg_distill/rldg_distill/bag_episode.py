@@ -1,0 +1,319 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag of the robot contract as an episode: images and states found by the stamps that the steps name.
+
+The file is read once from front to back; an image is encoded as soon as its step is known and then forgotten, so memory
+holds the frames between two steps and the encoded ones.
+"""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldg_distill import image_codec
+from rldg_distill.episode import (
+    ACTION_DIM,
+    NO_TEACHER,
+    BadBag,
+    Episode,
+    EpisodeMetadata,
+    dataset_action,
+    padded,
+)
+from rldg_distill.image_codec import ImageFormat
+from rldg_robot.bag_reader import (
+    custom_data,
+    decode,
+    is_complete,
+    nanoseconds,
+    nearest,
+    pose_of,
+    raw_messages,
+    typestore,
+    vector_of,
+)
+from rldg_robot.contract import (
+    CONTRACT_VERSION,
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EPISODE,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    STEP,
+    WRIST_IMAGE,
+)
+from rldg_robot.proprioception import proprioception
+from rldg_robot.task import UnknownTask, load_task
+
+POLICY_CAMERA = "image"
+"""feature of the camera that the policy saw, by whose stamps the steps name their images"""
+IMAGE_TYPE = WRIST_IMAGE.type
+STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
+OPEN, SUCCESS, ABORTED = 0, 1, 3
+
+
+def bag_name(path: Path) -> str:
+    """`run/episode` of a bag in `runs/<run>/bags/<episode>`."""
+    path = path.resolve()
+    run = path.parents[1] if path.parent.name == "bags" else path.parent
+    return f"{run.name}/{path.name}"
+
+
+def check_closed(path: Path) -> None:
+    """Whether the bag was closed, under today's contract.
+
+    Raises:
+        BadBag: it was not.
+    """
+    if not is_complete(path):
+        raise BadBag(
+            "was never closed: its recorder was killed. Start its run again, which mends it"
+        )
+    try:
+        version = custom_data(path).get("contract_version")
+    except ValueError as error:
+        raise BadBag(str(error)) from error
+    if version != CONTRACT_VERSION:
+        raise BadBag(f"has contract version {version}, this code reads {CONTRACT_VERSION}")
+
+
+def camera_names(topics: set[str]) -> dict[str, str]:
+    """Feature of every image topic: `image` for the policy's camera, the others keep their names.
+
+    `front_camera/color/image_raw` becomes `front_camera`; where two topics share their first part, the whole topic
+    with underscores.
+    """
+    others = sorted(topics - {WRIST_IMAGE.name})
+    first = [topic.split("/")[0] for topic in others]
+    names = {WRIST_IMAGE.name: POLICY_CAMERA}
+    for topic, name in zip(others, first, strict=True):
+        unique = first.count(name) == 1 and name not in (
+            POLICY_CAMERA,
+            WRIST_IMAGE.name.split("/")[0],
+            "state",
+        )
+        names[topic] = name if unique else topic.replace("/", "_")
+    return names
+
+
+class Camera:
+    """The frames of one topic, kept until the step that they belong to is known."""
+
+    def __init__(self, topic: str, image_format: ImageFormat, exact: bool) -> None:
+        """Start empty; `exact` wants a frame of the very stamp, else the latest before it counts."""
+        self.topic = topic
+        self.shape: tuple[int, ...] | None = None
+        self.encoded: dict[int, bytes] = {}
+        self._format = image_format
+        self._exact = exact
+        self._frames: dict[int, bytes] = {}
+        self._awaited: set[int] = set()
+
+    def add(self, cdr: bytes) -> None:
+        """A frame arrived."""
+        stamp = stamp_of(cdr)
+        if stamp in self._awaited:
+            self._awaited.remove(stamp)
+            self._encode(stamp, cdr)
+        else:
+            self._frames[stamp] = cdr
+
+    def want(self, stamp: int) -> None:
+        """A step names a stamp; frames before it are not needed any more."""
+        found = stamp
+        if not self._exact:
+            found = max((s for s in self._frames if s <= stamp), default=stamp)
+        if found in self._frames:
+            self._encode(stamp, self._frames[found])
+        else:
+            self._awaited.add(stamp)
+        self._frames = {s: cdr for s, cdr in self._frames.items() if s >= found}
+
+    def images(self, stamps: list[int]) -> list[bytes]:
+        """The encoded image of every stamp.
+
+        Raises:
+            BadBag: a stamp without an image.
+        """
+        for index, stamp in enumerate(stamps):
+            if stamp not in self.encoded:
+                raise BadBag(
+                    f"step {index} names the image stamp {stamp}, which no message of {self.topic} has"
+                )
+        return [self.encoded[stamp] for stamp in stamps]
+
+    def _encode(self, stamp: int, cdr: bytes) -> None:
+        try:
+            image = image_codec.pixels(typestore().deserialize_cdr(cdr, IMAGE_TYPE))
+        except ValueError as error:
+            raise BadBag(f"{self.topic}: {error}") from error
+        if self.shape not in (None, image.shape):
+            raise BadBag(f"{self.topic} changes its size from {self.shape} to {image.shape}")
+        self.shape = image.shape
+        self.encoded[stamp] = image_codec.encode(image, self._format)
+
+
+def stamp_of(cdr: bytes) -> int:
+    """Header stamp [ns] of a serialised message that begins with a header."""
+    seconds, nanoseconds_ = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds_)
+
+
+def read_episode(
+    path: Path, image_format: ImageFormat, cameras: dict[str, str] | None = None
+) -> Episode:
+    """An episode of a bag that a recorder of this project wrote.
+
+    Args:
+        path: the bag's folder.
+        image_format: of the images.
+        cameras: feature by image topic; None takes every image topic there is.
+
+    Raises:
+        BadBag: it cannot be converted.
+    """
+    check_closed(path)
+    streams: dict[str, dict[int, Any]] = {name: {} for name in STATE_TOPICS}
+    found: dict[str, Camera] = {}
+    steps: list[Any] = []
+    episodes: list[Any] = []
+    try:
+        for topic, kind, _, cdr in raw_messages(path):
+            if kind == IMAGE_TYPE and (cameras is None or topic in cameras):
+                if topic not in found:
+                    found[topic] = Camera(topic, image_format, exact=topic == WRIST_IMAGE.name)
+                    for step in steps:
+                        found[topic].want(nanoseconds(step.image_stamp))
+                found[topic].add(cdr)
+            elif topic in STATE_TOPICS:
+                message = decode(STATE_TOPICS[topic], cdr)
+                streams[topic][nanoseconds(message.header.stamp)] = message
+            elif topic == STEP.name:
+                step = decode(STEP, cdr)
+                if step.episode_id == path.name:
+                    steps.append(step)
+                    for camera in found.values():
+                        camera.want(nanoseconds(step.image_stamp))
+            elif topic == EPISODE.name:
+                message = decode(EPISODE, cdr)
+                if message.episode_id == path.name:
+                    episodes.append(message)
+    except FileNotFoundError as error:
+        raise BadBag("holds no .mcap file") from error
+    _check(path, episodes, steps, streams)
+    names = camera_names(set(found)) if cameras is None else cameras
+    missing = {WRIST_IMAGE.name, *names} - set(found)
+    if missing:
+        raise BadBag(f"has no message of {', '.join(sorted(missing))}")
+    image_stamps = [nanoseconds(step.image_stamp) for step in steps]
+    images = {names[topic]: found[topic].images(image_stamps) for topic in sorted(found)}
+    return _episode(path, episodes[-1], steps, streams, images)
+
+
+def _check(
+    path: Path, episodes: list[Any], steps: list[Any], streams: dict[str, dict[int, Any]]
+) -> None:
+    """That the bag holds one whole episode."""
+    if not episodes:
+        raise BadBag(
+            f"has no message of {EPISODE.name} with the id {path.name}: empty, cut off or renamed"
+        )
+    if int(episodes[-1].status) == OPEN:
+        raise BadBag(
+            f"ends after {len(steps)} steps without the message that closes its episode: cut off"
+        )
+    if not steps:
+        raise BadBag("has no steps")
+    indices = [int(step.index) for step in steps]
+    if indices != list(range(len(steps))) or int(episodes[-1].steps) != len(steps):
+        raise BadBag(
+            f"has {len(steps)} steps of {int(episodes[-1].steps)}, or not in order: {_gap(indices)}"
+        )
+    for name, stream in streams.items():
+        if not stream:
+            raise BadBag(f"has no message of {name}")
+    for step in steps:
+        stamp = nanoseconds(step.state_stamp)
+        if stamp not in streams[CURRENT_POSE.name]:
+            raise BadBag(
+                f"step {int(step.index)} names the state stamp {stamp}, which no message of {CURRENT_POSE.name} has"
+            )
+
+
+def _gap(indices: list[int]) -> str:
+    for expected, index in enumerate(indices):
+        if index != expected:
+            return f"step {index} where {expected} belongs"
+    return f"the last is step {indices[-1]}"
+
+
+def _episode(
+    path: Path,
+    closing: Any,
+    steps: list[Any],
+    streams: dict[str, dict[int, Any]],
+    images: dict[str, list[bytes]],
+) -> Episode:
+    try:
+        task = load_task(f"{closing.task}/{closing.variant}")
+    except UnknownTask as error:
+        raise BadBag(str(error)) from error
+    scale = task.action_scale
+    state_stamps = [nanoseconds(step.state_stamp) for step in steps]
+    terminal = np.array([bool(step.terminated) for step in steps])
+    count = np.arange(len(steps))
+    with_teacher = [len(step.policy_mean) > 0 for step in steps]
+    return Episode(
+        metadata=EpisodeMetadata(
+            task=closing.task,
+            variant=closing.variant,
+            source=closing.source,
+            seed=int(closing.seed),
+            success=int(closing.status) == SUCCESS,
+            embodiment=closing.embodiment,
+            region=closing.region,
+            domain=closing.domain,
+            bag=bag_name(path),
+            translation_scale=scale.translation,
+            rotation_scale=scale.rotation,
+        ),
+        images=images,
+        state=_states(streams, state_stamps),
+        action=dataset_action(np.array([step.action for step in steps]), scale),
+        instruction=[closing.instruction] * len(steps),
+        reward=np.array([step.reward for step in steps], np.float32),
+        discount=1.0 - terminal.astype(np.float32),
+        is_first=count == 0,
+        is_last=count == len(steps) - 1,
+        is_terminal=terminal,
+        executed_by=np.array([int(step.executed_by) for step in steps], np.int64),
+        teacher_mean=padded([step.policy_mean for step in steps], ACTION_DIM),
+        teacher_log_std=padded([step.policy_log_std for step in steps], ACTION_DIM),
+        teacher_version=np.where(
+            with_teacher, [int(step.policy_version) for step in steps], NO_TEACHER
+        ).astype(np.int64),
+        image_stamp=np.array([nanoseconds(step.image_stamp) for step in steps], np.int64),
+        state_stamp=np.array(state_stamps, np.int64),
+    )
+
+
+def _states(streams: dict[str, dict[int, Any]], stamps: list[int]) -> np.ndarray:
+    """(T, 19) float32. The pose has the stamp; streams of a real robot that carry their own give their nearest."""
+    poses = [pose_of(streams[CURRENT_POSE.name][stamp].pose) for stamp in stamps]
+    rows = []
+    for pose, stamp in zip(poses, stamps, strict=True):
+        twist = nearest(streams[CURRENT_TWIST.name], stamp).twist
+        wrench = nearest(streams[EXTERNAL_WRENCH.name], stamp).wrench
+        rows.append(
+            proprioception(
+                pose,
+                np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
+                np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
+                float(nearest(streams[GRIPPER_STATE.name], stamp).width),
+                poses[0],
+            )
+        )
+    return np.array(rows).astype(np.float32)

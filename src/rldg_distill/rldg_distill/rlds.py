@@ -1,0 +1,355 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RLDS in the folder layout of TensorFlow Datasets, written and read without either.
+
+    data/<name>/1.0.0/
+      dataset_info.json  features.json             what `tfds.builder_from_directory` reads
+      <name>-train.tfrecord-00000-of-00003 ...     one tf.train.Example per episode
+      <name>-val.tfrecord-00000-of-00001           always there
+      contract.json                                units, frames, cameras, image format, where the episodes come from
+      dataset_statistics.json                      see `statistics`
+
+An Example is flat: `steps/action` holds T * 7 floats, `steps/observation/image` T encoded images,
+`episode_metadata/task` one string.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldg_distill.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
+from rldg_distill.tfrecord import Values, checksums, decode_example, encode_example, read_records
+from rldg_robot.contract import CONTRACT_VERSION
+from rldg_robot.proprioception import PROPRIOCEPTION
+
+VERSION = "1.0.0"
+"""of the data, as TFDS counts; it names the folder"""
+SPLITS = ("train", "val")
+CONTRACT = "contract.json"
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+_CLASSES = "tensorflow_datasets.core.features."
+_DICT = _CLASSES + "features_dict.FeaturesDict"
+
+
+class NotADataset(ValueError):
+    """A folder that is no dataset of this layout, or one of another contract; the message says which."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One leaf of the features tree."""
+
+    dtype: str
+    """float32, int64, uint64, bool, string or image"""
+    shape: tuple[int, ...] = ()
+    description: str = ""
+    encoding: str = ""
+    """of an image: png or jpeg"""
+
+    def to_json(self) -> dict[str, Any]:
+        """As TFDS writes it into features.json."""
+        shape = {"dimensions": [str(size) for size in self.shape]} if self.shape else {}
+        if self.dtype == "string":
+            content: dict[str, Any] = {
+                "pythonClassName": _CLASSES + "text_feature.Text",
+                "text": {},
+            }
+        elif self.dtype == "image":
+            image = {"shape": shape, "dtype": "uint8", "encodingFormat": self.encoding}
+            content = {"pythonClassName": _CLASSES + "image_feature.Image", "image": image}
+        else:
+            kind = "tensor_feature.Tensor" if self.shape else "scalar.Scalar"
+            tensor = {"shape": shape, "dtype": self.dtype, "encoding": "none"}
+            content = {"pythonClassName": _CLASSES + kind, "tensor": tensor}
+        return content | ({"description": self.description} if self.description else {})
+
+
+def features(cameras: dict[str, tuple[int, ...]], encoding: str) -> dict[str, Feature]:
+    """Every leaf by its path.
+
+    Args:
+        cameras: shape (H, W, 3) by feature name.
+        encoding: png or jpeg.
+    """
+    state = "; ".join(PROPRIOCEPTION)
+    action = "; ".join(ACTION)
+    per_step = {
+        **{
+            f"observation/{name}": Feature("image", shape, "RGB", encoding)
+            for name, shape in sorted(cameras.items())
+        },
+        "observation/state": Feature(
+            "float32",
+            (STATE_DIM,),
+            f"{state}. Pose relative to the reset pose, the rest in the TCP frame",
+        ),
+        "action": Feature(
+            "float32", (ACTION_DIM,), f"{action}. TCP motion per control step in the TCP frame"
+        ),
+        "language_instruction": Feature("string", (), "the task in words"),
+        "reward": Feature("float32", (), "1 on success, else 0"),
+        "discount": Feature("float32", (), "0 where the episode terminated, else 1"),
+        "is_first": Feature("bool"),
+        "is_last": Feature("bool"),
+        "is_terminal": Feature("bool", (), "solved; a time-out is not terminal"),
+        "teacher/mean": Feature(
+            "float32",
+            (ACTION_DIM,),
+            "of the teacher's Gaussian before tanh, in units of its action scale",
+        ),
+        "teacher/log_std": Feature("float32", (ACTION_DIM,), "of the same Gaussian"),
+        "teacher/version": Feature(
+            "int64", (), "update count of its weights; -1: no policy ran, mean and log_std are 0"
+        ),
+        "executed_by": Feature("int64", (), "0 policy, 1 intervention, 2 demonstration"),
+        "stamp/image": Feature("int64", (), "header stamp of the image [ns of ROS time]"),
+        "stamp/state": Feature("int64", (), "header stamp of the pose [ns of ROS time]"),
+    }
+    metadata = {"int": "uint64", "bool": "bool", "str": "string", "float": "float32"}
+    return {f"steps/{path}": feature for path, feature in per_step.items()} | {
+        f"episode_metadata/{field.name}": Feature(metadata[str(field.type)])
+        for field in fields(EpisodeMetadata)
+    }
+
+
+def features_json(leaves: dict[str, Feature]) -> dict[str, Any]:
+    """The content of features.json."""
+    tree: dict[str, Any] = {}
+    for path, feature in leaves.items():
+        *parents, name = path.split("/")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[name] = feature
+    content = {name: _node(child) for name, child in tree.items()}
+    content["steps"] = {
+        "pythonClassName": _CLASSES + "dataset_feature.Dataset",
+        "sequence": {"feature": content["steps"], "length": "-1"},
+    }
+    return {"pythonClassName": _DICT, "featuresDict": {"features": content}}
+
+
+def _node(child: Any) -> dict[str, Any]:
+    if isinstance(child, Feature):
+        return child.to_json()
+    content = {name: _node(grandchild) for name, grandchild in child.items()}
+    return {"pythonClassName": _DICT, "featuresDict": {"features": content}}
+
+
+def check_name(name: str) -> None:
+    """Whether TFDS can find a dataset of that name.
+
+    Raises:
+        ValueError: it cannot.
+    """
+    if not NAME.fullmatch(name):
+        raise ValueError(
+            f"'{name}' is no name of a dataset: a letter, then letters, digits and _, all lower case"
+        )
+
+
+def shard_name(dataset: str, split: str, index: int, count: int) -> str:
+    """File name of a shard."""
+    return f"{dataset}-{split}.tfrecord-{index:05d}-of-{count:05d}"
+
+
+def to_example(episode: Episode) -> bytes:
+    """An episode as a serialised tf.train.Example."""
+    metadata = episode.metadata
+    values: dict[str, Values] = {
+        f"steps/observation/{name}": images for name, images in episode.images.items()
+    }
+    for path, array in {
+        "observation/state": episode.state,
+        "action": episode.action,
+        "reward": episode.reward,
+        "discount": episode.discount,
+        "teacher/mean": episode.teacher_mean,
+        "teacher/log_std": episode.teacher_log_std,
+    }.items():
+        values[f"steps/{path}"] = array.astype(np.float32, copy=False).ravel()
+    for path, array in {
+        "is_first": episode.is_first,
+        "is_last": episode.is_last,
+        "is_terminal": episode.is_terminal,
+        "teacher/version": episode.teacher_version,
+        "executed_by": episode.executed_by,
+        "stamp/image": episode.image_stamp,
+        "stamp/state": episode.state_stamp,
+    }.items():
+        values[f"steps/{path}"] = array.astype(np.int64)
+    values["steps/language_instruction"] = [text.encode() for text in episode.instruction]
+    for field in fields(EpisodeMetadata):
+        value = getattr(metadata, field.name)
+        path = f"episode_metadata/{field.name}"
+        if isinstance(value, str):
+            values[path] = [value.encode()]
+        elif isinstance(value, float):
+            values[path] = np.array([value], np.float32)
+        else:  # an Example knows no unsigned numbers: a reader turns int64 back into uint64
+            values[path] = np.array([int(value)], np.uint64).astype(np.int64)
+    return encode_example(values)
+
+
+def from_example(data: bytes, cameras: list[str]) -> Episode:
+    """The episode of a serialised tf.train.Example.
+
+    Raises:
+        ValueError: not an Example, or features are missing or of a wrong size.
+    """
+    values = decode_example(data)
+    try:
+        action = np.asarray(values["steps/action"], np.float32).reshape(-1, ACTION_DIM)
+        steps = len(action)
+        metadata: dict[str, Any] = {}
+        for field in fields(EpisodeMetadata):
+            value = values[f"episode_metadata/{field.name}"][0]
+            convert = {
+                "int": lambda v: int(v) % (1 << 64),
+                "bool": bool,
+                "float": float,
+                "str": bytes.decode,
+            }
+            metadata[field.name] = convert[str(field.type)](value)  # type: ignore[operator]
+
+        def array(path: str, dtype: Any, size: int = 0) -> np.ndarray:
+            flat = np.asarray(values[f"steps/{path}"], dtype)
+            return flat.reshape((steps, size) if size else (steps,))
+
+        return Episode(
+            metadata=EpisodeMetadata(**metadata),
+            images={name: _strings(values[f"steps/observation/{name}"], steps) for name in cameras},
+            state=array("observation/state", np.float32, STATE_DIM),
+            action=action,
+            instruction=[t.decode() for t in _strings(values["steps/language_instruction"], steps)],
+            reward=array("reward", np.float32),
+            discount=array("discount", np.float32),
+            is_first=array("is_first", bool),
+            is_last=array("is_last", bool),
+            is_terminal=array("is_terminal", bool),
+            executed_by=array("executed_by", np.int64),
+            teacher_mean=array("teacher/mean", np.float32, ACTION_DIM),
+            teacher_log_std=array("teacher/log_std", np.float32, ACTION_DIM),
+            teacher_version=array("teacher/version", np.int64),
+            image_stamp=array("stamp/image", np.int64),
+            state_stamp=array("stamp/state", np.int64),
+        )
+    except KeyError as error:
+        raise ValueError(f"the feature {error} is missing") from error
+
+
+def _strings(values: Values, steps: int) -> list[bytes]:
+    if not isinstance(values, list) or len(values) != steps:
+        raise ValueError(f"a feature holds {len(values)} values for {steps} steps")
+    return values
+
+
+def write_metadata(
+    folder: Path,
+    leaves: dict[str, Feature],
+    shard_lengths: dict[str, list[int]],
+    contract: dict[str, Any],
+) -> None:
+    """Write dataset_info.json, features.json and contract.json beside finished shards.
+
+    Args:
+        folder: `data/<name>/1.0.0`.
+        leaves: of `features`.
+        shard_lengths: episodes of every shard by split.
+        contract: units, cameras and origin; the contract version is added.
+    """
+    name = folder.parent.name
+    splits = []
+    for split, lengths in shard_lengths.items():
+        files = [folder / shard_name(name, split, i, len(lengths)) for i in range(len(lengths))]
+        splits.append(
+            {
+                "filepathTemplate": "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}",
+                "name": split,
+                "numBytes": str(sum(length for file in files for length, _ in checksums(file))),
+                "shardLengths": [str(length) for length in lengths],
+            }
+        )
+    info = {
+        "description": f"Steps of 10 Hz robot episodes; {CONTRACT} tells units, frames and cameras.",
+        "fileFormat": "tfrecord",
+        "moduleName": "rldg_distill",
+        "name": name,
+        "releaseNotes": {VERSION: "converted from bags"},
+        "splits": splits,
+        "version": VERSION,
+    }
+    _write_json(folder / "features.json", features_json(leaves))
+    _write_json(folder / CONTRACT, {"contract_version": CONTRACT_VERSION} | contract)
+    _write_json(folder / "dataset_info.json", info)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+
+class Dataset:
+    """A dataset on disk."""
+
+    def __init__(self, path: Path) -> None:
+        """Open `data/<name>` or `data/<name>/<version>`.
+
+        Raises:
+            NotADataset: it is none, or one of another contract version.
+        """
+        self.folder = path if (path / "dataset_info.json").is_file() else path / VERSION
+        try:
+            self.info = json.loads((self.folder / "dataset_info.json").read_text())
+            self.contract = json.loads((self.folder / CONTRACT).read_text())
+        except FileNotFoundError as error:
+            raise NotADataset(
+                f"{path} is no finished dataset: there is no {error.filename}"
+            ) from error
+        except json.JSONDecodeError as error:
+            raise NotADataset(f"{path}: a damaged JSON file: {error}") from error
+        version = self.contract.get("contract_version")
+        if version != CONTRACT_VERSION:
+            raise NotADataset(
+                f"{path} has contract version {version}, this code reads {CONTRACT_VERSION}: convert again"
+            )
+        self.name: str = self.info["name"]
+
+    @property
+    def cameras(self) -> list[str]:
+        """Feature names of the images."""
+        return sorted(self.contract["cameras"])
+
+    @cached_property
+    def shards(self) -> dict[str, list[Path]]:
+        """Files of every split."""
+        return {
+            split["name"]: [
+                self.folder / shard_name(self.name, split["name"], i, len(split["shardLengths"]))
+                for i in range(len(split["shardLengths"]))
+            ]
+            for split in self.info["splits"]
+        }
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Number of episodes of every split."""
+        return {s["name"]: sum(map(int, s["shardLengths"])) for s in self.info["splits"]}
+
+    def episodes(self, split: str) -> Iterator[Episode]:
+        """Every episode of a split, one at a time.
+
+        Raises:
+            KeyError: no such split.
+            DamagedRecord: a damaged file.
+            ValueError: a record that is no episode.
+        """
+        for shard in self.shards[split]:
+            for data in read_records(shard):
+                yield from_example(data, self.cameras)

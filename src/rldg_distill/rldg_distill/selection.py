@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which bags become episodes, in which order, in which split: told from their summaries alone."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rldg_distill.bag_episode import bag_name
+from rldg_robot.bag_reader import EpisodeSummary
+
+STATUSES = ("success", "failure", "aborted")
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What of the bags is wanted. An empty tuple takes everything."""
+
+    sources: tuple[str, ...] = ()
+    """demonstration, policy, evaluation"""
+    statuses: tuple[str, ...] = ("success",)
+    """of `STATUSES`"""
+    tasks: tuple[str, ...] = ()
+    """`family/variant`, or `family` for all its variants"""
+    count: int | None = None
+    """at most so many episodes, evenly over the tasks"""
+
+    def reason_against(self, summary: EpisodeSummary) -> str | None:
+        """Why an episode is left out; None if it is not."""
+        if self.sources and summary.source not in self.sources:
+            return f"source {summary.source}"
+        if self.statuses and summary.status not in self.statuses:
+            return f"status {summary.status}"
+        if self.tasks and not {summary.task, summary.task.split("/")[0]} & set(self.tasks):
+            return f"task {summary.task}"
+        return None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A bag that passed the filters."""
+
+    path: Path
+    task: str
+
+    @property
+    def rank(self) -> str:
+        """Orders bags at random, the same way on every machine."""
+        return hashlib.sha256(bag_name(self.path).encode()).hexdigest()
+
+
+def find_bags(paths: Iterable[Path]) -> list[Path]:
+    """Bags themselves, folders of bags and runs, as a sorted list of bags.
+
+    Raises:
+        FileNotFoundError: a path does not exist or holds no bag.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist")
+        bags = _bags_in(path)
+        if not bags:
+            raise FileNotFoundError(f"{path} holds no bags. Give a bag, a folder of bags or a run")
+        found |= {bag.resolve(): bag for bag in bags}
+    return [found[real] for real in sorted(found)]
+
+
+def _bags_in(path: Path) -> list[Path]:
+    if path.is_file():
+        path = path.parent
+    if _is_bag(path):
+        return [path]
+    folder = path / "bags" if (path / "bags").is_dir() else path
+    return [child for child in sorted(folder.iterdir()) if child.is_dir() and _is_bag(child)]
+
+
+def _is_bag(path: Path) -> bool:
+    return (path / "metadata.yaml").is_file() or any(path.glob("*.mcap"))
+
+
+def choose(candidates: list[Candidate], count: int | None) -> list[Candidate]:
+    """At most `count` of them, as many of every task as there are, in the order of their ranks."""
+    ranked = sorted(candidates, key=lambda c: c.rank)
+    if count is None:
+        return ranked
+    nth: Counter[str] = Counter()
+    turns = []
+    for candidate in ranked:
+        turns.append((nth[candidate.task], candidate.rank, candidate))
+        nth[candidate.task] += 1
+    return sorted((turn[2] for turn in sorted(turns)[:count]), key=lambda c: c.rank)
+
+
+def split(candidates: list[Candidate], fraction: float) -> dict[str, list[Candidate]]:
+    """`train` and `val`; every task with two episodes or more is in both, and neither split is empty.
+
+    Raises:
+        ValueError: fewer than two episodes, or a fraction outside of (0, 1).
+    """
+    if not 0.0 < fraction < 1.0:
+        raise ValueError(f"the fraction for val is {fraction}, but must lie between 0 and 1")
+    if len(candidates) < 2:
+        raise ValueError(
+            f"{len(candidates)} episode(s) cannot fill the splits train and val: give at least two"
+        )
+    groups: dict[str, list[Candidate]] = {}
+    for candidate in candidates:
+        groups.setdefault(candidate.task, []).append(candidate)
+    held_out: set[Path] = set()
+    for group in groups.values():
+        if len(group) > 1:
+            wanted = min(max(1, round(len(group) * fraction)), len(group) - 1)
+            held_out |= {c.path for c in group[:wanted]}
+    if not held_out:
+        held_out = {candidates[0].path}
+    return {
+        "train": [c for c in candidates if c.path not in held_out],
+        "val": [c for c in candidates if c.path in held_out],
+    }

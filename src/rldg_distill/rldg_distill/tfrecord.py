@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""TFRecord files and tf.train.Example messages, written and read without TensorFlow.
+
+A record is `u64 length | u32 masked crc32c of the length | data | u32 masked crc32c of the data`, little-endian. An
+Example is a protobuf map from names to lists of bytes, floats or int64; maps are written with their keys sorted, so
+the same content always gives the same bytes. Formats: tensorflow/core/lib/io/record_writer.h and
+tensorflow/core/example/{example,feature}.proto.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+
+Values = list[bytes] | np.ndarray
+"""One feature: bytes, or a 1-D array of float32 or int64."""
+
+HEADER = struct.Struct("<QI")
+FOOTER = struct.Struct("<I")
+VARINT, LENGTH_DELIMITED, FIXED32 = 0, 2, 5
+BYTES_LIST, FLOAT_LIST, INT64_LIST = 1, 2, 3
+WORD = 1 << 64
+
+
+class DamagedRecord(ValueError):
+    """A file is cut off or its checksums do not fit; the message names file and place."""
+
+
+def masked_crc(data: bytes) -> int:
+    """crc32c, rotated and shifted as TFRecord wants it, so that a crc of a crc is no weak one."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def write_record(stream: BinaryIO, data: bytes) -> None:
+    """Append one record."""
+    length = struct.pack("<Q", len(data))
+    stream.write(length + FOOTER.pack(masked_crc(length)))
+    stream.write(data)
+    stream.write(FOOTER.pack(masked_crc(data)))
+
+
+def read_records(path: Path) -> Iterator[bytes]:
+    """Every record of a file, checked.
+
+    Raises:
+        DamagedRecord: cut off, or a checksum that does not fit.
+    """
+    with path.open("rb") as stream:
+        for offset, length, crc in _frames(stream, path):
+            stream.seek(offset)
+            data = stream.read(length)
+            if masked_crc(data) != crc:
+                raise DamagedRecord(f"{path}: the record at byte {offset} has a wrong checksum")
+            yield data
+
+
+def checksums(path: Path) -> list[tuple[int, int]]:
+    """Length and stored checksum of every record, without reading the records.
+
+    Raises:
+        DamagedRecord: cut off, or a length whose checksum does not fit.
+    """
+    with path.open("rb") as stream:
+        return [(length, crc) for _, length, crc in _frames(stream, path)]
+
+
+def _frames(stream: BinaryIO, path: Path) -> Iterator[tuple[int, int, int]]:
+    """Offset, length and stored checksum of the data of every record."""
+    size = path.stat().st_size
+    position = 0
+    while position < size:
+        stream.seek(position)
+        header = stream.read(HEADER.size)
+        if len(header) < HEADER.size:
+            raise DamagedRecord(f"{path}: cut off at byte {position}")
+        length, crc = HEADER.unpack(header)
+        if masked_crc(header[:8]) != crc:
+            raise DamagedRecord(f"{path}: no record begins at byte {position}")
+        start = position + HEADER.size
+        position = start + length + FOOTER.size
+        if position > size:
+            raise DamagedRecord(f"{path}: the record at byte {start} is cut off")
+        stream.seek(start + length)
+        yield start, length, FOOTER.unpack(stream.read(FOOTER.size))[0]
+
+
+def encode_example(features: Mapping[str, Values]) -> bytes:
+    """A serialised tf.train.Example.
+
+    Raises:
+        TypeError: an array that is neither float32 nor int64.
+    """
+    entries = bytearray()
+    for name in sorted(features):
+        entry = _field(1, name.encode()) + _field(2, _encode_feature(name, features[name]))
+        entries += _field(1, entry)
+    return _field(1, bytes(entries))
+
+
+def _encode_feature(name: str, values: Values) -> bytes:
+    if isinstance(values, list):
+        return _field(BYTES_LIST, b"".join(_field(1, value) for value in values))
+    if values.dtype == np.float32:
+        packed = values.astype("<f4", copy=False).tobytes()
+        return _field(FLOAT_LIST, _field(1, packed) if packed else b"")
+    if values.dtype == np.int64:
+        packed = b"".join(_varint(value % WORD) for value in values.tolist())
+        return _field(INT64_LIST, _field(1, packed) if packed else b"")
+    raise TypeError(f"feature {name} is {values.dtype}; an Example holds bytes, float32 or int64")
+
+
+def _field(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def decode_example(data: bytes) -> dict[str, Values]:
+    """The features of a serialised tf.train.Example, packed or not.
+
+    Raises:
+        ValueError: not an Example.
+    """
+    features: dict[str, Values] = {}
+    view = memoryview(data)
+    for _, _, content in _fields(view):
+        for _, _, entry in _fields(content):
+            parts = {number: part for number, _, part in _fields(entry)}
+            features[bytes(parts[1]).decode()] = _decode_feature(parts.get(2, view[:0]))
+    return features
+
+
+def _decode_feature(data: memoryview) -> Values:
+    for kind, _, content in _fields(data):
+        if kind == BYTES_LIST:
+            return [bytes(value) for _, _, value in _fields(content)]
+        if kind == FLOAT_LIST:
+            parts = [bytes(value) for _, _, value in _fields(content)]
+            return np.frombuffer(b"".join(parts), "<f4").astype(np.float32)
+        if kind == INT64_LIST:
+            return np.array(list(_integers(content)), np.int64)
+    return []
+
+
+def _integers(content: memoryview) -> Iterator[int]:
+    for _, wire, value in _fields(content):
+        position = 0
+        while position < len(value):
+            number, position = _read_varint(value, position)
+            yield number - WORD if number >= WORD >> 1 else number
+        assert wire in (VARINT, LENGTH_DELIMITED)
+
+
+def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
+    """Number, wire type and content of every field of a message; of a varint, its own bytes."""
+    position = 0
+    while position < len(data):
+        key, position = _read_varint(data, position)
+        wire = key & 7
+        start = position
+        if wire == VARINT:
+            _, position = _read_varint(data, position)
+        elif wire == LENGTH_DELIMITED:
+            length, start = _read_varint(data, position)
+            position = start + length
+        elif wire == FIXED32:
+            position += 4
+        else:
+            raise ValueError(f"not a tf.train.Example: wire type {wire}")
+        if position > len(data):
+            raise ValueError("not a tf.train.Example: a field is longer than its message")
+        yield key >> 3, wire, data[start:position]
+
+
+def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
+    value = shift = 0
+    while position < len(data):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+        shift += 7
+    raise ValueError("not a tf.train.Example: a number is cut off")

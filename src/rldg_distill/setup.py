@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Installs the offline package: from bags to datasets."""
+
+from setuptools import setup
+
+PACKAGE = "rldg_distill"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=[PACKAGE],
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    zip_safe=False,
+    license="Apache-2.0",
+    description="The generalist, offline: from bags to datasets",
+    extras_require={"test": ["pytest"]},
+    entry_points={
+        "console_scripts": [
+            "convert = rldg_distill.convert:main",
+            "dataset = rldg_distill.dataset:main",
+        ],
+    },
+)
