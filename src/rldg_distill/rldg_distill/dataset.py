@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`dataset info|validate|show`: what a dataset holds, what is wrong with it, what it looks like."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import chain, pairwise
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from rldg_distill import pictures, statistics
+from rldg_distill.rlds import Dataset, NotADataset
+from rldg_distill.tfrecord import DamagedRecord
+from rldg_distill.validation import GAP, compare_with_bags, saturated, travel, validate
+
+BINS = 16
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+@dataclass
+class Summary:
+    """Counts over a whole dataset."""
+
+    episodes: Counter[str] = field(default_factory=Counter)
+    """by split, task, variant, source and outcome"""
+    lengths: list[int] = field(default_factory=list)
+    instructions: Counter[str] = field(default_factory=Counter)
+    executed_by: Counter[int] = field(default_factory=Counter)
+    taught: int = 0
+    """steps with a teacher's distribution"""
+    gaps: int = 0
+    """places where the stamps skip a step or more"""
+    frozen: int = 0
+    """pictures equal to the one before, whether or not the arm moved"""
+    still: int = 0
+    """steps in which the arm went less than 0.1 mm"""
+    saturated: np.ndarray = field(default_factory=lambda: np.zeros(6, int))
+    """steps by dimension"""
+    actions: list[np.ndarray] = field(default_factory=list)
+    states: list[np.ndarray] = field(default_factory=list)
+
+
+def summarize(dataset: Dataset) -> Summary:
+    """Read everything once."""
+    summary = Summary()
+    period = 1e9 / float(dataset.contract["control_rate_hz"])
+    for split in dataset.shards:
+        for episode in dataset.episodes(split):
+            metadata = episode.metadata
+            outcome = "success" if metadata.success else "failure"
+            summary.episodes[f"{split}  {metadata.task_id}  {metadata.source}  {outcome}"] += 1
+            summary.lengths.append(len(episode))
+            summary.instructions[episode.instruction[0]] += 1
+            summary.executed_by.update(episode.executed_by.tolist())
+            summary.taught += int((episode.teacher_version >= 0).sum())
+            summary.gaps += int((np.diff(episode.image_stamp) > GAP * period).sum())
+            for images in episode.images.values():
+                summary.frozen += sum(a == b for a, b in pairwise(images))
+            summary.still += int((travel(episode)[:, 0] < 1e-4).sum())
+            summary.saturated += saturated(episode).sum(0)
+            summary.actions.append(episode.action)
+            summary.states.append(episode.state)
+    return summary
+
+
+def bars(values: np.ndarray) -> str:
+    """A histogram in one line."""
+    counts, _ = np.histogram(values, BINS)
+    return "".join(BARS[int(np.ceil(c / max(counts.max(), 1) * (len(BARS) - 1)))] for c in counts)
+
+
+def show_info(dataset: Dataset, console: Console) -> None:
+    """Print counts, lengths, histograms and what deserves a look."""
+    summary = summarize(dataset)
+    steps = sum(summary.lengths)
+    console.print(
+        f"{dataset.folder}: {len(summary.lengths)} episodes, {steps} steps", soft_wrap=True
+    )
+    for name, topic in dataset.contract["cameras"].items():
+        console.print(f"  observation/{name} from {topic}, {dataset.contract['image_format']}")
+    for name, count in sorted(summary.episodes.items()):
+        console.print(f"  {count:5d}  {name}")
+    console.print(f"instructions ({len(summary.instructions)}):")
+    for text, count in summary.instructions.most_common():
+        console.print(f"  {count:5d}  '{text}'")
+    lengths = np.array(summary.lengths)
+    console.print(
+        f"lengths: {lengths.min()} to {lengths.max()}, median {np.median(lengths):.0f}  {bars(lengths)}"
+    )
+    who = ("policy", "intervention", "demonstration")
+    console.print(
+        "executed by: " + ", ".join(f"{who[k]} {n}" for k, n in sorted(summary.executed_by.items()))
+    )
+    console.print(
+        f"steps with a teacher: {summary.taught}; time gaps: {summary.gaps}; "
+        f"pictures equal to the one before: {summary.frozen}; steps in which the arm stands: {summary.still}"
+    )
+    action, state = np.concatenate(summary.actions), np.concatenate(summary.states)
+    console.print(_table(dataset.contract["action"]["names"], action, summary.saturated / steps))
+    console.print(_table(dataset.contract["state"]["names"], state, None))
+
+
+def _table(names: list[str], values: np.ndarray, share: np.ndarray | None) -> Table:
+    table = Table(box=None)
+    for heading in ("", "min", "q01", "mean", "q99", "max", "histogram", ""):
+        table.add_column(heading, no_wrap=True)
+    for index, name in enumerate(names):
+        column = values[:, index]
+        numbers = [
+            column.min(),
+            np.quantile(column, 0.01),
+            column.mean(),
+            np.quantile(column, 0.99),
+            column.max(),
+        ]
+        remark = "constant" if column.min() == column.max() else ""
+        if share is not None and index < len(share) and share[index] > 0:
+            remark = f"{100 * share[index]:.1f} % saturated"
+        table.add_row(
+            name.replace("[", r"\["), *(f"{n:.4g}" for n in numbers), bars(column), remark
+        )
+    return table
+
+
+def show_faults(dataset: Dataset, bags: list[Path], console: Console) -> int:
+    """Print every fault, and every difference from the bags if any are given; returns their number."""
+    count = 0
+    for fault in chain(validate(dataset), compare_with_bags(dataset, bags) if bags else ()):
+        console.print(f"[red]fault[/red] {fault}", highlight=False, soft_wrap=True)
+        count += 1
+    episodes = sum(dataset.lengths.values())
+    console.print(f"{dataset.folder}: {episodes} episodes, {count or 'no'} faults", soft_wrap=True)
+    return count
+
+
+def show_pictures(dataset: Dataset, split: str, count: int, camera: str, out: Path) -> list[Path]:
+    """Write contact sheet and video; returns their paths."""
+    if split not in dataset.shards:
+        raise ValueError(f"no split '{split}'; there are: {', '.join(dataset.shards)}")
+    if camera not in dataset.cameras:
+        raise ValueError(f"no camera '{camera}'; there are: {', '.join(dataset.cameras)}")
+    episodes = pictures.chosen(dataset, split, count)
+    out.mkdir(parents=True, exist_ok=True)
+    paths = [out / f"{dataset.name}_{split}_{camera}{suffix}" for suffix in (".png", ".mp4")]
+    pictures.contact_sheet(paths[0], episodes, camera)
+    pictures.video(paths[1], episodes, camera, float(dataset.contract["control_rate_hz"]))
+    return paths
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 sound, 1 not readable, 3 faults found."""
+    parser = argparse.ArgumentParser(prog="dataset", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, description in (
+        ("info", "counts, lengths, histograms, instructions, statistics"),
+        ("validate", "look for faults"),
+        ("show", "write a contact sheet and a video"),
+    ):
+        command = commands.add_parser(name, help=description, description=description)
+        command.add_argument("path", type=Path, help="data/<name>")
+        if name == "validate":
+            command.add_argument(
+                "--bags",
+                nargs="+",
+                type=Path,
+                default=[],
+                help="compare with the bags it was made from",
+            )
+        if name == "show":
+            command.add_argument("--split", default="val", help="train or val (val)")
+            command.add_argument("--count", type=int, default=8, help="number of episodes (8)")
+            command.add_argument("--camera", default="image", help="feature (image)")
+            command.add_argument("--out", type=Path, help="folder; the dataset's own by default")
+    given = parser.parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else 140)
+    try:
+        dataset = Dataset(given.path)
+        if given.command == "info":
+            show_info(dataset, console)
+            statistics.load(given.path)  # renewed if the data changed
+        elif given.command == "validate":
+            return 3 if show_faults(dataset, given.bags, console) else 0
+        else:
+            out = given.out or dataset.folder.parent / "pictures"
+            for path in show_pictures(dataset, given.split, given.count, given.camera, out):
+                console.print(str(path), highlight=False, soft_wrap=True)
+    except (NotADataset, DamagedRecord, OSError, ValueError) as error:
+        Console(stderr=True).print(
+            f"dataset: {error}", style="red", highlight=False, soft_wrap=True, markup=False
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A dataset to look at: a contact sheet and a video."""
+
+from __future__ import annotations
+
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import imageio.v2 as imageio
+import numpy as np
+from PIL import Image, ImageDraw
+
+from rldg_distill import image_codec
+from rldg_distill.episode import Episode
+from rldg_distill.rlds import Dataset
+
+COLUMNS = 8
+TILE = 128  # [pixel]
+LABEL = 14  # [pixel]
+
+
+def chosen(dataset: Dataset, split: str, count: int) -> list[Episode]:
+    """The first episodes of a split; they are in random order."""
+    return list(islice(dataset.episodes(split), count))
+
+
+def tile(data: bytes, size: int = TILE) -> Image.Image:
+    """An encoded image as a square."""
+    return Image.fromarray(image_codec.decode(data)).resize((size, size))
+
+
+def contact_sheet(path: Path, episodes: list[Episode], camera: str) -> None:
+    """One row per episode: frames from its first to its last, above them what it is."""
+    sheet = Image.new("RGB", (COLUMNS * TILE, len(episodes) * (TILE + LABEL)), "white")
+    draw = ImageDraw.Draw(sheet)
+    for row, episode in enumerate(episodes):
+        top = row * (TILE + LABEL)
+        draw.text((2, top + 1), title(episode), fill="black")
+        for column, step in enumerate(
+            np.linspace(0, len(episode) - 1, COLUMNS).round().astype(int)
+        ):
+            sheet.paste(tile(episode.images[camera][step]), (column * TILE, top + LABEL))
+    sheet.save(path)
+
+
+def title(episode: Episode) -> str:
+    """An episode in one line."""
+    metadata = episode.metadata
+    outcome = "success" if metadata.success else "failure"
+    parts = (metadata.bag, metadata.task_id, metadata.source, outcome, f"{len(episode)} steps")
+    return "  ".join((*parts, f"'{episode.instruction[0]}'"))
+
+
+def video(path: Path, episodes: list[Episode], camera: str, rate: float, size: int = 384) -> None:
+    """The episodes one after the other at their own speed, each under its title."""
+    writer: Any = imageio.get_writer(path, fps=rate, macro_block_size=2)
+    with writer:
+        for episode in episodes:
+            for index, data in enumerate(episode.images[camera]):
+                frame = Image.new("RGB", (size, size + 2 * LABEL), "white")
+                frame.paste(tile(data, size), (0, 2 * LABEL))
+                draw = ImageDraw.Draw(frame)
+                draw.text((2, 1), f"{episode.metadata.bag}  step {index}", fill="black")
+                draw.text(
+                    (2, 1 + LABEL),
+                    np.array2string(episode.action[index], precision=3),
+                    fill="black",
+                )
+                writer.append_data(np.asarray(frame))

@@ -1,0 +1,285 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is wrong with a dataset: each fault with the episode and the step where it lies.
+
+A camera is compared with what cannot lie about it: with the motion of the arm (a stream that lags sees every motion
+late) and with the other episodes of the same task (a camera that was knocked sees the gripper elsewhere: phase
+correlation, Kuglin and Hines 1975).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rldg_distill import image_codec, statistics
+from rldg_distill.bag_episode import bag_name, read_episode
+from rldg_distill.episode import BadBag, Episode
+from rldg_distill.image_codec import ImageFormat
+from rldg_distill.rlds import Dataset
+from rldg_distill.selection import find_bags
+from rldg_distill.tfrecord import DamagedRecord
+
+GAP = 1.5  # periods between two stamps from which a frame is missing
+MOVED = (0.0005, 0.005)  # [m], [rad] of TCP motion under which a picture may stay the same
+LAGS = range(-3, 4)
+LAG_STEPS = 20  # an episode shorter than this tells no lag
+LAG_MARGIN = 0.2  # by which a lag correlates better than none, in one episode: no false alarm in 196 of the twin's
+GROUP_MARGIN = 0.1  # the same for the mean over a task's episodes
+KNOCKED = 0.04  # of the image's width
+GROUP = 3  # episodes of a task from which on a median of them means something
+SATURATED = 0.999
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing that is wrong."""
+
+    where: str
+    """split and bag of the episode, or a file"""
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+@dataclass
+class _Seen:
+    """What later episodes are compared with."""
+
+    contents: dict[str, str] = field(default_factory=dict)
+    bags: dict[str, str] = field(default_factory=dict)
+    looks: dict[tuple[str, str], list[tuple[str, np.ndarray]]] = field(default_factory=dict)
+    lags: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
+
+
+def validate(dataset: Dataset) -> Iterator[Fault]:
+    """Every fault of a dataset; none where it is sound."""
+    seen = _Seen()
+    period = 1e9 / float(dataset.contract["control_rate_hz"])
+    for split, expected in dataset.lengths.items():
+        count = 0
+        try:
+            for episode in dataset.episodes(split):
+                count += 1
+                where = f"{split} {episode.metadata.bag}"
+                yield from (Fault(where, what) for what in faults(episode, period))
+                yield from (Fault(where, what) for what in _compare(episode, where, seen))
+        except (DamagedRecord, FileNotFoundError, ValueError) as error:
+            yield Fault(split, f"cannot be read after {count} episodes: {error}")
+            continue
+        if count != expected:
+            yield Fault(split, f"holds {count} episodes, dataset_info.json says {expected}")
+        if not count:
+            yield Fault(split, "is empty")
+    yield from _shifted_views(seen)
+    yield from _lagging_groups(seen)
+    if not statistics.is_fresh(dataset):
+        yield Fault(
+            statistics.STATISTICS, "is missing or of other data; reading it with our code renews it"
+        )
+
+
+def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault]:
+    """Every difference between the episodes and the bags that they come from, images byte by byte.
+
+    Args:
+        dataset: of whose episodes those are compared whose bags are given.
+        paths: bags, folders of bags, or runs.
+
+    Raises:
+        FileNotFoundError: a path holds no bags.
+    """
+    bags = {bag_name(path): path for path in find_bags(paths)}
+    image_format = ImageFormat.parse(dataset.contract["image_format"])
+    cameras = {topic: name for name, topic in dataset.contract["cameras"].items()}
+    for split in dataset.shards:
+        for episode in dataset.episodes(split):
+            where = f"{split} {episode.metadata.bag}"
+            if episode.metadata.bag not in bags:
+                yield Fault(where, "its bag is not among those given")
+                continue
+            try:
+                truth = read_episode(bags[episode.metadata.bag], image_format, cameras)
+            except BadBag as error:
+                yield Fault(where, f"its bag {error}")
+                continue
+            yield from (Fault(where, what) for what in _differences(episode, truth))
+
+
+def _differences(episode: Episode, truth: Episode) -> Iterator[str]:
+    if len(episode) != len(truth):
+        yield f"has {len(episode)} steps, its bag {len(truth)}"
+        return
+    for camera, images in episode.images.items():
+        wrong = [
+            i
+            for i, pair in enumerate(zip(images, truth.images[camera], strict=True))
+            if pair[0] != pair[1]
+        ]
+        if wrong:
+            yield f"step {wrong[0]}: {camera} is not the image of its stamp in the bag ({len(wrong)} steps)"
+    for name in ("action", "state", "reward", "teacher_mean", "image_stamp", "state_stamp"):
+        if not np.array_equal(getattr(episode, name), getattr(truth, name)):
+            yield f"{name} is not that of its bag"
+
+
+def faults(episode: Episode, period: float) -> Iterator[str]:
+    """What is wrong with one episode by itself.
+
+    Args:
+        episode: as it was read.
+        period: [ns] of one control step.
+    """
+    if not len(episode):
+        yield "has no steps"
+        return
+    for name in ("action", "state", "reward", "teacher_mean", "teacher_log_std"):
+        broken = ~np.isfinite(getattr(episode, name).reshape(len(episode), -1)).all(1)
+        if broken.any():
+            yield f"step {broken.argmax()}: {name} is not finite"
+    empty = [index for index, text in enumerate(episode.instruction) if not text.strip()]
+    if empty:
+        yield f"step {empty[0]}: the instruction is empty"
+    ends = np.arange(len(episode)) == len(episode) - 1
+    if not episode.is_first[0] or episode.is_first[1:].any() or (episode.is_last != ends).any():
+        yield "is_first and is_last do not mark its ends"
+    if episode.is_terminal[:-1].any():
+        yield f"step {episode.is_terminal.argmax()} is terminal but not the last"
+    for name, stamps in (("image", episode.image_stamp), ("state", episode.state_stamp)):
+        intervals = np.diff(stamps)
+        for index in np.flatnonzero(intervals > GAP * period):
+            missing = round(intervals[index] / period) - 1
+            yield f"step {index + 1}: {missing} frame(s) dropped, {intervals[index] / 1e9:.2f} s after the last {name}"
+        for index in np.flatnonzero(intervals <= 0):
+            yield f"step {index + 1}: the {name} is not newer than the one before"
+    late = np.abs(episode.image_stamp - episode.state_stamp) > period / 2
+    if late.any():
+        yield f"step {late.argmax()}: image and state are more than half a step apart"
+    for camera, images in episode.images.items():
+        yield from _image_faults(camera, images, episode)
+
+
+def _image_faults(camera: str, images: list[bytes], episode: Episode) -> Iterator[str]:
+    shapes = set()
+    for index, data in enumerate(images):
+        try:
+            shapes.add(image_codec.decode(data).shape)
+        except ValueError as error:
+            yield f"step {index}: {camera} is {error}"
+    if len(shapes) > 1:
+        yield f"{camera} changes its size: {sorted(shapes)}"
+    moved = travel(episode)
+    frozen = [
+        index + 1
+        for index in range(len(images) - 1)
+        if images[index] == images[index + 1] and (moved[index] > MOVED).any()
+    ]
+    if frozen:
+        yield f"step {frozen[0]}: {camera} is frozen while the arm moves ({len(frozen)} steps)"
+
+
+def travel(episode: Episode) -> np.ndarray:
+    """(T-1, 2): distance [m] and angle [rad], about, that the TCP went from step to step."""
+    change = np.diff(episode.state[:, :6].astype(np.float64), axis=0)
+    return np.stack(
+        [np.linalg.norm(change[:, :3], axis=1), np.linalg.norm(change[:, 3:], axis=1)], 1
+    )
+
+
+def saturated(episode: Episode) -> np.ndarray:
+    """(T, 6) whether an action is as large as the teacher's could be."""
+    return np.abs(episode.action[:, :6]) >= SATURATED * episode.metadata.action_scale
+
+
+def _compare(episode: Episode, where: str, seen: _Seen) -> Iterator[str]:
+    content = hashlib.sha256(episode.action.tobytes() + episode.state.tobytes()).hexdigest()
+    first = seen.contents.setdefault(content, where)
+    bag = seen.bags.setdefault(episode.metadata.bag, where)
+    if first != where or bag != where:
+        yield f"duplicate of {first if first != where else bag}"
+    for camera, images in episode.images.items():
+        try:
+            frames = np.stack([image_codec.decode(data).mean(2) for data in images])
+        except ValueError:
+            continue  # told already
+        key = (episode.metadata.task_id, camera)
+        seen.looks.setdefault(key, []).append((where, _edges(np.median(frames, axis=0))))
+        scores = lag_scores(frames, episode)
+        if scores is not None:
+            seen.lags.setdefault(key, []).append(scores)
+            best = int(scores.argmax())
+            if scores[best] > scores[-LAGS.start] + LAG_MARGIN:
+                yield f"{camera} is shifted by {LAGS[best]} step(s) against the motion of the arm"
+
+
+def lag_scores(frames: np.ndarray, episode: Episode) -> np.ndarray | None:
+    """Correlation of what moves in the picture with what the arm moved, for each of `LAGS` steps.
+
+    Args:
+        frames: (T, H, W) grey.
+        episode: of the same T steps.
+
+    Returns:
+        One number per lag; None if the episode is too short or nothing moves.
+    """
+    if len(frames) < LAG_STEPS + 1:
+        return None
+    seen = np.abs(np.diff(frames, axis=0)).mean((1, 2))
+    moved = travel(episode) @ np.array([1.0, 0.1])
+    edge = max(LAGS)
+    middle = moved[edge:-edge]
+    scores = []
+    for lag in LAGS:
+        part = seen[edge + lag : len(seen) - edge + lag]
+        if part.std() == 0.0 or not middle.std() > 0.0:
+            return None
+        scores.append(np.corrcoef(part, middle)[0, 1])
+    return np.array(scores)
+
+
+def _edges(image: np.ndarray) -> np.ndarray:
+    rows, columns = np.gradient(image)
+    return np.hypot(rows, columns)
+
+
+def view_shift(image: np.ndarray, reference: np.ndarray) -> tuple[int, int]:
+    """Rows and columns by which an image lies beside another of the same shape."""
+    window = np.outer(np.hanning(image.shape[0]), np.hanning(image.shape[1]))
+    spectra = [np.fft.fft2((i - i.mean()) * window) for i in (image, reference)]
+    cross = spectra[0] * np.conj(spectra[1])
+    peak = np.fft.ifft2(cross / (np.abs(cross) + 1e-9 * np.abs(cross).max() + 1e-30)).real.argmax()
+    rows, columns = np.unravel_index(peak, image.shape)
+    height, width = image.shape
+    return (
+        int(rows + height // 2) % height - height // 2,
+        int(columns + width // 2) % width - width // 2,
+    )
+
+
+def _shifted_views(seen: _Seen) -> Iterator[Fault]:
+    for (_, camera), looks in seen.looks.items():
+        shapes = {look.shape for _, look in looks}
+        if len(looks) < GROUP or len(shapes) > 1:
+            continue
+        reference = np.median([look for _, look in looks], axis=0)
+        for where, look in looks:
+            shift = view_shift(look, reference)
+            if np.hypot(*shift) > KNOCKED * look.shape[1]:
+                yield Fault(
+                    where,
+                    f"{camera} is shifted by {shift} pixels against the other episodes of its task",
+                )
+
+
+def _lagging_groups(seen: _Seen) -> Iterator[Fault]:
+    for (task, camera), rows in seen.lags.items():
+        mean = np.mean(rows, axis=0)
+        best = int(mean.argmax())
+        if len(rows) >= GROUP and mean[best] > mean[-LAGS.start] + GROUP_MARGIN:
+            yield Fault(
+                task, f"{camera} is shifted by {LAGS[best]} step(s) against the motion of the arm"
+            )

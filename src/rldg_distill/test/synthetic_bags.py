@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bags of an arm that moves over a textured table, with a gripper in view; written as the recorder writes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from rldg_rl.bag import BagWriter
+from rldg_robot import contract
+from rldg_robot.bag_reader import EpisodeSummary, typestore
+
+PERIOD = 100_000_000
+START = 1_700_000_000_000_000_000
+SIZE = 48
+INSTRUCTION = "insert the VGA connector into the port"
+_SOURCE = np.random.default_rng(0)
+TABLE = gaussian_filter(_SOURCE.uniform(0, 255, (256, 256, 3)), (2, 2, 0))
+GRIPPER = _SOURCE.uniform(0, 255, (20, 12, 3))
+
+
+def message(kind: str, **fields: Any) -> Any:
+    """A message of default values, some of them replaced."""
+    store = typestore()
+    values = {name: fields.get(name, _default(node)) for name, node in store.fielddefs[kind][1]}
+    return store.types[kind](**values)
+
+
+def _default(node: Any) -> Any:
+    kind, detail = node
+    if kind == 1:
+        return {"string": "", "bool": False}.get(detail[0], 0.0 if "float" in detail[0] else 0)
+    if kind == 2:
+        return message(detail)
+    base = detail[0][1][0] if detail[0][0] == 1 else None
+    dtype = {"float32": "f4", "float64": "f8"}.get(base, "u1")
+    return np.zeros(detail[1] if kind == 3 else 0, dtype)
+
+
+def header(stamp: int) -> Any:
+    time = message("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
+    return message("std_msgs/msg/Header", stamp=time)
+
+
+def picture(position: np.ndarray) -> np.ndarray:
+    """What the camera sees from (2,) m: one pixel per mm."""
+    row, column = (100 + position * 1000).astype(int)
+    image = TABLE[row : row + SIZE, column : column + SIZE].copy()
+    image[14:34, 18:30] = GRIPPER
+    return image.astype(np.uint8)
+
+
+def path_of(seed: int, steps: int) -> np.ndarray:
+    """(steps + 1, 2) m: a jerky walk, so that its speed is recognised."""
+    random = np.random.default_rng(seed)
+    angle = random.uniform(0, 2 * np.pi, steps)
+    speed = np.where(random.random(steps) < 0.5, 0.001, 0.008)
+    walk = np.cumsum(speed[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), axis=0)
+    return np.vstack([[0.0, 0.0], walk])
+
+
+def write_bag(
+    path: Path,
+    seed: int = 0,
+    steps: int = 25,
+    source: str = "policy",
+    success: bool = True,
+    variant: str = "vga",
+    lost_image: int | None = None,
+    ended: bool = True,
+    closed: bool = True,
+) -> Path:
+    """An episode. `lost_image` drops the image of a step, `ended` the closing message, `closed` the metadata."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    writer = BagWriter(path)
+
+    def put(topic: contract.Topic, stamp: int, **fields: Any) -> None:
+        content = message(topic.type, header=header(stamp), **fields)
+        writer.write(topic.name, stamp, bytes(typestore().serialize_cdr(content, topic.type)))
+
+    about = {
+        "episode_id": path.name,
+        "task": "connector",
+        "variant": variant,
+        "instruction": INSTRUCTION,
+        "source": source,
+        "seed": 2**64 - 1 - seed,
+        "embodiment": "fr3_hand",
+        "region": "table",
+        "domain": "sim",
+    }
+    put(contract.EPISODE, START, **about)
+    positions = path_of(seed, steps)
+    random = np.random.default_rng(seed)
+    for index, position in enumerate(positions):
+        stamp = START + index * PERIOD
+        point = message("geometry_msgs/msg/Point", x=position[0], y=position[1])
+        upright = message("geometry_msgs/msg/Quaternion", w=1.0)
+        pose = message("geometry_msgs/msg/Pose", position=point, orientation=upright)
+        put(contract.CURRENT_POSE, stamp, pose=pose)
+        put(contract.CURRENT_TWIST, stamp)
+        put(contract.EXTERNAL_WRENCH, stamp)
+        put(contract.GRIPPER_STATE, stamp, width=0.02)
+        if index != lost_image:
+            data = picture(position)
+            put(
+                contract.WRIST_IMAGE,
+                stamp,
+                height=SIZE,
+                width=SIZE,
+                step=3 * SIZE,
+                encoding="rgb8",
+                data=data.ravel(),
+            )
+        if index:
+            acted = source == "policy"
+            put(
+                contract.STEP,
+                stamp,
+                episode_id=path.name,
+                index=index - 1,
+                image_stamp=header(stamp - PERIOD).stamp,
+                state_stamp=header(stamp - PERIOD).stamp,
+                next_image_stamp=header(stamp).stamp,
+                next_state_stamp=header(stamp).stamp,
+                action=np.append(random.uniform(-0.9, 0.9, 6), -1.0).astype(np.float32),
+                executed_by=0 if acted else 2,
+                reward=float(success and index == steps),
+                terminated=success and index == steps,
+                truncated=not success and index == steps,
+                policy_mean=random.normal(size=6 if acted else 0).astype(np.float32),
+                policy_log_std=random.normal(size=6 if acted else 0).astype(np.float32),
+                policy_version=7 if acted else 0,
+            )
+    if ended:
+        put(contract.EPISODE, stamp, status=1 if success else 2, steps=steps, **about)
+    if closed:
+        status = "success" if success else "failure"
+        writer.close(
+            EpisodeSummary(
+                path.name, source, status, f"connector/{variant}", seed, steps, 0, steps / 10
+            )
+        )
+    else:
+        writer.flush()
+        writer.abort()
+    return path
+
+
+def write_run(folder: Path, count: int = 6, **options: Any) -> Path:
+    """A run with `count` bags of different seeds."""
+    for seed in range(count):
+        write_bag(folder / "bags" / f"policy_{seed:05d}", seed=seed, **options)
+    return folder
