@@ -170,7 +170,7 @@ def main(arguments: list[str] | None = None) -> int:
                 nargs="+",
                 type=Path,
                 default=[],
-                help="compare with the bags it was made from",
+                help="compare with its bags",
             )
         if name == "show":
             command.add_argument("--split", default="val", help="train or val (val)")

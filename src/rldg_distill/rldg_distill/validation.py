@@ -197,10 +197,11 @@ def saturated(episode: Episode) -> np.ndarray:
 
 def _compare(episode: Episode, where: str, seen: _Seen) -> Iterator[str]:
     content = hashlib.sha256(episode.action.tobytes() + episode.state.tobytes()).hexdigest()
-    first = seen.contents.setdefault(content, where)
-    bag = seen.bags.setdefault(episode.metadata.bag, where)
-    if first != where or bag != where:
-        yield f"duplicate of {first if first != where else bag}"
+    bag = episode.metadata.bag
+    twin = seen.contents.get(content) or seen.bags.get(bag)
+    if twin:
+        yield f"duplicate of {twin}"
+    seen.contents[content] = seen.bags[bag] = where
     for camera, images in episode.images.items():
         try:
             frames = np.stack([image_codec.decode(data).mean(2) for data in images])

@@ -57,7 +57,7 @@ def path_of(seed: int, steps: int) -> np.ndarray:
     """(steps + 1, 2) m: a jerky walk, so that its speed is recognised."""
     random = np.random.default_rng(seed)
     angle = random.uniform(0, 2 * np.pi, steps)
-    speed = np.where(random.random(steps) < 0.5, 0.001, 0.008)
+    speed = np.where(random.random(steps) < 0.5, 0.002, 0.008)
     walk = np.cumsum(speed[:, None] * np.stack([np.cos(angle), np.sin(angle)], 1), axis=0)
     return np.vstack([[0.0, 0.0], walk])
 

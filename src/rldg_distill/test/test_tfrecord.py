@@ -31,7 +31,10 @@ def test_checksums_and_frames_are_those_of_tensorflow() -> None:
 
 
 EXPECTED_FOO = "0300000000000000b099490e666f6f618abefe"
-EXPECTED_EXAMPLE = "0a390a110a0161120c120a0a080000c03f000000c00a0c0a016212070a050a01780a000a160a016312111a0f0a0d03ffffffffffffffffff01ac02"
+EXPECTED_EXAMPLE = (
+    "0a390a110a0161120c120a0a080000c03f000000c00a0c0a016212070a050a01780a000a160a0163"
+    "12111a0f0a0d03ffffffffffffffffff01ac02"
+)
 
 
 def test_an_example_has_the_bytes_that_tensorflow_gives_it() -> None:
