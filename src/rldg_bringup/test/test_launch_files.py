@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -20,6 +21,8 @@ import pytest
 pytest.importorskip("launch_ros.actions", reason="launch comes with a ROS installation")
 
 PACKAGE = Path(__file__).parents[1]
+MOMENT = re.compile(r"\d{8}_\d{6}")
+"""an evaluation is named after its start, and the two ways start one after the other"""
 NODES = {
     "rldg_robot": ("twin", "safety_gate", "operator", "viewer"),
     "rldg_rl": ("recorder", "learner", "actor", "monitor"),
@@ -101,7 +104,9 @@ class Outcome:
         self.output = done.stdout + done.stderr
         self.run = folder / "runs/a"
         self.seen: dict[str, Any] = {
-            path.stem: json.loads(path.read_text().replace(str(folder), "FOLDER"))
+            path.stem: json.loads(
+                MOMENT.sub("MOMENT", path.read_text().replace(str(folder), "FOLDER"))
+            )
             for path in witnesses.glob("*.json")
         }
 
