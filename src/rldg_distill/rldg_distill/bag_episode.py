@@ -24,17 +24,7 @@ from rldg_distill.episode import (
     padded,
 )
 from rldg_distill.image_codec import ImageFormat
-from rldg_robot.bag_reader import (
-    custom_data,
-    decode,
-    is_complete,
-    nanoseconds,
-    nearest,
-    pose_of,
-    raw_messages,
-    typestore,
-    vector_of,
-)
+from rldg_robot.bag_reader import custom_data, decode, is_complete, nearest, raw_messages, typestore
 from rldg_robot.contract import (
     CONTRACT_VERSION,
     CURRENT_POSE,
@@ -45,6 +35,7 @@ from rldg_robot.contract import (
     STEP,
     WRIST_IMAGE,
 )
+from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 from rldg_robot.proprioception import proprioception
 from rldg_robot.task import UnknownTask, load_task
 

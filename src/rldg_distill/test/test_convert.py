@@ -19,8 +19,9 @@ from rldg_distill.episode import Episode
 from rldg_distill.image_codec import ImageFormat, decode
 from rldg_distill.rlds import Dataset
 from rldg_distill.selection import Candidate, choose, split
-from rldg_robot.bag_reader import images, messages_of, nanoseconds, raw_messages
+from rldg_robot.bag_reader import images, messages_of, raw_messages
 from rldg_robot.contract import STEP, WRIST_IMAGE
+from rldg_robot.message_values import nanoseconds
 
 
 @pytest.fixture(scope="module")

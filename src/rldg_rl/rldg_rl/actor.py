@@ -12,10 +12,10 @@ import numpy as np
 from rldg_rl.environment import RobotEnv
 from rldg_rl.intervention import InterventionLatch
 from rldg_rl.observation import Observation
+from rldg_robot.message_values import SECOND
 from rldg_robot.teleop import action_from_twist
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
-SECOND = 1_000_000_000
 
 
 class ExecutedBy(IntEnum):

@@ -32,13 +32,10 @@ from rldg_robot.bag_reader import (
     SUMMARY_KEY,
     EpisodeSummary,
     decode,
-    nanoseconds,
     nearest,
-    pose_of,
     raw_messages,
     summarize,
     typestore,
-    vector_of,
 )
 from rldg_robot.contract import (
     CONTRACT_VERSION,
@@ -51,6 +48,7 @@ from rldg_robot.contract import (
     TASK_STATE,
     Topic,
 )
+from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 FOREVER = QosTime(sec=2147483647, nsec=4294967295)

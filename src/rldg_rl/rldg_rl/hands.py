@@ -11,7 +11,8 @@ from sensor_msgs.msg import Joy
 
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
-from rldg_robot.ros import from_stamp, listen_to
+from rldg_robot.message_values import nanoseconds
+from rldg_robot.ros import listen_to
 
 HANDS_OFF = np.zeros(6)
 SILENCE = 0.25  # [s] of wall time after which a real device's last word no longer counts
@@ -65,5 +66,5 @@ class Hands:
 
     def _keep(self, message: Joy) -> None:
         self._deflection = np.array(message.axes[:6])
-        self._stamp = from_stamp(message.header.stamp)
+        self._stamp = nanoseconds(message.header.stamp)
         self._heard = time.monotonic()

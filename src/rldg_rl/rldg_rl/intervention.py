@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SECOND = 1_000_000_000
+from rldg_robot.message_values import SECOND
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,10 @@ from scipy.stats import binomtest
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import WINDOW, Progress, autonomous_success
-from rldg_robot.bag_reader import EpisodeSummary, images, messages_of
+from rldg_robot.bag_reader import EpisodeSummary, images, messages_of, nearest
 from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
 from rldg_robot.film import Film
+from rldg_robot.message_values import nanoseconds
 from rldg_robot.task import Task
 
 matplotlib.use("agg")
@@ -27,7 +28,6 @@ from matplotlib import pyplot as plt
 FILMED_EPISODES = 6
 VIDEO_SIZE = 384
 PAUSE_FRAMES = 8
-SECOND = 1_000_000_000
 
 
 def summarize_run(
@@ -128,25 +128,19 @@ def write_video(path: Path, task: Task, bags: list[Path]) -> None:
 
 
 def _frames(film: Film, bag: Path) -> Iterator[np.ndarray]:
-    joints = {_ns(m.header.stamp): m.position for m in messages_of(bag, JOINT_STATES)}
+    joints = {nanoseconds(m.header.stamp): m.position for m in messages_of(bag, JOINT_STATES)}
     seen = images(bag, WRIST_IMAGE)
     steps = messages_of(bag, STEP)
-    moments = [(_ns(s.state_stamp), _ns(s.image_stamp)) for s in steps]
-    moments += [(_ns(s.next_state_stamp), _ns(s.next_image_stamp)) for s in steps[-1:]]
+    moments = [(nanoseconds(s.state_stamp), nanoseconds(s.image_stamp)) for s in steps]
+    moments += [
+        (nanoseconds(s.next_state_stamp), nanoseconds(s.next_image_stamp)) for s in steps[-1:]
+    ]
     for state, image in moments:
-        scene = film.frame(np.asarray(joints[_nearest(joints, state)]))
-        yield np.hstack([scene, _enlarge(seen[_nearest(seen, image)], scene.shape[0])])
-
-
-def _nearest(stamps: Iterable[int], stamp: int) -> int:
-    return min(stamps, key=lambda other: abs(other - stamp))
+        scene = film.frame(np.asarray(nearest(joints, state)))
+        yield np.hstack([scene, _enlarge(nearest(seen, image), scene.shape[0])])
 
 
 def _enlarge(image: np.ndarray, size: int) -> np.ndarray:
     rows = np.arange(size) * image.shape[0] // size
     columns = np.arange(size) * image.shape[1] // size
     return image[rows][:, columns]
-
-
-def _ns(stamp: Any) -> int:
-    return int(stamp.sec) * SECOND + int(stamp.nanosec)

@@ -18,17 +18,9 @@ from rldg_msgs.srv import Reset
 from rldg_rl.observation import Observation
 from rldg_robot import contract
 from rldg_robot.contract import Topic
+from rldg_robot.message_values import SECOND, nanoseconds, pose_of, vector_of
 from rldg_robot.poses import Pose
-from rldg_robot.ros import (
-    SECOND,
-    from_pose_msg,
-    from_stamp,
-    listen_to,
-    publish_on,
-    stamp_of_cdr,
-    to_pose_stamped,
-    to_stamp,
-)
+from rldg_robot.ros import listen_to, publish_on, stamp_of_cdr, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME, MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
 
@@ -86,7 +78,7 @@ class RobotClient:
         answer = future.result()
         if not answer.success:
             raise RobotSilent(f"reset failed: {answer.message}")
-        return self._observation_of(from_stamp(answer.stamp))
+        return self._observation_of(nanoseconds(answer.stamp))
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
@@ -129,7 +121,7 @@ class RobotClient:
 
         def keep(message: Any) -> None:
             self._latest[name] = message
-            self._stamps[name] = from_stamp(message.header.stamp)
+            self._stamps[name] = nanoseconds(message.header.stamp)
 
         return keep
 
@@ -161,11 +153,11 @@ class RobotClient:
         return Observation(
             state_stamp=self._stamps[contract.CURRENT_POSE.name],
             image_stamp=self._stamps[contract.WRIST_IMAGE.name],
-            pose=from_pose_msg(pose.pose),
-            twist=np.concatenate([_vector(twist.linear), _vector(twist.angular)]),
-            wrench=np.concatenate([_vector(wrench.force), _vector(wrench.torque)]),
+            pose=pose_of(pose.pose),
+            twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
+            wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
             gripper_width=float(self._latest[contract.GRIPPER_STATE.name].width),
-            offset=from_pose_msg(task_state.offset),
+            offset=pose_of(task_state.offset),
             progress=float(task_state.progress),
             success=bool(task_state.success),
             image=image_of_cdr(self._latest[contract.WRIST_IMAGE.name]),
@@ -176,7 +168,3 @@ def image_of_cdr(cdr: bytes) -> np.ndarray:
     """(H, W, 3) uint8 of a serialised rgb8 sensor_msgs/Image."""
     message = deserialize_message(cdr, Image)
     return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
-
-
-def _vector(message: Any) -> np.ndarray:
-    return np.array([message.x, message.y, message.z])

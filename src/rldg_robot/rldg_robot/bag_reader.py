@@ -26,9 +26,8 @@ from rosbags.typesys.store import Typestore
 from zstandard import ZstdError
 
 from rldg_robot.contract import EPISODE, STEP, Topic
-from rldg_robot.poses import Pose
+from rldg_robot.message_values import SECOND, nanoseconds
 
-SECOND = 1_000_000_000
 SUMMARY_KEY = "episode"
 STATUS = {
     0: "aborted",
@@ -197,11 +196,6 @@ def decode(topic: Topic, cdr: bytes) -> Any:
     return typestore().deserialize_cdr(cdr, topic.type)
 
 
-def nanoseconds(stamp: Any) -> int:
-    """A builtin_interfaces/Time as one integer."""
-    return int(stamp.sec) * SECOND + int(stamp.nanosec)
-
-
 def nearest(stream: Mapping[int, T], stamp: int) -> T:
     """What a stream of values by stamp [ns] says at a stamp: that of the same stamp, else the nearest one's.
 
@@ -211,14 +205,3 @@ def nearest(stream: Mapping[int, T], stamp: int) -> T:
     if stamp in stream:
         return stream[stamp]
     return stream[min(stream, key=lambda other: abs(other - stamp))]
-
-
-def pose_of(message: Any) -> Pose:
-    """A geometry_msgs/Pose."""
-    q = message.orientation
-    return Pose(vector_of(message.position), np.array([q.x, q.y, q.z, q.w]))
-
-
-def vector_of(message: Any) -> np.ndarray:
-    """A geometry_msgs/Point or Vector3, (3,)."""
-    return np.array([message.x, message.y, message.z])

@@ -13,9 +13,10 @@ from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import Episode, SafetyState, TaskState
 from rldg_robot import contract
+from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.poses import Pose
-from rldg_robot.ros import from_pose_msg, from_stamp, listen_to, publish_on
+from rldg_robot.ros import listen_to, publish_on, to_stamp
 from rldg_robot.scripted_operator import Attention, Flaws, ScriptedOperator, Sight
 from rldg_robot.task import load_task
 
@@ -54,11 +55,11 @@ class OperatorNode(Node):
         return type(defaults)(**values)
 
     def _on_pose(self, message: PoseStamped) -> None:
-        self._pose = (from_stamp(message.header.stamp), from_pose_msg(message.pose))
+        self._pose = (nanoseconds(message.header.stamp), pose_of(message.pose))
         self._push()
 
     def _on_task_state(self, message: TaskState) -> None:
-        self._task_state = (from_stamp(message.header.stamp), from_pose_msg(message.offset))
+        self._task_state = (nanoseconds(message.header.stamp), pose_of(message.offset))
         self._push()
 
     def _on_episode(self, message: Episode) -> None:
@@ -87,7 +88,7 @@ class OperatorNode(Node):
         linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = deflection.tolist()
         self._twist.publish(twist)
         joy = Joy(axes=deflection.tolist(), buttons=[0, 0])
-        joy.header.stamp.sec, joy.header.stamp.nanosec = divmod(stamp, 1_000_000_000)
+        joy.header.stamp = to_stamp(stamp)
         self._joy.publish(joy)
 
     def _on_safety(self, message: SafetyState) -> None:

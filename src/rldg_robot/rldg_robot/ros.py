@@ -7,7 +7,6 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose as PoseMsg
 from geometry_msgs.msg import PoseStamped
@@ -18,9 +17,9 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.subscription import Subscription
 
 from rldg_robot.contract import Topic
+from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 
-SECOND = 1_000_000_000
 TCP_FRAME = "fr3_hand_tcp"
 
 
@@ -77,11 +76,6 @@ def to_stamp(nanoseconds: int) -> Time:
     return Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)
 
 
-def from_stamp(stamp: Time) -> int:
-    """Time in ns of a ROS stamp."""
-    return stamp.sec * SECOND + stamp.nanosec
-
-
 def stamp_of_cdr(data: bytes) -> int:
     """Time in ns of the header that a serialised message begins with (4 bytes of CDR header, then the stamp)."""
     seconds = int.from_bytes(data[4:8], "little", signed=True)
@@ -100,12 +94,6 @@ def to_pose_msg(pose: Pose) -> PoseMsg:
     p.x, p.y, p.z = map(float, pose.position)
     q.x, q.y, q.z, q.w = map(float, pose.quaternion)
     return message
-
-
-def from_pose_msg(message: PoseMsg) -> Pose:
-    """The pose in a geometry_msgs/Pose."""
-    p, q = message.position, message.orientation
-    return Pose(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
 
 
 def to_pose_stamped(pose: Pose, stamp: int, frame: str) -> PoseStamped:

@@ -11,12 +11,12 @@ from enum import IntEnum
 
 import numpy as np
 
+from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
 
 BASE_FRAME = "base"
 MAX_GRIPPER_WIDTH = 0.08
-SECOND = 1_000_000_000
 
 
 class GateState(IntEnum):

@@ -12,17 +12,9 @@ from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_robot import contract
+from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import (
-    from_pose_msg,
-    from_stamp,
-    listen_to,
-    now,
-    publish_on,
-    stamp_of_cdr,
-    to_pose_stamped,
-    to_stamp,
-)
+from rldg_robot.ros import listen_to, now, publish_on, stamp_of_cdr, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME, Gate, GateState
 from rldg_robot.task import load_task
 
@@ -61,14 +53,14 @@ class SafetyGateNode(Node):
         self._tell()
 
     def _on_pose(self, message: PoseStamped) -> None:
-        self.gate.on_state(from_stamp(message.header.stamp), from_pose_msg(message.pose))
+        self.gate.on_state(nanoseconds(message.header.stamp), pose_of(message.pose))
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self._on_target(waiting)
 
     def _on_wrench(self, message: WrenchStamped) -> None:
         f, t = message.wrench.force, message.wrench.torque
-        stamp = from_stamp(message.header.stamp)
+        stamp = nanoseconds(message.header.stamp)
         self.gate.on_wrench(stamp, np.array([f.x, f.y, f.z, t.x, t.y, t.z]))
         self._tell()
 
@@ -76,7 +68,7 @@ class SafetyGateNode(Node):
         self.gate.on_image(stamp_of_cdr(cdr))
 
     def _on_target(self, message: PoseStamped) -> None:
-        stamp = from_stamp(message.header.stamp)
+        stamp = nanoseconds(message.header.stamp)
         # The policy may have heard of a state that has not arrived here yet. Limits are relative to it: wait.
         if not self.gate.knows_state_of(stamp):
             self._waiting = message
@@ -84,7 +76,7 @@ class SafetyGateNode(Node):
         decision = self.gate.command(
             stamp,
             message.header.frame_id,
-            from_pose_msg(message.pose),
+            pose_of(message.pose),
             max(now(self), self.gate.pose_stamp),
         )
         answered = stamp if decision.passed else self.gate.pose_stamp

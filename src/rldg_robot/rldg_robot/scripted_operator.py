@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
 from rldg_robot.teleop import twist_from_action
 
-SECOND = 1_000_000_000
 HANDS_OFF = np.zeros(6)
 
 

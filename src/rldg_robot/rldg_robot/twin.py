@@ -61,7 +61,7 @@ class Twin:
         self._renderer: mujoco.Renderer | None = None
         self._tcp = self.model.site("tcp").id
         self._first_finger = self.model.actuator("finger1").id
-        self._goal = Pose(np.array(task.goal.position), np.array(task.goal.quaternion))
+        self._goal = task.goal_pose
         self._home = self._inverse_kinematics(self._goal, np.array(scene.HOME))
         self.reset(0)
 

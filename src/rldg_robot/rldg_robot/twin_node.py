@@ -21,17 +21,9 @@ from sensor_msgs.msg import CameraInfo, Image, JointState
 from rldg_msgs.msg import GripperCommand, GripperState, TaskState
 from rldg_msgs.srv import Reset
 from rldg_robot import contract
+from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import (
-    SECOND,
-    TCP_FRAME,
-    from_pose_msg,
-    from_stamp,
-    listen_to,
-    publish_on,
-    to_pose_msg,
-    to_stamp,
-)
+from rldg_robot.ros import TCP_FRAME, listen_to, publish_on, to_pose_msg, to_stamp
 from rldg_robot.safety import BASE_FRAME
 from rldg_robot.task import load_task
 from rldg_robot.twin import JOINT_NAMES, Twin
@@ -84,11 +76,11 @@ class TwinNode(Node):
         )
 
     def _on_target(self, message: PoseStamped) -> None:
-        target = from_pose_msg(message.pose)
+        target = pose_of(message.pose)
         if self.factor > 0:
             self._target, self._heard = target, time.monotonic()
             return
-        if from_stamp(message.header.stamp) != self.stamp:
+        if nanoseconds(message.header.stamp) != self.stamp:
             return  # answers a state that is past: a repetition, or from before a reset
         self.twin.step(target, self.task.period)
         self.stamp += self.period

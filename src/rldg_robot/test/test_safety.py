@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
-from rldg_robot.safety import SECOND, Gate, GateState
+from rldg_robot.safety import Gate, GateState
 from rldg_robot.task import load_task
 
 NOW = 1_000 * SECOND

@@ -6,8 +6,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
-from rldg_robot.scripted_operator import SECOND, Attention, Flaws, ScriptedOperator, Sight
+from rldg_robot.scripted_operator import Attention, Flaws, ScriptedOperator, Sight
 from rldg_robot.task import Task, load_task
 from rldg_robot.teleop import action_from_twist
 from rldg_robot.twin import Twin
