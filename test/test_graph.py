@@ -12,10 +12,11 @@ import rclpy
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from harness import Processes, executable, wait_until
 from rclpy.node import Node
+from sensor_msgs.msg import Image
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import SafetyState
+from rldg_msgs.msg import Episode, SafetyState
 from rldg_msgs.srv import Reset
 from rldg_robot import contract
 from rldg_robot.message_values import nanoseconds, pose_of
@@ -37,7 +38,10 @@ class Probe(Node):
         listen_to(self, contract.TARGET_POSE, self.targets.append)
         listen_to(self, contract.CURRENT_POSE, lambda message: setattr(self, "pose", message))
         listen_to(self, contract.SAFETY_STATE, lambda message: setattr(self, "safety", message))
+        self.image: Image | None = None
+        listen_to(self, contract.WRIST_IMAGE, lambda message: setattr(self, "image", message))
         self.policy = publish_on(self, contract.POLICY_TARGET_POSE)
+        self.episode = publish_on(self, contract.EPISODE)
         self.wrench = publish_on(self, contract.EXTERNAL_WRENCH)
         self.stop = publish_on(self, contract.EMERGENCY_STOP)
         self.release = self.create_client(Trigger, contract.SAFETY_RESET)
@@ -124,6 +128,32 @@ def test_too_much_force_stops_the_arm_at_once(probe: Probe) -> None:
     probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
     assert "100.0 N" in probe.safety.reason
     probe.until(lambda: len(probe.targets) > count)  # told to hold, though no policy asked
+
+
+def test_the_gate_keeps_to_the_tasks_it_was_started_for(probe: Probe) -> None:
+    probe.until(lambda: probe.safety.task == TASK.id)
+    family, variant = TASK.id.split("/")
+    probe.episode.publish(Episode(task=family, variant=variant, status=Episode.OPEN))
+    probe.send(pose_of(probe.pose.pose))
+    assert probe.safety.state == SafetyState.PASS
+    probe.episode.publish(Episode(task=family, variant="xlr", status=Episode.OPEN))
+    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    assert "connector/xlr" in probe.safety.reason and probe.safety.task == TASK.id
+
+
+def test_the_twin_changes_its_scene_with_a_reset(probe: Probe) -> None:
+    def seen(task: str) -> float:
+        """Sum of the first image's pixels."""
+        answer = probe.call(probe.start, Reset.Request(seed=3, task=task))
+        assert answer.success
+        begin = nanoseconds(answer.stamp)
+        probe.until(lambda: probe.image and nanoseconds(probe.image.header.stamp) >= begin)
+        return float(np.asarray(probe.image.data, float).sum())
+
+    first, other, again = seen("connector/vga"), seen("connector/xlr"), seen("connector/vga")
+    assert first == again != other
+    refused = probe.call(probe.start, Reset.Request(seed=3, task="connector/xxl"))
+    assert not refused.success and "connector/xlr" in refused.message
 
 
 def test_the_gate_is_stopped_and_released_from_a_terminal(

@@ -65,6 +65,7 @@ class OperatorNode(Node):
     def _on_episode(self, message: Episode) -> None:
         self._in_episode = message.status == Episode.OPEN
         if self._in_episode:
+            self.operator.task = load_task(f"{message.task}/{message.variant}")
             self.operator.begin(message.source)
             self._pushed = 0
             self._push()

@@ -104,6 +104,15 @@ class Gate:
         self.command_stamp = 0
         return f"released: {released}"
 
+    def take_up(self, task: Task) -> None:
+        """Another task's limits hold from now on; the arm is held until the policy speaks again."""
+        if task.id == self.task.id:
+            return
+        self.task = task
+        if self.state is GateState.PASS:
+            self.command_stamp = 0
+            self._begin_hold(f"took up {task.id}; waiting for the policy")
+
     def knows_state_of(self, stamp: int) -> bool:
         """Whether the state that a target with this stamp was decided on has arrived here too."""
         return self.pose_stamp >= stamp

@@ -10,7 +10,7 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import GripperCommand, SafetyState
+from rldg_msgs.msg import Episode, GripperCommand, SafetyState
 from rldg_robot import contract
 from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.node_main import run_node
@@ -32,9 +32,11 @@ class SafetyGateNode(Node):
 
     def __init__(self) -> None:
         super().__init__("safety_gate")
-        self.gate = Gate(load_task(self.declare_parameter("task", "connector/vga").value))
+        given = self.declare_parameter("task", "connector/vga").value
+        self._tasks = {name: load_task(name) for name in given.split(",")}
+        self.gate = Gate(next(iter(self._tasks.values())))
         self._waiting: PoseStamped | None = None
-        self._told: tuple[GateState, str] | None = None
+        self._told: tuple[GateState, str, str] | None = None
 
         self._target = publish_on(self, contract.TARGET_POSE)
         self._gripper = publish_on(self, contract.GRIPPER_COMMAND)
@@ -47,6 +49,7 @@ class SafetyGateNode(Node):
         listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
         listen_to(self, contract.POLICY_GRIPPER, self._on_gripper)
         listen_to(self, contract.EMERGENCY_STOP, self._on_stop)
+        listen_to(self, contract.EPISODE, self._on_episode)
         self.create_service(Trigger, contract.SAFETY_RESET, self._on_reset)
         self.create_timer(WATCH_PERIOD, self._watch)
         self.create_timer(REPORT_PERIOD, self._report)
@@ -97,6 +100,19 @@ class SafetyGateNode(Node):
         self.gate.stop("emergency stop")
         self._tell()
 
+    def _on_episode(self, message: Episode) -> None:
+        """Take up the limits of the episode's task: one of those that the gate was started for."""
+        if message.status != Episode.OPEN:
+            return
+        name = f"{message.task}/{message.variant}"
+        if name in self._tasks:
+            self.gate.take_up(self._tasks[name])
+        else:
+            self.gate.stop(
+                f"an episode of {name} began, but the limits given are of {', '.join(self._tasks)}"
+            )
+        self._tell()
+
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success = True
         response.message = self.gate.reset()
@@ -114,7 +130,7 @@ class SafetyGateNode(Node):
 
     def _tell(self) -> None:
         """Publish the gate's state when it changed."""
-        told = (self.gate.state, self.gate.reason)
+        told = (self.gate.state, self.gate.reason, self.gate.task.id)
         if told == self._told:
             return
         self._told = told
@@ -123,6 +139,7 @@ class SafetyGateNode(Node):
         message = SafetyState(
             state=int(self.gate.state),
             reason=self.gate.reason,
+            task=self.gate.task.id,
             rejected=self.gate.rejected,
             clamped=self.gate.clamped,
         )

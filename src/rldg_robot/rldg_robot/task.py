@@ -7,6 +7,7 @@ A family is one YAML in `tasks/`; a task is one of its variants, named `family/v
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -155,9 +156,13 @@ def task_ids() -> list[str]:
     """Every task there is, as `family/variant`, families in alphabetical order."""
     ids = []
     for path in sorted(TASKS.glob("*.yaml")):
-        family = yaml.safe_load(path.read_text())
-        ids += [f"{path.stem}/{variant}" for variant in family["variants"]]
+        ids += [f"{path.stem}/{variant}" for variant in _family(path)["variants"]]
     return ids
+
+
+@cache
+def _family(path: Path) -> dict[str, Any]:
+    return dict(yaml.safe_load(path.read_text()))
 
 
 def load_task(task_id: str) -> Task:
@@ -170,7 +175,7 @@ def load_task(task_id: str) -> Task:
     if task_id not in task_ids():
         raise UnknownTask(f"no task '{task_id}'; there are: {', '.join(task_ids())}")
     family, variant = task_id.split("/")
-    data = yaml.safe_load((TASKS / f"{family}.yaml").read_text())
+    data = _family(TASKS / f"{family}.yaml")
     merged = {**data, **data["variants"][variant], "family": family, "variant": variant}
     del merged["variants"]
     return dacite.from_dict(Task, merged, dacite.Config(strict=True, cast=[tuple, float]))

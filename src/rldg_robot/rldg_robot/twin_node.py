@@ -25,7 +25,7 @@ from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import TCP_FRAME, listen_to, publish_on, to_pose_msg, to_stamp
 from rldg_robot.safety import BASE_FRAME
-from rldg_robot.task import load_task
+from rldg_robot.task import Task, UnknownTask, load_task
 from rldg_robot.twin import JOINT_NAMES, Twin
 
 CAMERA_FRAME = "wrist_camera_color_optical_frame"
@@ -40,12 +40,12 @@ class TwinNode(Node):
 
     def __init__(self) -> None:
         super().__init__("twin")
-        self.task = load_task(self.declare_parameter("task", "connector/vga").value)
+        task = load_task(self.declare_parameter("task", "connector/vga").value)
         self.factor = float(self.declare_parameter("real_time_factor", 0.0).value)
-        self.twin = Twin(self.task, image_size=self.declare_parameter("image_size", 128).value)
+        self.image_size = int(self.declare_parameter("image_size", 128).value)
+        self._twins: dict[str, Twin] = {}
+        self._take_up(task)
         self.randomize = bool(self.declare_parameter("randomize", False).value)
-        self.period = int(SECOND * self.task.period)
-        self.twin.reset(seed=0)
         # Bags then carry true dates. Rounded so that stamps stay exact multiples of the control period.
         self.stamp = time.time_ns() // self.period * self.period
         self._target = self.twin.pose
@@ -72,8 +72,15 @@ class TwinNode(Node):
         else:
             self.create_timer(RESEND_SECONDS, self._resend, clock=steady)
         self.get_logger().info(
-            f"{self.task.id}: " + (f"real time x {self.factor:g}" if self.factor else "lockstep")
+            f"{task.id}: " + (f"real time x {self.factor:g}" if self.factor else "lockstep")
         )
+
+    def _take_up(self, task: Task) -> None:
+        """Change the scene; one that was there before is kept."""
+        if task.id not in self._twins:
+            self._twins[task.id] = Twin(task, image_size=self.image_size)
+        self.twin = self._twins[task.id]
+        self.period = int(SECOND * task.period)
 
     def _on_target(self, message: PoseStamped) -> None:
         target = pose_of(message.pose)
@@ -82,7 +89,7 @@ class TwinNode(Node):
             return
         if nanoseconds(message.header.stamp) != self.stamp:
             return  # answers a state that is past: a repetition, or from before a reset
-        self.twin.step(target, self.task.period)
+        self.twin.step(target, self.twin.task.period)
         self.stamp += self.period
         self._publish()
 
@@ -90,6 +97,11 @@ class TwinNode(Node):
         self.twin.command_gripper(message.width, message.speed, message.force)
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        try:
+            self._take_up(load_task(request.task or self.twin.task.id))
+        except UnknownTask as error:
+            response.message = str(error)
+            return response
         self.twin.reset(seed=request.seed, randomize=self.randomize)
         self._target, self._heard = self.twin.pose, math.inf
         self.stamp += self.period

@@ -13,6 +13,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 
+from rldg_msgs.msg import Episode
 from rldg_robot import contract
 from rldg_robot.film import Film
 from rldg_robot.node_main import UserError, run_node
@@ -92,11 +93,8 @@ class ViewerNode(Node):
 
     def __init__(self) -> None:
         super().__init__("viewer")
-        self.film = Film(
-            load_task(self.declare_parameter("task", "connector/vga").value),
-            size=SIZE,
-            shadows=False,
-        )
+        self._films: dict[str, Film] = {}
+        self._take_up(self.declare_parameter("task", "connector/vga").value)
         port = int(self.declare_parameter("port", 8090).value)
         self.stage = Stage()
         self._joints: np.ndarray | None = None
@@ -107,10 +105,21 @@ class ViewerNode(Node):
             raise UserError(f"cannot serve the view on port {port}: {error.strerror}") from error
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        listen_to(self, contract.EPISODE, self._on_episode)
         listen_to(self, contract.JOINT_STATES, self._on_joints)
         listen_to(self, contract.WRIST_IMAGE, self._on_image)
         self.create_timer(PERIOD, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"watch at http://localhost:{port}")
+
+    def _take_up(self, task: str) -> None:
+        """Show another task's scene; one that was there before is kept."""
+        if task not in self._films:
+            self._films[task] = Film(load_task(task), size=SIZE, shadows=False)
+        self.film = self._films[task]
+
+    def _on_episode(self, message: Episode) -> None:
+        if message.status == Episode.OPEN:
+            self._take_up(f"{message.task}/{message.variant}")
 
     def _on_joints(self, message: JointState) -> None:
         self._joints = np.array(message.position)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -191,6 +193,27 @@ def test_a_reset_does_not_move_the_arm(gate: Gate) -> None:
     gate.stop("emergency stop")
     gate.reset()
     assert gate.state is GateState.HOLD and gate.watch(NOW) is None
+
+
+def test_another_tasks_limits_hold_from_the_moment_they_are_taken_up(gate: Gate) -> None:
+    narrow = replace(
+        TASK, variant="narrow", box=replace(TASK.box, lower=(-0.001,) * 3, upper=(0.06,) * 3)
+    )
+    aside = moved(x=-0.01)
+    assert not gate.command(NOW, "base", aside, NOW).clamped
+    gate.take_up(TASK)
+    assert gate.state is GateState.PASS, "the same task changes nothing"
+    gate.take_up(narrow)
+    assert gate.state is GateState.HOLD and "connector/narrow" in gate.reason
+    passed = gate.command(NOW, "base", aside, NOW)
+    assert passed.clamped
+    assert passed.target.position[0] == pytest.approx(TASK.goal_pose.position[0] - 0.001)
+
+
+def test_taking_up_a_task_releases_no_stop(gate: Gate) -> None:
+    gate.stop("emergency stop")
+    gate.take_up(replace(TASK, variant="other"))
+    assert gate.state is GateState.STOPPED and gate.reason == "emergency stop"
 
 
 def test_it_waits_for_the_state_that_a_target_was_decided_on(gate: Gate) -> None:
