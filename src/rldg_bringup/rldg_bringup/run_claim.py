@@ -10,11 +10,12 @@ from pathlib import Path
 import yaml
 
 from rldg_bringup.arguments import StackError
-from rldg_bringup.stacks import SETTINGS, Plan
+from rldg_bringup.leaders import SETTINGS
+from rldg_bringup.stacks import Plan
 
 LOCK = ".lock"
-DERIVED = ("run", "runs", "evaluation")
-"""values that say where the run lies, not what it is"""
+DERIVED = ("run", "runs", "evaluation", "tasks", "checkpoints")
+"""values that say where the run lies, or follow from others"""
 
 
 class RunClaim:

@@ -8,6 +8,7 @@ nodes where no `launch` is installed. This module is data and imports nothing of
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -29,9 +30,7 @@ from rldg_bringup.arguments import (
     resolve,
     whole,
 )
-
-SETTINGS = "arguments.yaml"
-"""In a run folder: the stack that made the run, and the arguments it was last started with."""
+from rldg_bringup.leaders import POLICY, SETTINGS, leaders, task_of
 
 
 @dataclass(frozen=True)
@@ -88,6 +87,10 @@ class Stack:
     """Values of all arguments to nodes; `values["run"]` is the absolute run folder."""
     makes_run: bool
     """It makes its run, or resumes it; otherwise the run must exist."""
+    complete: Callable[[Values], Mapping[str, Value]] = lambda _: {}
+    """Values that follow from those of the arguments."""
+    label: str = "{task}"
+    """Name of a run that was given none, before the time; of its values."""
 
     def plan(self, given: Mapping[str, str], now: datetime | None = None) -> Plan:
         """Check the `given` arguments and fill in the rest; touches no file.
@@ -95,23 +98,20 @@ class Stack:
         Raises:
             StackError: an argument is unknown, missing, not valid, or contradicts the run.
         """
+        started = f"{now or datetime.now():%Y%m%d_%H%M%S}"
         values = resolve(self.arguments, given)
         runs = Path(str(values["runs"])).expanduser().absolute()
         name = str(values["name"])
-        if not name:
-            name = f"{str(values['task']).replace('/', '_')}_{now or datetime.now():%Y%m%d_%H%M%S}"
-        run = runs / name
-        if not self.makes_run and not run.is_dir():
+        if name and not self.makes_run and not (runs / name).is_dir():
             raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")
-        values = resolve(self.arguments, given, settings(run))
-        if not values["task"]:
-            raise StackError(f"{run / SETTINGS} names no task: give task:=family/variant")
-        started = now or datetime.now()
-        values |= {
-            "name": name,
-            "run": str(run),
-            "evaluation": str(run / "evaluations" / f"{started:%Y%m%d_%H%M%S}"),
-        }
+        if name:
+            maker = self.name if self.makes_run else None
+            values = resolve(self.arguments, given, settings(runs / name, maker))
+        values |= {"run": str(runs / name)}
+        values |= self.complete(values)
+        name = name or re.sub(r"[/,]", "_", f"{self.label.format(**values)}_{started}")
+        run = runs / name
+        values |= {"name": name, "run": str(run), "evaluation": str(run / "evaluations" / started)}
         return Plan(self.name, values, run, self.build(values), self.makes_run)
 
 
@@ -120,17 +120,26 @@ def names(runs: Path) -> list[str]:
     return sorted(path.parent.name for path in runs.glob(f"*/{SETTINGS}"))
 
 
-def settings(run: Path) -> dict[str, Value]:
+def settings(run: Path, maker: str | None) -> dict[str, Value]:
     """Arguments that a run was last started with; empty for a new run.
 
+    Args:
+        run: its folder.
+        maker: stack that must have made it; None: any.
+
     Raises:
-        StackError: the file is there but says something else.
+        StackError: another stack made it, or the file is there but says something else.
     """
     path = run / SETTINGS
     if not path.exists():
         return {}
     try:
-        found = yaml.safe_load(path.read_text())["arguments"]
+        content = yaml.safe_load(path.read_text())
+        if maker not in (None, content["stack"]):
+            raise StackError(
+                f"{run} was made by {content['stack']}: choose another name:=… for {maker}"
+            )
+        found = content["arguments"]
         return {str(name): value for name, value in found.items()}
     except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
         raise StackError(
@@ -218,10 +227,10 @@ def _clocked(values: Values) -> dict[str, Value]:
     return {"use_sim_time": values["robot"] == "sim"}
 
 
-def _body(values: Values) -> list[NodeSpec]:
-    """The robot and its gate."""
+def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
+    """The robot and its gate, which knows the limits of all `tasks`, a comma between them; by default of the one."""
     twin = {name: values[name] for name in ("task", "randomize")}
-    gate = {"task": values["task"], **_clocked(values)}
+    gate = {"task": tasks or values["task"], **_clocked(values)}
     return [
         NodeSpec(
             "rldg_robot",
@@ -264,7 +273,6 @@ def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
     """What a person watches."""
     monitor = {
         "run": folder,
-        "task": values["task"],
         "viewer": values["viewer"],
         **_clocked(values),
     }
@@ -273,6 +281,11 @@ def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
         parameters = {"task": values["task"], **_clocked(values)}
         nodes.append(NodeSpec("rldg_robot", "viewer", "viewer", parameters))
     return nodes
+
+
+def _own_task(values: Values) -> dict[str, Value]:
+    """Task of an evaluation that was given none."""
+    return {"task": values["task"] or task_of(Path(str(values["run"])))}
 
 
 def train_rl(values: Values) -> list[NodeSpec]:
@@ -304,7 +317,7 @@ def evaluate(values: Values) -> list[NodeSpec]:
     }
     actor |= {
         "run": folder,
-        "policy": str(Path(str(values["run"])) / "checkpoints" / "policy.safetensors"),
+        "policy": str(Path(str(values["run"])) / POLICY),
         "operator": "none",
         "mode": "evaluate",
         **_pace(values),
@@ -315,6 +328,31 @@ def evaluate(values: Values) -> list[NodeSpec]:
         *_recorder(values, folder),
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(values, folder),
+    ]
+
+
+def collect(values: Values) -> list[NodeSpec]:
+    """Nodes that gather successful episodes of one task, or of an even mix of several."""
+    tasks = values["tasks"]
+    first = {**values, "task": str(tasks).split(",")[0]}
+    actor = {
+        name: values[name]
+        for name in ("run", "seed", "episodes", "observation", "deterministic", "operator")
+    }
+    actor |= {
+        "task": tasks,
+        "policy": values["checkpoints"],
+        "source": "policy" if values["source"] == "policy" else "demonstration",
+        "mode": "collect",
+        **_pace(values),
+        **_clocked(values),
+    }
+    return [
+        *_body(first, tasks),
+        *_operator(first),
+        *_recorder(values, values["run"]),
+        NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
+        *_eyes(first, values["run"]),
     ]
 
 
@@ -350,6 +388,49 @@ STACKS: Mapping[str, Stack] = {
             ),
             evaluate,
             makes_run=False,
+            complete=_own_task,
+        ),
+        Stack(
+            "collect",
+            "Successful episodes are gathered for a dataset: of a policy, or of a person.",
+            (
+                Argument(
+                    "policy",
+                    "",
+                    "Run whose specialist acts: its folder, or its name.",
+                    resume=Resume.FIXED,
+                ),
+                Argument(
+                    "policies",
+                    "",
+                    "For an even mix of tasks, each with its own specialist: family/variant=<run>,…",
+                    resume=Resume.FIXED,
+                ),
+                replace(EPISODES, default="50", description="Successful episodes to gather."),
+                Argument(
+                    "source",
+                    "policy",
+                    "Who acts: a trained policy, the script that plays a person, or a person.",
+                    choices=("policy", "operator", "spacemouse"),
+                    resume=Resume.FIXED,
+                ),
+                replace(
+                    TASK,
+                    default="",
+                    description="Task, family/variant; several with commas. Empty: the policy's own.",
+                    parse=matching(r"|\w+/\w+(,\w+/\w+)*", "family/variant, such as connector/vga"),
+                ),
+                replace(
+                    NAME,
+                    description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
+                ),
+                *(SEED, DETERMINISTIC, ROBOT, OBSERVATION, VIEWER, REAL_TIME_FACTOR, RUNS),
+                RANDOMIZE,
+            ),
+            collect,
+            makes_run=True,
+            complete=leaders,
+            label="collect_{tasks}",
         ),
     )
 }

@@ -13,6 +13,7 @@ from rldg_rl.environment import RobotEnv
 from rldg_rl.intervention import InterventionLatch
 from rldg_rl.observation import Observation
 from rldg_robot.message_values import SECOND
+from rldg_robot.task import Task
 from rldg_robot.teleop import action_from_twist
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
@@ -73,6 +74,7 @@ class EpisodeResult:
     """How an episode went."""
 
     episode_id: str
+    task: Task
     source: str
     seed: int
     status: Status = Status.OPEN
@@ -146,7 +148,7 @@ class Actor:
         Raises:
             EpisodeAborted or what the robot raised: the episode was closed as aborted first.
         """
-        result = EpisodeResult(episode_id, source, seed)
+        result = EpisodeResult(episode_id, self._env.task, source, seed)
         view, _ = self._env.reset(seed=seed)
         self._hands.begin()
         self._latch.begin()

@@ -25,16 +25,17 @@ from rldg_rl.actor import (
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.announcer import Announcer
 from rldg_rl.checkpoint import CheckpointError
+from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
-from rldg_rl.report import summarize_run, write_report
+from rldg_rl.report import report_collection, report_run
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary
+from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import UserError, run_main
 from rldg_robot.ros import listen_to
 from rldg_robot.task import Task, load_task
@@ -42,7 +43,6 @@ from rldg_robot.task import Task, load_task
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
 RETRY_SECONDS = 1.0
 SETTLE_SECONDS = 1.0
-MAX_FAILED_DEMOS = 3  # times the wanted number
 
 
 class ActorNode(Node):
@@ -50,31 +50,29 @@ class ActorNode(Node):
 
     def __init__(self) -> None:
         super().__init__("actor")
-        self.task: Task = load_task(self._parameter("task", "connector/vga"))
+        names = self._parameter("task", "connector/vga").split(",")
+        self.tasks: dict[str, Task] = {name: load_task(name) for name in names}
         self.seed: int = self._parameter("seed", 0)
-        self.training: bool = self._parameter("mode", "train") == "train"
+        self.mode: str = self._parameter("mode", "train")
+        self.training = self.mode == "train"
         self.operator: str = self._parameter("operator", "scripted")
         self.lockstep: bool = self._parameter("lockstep", True)
         self.deterministic: bool = self._parameter("deterministic", False)
         self.observation: str = self._parameter("observation", "state")
-        self.plan = Plan(
-            demos=self._parameter("demos", 20) if self.training else 0,
-            steps=self._parameter("steps", 8000) if self.training else 0,
-            evaluations=self._parameter("episodes", 20),
-        )
+        self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
-        self.progress = Progress(self.plan)
-        self.announcer = Announcer(
-            self, self.task, self.run.tensorboard / "actor", self.run.wall_seconds()
-        )
+        self.progress = self._count([])
+        self.announcer = Announcer(self, self.run.tensorboard / "actor", self.run.wall_seconds())
         self._source = ""
         self._lived_steps = 0
 
         executor = SingleThreadedExecutor()
         executor.add_node(self)
-        self.robot = RobotClient(self, executor, self.task)
-        self.policy = LivePolicy(self.task.action_dim, self.seed)
+        self.robot = RobotClient(self, executor, next(iter(self.tasks.values())))
+        self.policies = {
+            name: LivePolicy(task.action_dim, self.seed) for name, task in self.tasks.items()
+        }
         self._learner = LearnerStatus()
         self._recorder: RecorderStatus | None = None
         self._safety = SafetyState()
@@ -84,18 +82,36 @@ class ActorNode(Node):
         if self.training:
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
-            self._load_policy(Path(self._parameter("policy", "policy.safetensors")))
-        self.actor = Actor(
-            RobotEnv(self.robot, self.task), Hands(self, self.robot, self.operator), self
-        )
+            self._load_policies(self._parameter("policy", "").split(","))
+        hands = Hands(self, self.robot, self.operator)
+        self.actors = {
+            name: Actor(RobotEnv(self.robot, task), hands, self)
+            for name, task in self.tasks.items()
+        }
 
     def _parameter(self, name: str, default: Any) -> Any:
         return self.declare_parameter(name, default).value
 
+    def _make_plan(self) -> Plan | CollectionPlan:
+        if self.mode == "collect":
+            source = self._parameter("source", POLICY)
+            return CollectionPlan(tuple(self.tasks), source, self._parameter("episodes", 50))
+        return Plan(
+            task=next(iter(self.tasks)),
+            demos=self._parameter("demos", 20) if self.training else 0,
+            steps=self._parameter("steps", 8000) if self.training else 0,
+            evaluations=self._parameter("episodes", 20),
+        )
+
+    def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
+        if isinstance(self.plan, CollectionPlan):
+            return Collection(self.plan, episodes)
+        return Progress(self.plan, episodes)
+
     def _prepare_run(self) -> None:
         if self.observation != "state":
             raise UserError(f"observation:={self.observation} is not there yet; there is: state")
-        if self.training and self.plan.demos and self.operator == "none":
+        if isinstance(self.plan, Plan) and self.plan.demos and self.operator == "none":
             raise UserError(
                 f"demos:={self.plan.demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
             )
@@ -103,23 +119,36 @@ class ActorNode(Node):
             self.run.prepare()
             self.run.settle_config(
                 {
-                    "task": self.task.id,
+                    "task": ",".join(self.tasks),
                     "observation": self.observation,
                     "seed": self.seed,
                     "operator": self.operator,
                     "plan": vars(self.plan),
-                    "learner": vars(LearnerConfig()),
-                    "agent": vars(AgentConfig()),
                 }
+                | self._learning()
             )
         except RunError as error:
             raise UserError(str(error)) from error
 
-    def _load_policy(self, path: Path) -> None:
-        try:
-            self.policy.load(path.read_bytes())
-        except (OSError, CheckpointError) as error:
-            raise UserError(f"no policy to evaluate: {error}") from error
+    def _learning(self) -> dict[str, Any]:
+        if not self.training:
+            return {}
+        return {"learner": vars(LearnerConfig()), "agent": vars(AgentConfig())}
+
+    def _load_policies(self, paths: list[str]) -> None:
+        """One file for every task; none where a person leads."""
+        if paths == [""]:
+            return
+        for policy, path in zip(self.policies.values(), paths, strict=True):
+            try:
+                policy.load(Path(path).read_bytes())
+            except (OSError, CheckpointError) as error:
+                raise UserError(f"cannot load the policy {path}: {error}") from error
+
+    @property
+    def policy(self) -> LivePolicy:
+        """Of the task at hand."""
+        return self.policies[self.progress.task]
 
     # What arrives
 
@@ -141,8 +170,8 @@ class ActorNode(Node):
         """Lead the run to its end."""
         self._wait_for_recorder()
         self._close_orphan()
-        self.progress = Progress(self.plan, self.run.episodes())
-        while (source := self.progress.phase) is not None:
+        self.progress = self._count(self.run.episodes())
+        while (source := self.progress.source) is not None:
             self._tell_status(source, force=True)
             try:
                 self._next_episode(source)
@@ -152,36 +181,32 @@ class ActorNode(Node):
         if self.training:
             self._wait_for(lambda: self._learner.ready, "the learner")
         self._tell_status(None, note="writing the report", force=True)
-        updates = int(self._learner.updates) if self.training else self.policy.version
-        summary = summarize_run(
-            self.task, self.seed, self.progress, updates, self.announcer.wall_seconds
-        )
-        write_report(self.run, self.task, summary, self.progress)
+        self._report()
         self._tell_status(None, force=True)
         self.robot.spin(1.0)
 
     def _next_episode(self, source: str) -> None:
-        if source == DEMONSTRATION:
-            self._check_demos()
+        if self.progress.trouble:
+            raise UserError(self.progress.trouble)
         if source != DEMONSTRATION and self.training:
             self._wait_for_weights(final=source == EVALUATION)
         self._source = source
         number = self.run.next_episode_number(source)
-        self.actor.run_episode(
+        self.actors[self.progress.task].run_episode(
             f"{source}_{number:05d}",
             source,
             episode_seed(self.seed, source, number),
             None if source == DEMONSTRATION else self.policy,
-            deterministic=source == EVALUATION and self.deterministic,
+            deterministic=self.deterministic and not self.training,
         )
 
-    def _check_demos(self) -> None:
-        failed = len(self.progress.finished(DEMONSTRATION)) - self.progress.demos
-        if failed > MAX_FAILED_DEMOS * self.plan.demos:
-            raise UserError(
-                f"{failed} demonstrations failed against {self.progress.demos} that succeeded: "
-                "the task may be out of reach; look at the bags, or record fewer with demos:="
-            )
+    def _report(self) -> None:
+        wall = self.announcer.wall_seconds
+        if isinstance(self.progress, Collection):
+            report_collection(self.run, self.progress, self.seed, wall)
+            return
+        updates = int(self._learner.updates) if self.training else self.policy.version
+        report_run(self.run, self.progress, self.seed, updates, wall)
 
     def _wait_for_recorder(self) -> None:
         """Nothing is lived that nobody records. Also: by now what a kill left open was mended."""
@@ -193,8 +218,10 @@ class ActorNode(Node):
         assert self._recorder is not None
         if not self._recorder.open:
             return
-        orphan = EpisodeResult(self._recorder.episode_id, "", 0, Status.ABORTED)
-        orphan.source = orphan.episode_id.rsplit("_", 1)[0]
+        name = self._recorder.episode_id
+        opening = messages_of(self.run.bags / name, contract.EPISODE)[0]
+        task = load_task(f"{opening.task}/{opening.variant}")
+        orphan = EpisodeResult(name, task, opening.source, int(opening.seed), Status.ABORTED)
         orphan.reason = "the actor was restarted"
         self.robot.wait_for(lambda: self.announcer.is_heard, "the recorder", 10.0)
         self.announcer.episode(orphan)
@@ -217,7 +244,7 @@ class ActorNode(Node):
     def _wait_for(self, condition: Callable[[], bool], whom: str) -> None:
         """Wait as long as it takes, and say so."""
         while rclpy.ok() and not condition():
-            self._tell_status(self.progress.phase, note=f"waiting for {whom}")
+            self._tell_status(self.progress.source, note=f"waiting for {whom}")
             self.robot.spin(0.1)
 
     def _recover(self) -> None:
@@ -227,7 +254,7 @@ class ActorNode(Node):
             self.robot.spin(RETRY_SECONDS)
         self.robot.spin(RETRY_SECONDS)
         self._wait_for(self._recorder_is_free, "the recorder")
-        self.progress = Progress(self.plan, self.run.episodes())
+        self.progress = self._count(self.run.episodes())
 
     # What the actor tells (see actor.Witness)
 
@@ -242,9 +269,11 @@ class ActorNode(Node):
         if self._safety.state == SafetyState.STOPPED:
             raise EpisodeAborted(f"the safety gate stopped the arm: {self._safety.reason}")
         self._check_recorder()
+        if not self._gate_is_on_task():
+            self.robot.wait_for(self._gate_is_on_task, "the safety gate to take up the task", 5.0)
         if not self._on_disk():
             self.robot.wait_for(self._on_disk, "the recorder", 10.0)
-        if self._source == POLICY and self.lockstep and self._ahead():
+        if self._source == POLICY and self.training and self.lockstep and self._ahead():
             self._tell_status(POLICY)
             while rclpy.ok() and self._ahead():
                 self.robot.spin(0.005)
@@ -252,6 +281,10 @@ class ActorNode(Node):
     def _check_recorder(self) -> None:
         if self._recorder is not None and self._recorder.error:
             raise UserError(self._recorder.error)
+
+    def _gate_is_on_task(self) -> bool:
+        """Whether the limits of this episode's task are in force: a gate that was restarted begins with its first."""
+        return self._safety.task == self._result.task.id
 
     def _on_disk(self) -> bool:
         """Whether all steps so far are recorded: a kill then loses the step in flight at most."""
@@ -267,7 +300,7 @@ class ActorNode(Node):
         return updates_due(self._training_steps(), LearnerConfig(), AgentConfig())
 
     def _training_steps(self) -> int:
-        """Training steps so far, those of the open episode included."""
+        """Steps of a policy so far, those of the open episode included."""
         return self.progress.steps + (self._lived_steps if self._source == POLICY else 0)
 
     def _ahead(self) -> bool:
@@ -288,7 +321,7 @@ class ActorNode(Node):
             episode_id=result.episode_id,
             source=result.source,
             status=result.status.name.lower(),
-            task=self.task.id,
+            task=result.task.id,
             seed=result.seed,
             steps=result.steps,
             interventions=result.interventions,

@@ -10,41 +10,34 @@ from rclpy.node import Node
 from tensorboard.summary import Writer
 
 from rldg_msgs.msg import RunStatus
-from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY, EpisodeResult, LivedStep
+from rldg_rl.actor import DEMONSTRATION, POLICY, EpisodeResult, LivedStep
+from rldg_rl.collection import Collection
 from rldg_rl.messages import episode_message, step_message, transition_message
 from rldg_rl.pace import Pace
 from rldg_rl.schedule import Progress, autonomous_success
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.ros import now, publish_on, to_stamp
-from rldg_robot.task import Task
 
 STATUS_PERIOD = 0.25  # [s] of wall time
-PHASE_NAMES = {
-    DEMONSTRATION: "demonstrations",
-    POLICY: "training",
-    EVALUATION: "evaluation",
-    None: "done",
-}
 
 
 class Announcer:
     """Publishers of the actor's node, and its TensorBoard."""
 
-    def __init__(self, node: Node, task: Task, tensorboard: Path, wall_before: float) -> None:
+    def __init__(self, node: Node, tensorboard: Path, wall_before: float) -> None:
         """Make the publishers.
 
         Args:
             node: that publishes.
-            task: that the episodes are of.
             tensorboard: folder for event files.
             wall_before: wall time that earlier starts spent on the run [s].
         """
         self._node = node
-        self._task = task
         self._started = time.monotonic() - wall_before
         self._pace = Pace()
         self._status_told = 0.0
+        self._source = DEMONSTRATION  # told of last
         self._episode = publish_on(node, contract.EPISODE)
         self._step = publish_on(node, contract.STEP)
         self._transition = publish_on(node, contract.TRANSITION)
@@ -63,7 +56,7 @@ class Announcer:
 
     def episode(self, result: EpisodeResult) -> None:
         """Tell that an episode was opened or closed."""
-        self._episode.publish(episode_message(result, self._task, now(self._node)))
+        self._episode.publish(episode_message(result, now(self._node)))
 
     def step(self, step: LivedStep, to_learner: bool) -> None:
         """Tell of a step."""
@@ -72,22 +65,23 @@ class Announcer:
         if to_learner:
             self._transition.publish(transition_message(step))
 
-    def outcome(self, episode: EpisodeSummary, progress: Progress) -> None:
-        """Write an episode's outcome to TensorBoard; training's over steps, the others' over episodes."""
+    def outcome(self, episode: EpisodeSummary, progress: Progress | Collection) -> None:
+        """Write an episode's outcome to TensorBoard; a policy's over its steps, the others' over episodes."""
         source = episode.source
         number = progress.steps if source == POLICY else len(progress.finished(source))
+        phase = progress.phase(source)
         for name, value in {
             "success": float(autonomous_success(episode)),
             "success_rate": progress.success_rate(source),
             "seconds": episode.seconds,
             "interventions": episode.interventions,
         }.items():
-            self._board.add_scalar(f"{PHASE_NAMES[source]}/{name}", value, number)
+            self._board.add_scalar(f"{phase}/{name}", value, number)
         self._board.flush()
 
     def status(
         self,
-        progress: Progress,
+        progress: Progress | Collection,
         source: str | None,
         steps: int,
         note: str = "",
@@ -98,31 +92,25 @@ class Announcer:
         Args:
             progress: of the run.
             source: of the episodes that are being lived; None when the run is done.
-            steps: training steps so far, those of the open episode included.
+            steps: of a policy so far, those of the open episode included.
             note: to be told in place of the phase.
             force: tell it now.
         """
         if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
             return
         self._status_told = time.monotonic()
-        plan = progress.plan
         message = RunStatus(
-            phase=note or PHASE_NAMES[source],
-            demos=progress.demos,
-            demos_wanted=plan.demos,
-            steps=steps,
-            steps_wanted=plan.steps,
-            episodes=len(progress.finished(POLICY)),
-            evaluations=len(progress.finished(EVALUATION)),
-            evaluations_wanted=plan.evaluations,
-            interventions=progress.interventions,
+            **(progress.counts() | {"steps": steps}),
+            task=progress.task,
+            phase=note or ("done" if source is None else progress.phase(source)),
             steps_per_second=self._pace.per_second(),
             wall_seconds=self.wall_seconds,
         )
+        self._source = source or self._source
+        message.success_rate = progress.success_rate(self._source)
+        message.cycle_seconds = progress.cycle_seconds(self._source)
         if source is not None:
-            message.success_rate = progress.success_rate(source)
-            message.cycle_seconds = progress.cycle_seconds(source)
-            message.seconds_left = self._pace.seconds_left(progress)
+            message.seconds_left = self._pace.seconds_for(progress.steps_left)
         message.header.stamp = to_stamp(now(self._node))
         self._status.publish(message)
 

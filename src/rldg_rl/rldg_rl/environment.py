@@ -19,8 +19,8 @@ CLOSED = -1.0
 class Robot(Protocol):
     """The robot contract, as the environment needs it."""
 
-    def reset(self, seed: int) -> Observation:
-        """Bring the robot to a start pose drawn with `seed`; returns the first observation."""
+    def reset(self, seed: int, task: str) -> Observation:
+        """Bring the robot to a start pose of `task` drawn with `seed`; returns the first observation."""
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """Ask for a TCP pose in base; `stamp` is that of the state it was decided on. Gripper: +1 open, -1 closed."""
@@ -60,7 +60,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Start an episode; the same seed gives the same start."""
         super().reset(seed=seed)
-        self._latest = self.robot.reset(int(self.np_random.integers(2**63)))
+        self._latest = self.robot.reset(int(self.np_random.integers(2**63)), self.task.id)
         self._reset_pose = self._latest.pose
         self._steps = 0
         return self._view(), {}

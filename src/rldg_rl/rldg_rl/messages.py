@@ -10,17 +10,16 @@ from rldg_rl.actor import EpisodeResult, LivedStep
 from rldg_rl.replay_buffer import StoredStep
 from rldg_robot.ros import to_stamp
 from rldg_robot.safety import BASE_FRAME
-from rldg_robot.task import Task
 
 
-def episode_message(result: EpisodeResult, task: Task, stamp: int) -> Episode:
+def episode_message(result: EpisodeResult, stamp: int) -> Episode:
     """An episode as it stands now: open, or closed with its outcome."""
     message = Episode(
         episode_id=result.episode_id,
         status=int(result.status),
-        task=task.family,
-        variant=task.variant,
-        instruction=task.instruction,
+        task=result.task.family,
+        variant=result.task.variant,
+        instruction=result.task.instruction,
         source=result.source,
         seed=result.seed,
         embodiment="fr3_hand",

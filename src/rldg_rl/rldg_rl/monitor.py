@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ class Scene:
     """Everything that the view shows."""
 
     name: str
-    task: str
+    task: str = ""
     phase: str = "starting"
     demos: int = 0
     demos_wanted: int = 0
@@ -29,6 +30,8 @@ class Scene:
     episodes: int = 0
     evaluations: int = 0
     evaluations_wanted: int = 0
+    collected: int = 0
+    collected_wanted: int = 0
     success_rate: float = 0.0
     cycle_seconds: float = 0.0
     interventions: int = 0
@@ -43,6 +46,17 @@ class Scene:
     view: str = ""
     """where the scene can be watched"""
 
+    @property
+    def goals(self) -> list[tuple[str, int, int]]:
+        """Name, done and wanted of everything that this run is to reach."""
+        every = (
+            ("demonstrations", self.demos, self.demos_wanted),
+            ("training", self.steps, self.steps_wanted),
+            ("evaluation", self.evaluations, self.evaluations_wanted),
+            ("collection", self.collected, self.collected_wanted),
+        )
+        return [goal for goal in every if goal[2]]
+
 
 def render(scene: Scene) -> RenderableType:
     """The panel."""
@@ -53,15 +67,8 @@ def render(scene: Scene) -> RenderableType:
         TextColumn("{task.fields[count]}"),
         expand=False,
     )
-    for label, done, wanted in (
-        ("demonstrations", scene.demos, scene.demos_wanted),
-        ("training", scene.steps, scene.steps_wanted),
-        ("evaluation", scene.evaluations, scene.evaluations_wanted),
-    ):
-        if wanted:
-            bars.add_task(
-                label, total=wanted, completed=min(done, wanted), count=f"{done}/{wanted}"
-            )
+    for label, done, wanted in scene.goals:
+        bars.add_task(label, total=wanted, completed=min(done, wanted), count=f"{done}/{wanted}")
     facts = Table.grid(padding=(0, 3))
     for _ in range(3):
         facts.add_column(no_wrap=True)
@@ -77,38 +84,40 @@ def render(scene: Scene) -> RenderableType:
 
 
 def _facts(scene: Scene) -> list[list[tuple[str, str]]]:
-    return [
-        [
-            ("success, last 20", f"{100 * scene.success_rate:.0f} %"),
-            ("cycle", f"{scene.cycle_seconds:.1f} s" if scene.cycle_seconds else "-"),
-            ("episodes", str(scene.episodes)),
-        ],
+    of_episodes = [
+        ("success, last 20", f"{100 * scene.success_rate:.0f} %"),
+        ("cycle", f"{scene.cycle_seconds:.1f} s" if scene.cycle_seconds else "-"),
+        ("episodes", str(scene.episodes)),
+    ]
+    of_learning = [
         [
             ("interventions", f"{scene.interventions} steps"),
-            ("steps/s", f"{scene.steps_per_second:.0f}"),
+            ("updates", str(scene.updates)),
             ("updates/s", f"{scene.updates_per_second:.0f}"),
         ],
-        [
-            ("updates", str(scene.updates)),
-            ("entropy", f"{scene.entropy:.1f}"),
-        ],
-        [
-            ("elapsed", clock(scene.wall_seconds)),
-            ("at most left", clock(scene.seconds_left) if scene.seconds_left else "-"),
-        ],
+        [("entropy", f"{scene.entropy:.1f}")],
     ]
+    of_time = [
+        ("elapsed", clock(scene.wall_seconds)),
+        ("at most left", clock(scene.seconds_left) if scene.seconds_left else "-"),
+        ("steps/s", f"{scene.steps_per_second:.0f}"),
+    ]
+    return [of_episodes, *(of_learning if scene.steps_wanted else []), of_time]
 
 
 def line(scene: Scene) -> str:
     """The same in one line, for logs and pipes."""
-    return (
-        f"[{clock(scene.wall_seconds)}] {scene.phase}: demos {scene.demos}/{scene.demos_wanted}, "
-        f"steps {scene.steps}/{scene.steps_wanted}, success {100 * scene.success_rate:.0f} %, "
-        f"cycle {scene.cycle_seconds:.1f} s, {scene.steps_per_second:.0f} steps/s, "
-        f"{scene.updates_per_second:.0f} updates/s, "
-        f"evaluation {scene.evaluations}/{scene.evaluations_wanted}"
-        + (f", safety gate: {scene.gate}" if scene.gate else "")
-    )
+    parts = [f"{label} {done}/{wanted}" for label, done, wanted in scene.goals]
+    parts += [
+        f"success {100 * scene.success_rate:.0f} %",
+        f"cycle {scene.cycle_seconds:.1f} s",
+        f"{scene.steps_per_second:.0f} steps/s",
+    ]
+    if scene.steps_wanted:
+        parts.append(f"{scene.updates_per_second:.0f} updates/s")
+    if scene.gate:
+        parts.append(f"safety gate: {scene.gate}")
+    return f"[{clock(scene.wall_seconds)}] {scene.phase}: {', '.join(parts)}"
 
 
 def clock(seconds: float) -> str:
@@ -123,16 +132,33 @@ def _seconds(value: float | None) -> str:
 def outcome(run: Path) -> RenderableType:
     """The table at the end, from the run's summary.json."""
     summary: dict[str, Any] = json.loads((run / "summary.json").read_text())
-    evaluation = summary["evaluation"]
-    low, high = evaluation["ci95"]
-    table = Table(title=f"{run.name}: {summary['task']}", show_header=False, title_justify="left")
-    rows = [
-        (
-            "evaluation",
-            f"{evaluation['successes']}/{evaluation['episodes']} succeeded "
-            f"({100 * evaluation['success_rate']:.0f} %, 95 % interval "
-            f"{100 * low:.0f}-{100 * high:.0f} %)",
+    rows = _collected(run, summary) if "tasks" in summary else _trained(summary)
+    table = Table(show_header=False, title_justify="left")
+    table.title = f"{run.name}: {summary.get('task', 'collection')}"
+    for row in (*rows, ("files", str(run))):
+        table.add_row(*row)
+    return table
+
+
+def _collected(run: Path, summary: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        *(
+            (
+                task,
+                f"{outcomes['successes']} of {outcomes['episodes']} episodes succeeded, "
+                f"cycle {_seconds(outcomes['mean_cycle_seconds'])}",
+            )
+            for task, outcomes in summary["tasks"].items()
         ),
+        ("time", _times(summary)),
+        ("next", f"./rldg convert {shlex.quote(str(run))} --out data/<name>"),
+    ]
+
+
+def _trained(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    evaluation = summary["evaluation"]
+    return [
+        ("evaluation", _rate(evaluation)),
         (
             "cycle time",
             f"{_seconds(evaluation['mean_cycle_seconds'])}, demonstrations "
@@ -144,13 +170,21 @@ def outcome(run: Path) -> RenderableType:
             f"{summary['steps']} steps, {summary['updates']} updates, "
             f"{summary['interventions']} of the steps by hand",
         ),
-        (
-            "time",
-            f"{clock(summary['wall_seconds'])} on the wall, "
-            f"{clock(summary['sim_seconds'])} of robot time",
-        ),
-        ("files", str(run)),
+        ("time", _times(summary)),
     ]
-    for row in rows:
-        table.add_row(*row)
-    return table
+
+
+def _rate(outcomes: dict[str, Any]) -> str:
+    low, high = outcomes["ci95"]
+    rate = f"{100 * outcomes['success_rate']:.0f} %" if outcomes["episodes"] else "-"
+    return (
+        f"{outcomes['successes']}/{outcomes['episodes']} succeeded "
+        f"({rate}, 95 % interval {100 * low:.0f}-{100 * high:.0f} %)"
+    )
+
+
+def _times(summary: dict[str, Any]) -> str:
+    return (
+        f"{clock(summary['wall_seconds'])} on the wall, "
+        f"{clock(summary['sim_seconds'])} of robot time"
+    )

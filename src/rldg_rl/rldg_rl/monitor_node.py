@@ -22,8 +22,16 @@ REDRAW_PERIOD = 0.5  # [s]
 LINE_PERIOD = 10.0  # [s]
 VIEW = "http://localhost:8090"
 RUN_FIELDS = (
-    *("phase", "demos", "demos_wanted", "steps", "steps_wanted", "episodes", "evaluations"),
-    *("evaluations_wanted", "success_rate", "cycle_seconds", "interventions", "steps_per_second"),
+    *("task", "phase", "demos", "demos_wanted", "steps", "steps_wanted", "episodes", "evaluations"),
+    *(
+        "evaluations_wanted",
+        "collected",
+        "collected_wanted",
+        "success_rate",
+        "cycle_seconds",
+        "interventions",
+        "steps_per_second",
+    ),
     *("wall_seconds", "seconds_left"),
 )
 
@@ -34,9 +42,8 @@ class MonitorNode(Node):
     def __init__(self) -> None:
         super().__init__("monitor")
         self.run = Path(self.declare_parameter("run", "runs/unnamed").value)
-        task = self.declare_parameter("task", "").value
         viewer = self.declare_parameter("viewer", False).value
-        self.scene = Scene(self.run.name, task, view=VIEW if viewer else "")
+        self.scene = Scene(self.run.name, view=VIEW if viewer else "")
         self._console = Console()
         self._live = (
             Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None

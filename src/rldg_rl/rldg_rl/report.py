@@ -14,13 +14,14 @@ import numpy as np
 from scipy.stats import binomtest
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.collection import Collection
 from rldg_rl.run_folder import RunFolder, write_atomically
-from rldg_rl.schedule import WINDOW, Progress, autonomous_success
+from rldg_rl.schedule import WINDOW, Progress, autonomous_success, mean_seconds
 from rldg_robot.bag_reader import EpisodeSummary, images, messages_of, nearest
 from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
 from rldg_robot.film import Film
 from rldg_robot.message_values import nanoseconds
-from rldg_robot.task import Task
+from rldg_robot.task import load_task
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -31,31 +32,43 @@ PAUSE_FRAMES = 8
 
 
 def summarize_run(
-    task: Task, seed: int, progress: Progress, updates: int, wall_seconds: float
+    seed: int, progress: Progress, updates: int, wall_seconds: float
 ) -> dict[str, Any]:
     """The contents of summary.json. Times in seconds; `ci95` is the Wilson interval of the success rate."""
-    evaluated = progress.finished(EVALUATION)
-    successes = [e for e in evaluated if e.status == "success"]
-    everything = [e for episodes in progress.episodes.values() for e in episodes]
     return {
-        "task": task.id,
+        "task": progress.task,
         "seed": seed,
         "steps": progress.steps,
         "updates": updates,
         "demos": progress.demos,
         "interventions": progress.interventions,
         "wall_seconds": round(wall_seconds, 1),
-        "sim_seconds": round(sum(e.seconds for e in everything), 1),
-        "evaluation": {
-            "episodes": len(evaluated),
-            "successes": len(successes),
-            "success_rate": len(successes) / len(evaluated) if evaluated else None,
-            "ci95": wilson(len(successes), len(evaluated)),
-            "mean_cycle_seconds": _mean_seconds(successes),
-        },
-        "demo_cycle_seconds": _mean_seconds(
-            [e for e in progress.episodes[DEMONSTRATION] if e.status == "success"]
-        ),
+        "sim_seconds": round(progress.seconds, 1),
+        "evaluation": _outcomes(progress.finished(EVALUATION)),
+        "demo_cycle_seconds": _rounded(mean_seconds(progress.episodes[DEMONSTRATION])),
+    }
+
+
+def summarize_collection(seed: int, collection: Collection, wall_seconds: float) -> dict[str, Any]:
+    """The contents of summary.json of a collection; `tasks` says of each how its episodes went."""
+    return {
+        "source": collection.plan.source,
+        "seed": seed,
+        "collected": collection.counts()["collected"],
+        "wall_seconds": round(wall_seconds, 1),
+        "sim_seconds": round(collection.seconds, 1),
+        "tasks": {task: _outcomes(collection.of(task)) for task in collection.plan.tasks},
+    }
+
+
+def _outcomes(episodes: list[EpisodeSummary]) -> dict[str, Any]:
+    successes = sum(e.status == "success" for e in episodes)
+    return {
+        "episodes": len(episodes),
+        "successes": successes,
+        "success_rate": successes / len(episodes) if episodes else None,
+        "ci95": wilson(successes, len(episodes)),
+        "mean_cycle_seconds": _rounded(mean_seconds(episodes)),
     }
 
 
@@ -67,23 +80,35 @@ def wilson(successes: int, episodes: int) -> list[float]:
     return [round(float(interval.low), 4), round(float(interval.high), 4)]
 
 
-def _mean_seconds(episodes: list[EpisodeSummary]) -> float | None:
-    return round(float(np.mean([e.seconds for e in episodes])), 3) if episodes else None
+def _rounded(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)
 
 
-def write_report(run: RunFolder, task: Task, summary: dict[str, Any], progress: Progress) -> None:
-    """Write everything; the summary first and last, so that it is there even when a picture fails."""
+def report_run(
+    run: RunFolder, progress: Progress, seed: int, updates: int, wall_seconds: float
+) -> None:
+    """Write what came of a training or an evaluation; the summary first, lest a picture fail before it is there."""
+    summary = summarize_run(seed, progress, updates, wall_seconds)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if progress.episodes[POLICY]:
-        draw_learning_curve(run.path / "learning_curve.png", task, summary, progress)
-    bags = [run.bags / e.episode_id for e in progress.finished(EVALUATION)[:FILMED_EPISODES]]
-    if bags:
-        write_video(run.videos / "evaluation.mp4", task, bags)
+        draw_learning_curve(run.path / "learning_curve.png", summary, progress)
+    write_video(run, "evaluation.mp4", progress.finished(EVALUATION)[:FILMED_EPISODES])
 
 
-def draw_learning_curve(
-    path: Path, task: Task, summary: dict[str, Any], progress: Progress
+def report_collection(
+    run: RunFolder, collection: Collection, seed: int, wall_seconds: float
 ) -> None:
+    """Write what was collected, and film the first successes of every task."""
+    summary = summarize_collection(seed, collection, wall_seconds)
+    write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
+    each = max(FILMED_EPISODES // len(collection.plan.tasks), 1)
+    filmed = []
+    for task in collection.plan.tasks:
+        filmed += [e for e in collection.of(task) if e.status == "success"][:each]
+    write_video(run, "collection.mp4", filmed)
+
+
+def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress) -> None:
     """Success and cycle time over training steps, demonstrations and evaluation beside them."""
     episodes = progress.finished(POLICY)
     steps = np.cumsum([e.steps for e in episodes])
@@ -102,7 +127,7 @@ def draw_learning_curve(
             capsize=4,
             label="evaluation, 95 % interval",
         )
-    above.set(ylabel="success without help [%]", ylim=(-3, 103), title=task.id)
+    above.set(ylabel="success without help [%]", ylim=(-3, 103), title=progress.task)
     above.legend(loc="lower right")
     won = [e.status == "success" for e in episodes]
     below.plot(steps[won], [e.seconds for e in episodes if e.status == "success"], ".", ms=4)
@@ -116,13 +141,16 @@ def draw_learning_curve(
     plt.close(figure)
 
 
-def write_video(path: Path, task: Task, bags: list[Path]) -> None:
+def write_video(run: RunFolder, name: str, episodes: list[EpisodeSummary]) -> None:
     """Film of episodes at real speed: the scene from outside, beside what the wrist camera saw."""
-    film = Film(task, size=VIDEO_SIZE, shadows=False)
-    writer: Any = imageio.get_writer(path, fps=task.control_rate, macro_block_size=2)
+    if not episodes:
+        return
+    films = {e.task: Film(load_task(e.task), size=VIDEO_SIZE, shadows=False) for e in episodes}
+    rate = load_task(episodes[0].task).control_rate
+    writer: Any = imageio.get_writer(run.videos / name, fps=rate, macro_block_size=2)
     with writer:
-        for bag in bags:
-            frames = list(_frames(film, bag))
+        for episode in episodes:
+            frames = list(_frames(films[episode.task], run.bags / episode.episode_id))
             for frame in frames + frames[-1:] * PAUSE_FRAMES:
                 writer.append_data(frame)
 

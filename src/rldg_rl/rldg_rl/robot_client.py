@@ -64,12 +64,12 @@ class RobotClient:
         self._gripper_wish: float | None = None
         self._reset = node.create_client(Reset, contract.RESET)
 
-    def reset(self, seed: int) -> Observation:
+    def reset(self, seed: int, task: str) -> Observation:
         """Bring the robot to a start pose; see `environment.Robot`."""
         self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
         self._stamps.clear()
         self._gripper_wish = None
-        future = self._reset.call_async(Reset.Request(seed=seed))
+        future = self._reset.call_async(Reset.Request(seed=seed, task=task))
         try:
             self.wait_for(future.done, "the answer to a reset", 6 * self._patience)
         except RobotSilent:

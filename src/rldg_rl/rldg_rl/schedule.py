@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run does next: demonstrations, training, evaluation.
+"""What a training or an evaluation does next.
 
 It is told from the run's episodes alone, so that a run goes on where it stopped.
 """
@@ -16,28 +16,18 @@ from rldg_robot.bag_reader import EpisodeSummary
 
 WINDOW = 20
 """episodes that a success rate is told over"""
+TYPICAL_STEPS = {DEMONSTRATION: 55.0, POLICY: 20.0, EVALUATION: 20.0}
+"""steps of an episode before any was seen"""
+MAX_FAILED_DEMOS = 3
+"""times the wanted number"""
+PHASES = {DEMONSTRATION: "demonstrations", POLICY: "training", EVALUATION: "evaluation"}
 _STREAM = {DEMONSTRATION: 1, POLICY: 2, EVALUATION: 3}
 
 
-@dataclass(frozen=True)
-class Plan:
-    """How much of everything a run wants."""
+class Logbook:
+    """A run's episodes, and what they say."""
 
-    demos: int = 20
-    """successful demonstrations"""
-    steps: int = 8000
-    """most training steps"""
-    evaluations: int = 20
-    """evaluation episodes"""
-    mastered: int = 40
-    """training stops early once this many episodes in a row succeeded without a person's hand"""
-
-
-class Progress:
-    """Counts of a run's episodes."""
-
-    def __init__(self, plan: Plan, episodes: Sequence[EpisodeSummary] = ()) -> None:
-        self.plan = plan
+    def __init__(self, episodes: Sequence[EpisodeSummary] = ()) -> None:
         self.episodes: dict[str, list[EpisodeSummary]] = {
             DEMONSTRATION: [],
             POLICY: [],
@@ -55,14 +45,59 @@ class Progress:
         return [e for e in self.episodes[source] if e.status != "aborted"]
 
     @property
+    def steps(self) -> int:
+        """Steps of a policy in training or collection, those of aborted episodes included: the learner has them."""
+        return sum(e.steps for e in self.episodes[POLICY])
+
+    @property
+    def seconds(self) -> float:
+        """Duration of all episodes [s of ROS time]."""
+        return sum(e.seconds for episodes in self.episodes.values() for e in episodes)
+
+    def success_rate(self, source: str) -> float:
+        """Over the last WINDOW episodes; a person's help does not count."""
+        last = self.finished(source)[-WINDOW:]
+        return sum(map(autonomous_success, last)) / len(last) if last else 0.0
+
+    def cycle_seconds(self, source: str) -> float:
+        """Mean duration of the successes among the last WINDOW episodes [s of ROS time]; 0 if there are none."""
+        return mean_seconds(self.finished(source)[-WINDOW:]) or 0.0
+
+    def mean_steps(self, source: str) -> float:
+        """Steps of an episode."""
+        episodes = self.finished(source)
+        if not episodes:
+            return TYPICAL_STEPS[source]
+        return sum(e.steps for e in episodes) / len(episodes)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything a training or an evaluation wants."""
+
+    task: str
+    """family/variant"""
+    demos: int = 20
+    """successful demonstrations"""
+    steps: int = 8000
+    """most training steps"""
+    evaluations: int = 20
+    """evaluation episodes"""
+    mastered: int = 40
+    """training stops early once this many episodes in a row succeeded without a person's hand"""
+
+
+class Progress(Logbook):
+    """How far a training or an evaluation has come."""
+
+    def __init__(self, plan: Plan, episodes: Sequence[EpisodeSummary] = ()) -> None:
+        super().__init__(episodes)
+        self.plan = plan
+
+    @property
     def demos(self) -> int:
         """Successful demonstrations."""
         return sum(e.status == "success" for e in self.episodes[DEMONSTRATION])
-
-    @property
-    def steps(self) -> int:
-        """Training steps, those of aborted episodes included: the learner has them."""
-        return sum(e.steps for e in self.episodes[POLICY])
 
     @property
     def interventions(self) -> int:
@@ -76,7 +111,7 @@ class Progress:
         return len(last) == self.plan.mastered and all(map(autonomous_success, last))
 
     @property
-    def phase(self) -> str | None:
+    def source(self) -> str | None:
         """Source of the next episode, or None when the run is done."""
         if self.demos < self.plan.demos and not self.episodes[POLICY]:
             return DEMONSTRATION
@@ -86,20 +121,62 @@ class Progress:
             return EVALUATION
         return None
 
-    def success_rate(self, source: str) -> float:
-        """Over the last WINDOW episodes; a person's help does not count."""
-        last = self.finished(source)[-WINDOW:]
-        return sum(map(autonomous_success, last)) / len(last) if last else 0.0
+    @property
+    def task(self) -> str:
+        """Task of the next episode."""
+        return self.plan.task
 
-    def cycle_seconds(self, source: str) -> float:
-        """Mean duration of the successes among the last WINDOW episodes [s of ROS time]; 0 if there are none."""
-        seconds = [e.seconds for e in self.finished(source)[-WINDOW:] if e.status == "success"]
-        return float(np.mean(seconds)) if seconds else 0.0
+    @property
+    def trouble(self) -> str:
+        """Why it makes no sense to go on; empty where it does."""
+        failed = len(self.finished(DEMONSTRATION)) - self.demos
+        if self.source != DEMONSTRATION or failed <= MAX_FAILED_DEMOS * self.plan.demos:
+            return ""
+        return (
+            f"{failed} demonstrations failed against {self.demos} that succeeded: "
+            "the task may be out of reach; look at the bags, or record fewer with demos:="
+        )
+
+    @property
+    def steps_left(self) -> float:
+        """Estimate for the whole run, if training takes all its steps."""
+        plan = self.plan
+        steps = float(max(plan.steps - self.steps, 0)) * (not self.mastered)
+        demos = max(plan.demos - self.demos, 0)
+        evaluations = max(plan.evaluations - len(self.finished(EVALUATION)), 0)
+        return (
+            steps
+            + demos * self.mean_steps(DEMONSTRATION)
+            + evaluations * self.mean_steps(EVALUATION)
+        )
+
+    def phase(self, source: str) -> str:
+        """What an episode of that source is lived for."""
+        return PHASES[source]
+
+    def counts(self) -> dict[str, int]:
+        """Fields of rldg_msgs/RunStatus."""
+        return {
+            "demos": self.demos,
+            "demos_wanted": self.plan.demos,
+            "steps": self.steps,
+            "steps_wanted": self.plan.steps,
+            "episodes": len(self.finished(POLICY)),
+            "evaluations": len(self.finished(EVALUATION)),
+            "evaluations_wanted": self.plan.evaluations,
+            "interventions": self.interventions,
+        }
 
 
 def autonomous_success(episode: EpisodeSummary) -> bool:
     """Success without a person's hand, or by a person alone."""
     return episode.status == "success" and episode.interventions == 0
+
+
+def mean_seconds(episodes: Sequence[EpisodeSummary]) -> float | None:
+    """Mean duration of the successes among episodes [s of ROS time]; None if there are none."""
+    seconds = [e.seconds for e in episodes if e.status == "success"]
+    return float(np.mean(seconds)) if seconds else None
 
 
 def episode_seed(run_seed: int, source: str, number: int) -> int:

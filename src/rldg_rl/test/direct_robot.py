@@ -21,7 +21,8 @@ class DirectRobot:
         self.seconds = task.period
         self.stamp = 1_000 * PERIOD
 
-    def reset(self, seed: int) -> Observation:
+    def reset(self, seed: int, task: str) -> Observation:
+        assert task == self.twin.task.id
         self.twin.reset(seed)
         self.stamp += PERIOD
         return self._observation()

@@ -10,9 +10,10 @@ import pytest
 from rich.console import Console
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.monitor import Scene, clock, line, outcome, render
 from rldg_rl.pace import Pace
-from rldg_rl.report import draw_learning_curve, summarize_run, wilson
+from rldg_rl.report import draw_learning_curve, summarize_collection, summarize_run, wilson
 from rldg_rl.schedule import Plan, Progress
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task
@@ -25,7 +26,7 @@ def progress() -> Progress:
         return EpisodeSummary("x_0", source, status, TASK.id, 0, steps, by_hand, steps / 10)
 
     return Progress(
-        Plan(demos=2),
+        Plan(TASK.id, demos=2),
         [
             *[episode(DEMONSTRATION, "success", 40)] * 2,
             episode(DEMONSTRATION, "failure", 100),
@@ -38,7 +39,7 @@ def progress() -> Progress:
 
 
 def test_the_summary_has_every_figure() -> None:
-    summary = summarize_run(TASK, 3, progress(), updates=900, wall_seconds=61.26)
+    summary = summarize_run(3, progress(), updates=900, wall_seconds=61.26)
     assert summary == {
         "task": "connector/vga",
         "seed": 3,
@@ -67,7 +68,7 @@ def test_wilson_intervals_hold_their_edges() -> None:
 
 def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "curve.png"
-    draw_learning_curve(path, TASK, summarize_run(TASK, 0, progress(), 0, 0.0), progress())
+    draw_learning_curve(path, summarize_run(0, progress(), 0, 0.0), progress())
     assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5_000
 
 
@@ -81,13 +82,13 @@ def test_the_view_shows_where_a_run_stands() -> None:
     for words in ("mine", "training", "400/8000", "50 %", "emergency stop"):
         assert words in text
     assert "…" not in text, "everything fits"
-    assert "steps 400/8000" in line(scene) and "emergency stop" in line(scene)
+    assert "training 400/8000" in line(scene) and "emergency stop" in line(scene)
     assert clock(125.0) == "2:05"
 
 
 @pytest.mark.parametrize("successes", [19, 0])
 def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
-    summary = summarize_run(TASK, 0, progress(), 900, 60.0)
+    summary = summarize_run(0, progress(), 900, 60.0)
     if not successes:
         summary["evaluation"] |= {"successes": 0, "success_rate": 0.0, "mean_cycle_seconds": None}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
@@ -96,9 +97,29 @@ def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
     assert f"{successes}/20 succeeded" in console.export_text()
 
 
+def test_a_collection_shows_its_own_goal_and_table_only(tmp_path: Path) -> None:
+    plan = CollectionPlan(("connector/vga", "connector/usb_a"), POLICY, 4)
+    won = [
+        EpisodeSummary("x_0", POLICY, "success", task, 0, 12, 0, seconds)
+        for task, seconds in (("connector/vga", 1.0), ("connector/vga", 2.0), (plan.tasks[1], 3.0))
+    ]
+    summary = summarize_collection(5, Collection(plan, won), 12.34)
+    assert summary["collected"] == 3 and summary["sim_seconds"] == 6.0
+    assert summary["tasks"]["connector/vga"]["mean_cycle_seconds"] == 1.5
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    scene = Scene("mine", collected=3, collected_wanted=4)
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(scene), outcome(tmp_path))
+    text = console.export_text()
+    assert "3/4" in text and "2 of 2 episodes succeeded, cycle 1.50 s" in text
+    assert "./rldg convert" in text
+    assert "collection 3/4" in line(scene)
+    assert not {"updates", "training", "demonstrations"} & set((text + line(scene)).split())
+
+
 def test_the_pace_knows_nothing_before_the_first_steps() -> None:
     pace = Pace()
-    assert pace.per_second() == 0.0 and pace.seconds_left(progress()) == 0.0
+    assert pace.per_second() == 0.0 and pace.seconds_for(100.0) == 0.0
     for _ in range(50):
         pace.count()
-    assert pace.per_second() > 0.0 and pace.seconds_left(progress()) > 0.0
+    assert pace.per_second() > 0.0 and pace.seconds_for(100.0) > 0.0

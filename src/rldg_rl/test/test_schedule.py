@@ -7,7 +7,7 @@ from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_robot.bag_reader import EpisodeSummary
 
-PLAN = Plan(demos=2, steps=100, evaluations=3, mastered=4)
+PLAN = Plan("connector/vga", demos=2, steps=100, evaluations=3, mastered=4)
 
 
 def episode(
@@ -24,21 +24,21 @@ DEMOS = [episode(DEMONSTRATION)] * 2
 
 
 def test_demonstrations_come_first_and_failed_ones_do_not_count() -> None:
-    assert progress().phase == DEMONSTRATION
-    assert progress(episode(DEMONSTRATION, "failure"), DEMOS[0]).phase == DEMONSTRATION
-    assert progress(*DEMOS).phase == POLICY
+    assert progress().source == DEMONSTRATION
+    assert progress(episode(DEMONSTRATION, "failure"), DEMOS[0]).source == DEMONSTRATION
+    assert progress(*DEMOS).source == POLICY
 
 
 def test_training_ends_with_its_steps() -> None:
     failures = [episode(POLICY, "failure", 50)]
-    assert progress(*DEMOS, *failures).phase == POLICY
-    assert progress(*DEMOS, *failures * 2).phase == EVALUATION
+    assert progress(*DEMOS, *failures).source == POLICY
+    assert progress(*DEMOS, *failures * 2).source == EVALUATION
 
 
 def test_training_ends_early_once_the_task_is_mastered_without_help() -> None:
-    assert progress(*DEMOS, *[episode(POLICY, steps=5)] * 4).phase == EVALUATION
+    assert progress(*DEMOS, *[episode(POLICY, steps=5)] * 4).source == EVALUATION
     helped = [episode(POLICY, steps=5)] * 3 + [episode(POLICY, steps=5, by_hand=1)]
-    assert progress(*DEMOS, *helped).phase == POLICY
+    assert progress(*DEMOS, *helped).source == POLICY
 
 
 def test_aborted_episodes_count_as_steps_and_as_nothing_else() -> None:
@@ -53,8 +53,21 @@ def test_aborted_episodes_count_as_steps_and_as_nothing_else() -> None:
 
 def test_a_run_is_done_after_its_evaluation() -> None:
     trained = [*DEMOS, episode(POLICY, "failure", 100)]
-    assert progress(*trained, *[episode(EVALUATION)] * 2).phase == EVALUATION
-    assert progress(*trained, *[episode(EVALUATION)] * 3).phase is None
+    assert progress(*trained, *[episode(EVALUATION)] * 2).source == EVALUATION
+    assert progress(*trained, *[episode(EVALUATION)] * 3).source is None
+
+
+def test_a_person_who_cannot_do_the_task_is_told() -> None:
+    failures = [episode(DEMONSTRATION, "failure")] * 7
+    assert progress(*failures[:6]).trouble == ""
+    assert "7 demonstrations failed against 0" in progress(*failures).trouble
+    assert progress(*failures, *DEMOS).trouble == "", "there are enough: the others are forgotten"
+
+
+def test_what_is_left_is_estimated_from_what_was_seen() -> None:
+    assert progress().steps_left == 2 * 55 + 100 + 3 * 20
+    half = progress(*DEMOS, episode(POLICY, "failure", 50), episode(EVALUATION, steps=30))
+    assert half.steps_left == 50 + 2 * 30
 
 
 def test_rates_and_cycle_times_are_over_the_last_episodes() -> None:

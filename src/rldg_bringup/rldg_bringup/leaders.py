@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who leads a collection: which task is done by which trained policy, or by which hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from rldg_bringup.arguments import StackError, Value, Values, nearest
+
+SETTINGS = "arguments.yaml"
+"""In a run folder: the stack that made the run, and the arguments it was last started with."""
+POLICY = Path("checkpoints") / "policy.safetensors"
+"""In a run folder: the specialist."""
+OPERATORS = {"policy": "none", "operator": "scripted", "spacemouse": "spacemouse"}
+"""whose hand is on the SpaceMouse, by source"""
+
+
+def leaders(values: Values) -> dict[str, Value]:
+    """The values that follow from `source`, `policy`, `policies`, `task` and `runs`.
+
+    Returns:
+        `tasks`, a comma between them; `checkpoints`, the policy's file of every task, empty where a person leads;
+        `operator`.
+
+    Raises:
+        StackError: they contradict each other, or a run or its policy is missing.
+    """
+    source = str(values["source"])
+    if source == "policy":
+        pairs = _policies(values)
+    elif values["policy"] or values["policies"]:
+        raise StackError(f"source:={source} is led by a person: leave policy:= and policies:= out")
+    elif not values["task"]:
+        raise StackError(f"source:={source} needs task:=family/variant, or several with commas")
+    else:
+        pairs = [(task, "") for task in str(values["task"]).split(",")]
+    tasks = [task for task, _ in pairs]
+    if repeated := {task for task in tasks if tasks.count(task) > 1}:
+        raise StackError(f"{', '.join(sorted(repeated))} is given more than once")
+    return {
+        "tasks": ",".join(tasks),
+        "checkpoints": ",".join(checkpoint for _, checkpoint in pairs).strip(","),
+        "operator": OPERATORS[source],
+    }
+
+
+def _policies(values: Values) -> list[tuple[str, str]]:
+    """Task and checkpoint of every policy."""
+    runs = Path(str(values["runs"])).expanduser().absolute()
+    one, several = str(values["policy"]), str(values["policies"])
+    if bool(one) == bool(several):
+        raise StackError(
+            "give policy:=<run> for one, or policies:=family/variant=<run>,… for several."
+            f" {nearest(Path(one).name, trained(runs)).strip()}"
+        )
+    if one:
+        run = _run(one, runs)
+        tasks = str(values["task"]) or task_of(run)
+        return [(task, _checkpoint(run)) for task in tasks.split(",")]
+    if values["task"]:
+        raise StackError("policies:= names the tasks itself: leave task:= out")
+    pairs = []
+    for part in several.split(","):
+        task, mark, text = part.partition("=")
+        if not mark or task.count("/") != 1:
+            raise StackError(
+                f"policies:= takes family/variant=<run>, a comma between them; not '{part}'"
+            )
+        pairs.append((task, _checkpoint(_run(text, runs))))
+    return pairs
+
+
+def trained(runs: Path) -> list[str]:
+    """Names of the runs in a folder that have a policy."""
+    return sorted(path.parents[1].name for path in runs.glob(f"*/{POLICY}"))
+
+
+def task_of(run: Path) -> str:
+    """Task that a run's specialist was trained on.
+
+    Raises:
+        StackError: the run does not say.
+    """
+    try:
+        return str(yaml.safe_load((run / SETTINGS).read_text())["arguments"]["task"])
+    except (OSError, yaml.YAMLError, TypeError, KeyError):
+        raise StackError(f"{run / SETTINGS} names no task: give task:=family/variant") from None
+
+
+def _run(text: str, runs: Path) -> Path:
+    """A run by its folder, or by its name in the folder of all runs."""
+    for path in (Path(text).expanduser().absolute(), runs / text):
+        if path.is_dir():
+            return path
+    raise StackError(f"there is no run '{text}'.{nearest(Path(text).name, trained(runs))}")
+
+
+def _checkpoint(run: Path) -> str:
+    path = run / POLICY
+    if not path.is_file():
+        raise StackError(f"{run} has no trained policy yet: there is no {path}")
+    if "," in str(path):
+        raise StackError(f"the path {path} has a comma in it: rename the folder")
+    return str(path)

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A collection asks for what it lacks, evenly, and knows when it is hopeless."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rldg_rl.actor import POLICY
+from rldg_rl.collection import HOPELESS, Collection, CollectionPlan
+from rldg_robot.bag_reader import EpisodeSummary
+
+TASKS = ("connector/vga", "connector/usb_a", "connector/xlr")
+
+
+def episode(task: str, status: str = "success") -> EpisodeSummary:
+    return EpisodeSummary("policy_00000", POLICY, status, task, 0, 10, 0, 1.0)
+
+
+@given(st.integers(1, 3), st.integers(1, 12), st.lists(st.booleans(), min_size=60))
+def test_the_mix_is_even_whatever_fails(tasks: int, episodes: int, outcomes: list[bool]) -> None:
+    collection = Collection(CollectionPlan(TASKS[:tasks], POLICY, episodes))
+    for succeeds in outcomes:
+        if collection.source is None:
+            break
+        collection.add(episode(collection.task, "success" if succeeds else "failure"))
+        missing = collection.missing.values()
+        assert max(missing) - min(missing) <= 1, "even at any moment"
+    if sum(outcomes) >= episodes:
+        assert collection.source is None
+        won = Counter(e.task for e in collection.finished(POLICY) if e.status == "success")
+        assert won.total() == episodes
+    assert collection.counts()["collected"] == min(sum(outcomes), episodes)
+
+
+def test_episodes_that_do_not_divide_go_to_the_first_tasks() -> None:
+    assert CollectionPlan(TASKS, POLICY, 8).shares == dict(zip(TASKS, (3, 3, 2), strict=True))
+
+
+def test_aborted_episodes_count_for_nothing() -> None:
+    collection = Collection(CollectionPlan(TASKS[:1], POLICY, 1), [episode(TASKS[0], "aborted")])
+    assert collection.source == POLICY and collection.of(TASKS[0]) == []
+
+
+def test_a_hopeless_task_is_told() -> None:
+    plan = CollectionPlan(TASKS[:2], POLICY, 10)
+    failures = [episode(TASKS[0], "failure")] * (HOPELESS - 1)
+    assert Collection(plan, failures).trouble == ""
+    hopeless = Collection(plan, [*failures, episode(TASKS[0], "failure")])
+    assert f"{HOPELESS} episodes of connector/vga failed in a row" in hopeless.trouble
+    assert Collection(plan, [*failures, episode(TASKS[0]), *failures]).trouble == ""

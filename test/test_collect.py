@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Collections: of policies and of people, mixed, killed and resumed, and converted in the end."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from harness import Processes, wait_until
+from steering import trained_run
+
+from rldg_distill.convert import main as convert
+from rldg_distill.rlds import Dataset
+from rldg_rl.run_folder import RunFolder
+from rldg_robot.bag_reader import EpisodeSummary, is_complete
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def won(run: Path) -> list[EpisodeSummary]:
+    return [e for e in RunFolder(run).episodes() if e.status == "success"]
+
+
+def test_an_even_mix_of_two_policies_becomes_a_dataset(processes: Processes) -> None:
+    runs = processes.folder / "runs"
+    trained_run(runs / "a", "connector/vga")
+    trained_run(runs / "b", "connector/usb_a")
+    policies = f"connector/vga={runs / 'a'},connector/usb_a=b"
+    stack = processes.stack("collect", name="mix", policies=policies, episodes=4)
+    assert stack.wait(120) == 0, stack.log.read_text()
+
+    assert Counter(e.task for e in won(runs / "mix")) == {"connector/vga": 2, "connector/usb_a": 2}
+    summary = json.loads((runs / "mix" / "summary.json").read_text())
+    assert summary["collected"] == 4 and summary["source"] == "policy"
+    assert (runs / "mix" / "videos" / "collection.mp4").stat().st_size > 5_000
+
+    assert convert([str(runs / "mix"), "--out", str(processes.folder / "data" / "mix")]) == 0
+    dataset = Dataset(processes.folder / "data" / "mix")
+    episodes = [e for split in ("train", "val") for e in dataset.episodes(split)]
+    assert Counter(e.metadata.task_id for e in episodes) == {
+        "connector/vga": 2,
+        "connector/usb_a": 2,
+    }
+    for episode in episodes:
+        assert set(episode.instruction) == {
+            f"insert the {episode.metadata.variant.upper().replace('_', '-')} connector into the port"
+        }
+        assert set(episode.teacher_version) == {7} and set(episode.executed_by) == {0}
+
+
+def test_a_killed_collection_goes_on(processes: Processes) -> None:
+    run = processes.folder / "runs" / "ops"
+    words = {"name": "ops", "source": "operator", "task": "connector/vga,connector/usb_c"}
+    stack = processes.stack("collect", **words, episodes=6)
+    wait_until(lambda: run.is_dir() and len(list(run.glob("bags/*"))) >= 2, 60, "an episode")
+    os.kill(processes.pid("safety_gate"), signal.SIGKILL)
+    wait_until(lambda: len(won(run)) >= 2, 90, "two successes")
+    os.kill(processes.pid("actor"), signal.SIGKILL)
+    wait_until(lambda: len(won(run)) >= 3, 90, "three successes")
+    before = {e.episode_id for e in won(run)}
+    os.kill(stack.pid, signal.SIGKILL)  # its nodes die with it
+    stack.wait()
+
+    again = processes.stack("collect", name="ops")
+    assert again.wait(120) == 0, again.log.read_text()
+    assert before <= {e.episode_id for e in won(run)}
+    assert Counter(e.task for e in won(run)) == {"connector/vga": 3, "connector/usb_c": 3}
+    assert {e.source for e in won(run)} == {"demonstration"}
+    assert all(is_complete(bag) for bag in (run / "bags").iterdir())
+
+
+def test_a_policy_that_cannot_do_it_is_told(processes: Processes) -> None:
+    runs = processes.folder / "runs"
+    run = trained_run(runs / "a", "connector/vga")
+    (run / "checkpoints" / "policy.safetensors").write_bytes(b"not weights")
+    stack = processes.stack("collect", policy="a", episodes=1)
+    assert stack.wait(60) == 2
+    assert "cannot load the policy" in stack.log.read_text()
