@@ -176,6 +176,18 @@ def test_both_ways_evaluate_alike(prefix: Path) -> None:
     assert launched.seen == ran.seen
 
 
+def test_both_ways_collect_alike(prefix: Path) -> None:
+    words = ("source:=operator", "task:=connector/vga,connector/xlr", "episodes:=7")
+    launched = launch(prefix, "collect", words, 6)
+    ran = run(prefix, "collect", words, 6)
+
+    assert (launched.code, ran.code) == (0, 0), launched.output + ran.output
+    assert len(launched.seen) == 6
+    assert launched.seen == ran.seen
+    settings = [(each.run / "arguments.yaml").read_text() for each in (launched, ran)]
+    assert settings[0] == settings[1]
+
+
 def test_a_killed_actor_comes_back_and_its_clean_exit_ends_the_launch(prefix: Path) -> None:
     launched = launch(prefix, "train_rl", (), 7, actor="killed")
 
