@@ -45,7 +45,7 @@ class EpisodeSummary:
 
     episode_id: str
     source: str
-    """demonstration, policy or evaluation"""
+    """demonstration, policy, evaluation or replay"""
     status: str
     """success, failure or aborted"""
     task: str
@@ -88,6 +88,21 @@ def bag_files(path: Path) -> list[Path]:
     if not files:
         raise FileNotFoundError(f"{path} holds no .mcap file")
     return files
+
+
+def bags_in(path: Path) -> list[Path]:
+    """The bag at `path`, or the bags of the run or folder there, in the order of their first messages.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if any(path.glob("*.mcap")):
+        return [path]
+    folder = path / "bags" if (path / "bags").is_dir() else path
+    bags = {file.parent for file in folder.glob("*/*.mcap") if not file.parent.name.startswith(".")}
+    if not bags:
+        raise FileNotFoundError(f"{path} holds no bags: give a bag, a folder of bags or a run")
+    return sorted(bags, key=lambda bag: (next(raw_messages(bag), ("", "", 0, b""))[2], bag.name))
 
 
 def _raw_messages(file: Path) -> Iterator[tuple[str, str, int, bytes]]:
