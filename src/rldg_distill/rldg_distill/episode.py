@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +67,7 @@ class Episode:
     """T steps: what was seen, what was done, and what came of it."""
 
     metadata: EpisodeMetadata
-    images: dict[str, list[bytes]]
+    images: Mapping[str, Sequence[bytes]]
     """T encoded images of every camera"""
     state: np.ndarray
     """(T, 19) float32, as `rldg_robot.proprioception` names it"""

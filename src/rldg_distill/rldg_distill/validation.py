@@ -9,7 +9,7 @@ correlation, Kuglin and Hines 1975).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -167,7 +167,7 @@ def faults(episode: Episode, period: float) -> Iterator[str]:
         yield from _image_faults(camera, images, episode)
 
 
-def _image_faults(camera: str, images: list[bytes], episode: Episode) -> Iterator[str]:
+def _image_faults(camera: str, images: Sequence[bytes], episode: Episode) -> Iterator[str]:
     shapes = set()
     for index, data in enumerate(images):
         try:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,20 @@ def write_bag(
     success: bool = True,
     variant: str = "vga",
     lost_image: int | None = None,
+    lost_topic: contract.Topic | None = None,
     ended: bool = True,
     closed: bool = True,
+    camera: Callable[[np.ndarray], np.ndarray] = picture,
 ) -> Path:
-    """An episode. `lost_image` drops the image of a step, `ended` the closing message, `closed` the metadata."""
+    """An episode. `lost_image` drops the image of a step, `lost_topic` every message of a topic, `ended` the closing
+    message, `closed` the metadata; `camera` makes the picture of a position.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = BagWriter(path)
 
     def put(topic: contract.Topic, stamp: int, **fields: Any) -> None:
+        if topic == lost_topic:
+            return
         content = message(topic.type, header=header(stamp), **fields)
         writer.write(topic.name, stamp, bytes(typestore().serialize_cdr(content, topic.type)))
 
@@ -105,13 +112,13 @@ def write_bag(
         put(contract.EXTERNAL_WRENCH, stamp)
         put(contract.GRIPPER_STATE, stamp, width=0.02)
         if index != lost_image:
-            data = picture(position)
+            data = camera(position)
             put(
                 contract.WRIST_IMAGE,
                 stamp,
-                height=SIZE,
-                width=SIZE,
-                step=3 * SIZE,
+                height=len(data),
+                width=data.shape[1],
+                step=3 * data.shape[1],
                 encoding="rgb8",
                 data=data.ravel(),
             )
