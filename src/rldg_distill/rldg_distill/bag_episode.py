@@ -22,7 +22,7 @@ from rldg_distill.episode import (
     dataset_action,
     padded,
 )
-from rldg_distill.image_codec import ImageFormat
+from rldg_distill.image_codec import IMAGE_TYPES, ImageFormat
 from rldg_distill.spool import Span, Spool, Spooled
 from rldg_distill.state_stream import StateStream, stamp_of
 from rldg_robot.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
@@ -43,7 +43,6 @@ from rldg_robot.task import UnknownTask, load_task
 
 POLICY_CAMERA = "image"
 """feature of the camera that the policy saw, by whose stamps the steps name their images"""
-IMAGE_TYPE = WRIST_IMAGE.type
 STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
 OPEN, SUCCESS, ABORTED = 0, 1, 3
 
@@ -63,7 +62,8 @@ def check_closed(path: Path) -> None:
     """
     if not is_complete(path):
         raise BadBag(
-            "was never closed: its recorder was killed. Start its run again, which mends it"
+            "was never closed: its recorder was killed. Start its run again, which mends it; "
+            "`ros2 bag reindex` mends a bag of `ros2 bag record`"
         )
     try:
         version = custom_data(path).get("contract_version")
@@ -95,9 +95,10 @@ def camera_names(topics: set[str]) -> dict[str, str]:
 class Camera:
     """The frames of one topic, kept until the step that they belong to is known."""
 
-    def __init__(self, topic: str, image_format: ImageFormat, exact: bool) -> None:
+    def __init__(self, topic: str, kind: str, image_format: ImageFormat, exact: bool) -> None:
         """Start empty; `exact` wants a frame of the very stamp, else the latest before it counts."""
         self.topic = topic
+        self._kind = kind
         self.shape: tuple[int, ...] | None = None
         self._encoded: dict[int, Span] = {}
         self._spool = Spool()
@@ -141,13 +142,15 @@ class Camera:
 
     def _encode(self, stamp: int, cdr: bytes) -> None:
         try:
-            image = image_codec.pixels(typestore().deserialize_cdr(cdr, IMAGE_TYPE))
+            message = typestore().deserialize_cdr(cdr, self._kind)
+            image = image_codec.stored(message, self._format)
         except ValueError as error:
             raise BadBag(f"{self.topic}: {error}") from error
-        if self.shape not in (None, image.shape):
-            raise BadBag(f"{self.topic} changes its size from {self.shape} to {image.shape}")
-        self.shape = image.shape
-        self._encoded[stamp] = self._spool.add(image_codec.encode(image, self._format))
+        shape = image_codec.shape(image)
+        if self.shape not in (None, shape):
+            raise BadBag(f"{self.topic} changes its size from {self.shape} to {shape}")
+        self.shape = shape
+        self._encoded[stamp] = self._spool.add(image)
 
 
 def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str]) -> Episode:
@@ -169,9 +172,10 @@ def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str])
     episodes: list[Any] = []
     try:
         for topic, kind, _, cdr in raw_messages(path, topics):
-            if topic in cameras and kind == IMAGE_TYPE:
+            if topic in cameras and kind in IMAGE_TYPES:
                 if topic not in found:
-                    found[topic] = Camera(topic, image_format, exact=topic == WRIST_IMAGE.name)
+                    exact = topic == WRIST_IMAGE.name
+                    found[topic] = Camera(topic, kind, image_format, exact)
                     for step in steps:
                         found[topic].want(nanoseconds(step.image_stamp))
                 found[topic].add(cdr)

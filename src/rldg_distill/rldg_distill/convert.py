@@ -20,6 +20,8 @@ from rldg_distill.options import Options, parse
 from rldg_distill.plan import ConversionError, Plan, Shard, make_plan
 from rldg_distill.pool import in_processes, worker_count
 from rldg_distill.ray_pool import on_ray
+from rldg_distill.recording import Recording
+from rldg_distill.resampling import RULE
 from rldg_distill.shard import Outcome, read_motion, read_outcome, write_shard
 from rldg_distill.workplace import Workplace
 from rldg_robot.proprioception import PROPRIOCEPTION
@@ -38,6 +40,10 @@ class Result:
     """number of bags by the filter that left them out"""
     rejected: dict[str, str] = field(default_factory=dict)
     """reason by path"""
+    recordings: dict[Path, Recording] = field(default_factory=dict)
+    """what bags made elsewhere are taken for, of those in the dataset"""
+    left_out_topics: dict[str, str] = field(default_factory=dict)
+    """why by image topic"""
 
 
 class Converter:
@@ -56,10 +62,8 @@ class Converter:
         self._options = options
         self._progress = progress or Progress(disable=True)
         self._workplace = Workplace(options.out)
-        if self._workplace.final.exists() and not options.overwrite:
-            raise ConversionError(
-                f"{self._workplace.final} exists. Give another name, or --overwrite"
-            )
+        if options.folder.exists() and not options.overwrite:
+            raise ConversionError(f"{options.folder} exists. Give another name, or --overwrite")
 
     def run(self, paths: Iterable[Path]) -> Result:
         """Convert; the dataset appears under its name only when it is whole.
@@ -106,7 +110,11 @@ class Converter:
     def _gather(self, plan: Plan) -> Result:
         """Put together what the plan and its shards say."""
         outcomes = self._outcomes(plan)
-        result = Result(left_out=plan.pile.left_out, rejected=dict(plan.pile.rejected))
+        result = Result(
+            left_out=plan.pile.left_out,
+            rejected=dict(plan.pile.rejected),
+            left_out_topics=plan.left_out_topics,
+        )
         for shard in plan.shards:
             if shard not in outcomes:
                 raise ConversionError(
@@ -121,19 +129,20 @@ class Converter:
             if not sum(counts):
                 plan.pile.rejected = result.rejected
                 raise plan.pile.error(f"no bag of the split {split} could be read")
+        taken = {b for s in plan.shards for b in s.bags if str(b) not in result.rejected}
+        result.recordings = {b: r for b, r in plan.pile.recordings.items() if b in taken}
         return result
 
     def _finish(self, plan: Plan, result: Result) -> None:
         """Write what belongs to all shards, and let the dataset take its name."""
         leaves = rlds.features(plan.recipe.shapes, plan.recipe.image_format.name)
-        contract = self._contract(plan, result.rejected)
         data = self._workplace.data
-        rlds.write_metadata(data, leaves, result.lengths, contract)
+        rlds.write_metadata(data, leaves, result.lengths, self._contract(plan, result))
         motion = statistics.joined(read_motion(self._workplace, shard) for shard in plan.shards)
         statistics.write(rlds.Dataset(data), motion)
-        self._workplace.publish()
+        self._workplace.publish(self._options.folder)
 
-    def _contract(self, plan: Plan, rejected: dict[str, str]) -> dict[str, object]:
+    def _contract(self, plan: Plan, result: Result) -> dict[str, object]:
         return {
             "control_rate_hz": plan.control_rate,
             "action": {
@@ -149,9 +158,15 @@ class Converter:
             },
             "cameras": {name: topic for topic, name in sorted(plan.recipe.cameras.items())},
             "image_format": str(plan.recipe.image_format),
+            "left_out_topics": result.left_out_topics,
+            "recorded": {
+                "resampling": RULE,
+                "told": asdict(plan.recipe.told),
+                "bags": {bag_name(b): r.to_json() for b, r in result.recordings.items()},
+            },
             "filters": asdict(self._options.filters),
             "val_fraction": self._options.val,
-            "rejected": {bag_name(Path(p)): why for p, why in sorted(rejected.items())},
+            "rejected": {bag_name(Path(p)): why for p, why in sorted(result.rejected.items())},
         }
 
 
@@ -161,12 +176,19 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
         console.print(f"left out: {count} with {reason}", highlight=False)
     for path, reason in result.rejected.items():
         console.print(f"[red]rejected[/red] {path}: {reason}", highlight=False, soft_wrap=True)
-    folder = options.out / rlds.VERSION
-    size = sum(file.stat().st_size for file in folder.iterdir())
+    for topic, reason in sorted(result.left_out_topics.items()):
+        console.print(f"left out: topic {topic}, {reason}", highlight=False)
+    for recording, count in Counter(map(str, result.recordings.values())).items():
+        console.print(
+            f"recorded elsewhere: {count} bag(s), resampled, {recording}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    size = sum(file.stat().st_size for file in options.folder.rglob("*") if file.is_file())
     episodes = {split: sum(counts) for split, counts in result.lengths.items()}
     splits = ", ".join(f"{split} {count}" for split, count in episodes.items())
     console.print(
-        f"{folder}: {sum(episodes.values())} episodes ({splits}), {result.steps} steps, {size / 1e6:.1f} MB, "
+        f"{options.folder}: {sum(episodes.values())} episodes ({splits}), {result.steps} steps, {size / 1e6:.1f} MB, "
         f"images {options.image_format}, {seconds:.1f} s "
         f"({(result.steps - result.steps_before) / seconds:.0f} steps/s)",
         highlight=False,

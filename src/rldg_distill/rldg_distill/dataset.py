@@ -17,7 +17,13 @@ from rich.table import Table
 from rldg_distill import pictures, statistics
 from rldg_distill.rlds import Dataset, NotADataset
 from rldg_distill.tfrecord import DamagedRecord
-from rldg_distill.validation import GAP, compare_with_bags, saturated, travel, validate
+from rldg_distill.validation import (
+    compare_with_bags,
+    saturated,
+    tolerances,
+    travel,
+    validate,
+)
 
 BINS = 16
 BARS = " ▁▂▃▄▅▆▇█"
@@ -59,7 +65,8 @@ def summarize(dataset: Dataset) -> Summary:
             summary.instructions[episode.instruction[0]] += 1
             summary.executed_by.update(episode.executed_by.tolist())
             summary.taught += int((episode.teacher_version >= 0).sum())
-            summary.gaps += int((np.diff(episode.image_stamp) > GAP * period).sum())
+            gap = tolerances(episode)[0] * period
+            summary.gaps += int((np.diff(episode.image_stamp) > gap).sum())
             for images in episode.images.values():
                 summary.frozen += sum(a == b for a, b in pairwise(images))
             summary.still += int((travel(episode)[:, 0] < 1e-4).sum())

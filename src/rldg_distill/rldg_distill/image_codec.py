@@ -1,14 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Images as bytes: PNG, which loses nothing, or JPEG of a stated quality."""
+"""Images as bytes: PNG, which loses nothing, or JPEG of a stated quality; and images out of messages."""
 
 from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
+IMAGE = "sensor_msgs/msg/Image"
+IMAGE_TYPES = (IMAGE, "sensor_msgs/msg/CompressedImage")
+DEPTH = ("16UC1", "32FC1")
 PNG_LEVEL = 3  # of wrist images, smaller than level 1 and faster than both 1 and 6
 RGB_ORDER = {
     "rgb8": (0, 1, 2),
@@ -77,6 +81,31 @@ def decode(data: bytes) -> np.ndarray:
         return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise ValueError(f"not an image: {error}") from error
+
+
+def stored(message: Any, image_format: ImageFormat) -> bytes:
+    """A sensor_msgs/Image or CompressedImage as a dataset stores it.
+
+    A compressed colour image that has the wanted format already keeps its bytes, a JPEG thereby its own quality.
+
+    Raises:
+        ValueError: not an image, or one without colours.
+    """
+    if message.__msgtype__ == IMAGE:
+        return encode(pixels(message), image_format)
+    data = message.data.tobytes()
+    image = decode(data)
+    header = Image.open(io.BytesIO(data))
+    if header.mode == "RGB" and header.format == image_format.name.upper():
+        return data
+    return encode(image, image_format)
+
+
+def is_depth(message: Any) -> bool:
+    """Whether a sensor_msgs/Image or CompressedImage holds distances."""
+    if message.__msgtype__ == IMAGE:
+        return message.encoding in DEPTH
+    return "compressedDepth" in message.format or message.format.startswith(DEPTH)
 
 
 def pixels(message: object) -> np.ndarray:

@@ -7,7 +7,9 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rldg_distill import rlds
 from rldg_distill.image_codec import ImageFormat
+from rldg_distill.recording import Told
 from rldg_distill.selection import STATUSES, Filters
 
 
@@ -26,10 +28,17 @@ class Options:
     shard_episodes: int = 100
     """episodes per file, at most"""
     overwrite: bool = False
+    told: Told = field(default_factory=Told)
+    """about bags made elsewhere"""
     workers: int | None = None
     """processes; 1: this one; None: one for every core, but no more than the bags are worth"""
     ray: str | None = None
     """host:port of a Ray cluster that does the work instead, or `auto`"""
+
+    @property
+    def folder(self) -> Path:
+        """Where the dataset appears once it is whole."""
+        return self.out / rlds.VERSION
 
 
 def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
@@ -44,7 +53,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         "--source",
         action="append",
         default=[],
-        help="demonstration, policy or evaluation; may be repeated",
+        help="demonstration, policy, evaluation, replay or recorded; may be repeated",
     )
     parser.add_argument(
         "--status",
@@ -72,6 +81,22 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         help="feature to keep beside 'image'; all by default",
     )
     parser.add_argument(
+        "--recorded",
+        action="append",
+        default=[],
+        metavar="FACT=VALUE",
+        help="about bags made elsewhere; may be repeated: task=connector/vga, status=failure, embodiment=, region=, "
+        "domain=, action=policy/target_pose, target_pose, spacenav/joy or motion, clock=header or log",
+    )
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="NAME=TOPIC",
+        help="topic of bags made elsewhere for one of the robot contract; may be repeated: "
+        "current_pose=/franka_robot_state_broadcaster/current_pose",
+    )
+    parser.add_argument(
         "--shard-episodes", type=int, default=100, help="at most so many episodes per file (100)"
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing dataset")
@@ -85,6 +110,10 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         parser.error("--shard-episodes must be 1 or more")
     if given.workers is not None and given.workers < 1:
         parser.error("--workers must be 1 or more")
+    try:
+        told = Told.parse(given.recorded, given.topic)
+    except ValueError as error:
+        parser.error(str(error))
     statuses = tuple(given.status or ("success",))
     filters = Filters(
         sources=tuple(given.source),
@@ -100,6 +129,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         cameras=tuple(given.camera),
         shard_episodes=given.shard_episodes,
         overwrite=given.overwrite,
+        told=told,
         workers=given.workers,
         ray=given.ray,
     )

@@ -16,18 +16,16 @@ from itertools import chain
 from pathlib import Path
 
 from rldg_distill import image_codec, rlds
-from rldg_distill.bag_episode import (
-    POLICY_CAMERA,
-    camera_names,
-    check_closed,
-    read_episode,
-)
+from rldg_distill.bag_episode import POLICY_CAMERA, camera_names, check_closed
+from rldg_distill.cameras import camera_topics
 from rldg_distill.episode import BadBag, Episode
 from rldg_distill.image_codec import ImageFormat
 from rldg_distill.options import Options
-from rldg_distill.selection import Candidate, choose, find_bags, split
-from rldg_robot.bag_reader import raw_messages, read_summary
-from rldg_robot.contract import CONTRACT_VERSION, WRIST_IMAGE
+from rldg_distill.recorded_bag import read_bag
+from rldg_distill.recording import Recording, Told, find_recording, is_recording
+from rldg_distill.selection import Candidate, Described, choose, find_bags, split
+from rldg_robot.bag_reader import read_summary
+from rldg_robot.contract import CONTRACT_VERSION
 from rldg_robot.task import UnknownTask, load_task
 
 
@@ -53,6 +51,8 @@ class Recipe:
     """feature by topic"""
     shapes: dict[str, tuple[int, ...]]
     """(H, W, 3) by feature"""
+    told: Told
+    """about bags made elsewhere"""
 
     def read(self, bag: Path) -> Episode:
         """The episode of a bag.
@@ -60,7 +60,7 @@ class Recipe:
         Raises:
             BadBag: it cannot be converted.
         """
-        episode = read_episode(bag, self.image_format, self.cameras)
+        episode = read_bag(bag, self.image_format, self.cameras, self.told)
         for camera, shape in image_shapes(episode).items():
             if shape != self.shapes[camera]:
                 raise BadBag(
@@ -78,6 +78,8 @@ class Pile:
     """number of bags by the filter that left them out"""
     rejected: dict[str, str] = field(default_factory=dict)
     """reason by path"""
+    recordings: dict[Path, Recording] = field(default_factory=dict)
+    """what bags made elsewhere are taken for"""
 
     def error(self, reason: str) -> ConversionError:
         """Nothing can be made of it."""
@@ -94,6 +96,8 @@ class Plan:
     shards: tuple[Shard, ...]
     """of every split in turn"""
     recipe: Recipe
+    left_out_topics: dict[str, str]
+    """why by image topic"""
     control_rate: float
     """[Hz]"""
     pile: Pile
@@ -125,9 +129,10 @@ def make_plan(paths: Iterable[Path], options: Options) -> Plan:
             for name, chosen in splits.items()
         )
     )
-    cameras = _cameras(pile, options.cameras)
-    recipe = Recipe(options.image_format, cameras, _shapes(pile, shards, options, cameras))
-    return Plan(shards, recipe, _control_rate(pile.candidates), pile)
+    cameras, left_out = _cameras(pile, options.cameras)
+    shapes = _shapes(pile, shards, options, cameras)
+    recipe = Recipe(options.image_format, cameras, shapes, options.told)
+    return Plan(shards, recipe, left_out, _control_rate(pile.candidates), pile)
 
 
 def sort_out(paths: Iterable[Path], options: Options) -> Pile:
@@ -143,8 +148,12 @@ def sort_out(paths: Iterable[Path], options: Options) -> Pile:
     pile = Pile()
     for bag in map(Path.absolute, bags):
         try:
-            check_closed(bag)
-            summary = read_summary(bag)
+            summary: Described
+            if is_recording(bag):
+                summary = pile.recordings[bag] = find_recording(bag, options.told)
+            else:
+                check_closed(bag)
+                summary = read_summary(bag)
             load_task(summary.task)
         except (BadBag, UnknownTask) as error:
             pile.rejected[str(bag)] = str(error)
@@ -188,14 +197,15 @@ def _control_rate(candidates: list[Candidate]) -> float:
     return rates.pop()
 
 
-def _cameras(pile: Pile, kept: tuple[str, ...]) -> dict[str, str]:
-    """Features by topic, as the first bag with images has them; every other bag must have them too."""
+def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Features by topic, as the first bag with images has them; every other bag must have them too. And why other
+    topics of images are left out.
+    """
     for candidate in pile.candidates:
         try:
-            kinds = {topic: kind for topic, kind, _, _ in raw_messages(candidate.path)}
-        except FileNotFoundError:
+            topics, left_out = camera_topics(candidate.path, pile.recordings.get(candidate.path))
+        except BadBag:
             continue
-        topics = {topic for topic, kind in kinds.items() if kind == WRIST_IMAGE.type}
         if not topics:
             continue
         names = camera_names(topics)
@@ -204,7 +214,7 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> dict[str, str]:
             raise ConversionError(
                 f"no camera {wanted - set(names.values())}; there are: {sorted(names.values())}"
             )
-        return {topic: name for topic, name in names.items() if name in wanted}
+        return {topic: name for topic, name in names.items() if name in wanted}, left_out
     raise pile.error("no bag has an image")
 
 
@@ -218,7 +228,7 @@ def _shapes(
     rejected = {}
     for bag in chain.from_iterable(shard.bags for shard in shards):
         try:
-            shapes = image_shapes(read_episode(bag, options.image_format, cameras))
+            shapes = image_shapes(read_bag(bag, options.image_format, cameras, options.told))
         except BadBag as error:
             rejected[str(bag)] = str(error)
             continue

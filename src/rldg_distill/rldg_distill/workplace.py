@@ -29,11 +29,6 @@ class Workplace:
     """`data/<name>`"""
 
     @property
-    def final(self) -> Path:
-        """The whole dataset."""
-        return self.out / rlds.VERSION
-
-    @property
     def data(self) -> Path:
         """The dataset so far."""
         return self.out / f".{rlds.VERSION}.unfinished"
@@ -82,12 +77,12 @@ class Workplace:
         self.data.mkdir(exist_ok=True)
         plan.write_text(fingerprint)
 
-    def publish(self) -> None:
+    def publish(self, final: Path) -> None:
         """Let the whole dataset take its name, in the place of an older one."""
-        old = self.out / f".{rlds.VERSION}.old"
+        old = final.with_name(f".{final.name}.old")
         shutil.rmtree(old, ignore_errors=True)
-        if self.final.exists():
-            self.final.rename(old)
-        self.data.rename(self.final)
-        shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(self.progress, ignore_errors=True)
+        if final.exists():
+            final.rename(old)
+        self.data.rename(final)
+        for path in (old, self.progress):
+            shutil.rmtree(path, ignore_errors=True)

@@ -99,7 +99,7 @@ def test_a_killed_conversion_goes_on(run: Path, whole: Path, tmp_path: Path) -> 
     first.wait()
     until(lambda: all(map(is_gone, workers)))
     assert len(workers) == 2
-    assert not Workplace(out).final.exists()
+    assert not (out / "1.0.0").exists()
     done = {name: (Workplace(out).data / name).stat() for name in finished(out)}
     assert 0 < len(done) < SHARDS
     second = start(*arguments(run, out, "--workers", "2"))
@@ -107,7 +107,7 @@ def test_a_killed_conversion_goes_on(run: Path, whole: Path, tmp_path: Path) -> 
     assert second.returncode == 0, told
     assert f"going on: {len(done)} of {SHARDS} shards are done" in told
     for name, before in done.items():
-        after = (Workplace(out).final / name).stat()
+        after = (out / "1.0.0" / name).stat()
         assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
     assert content(out) == content(whole)
 
@@ -154,6 +154,9 @@ def test_only_the_same_plan_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert "going on: 1 of 3 shards are done" in capsys.readouterr().err
     with_one_shard(run, tmp_path / "jpeg")
     assert main(arguments(run, tmp_path / "jpeg", "--image-format", "jpeg")) == 0
+    assert "going on" not in capsys.readouterr().err
+    with_one_shard(run, tmp_path / "told")
+    assert main(arguments(run, tmp_path / "told", "--recorded", "action=motion")) == 0
     assert "going on" not in capsys.readouterr().err
     with_one_shard(run, tmp_path / "touched")
     os.utime(next((run / "bags").glob("*/*.mcap")))

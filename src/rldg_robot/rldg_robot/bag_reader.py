@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import yaml
@@ -127,12 +128,30 @@ def custom_data(path: Path) -> dict[str, str]:
         FileNotFoundError: the bag was never closed.
         ValueError: the file is not the metadata of a bag.
     """
+    with _metadata_file(path) as stream:
+        return _custom_data(yaml.parse(stream, yaml.CSafeLoader))
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """All that `metadata.yaml` of a closed bag says: topics, files, times. Takes much longer than `custom_data` alone.
+
+    Raises:
+        FileNotFoundError: the bag was never closed.
+        ValueError: the file is not the metadata of a bag.
+    """
+    with _metadata_file(path) as stream:
+        return dict(yaml.load(stream, yaml.CSafeLoader)["rosbag2_bagfile_information"])
+
+
+@contextmanager
+def _metadata_file(path: Path) -> Iterator[BinaryIO]:
+    """To read from; whatever its content then turns out to lack, it is damaged."""
     file = path / "metadata.yaml"
-    try:
-        with file.open("rb") as stream:
-            return _custom_data(yaml.parse(stream, yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError) as error:
-        raise ValueError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+    with file.open("rb") as stream:
+        try:
+            yield stream
+        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{file} is damaged: {' '.join(str(error).split())}") from error
 
 
 def _custom_data(events: Iterator[yaml.Event]) -> dict[str, str]:
