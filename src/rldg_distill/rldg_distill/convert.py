@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`convert`: bags to an RLDS dataset in the layout of TensorFlow Datasets."""
+"""`convert`: bags to an RLDS dataset in the layout of TensorFlow Datasets, or to a LeRobot dataset."""
 
 from __future__ import annotations
 
@@ -140,7 +140,20 @@ class Converter:
         rlds.write_metadata(data, leaves, result.lengths, self._contract(plan, result))
         motion = statistics.joined(read_motion(self._workplace, shard) for shard in plan.shards)
         statistics.write(rlds.Dataset(data), motion)
-        self._workplace.publish(self._options.folder)
+        whole = self._export() if self._options.format == "lerobot" else data
+        self._workplace.publish(whole, self._options.folder)
+
+    def _export(self) -> Path:
+        """Make a LeRobot dataset of the finished RLDS; returns its folder."""
+        from rldg_distill import lerobot  # noqa: PLC0415 - its Arrow would slow the start of every worker
+
+        try:
+            lerobot.export(
+                rlds.Dataset(self._workplace.data), self._workplace.exported, self._progress
+            )
+        except ValueError as error:
+            raise ConversionError(str(error)) from error
+        return self._workplace.exported
 
     def _contract(self, plan: Plan, result: Result) -> dict[str, object]:
         return {

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rldg_distill import pictures, statistics
+from rldg_distill.options import FOLDERS
 from rldg_distill.rlds import Dataset, NotADataset
 from rldg_distill.tfrecord import DamagedRecord
 from rldg_distill.validation import (
@@ -50,6 +51,22 @@ class Summary:
     """steps by dimension"""
     actions: list[np.ndarray] = field(default_factory=list)
     states: list[np.ndarray] = field(default_factory=list)
+
+
+def open_dataset(path: Path) -> Dataset:
+    """Open `data/<name>`.
+
+    Raises:
+        NotADataset: it holds no RLDS dataset of today's contract.
+    """
+    try:
+        return Dataset(path)
+    except NotADataset as error:
+        if any((p / "meta" / "info.json").is_file() for p in (path, path / FOLDERS["lerobot"])):
+            raise NotADataset(
+                f"{path} is a LeRobot dataset; this reads RLDS: convert the bags without --format lerobot as well"
+            ) from error
+        raise
 
 
 def summarize(dataset: Dataset) -> Summary:
@@ -187,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)
     try:
-        dataset = Dataset(given.path)
+        dataset = open_dataset(given.path)
         if given.command == "info":
             show_info(dataset, console)
             statistics.load(given.path)  # renewed if the data changed

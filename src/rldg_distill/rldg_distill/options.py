@@ -12,6 +12,9 @@ from rldg_distill.image_codec import ImageFormat
 from rldg_distill.recording import Told
 from rldg_distill.selection import STATUSES, Filters
 
+FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}
+"""of the dataset in `data/<name>`, by its format"""
+
 
 @dataclass(frozen=True)
 class Options:
@@ -34,21 +37,26 @@ class Options:
     """processes; 1: this one; None: one for every core, but no more than the bags are worth"""
     ray: str | None = None
     """host:port of a Ray cluster that does the work instead, or `auto`"""
+    format: str = "rlds"
+    """one of `FOLDERS`"""
 
     @property
     def folder(self) -> Path:
         """Where the dataset appears once it is whole."""
-        return self.out / rlds.VERSION
+        return self.out / FOLDERS[self.format]
 
 
 def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     """Options and paths of a command line."""
     parser = argparse.ArgumentParser(
         prog="convert",
-        description="Bags to an RLDS dataset that TensorFlow Datasets, Octo and OpenVLA read.",
+        description="Bags to an RLDS dataset that TensorFlow Datasets, Octo and OpenVLA read, or to a LeRobot dataset.",
     )
     parser.add_argument("bags", nargs="+", type=Path, help="bags, folders of bags, or runs")
     parser.add_argument("--out", type=Path, required=True, help="data/<name>")
+    parser.add_argument(
+        "--format", choices=tuple(FOLDERS), default="rlds", help="of the dataset (rlds)"
+    )
     parser.add_argument(
         "--source",
         action="append",
@@ -132,5 +140,6 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         told=told,
         workers=given.workers,
         ray=given.ray,
+        format=given.format,
     )
     return options, given.bags

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where a dataset grows until it is whole, and what of it survives a kill.
 
-    data/<name>/.1.0.0.unfinished/    finished shards; takes the name 1.0.0 once it is whole
-    data/<name>/.1.0.0.progress/      fingerprint of the plan, the outcome of every finished shard, half-written files
+    data/<name>/.1.0.0.unfinished/     finished shards; takes the name 1.0.0 once it is whole
+    data/<name>/.1.0.0.progress/       fingerprint of the plan, the outcome of every finished shard, half-written files
+    data/<name>/.lerobot.unfinished/   what is made of whole shards for the format LeRobot; takes the name lerobot
 
 A shard counts from the moment on that its outcome lies there. Whoever writes files does it elsewhere and renames them.
 """
@@ -30,13 +31,18 @@ class Workplace:
 
     @property
     def data(self) -> Path:
-        """The dataset so far."""
+        """The dataset so far, as RLDS."""
         return self.out / f".{rlds.VERSION}.unfinished"
 
     @property
     def progress(self) -> Path:
         """What is known of it."""
         return self.out / f".{rlds.VERSION}.progress"
+
+    @property
+    def exported(self) -> Path:
+        """The same as a LeRobot dataset."""
+        return self.out / ".lerobot.unfinished"
 
     def outcome(self, shard: str) -> Path:
         """File with the outcome of a shard."""
@@ -74,15 +80,16 @@ class Workplace:
         for path in self.progress.iterdir():
             if path.name not in kept:
                 path.unlink()
+        shutil.rmtree(self.exported, ignore_errors=True)
         self.data.mkdir(exist_ok=True)
         plan.write_text(fingerprint)
 
-    def publish(self, final: Path) -> None:
-        """Let the whole dataset take its name, in the place of an older one."""
+    def publish(self, whole: Path, final: Path) -> None:
+        """Let a whole dataset take its name, in the place of an older one, and leave nothing else behind."""
         old = final.with_name(f".{final.name}.old")
         shutil.rmtree(old, ignore_errors=True)
         if final.exists():
             final.rename(old)
-        self.data.rename(final)
-        for path in (old, self.progress):
+        whole.rename(final)
+        for path in (old, self.data, self.progress):
             shutil.rmtree(path, ignore_errors=True)

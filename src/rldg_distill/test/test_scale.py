@@ -171,6 +171,20 @@ def test_only_the_same_plan_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     }
 
 
+def test_another_format_goes_on_and_clears_up(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = write_run(tmp_path / "first", count=5, steps=3)
+    out = tmp_path / "plugs"
+    with_one_shard(run, out)
+    Workplace(out).exported.mkdir()
+    assert main(arguments(run, out, "--format", "lerobot")) == 0
+    assert "going on: 1 of 3 shards are done" in capsys.readouterr().err
+    assert [p.name for p in out.iterdir()] == ["lerobot"]
+    assert main(arguments(run, out)) == 0
+    assert sorted(p.name for p in out.iterdir()) == ["1.0.0", "lerobot"]
+
+
 def test_one_conversion_at_a_time(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
