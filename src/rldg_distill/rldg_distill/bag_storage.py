@@ -6,11 +6,14 @@ Topics are told without the leading slash, as the robot contract names them.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rosbags.rosbag2 import Reader
+from rosbags.serde import SerdeError
 
 from rldg_distill.episode import BadBag
 from rldg_robot.bag_reader import metadata
@@ -61,3 +64,12 @@ def messages(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, int, by
         raise BadBag(
             f"cannot be read ({error}). If it is damaged, `ros2 bag reindex` or `mcap recover` may mend it"
         ) from error
+
+
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """Make a BadBag of what decoding a message raises that is cut off or not of its type."""
+    try:
+        yield
+    except (SerdeError, struct.error, IndexError) as error:
+        raise BadBag(f"holds a damaged message: {error}") from error

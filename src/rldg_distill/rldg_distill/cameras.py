@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rldg_distill.bag_storage import messages, topics
+from rldg_distill.bag_storage import damage_told, messages, topics
 from rldg_distill.image_codec import IMAGE_TYPES, is_depth
 from rldg_distill.recording import Recording
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import WRIST_IMAGE
 
 
+@damage_told()
 def image_topics(path: Path) -> tuple[set[str], dict[str, str]]:
     """A bag's topics of colour images, and why others of images are left out.
 

@@ -11,6 +11,7 @@ import os
 import signal
 from collections import deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
@@ -76,7 +77,8 @@ class Worker:
         """Give it a shard, or nothing more to do."""
         self.shard = shard
         if shard:
-            self.connection.send(shard)
+            with suppress(ConnectionError):  # it died; `hear` tells how
+                self.connection.send(shard)
 
     def hear(self) -> Path | None:
         """The next bag that it is done with; None: its shard is finished.

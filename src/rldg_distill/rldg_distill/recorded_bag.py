@@ -16,7 +16,7 @@ import numpy as np
 
 from rldg_distill import image_codec
 from rldg_distill.bag_episode import bag_name, read_episode
-from rldg_distill.bag_storage import messages
+from rldg_distill.bag_storage import damage_told, messages
 from rldg_distill.episode import (
     ACTION_DIM,
     NO_TEACHER,
@@ -48,6 +48,7 @@ from rldg_robot.teleop import action_from_twist
 DEMONSTRATION = 2  # executed_by
 
 
+@damage_told()
 def read_bag(path: Path, image_format: ImageFormat, cameras: dict[str, str], told: Told) -> Episode:
     """The episode of a bag, whoever made it.
 

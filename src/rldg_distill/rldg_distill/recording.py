@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rldg_distill.bag_storage import TopicInfo, messages, topics
+from rldg_distill.bag_storage import TopicInfo, damage_told, messages, topics
 from rldg_distill.episode import RECORDED, BadBag
 from rldg_distill.image_codec import IMAGE_TYPES
 from rldg_distill.selection import STATUSES
@@ -186,6 +186,7 @@ def is_recording(path: Path) -> bool:
         return False
 
 
+@damage_told()
 def find_recording(path: Path, told: Told) -> Recording:
     """What a bag made elsewhere is taken for.
 

@@ -49,9 +49,8 @@ def write_shard(shard: Shard, recipe: Recipe, workplace: Workplace) -> Iterator[
             except BadBag as error:
                 outcome.rejected[str(bag)] = str(error)
             yield bag
-        stream.flush()
-        os.fsync(stream.fileno())  # a shard that counts as finished must survive a power cut too
         outcome.size = stream.tell()
+        _settle(stream)
     part.rename(workplace.data / shard.name)
     motion = joined(motions)
     outcome.steps = len(motion[0])
@@ -70,7 +69,14 @@ def _write_outcome(workplace: Workplace, shard: Shard, outcome: Outcome, motion:
     with part.open("wb") as stream:
         about = np.array(json.dumps(asdict(outcome)))
         np.savez(stream, about=about, action=motion[0], state=motion[1])
+        _settle(stream)
     part.rename(workplace.outcome(shard.name))
+
+
+def _settle(stream: BinaryIO) -> None:
+    """What counts as finished must survive a power cut too."""
+    stream.flush()
+    os.fsync(stream.fileno())
 
 
 def read_outcome(workplace: Workplace, shard: Shard) -> Outcome | None:

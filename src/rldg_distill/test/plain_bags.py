@@ -156,9 +156,15 @@ def demonstration(
 
 
 def copy(
-    bag: Path, out: Path, without: Iterable[contract.Topic], extra: Path | None = None
+    bag: Path,
+    out: Path,
+    without: Iterable[contract.Topic] = (),
+    extra: Path | None = None,
+    cut: contract.Topic | None = None,
 ) -> Path:
-    """A bag again as if somebody else had recorded it, without some topics; with `extra` as it is, and with its own."""
+    """A bag again as if somebody else had recorded it, without some topics; with `extra` as it is, and with its own;
+    with every message of the topic `cut` cut off in the middle.
+    """
     dropped = {topic.name for topic in without}
     out.parent.mkdir(parents=True, exist_ok=True)
     with Writer(out, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
@@ -168,7 +174,8 @@ def copy(
             if topic not in dropped:
                 if topic not in places:
                     places[topic] = writer.add_connection(f"/{topic}", kind, typestore=typestore())
-                writer.write(places[topic], time, cdr)
+                half = cut is not None and topic == cut.name
+                writer.write(places[topic], time, cdr[: len(cdr) // 2] if half else cdr)
         for name, value in custom_data(bag).items() if extra else ():
             writer.set_custom_data(name, value)
     return out

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 
 from rldg_rl.bag import BagWriter
 from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary, typestore
+from rldg_robot.bag_reader import EpisodeSummary, raw_messages, read_summary, typestore
 from rldg_robot.poses import Pose
 from rldg_robot.teleop import twist_from_action
 
@@ -180,6 +181,16 @@ def write_bag(
         writer.flush()
         writer.abort()
     return path
+
+
+def cut_messages(path: Path, topic: contract.Topic) -> None:
+    """Cut every message of a topic off in the middle, in a bag that is whole otherwise."""
+    messages, summary = list(raw_messages(path)), read_summary(path)
+    shutil.rmtree(path)
+    writer = BagWriter(path)
+    for name, _, time, cdr in messages:
+        writer.write(name, time, cdr[: len(cdr) // 2] if name == topic.name else cdr)
+    writer.close(summary)
 
 
 def write_run(folder: Path, count: int = 6, **options: Any) -> Path:

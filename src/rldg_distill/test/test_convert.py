@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_bags import INSTRUCTION, SIZE, write_bag, write_run
+from synthetic_bags import INSTRUCTION, SIZE, cut_messages, write_bag, write_run
 
 from rldg_distill import statistics
 from rldg_distill.convert import main
@@ -165,6 +165,9 @@ def test_a_hostile_pile(workers: str, tmp_path: Path, capsys: pytest.CaptureFixt
     write_bag(bags / "no_end", steps=4, ended=False)
     write_bag(bags / "never_closed", steps=4, closed=False)
     write_bag(bags / "other_size", steps=4, camera=lambda _: np.zeros((8, 8, 3), np.uint8))
+    for topic in (STEP, CURRENT_POSE, WRIST_IMAGE):
+        name = topic.name.split("/")[0]
+        cut_messages(write_bag(bags / f"damaged_{name}", steps=4), topic)
     cut = write_bag(bags / "cut_off", steps=4) / "cut_off.mcap"
     whole = len(list(raw_messages(cut.parent)))
     while (
@@ -190,6 +193,9 @@ def test_a_hostile_pile(workers: str, tmp_path: Path, capsys: pytest.CaptureFixt
         "no_end": "without the message that closes",
         "never_closed": "never closed",
         "other_size": "images of image are (8, 8, 3), those of others (48, 48, 3)",
+        "damaged_step": "damaged message",
+        "damaged_current_pose": "damaged message",
+        "damaged_wrist_camera": "damaged message",
         "cut_off": "bags/cut_off: ",
         "zero_bytes": "has no message of episode",
         "no_file": "no .mcap file",

@@ -412,6 +412,20 @@ def test_damage_is_told(tmp_path: Path) -> None:
     assert "has a damaged metadata.yaml" in refuse(odd)
 
 
+@pytest.mark.parametrize("topic", [POSE, IMAGE, contract.POLICY_TARGET_POSE, contract.EPISODE])
+def test_damaged_messages_end_one_bag_not_the_conversion(
+    tmp_path: Path, topic: contract.Topic, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bags = tmp_path / "bags"
+    for seed in range(2):
+        write_bag(bags / f"whole_{seed}", seed, steps=8)
+    copy(bags / "whole_0", bags / "plain", [contract.STEP])
+    copy(bags / "whole_0", bags / "a_damaged", [contract.STEP], cut=topic)
+    assert convert([str(bags), "--out", str(tmp_path / "rest"), "--val", "0.5"]) == 3
+    assert "bags/a_damaged: holds a damaged message" in capsys.readouterr().err
+    assert sum(Dataset(tmp_path / "rest").lengths.values()) == 3
+
+
 def jpeg(pixels: np.ndarray, **options: Any) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(pixels).save(stream, "JPEG", **options)

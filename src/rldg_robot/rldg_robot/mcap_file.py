@@ -76,7 +76,7 @@ def _records(stream: BinaryIO) -> Iterator[tuple[int, bytes]]:
         content = stream.read(length)
         if opcode == Opcode.CHUNK:
             chunk = Chunk.read(ReadDataStream(BytesIO(content)))
-            data, length = get_chunk_data_stream(chunk)
+            data, length = get_chunk_data_stream(chunk, validate_crc=True)  # where it has one
             yield from _records_of_chunk(data.read(length))
         else:
             yield opcode, content
