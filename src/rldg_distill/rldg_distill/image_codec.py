@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from PIL import Image
 IMAGE = "sensor_msgs/msg/Image"
 IMAGE_TYPES = (IMAGE, "sensor_msgs/msg/CompressedImage")
 DEPTH = ("16UC1", "32FC1")
+PNG_HEADER = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
 PNG_LEVEL = 3  # of wrist images, smaller than level 1 and faster than both 1 and 6
 RGB_ORDER = {
     "rgb8": (0, 1, 2),
@@ -133,7 +135,10 @@ def pixels(message: object) -> np.ndarray:
 
 def shape(data: bytes) -> tuple[int, int, int]:
     """(H, W, 3) of an encoded image, from its header."""
-    width, height = Image.open(io.BytesIO(data)).size
+    if data.startswith(PNG_HEADER):  # asked for every image: a parser's start would cost a tenth of its encoding
+        width, height = struct.unpack_from(">II", data, len(PNG_HEADER))
+    else:
+        width, height = Image.open(io.BytesIO(data)).size
     return height, width, 3
 
 
