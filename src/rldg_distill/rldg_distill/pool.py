@@ -20,7 +20,7 @@ from rldg_distill.plan import ConversionError, Recipe, Shard
 from rldg_distill.shard import write_shard
 from rldg_distill.workplace import Workplace
 
-BAGS_PER_WORKER = 20
+BAGS_PER_WORKER = 60
 """what a worker must have to do to be worth its start"""
 
 
