@@ -105,7 +105,7 @@ class Student(nn.Module, ABC):
     losses: ClassVar[tuple[str, ...]] = ("own",)
     """kinds that `loss` knows, the default first: own, teacher_kl, teacher_expected"""
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
-    """values of `distill`'s options by recipe; `default` holds unless another is asked for, `<recipe>/<size>` over it"""
+    """values of `distill`'s options by recipe, `default` the usual one; `<recipe>/<size>` holds over `<recipe>`"""
 
     def __init__(self, config: StudentConfig, data: DataCard) -> None:
         """A student with random weights.
