@@ -24,7 +24,7 @@ def weights(shapes: Mapping[str, Sequence[int]], seed: int = 0) -> dict[str, np.
         if leaf == "kernel":
             first_only = len(shape) == 3 and "/out/" not in path
             value /= np.sqrt(shape[0] if first_only else np.prod(shape[:-1]))
-        elif leaf == "scale":
+        elif leaf in ("scale", "weight"):
             value = 1 + 0.1 * value
         else:
             value *= 0.1 if leaf == "bias" else 0.3

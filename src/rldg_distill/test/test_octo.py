@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +51,9 @@ class Case:
     def check(self, name: str, inputs: OctoInputs) -> None:
         """Every token and the noise that the head tells."""
         found = self.octo.tokens(inputs)
-        wanted = {key.split("/")[1]: value for key, value in self.given.items() if f"{name}/" in key}
+        wanted = {
+            key.split("/")[1]: value for key, value in self.given.items() if f"{name}/" in key
+        }
         assert found.keys() <= wanted.keys()
         for group, tokens in found.items():
             np.testing.assert_allclose(tokens.numpy(), wanted[group], 0, TOLERANCE, err_msg=group)
@@ -101,3 +104,110 @@ def test_masked_steps_images_and_instructions_equal_the_original(case: Case) -> 
 
 def test_one_camera_and_one_step_equal_the_original(case: Case) -> None:
     case.check("primary", case.inputs(["primary"], [], window=1))
+
+
+def test_an_instruction_reaches_the_readout_and_the_future_does_not(case: Case) -> None:
+    inputs = case.inputs(["primary"], [])
+    with torch.inference_mode():
+        before = case.octo(inputs)
+        inputs.images["primary"] = inputs.images["primary"].clone()
+        inputs.images["primary"][:, 1] = 0
+        later = case.octo(inputs)
+        inputs.language = inputs.language + 1
+        told = case.octo(inputs)
+    assert torch.allclose(before[:, 0], later[:, 0], atol=1e-5)
+    assert not torch.allclose(before[:, 1], later[:, 1], atol=1e-2)
+    assert not torch.allclose(later[:, 0], told[:, 0], atol=1e-2)
+
+
+def test_learns_which_images_go_with_which_actions(case: Case) -> None:
+    torch.manual_seed(0)
+    octo = Octo(replace(case.config, head_width=64, time_width=16))
+    inputs, action = case.inputs(["wrist"], []), case.x["action"].clamp(-1, 1).repeat(16, 1, 1, 1)
+    mask = torch.ones(action.shape[:-1], dtype=torch.bool)
+    optimizer = torch.optim.Adam(octo.parameters(), 3e-3)
+    for _ in range(300):
+        embedding = octo(inputs).repeat(16, 1, 1)
+        loss = octo.head.loss(embedding, action, mask, *octo.head.draw(embedding))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    with torch.inference_mode():
+        embedding = octo(inputs).repeat(16, 1, 1)
+        draw = octo.head.draw(embedding)
+        right = octo.head.loss(embedding, action, mask, *draw)
+        wrong = octo.head.loss(embedding.roll(1, 0), action, mask, *draw)
+    assert right < 1 < wrong / 4  # saying nothing at all costs 7
+
+
+def test_masked_actions_do_not_move_the_loss(case: Case) -> None:
+    embedding, action = torch.randn(2, 1, 32), torch.randn(2, 1, 3, 7)
+    mask = torch.tensor([[[True, True, False]], [[True, False, False]]])
+    time, noise = case.octo.head.draw(embedding)
+    loss = case.octo.head.loss(embedding, action, mask, time, noise)
+    error = torch.stack(
+        [
+            case.octo.head.loss(embedding, action, mask & only, time, noise)
+            for only in torch.eye(3, dtype=torch.bool)[:2]
+        ]
+    )
+    # Two actions of the first place count, one of the second.
+    assert loss.item() == pytest.approx((2 * error[0] + error[1]).item() / 3, rel=1e-4)
+
+
+def test_wrong_inputs_are_named(case: Case) -> None:
+    inputs = case.inputs(["primary"], [])
+    inputs.images = {"primary": inputs.images["primary"][:, :, :32]}
+    with pytest.raises(ValueError, match=r"images of primary: \(3, 2, 32, 64, 3\), \(3, 2, 64, 64"):
+        case.octo(inputs)
+    inputs.images = {"side": case.x["image_primary"]}
+    with pytest.raises(
+        ValueError, match=r"no image tokenizer \['side'\]; there are: primary, wrist"
+    ):
+        case.octo(inputs)
+
+
+def test_a_checkpoint_that_does_not_fit_is_refused_by_name(case: Case, tmp_path: Path) -> None:
+    tensors = reference.weights(case.shapes)
+    bias = "octo_transformer/obs_wrist_projection/bias"
+    position = "octo_transformer/obs_primary_pos_embedding"
+    del tensors[bias]
+    tensors[position] = tensors[position][:, :, :4]
+    tensors["heads_value/kernel"] = np.ones((2, 2), np.float32)
+    found = checkpoint.read(reference.write_checkpoint(tmp_path, tensors))
+    octo = Octo(case.config)
+    before = {name: tensor.clone() for name, tensor in octo.state_dict().items()}
+    with pytest.raises(checkpoint.OctoCheckpointError) as caught:
+        checkpoint.load(octo, found)
+    for part in (
+        f"1 missing: {bias}",
+        "1 unexpected: heads_value/kernel",
+        "(1, 3, 4, 32), not (1, 3, 16, 32)",
+    ):
+        assert part in str(caught.value)
+    assert all(torch.equal(before[name], tensor) for name, tensor in octo.state_dict().items())
+
+    mismatch = checkpoint.load(octo, found, merge=True)
+    assert mismatch.missing == (bias,)
+    changed = {
+        name for name, tensor in octo.state_dict().items() if not torch.equal(before[name], tensor)
+    }
+    kept = before.keys() - changed
+    assert kept == {"projections.obs_wrist.bias", "positions.obs_primary"}
+
+
+def test_octo_1_0_and_broken_folders_are_refused(case: Case, tmp_path: Path) -> None:
+    tensors = {"a": np.ones(2, np.float32)}
+    old = reference.write_checkpoint(tmp_path / "old", tensors, {"use_correct_attention": False})
+    with pytest.raises(checkpoint.OctoCheckpointError, match=r"checkpoint of Octo 1\.0"):
+        checkpoint.read(old)
+    with pytest.raises(checkpoint.OctoCheckpointError, match=r"there is no config\.json"):
+        checkpoint.read(tmp_path)
+    cut = reference.write_checkpoint(tmp_path / "cut", tensors)
+    file = cut / "300000" / "default" / "checkpoint"
+    file.write_bytes(file.read_bytes()[:-3])
+    with pytest.raises(checkpoint.OctoCheckpointError, match="damaged"):
+        checkpoint.read(cut)
+    file.unlink()
+    with pytest.raises(checkpoint.OctoCheckpointError, match="no <step>/default/checkpoint"):
+        checkpoint.read(cut)
