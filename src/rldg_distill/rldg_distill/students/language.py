@@ -48,10 +48,6 @@ class LanguageEncoder(ABC):
     def _encode(self, text: str) -> Tensor:
         """One sentence: (tokens, width)."""
 
-    @abstractmethod
-    def save(self, folder: Path) -> None:
-        """Write into a folder what cannot be had elsewhere."""
-
 
 class MiniLM(LanguageEncoder):
     """all-MiniLM-L6-v2 (Wang et al. 2020, arXiv:2002.10957): one vector per sentence, paraphrases near each other."""
@@ -71,7 +67,8 @@ class MiniLM(LanguageEncoder):
         self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self._tokenizer.no_padding()
         config = BertConfig(**json.loads((folder / "config.json").read_text()))
-        self._model = BertModel(config, add_pooling_layer=False).eval()
+        with torch.random.fork_rng(devices=[]):  # drawing first weights must not move anyone's seed
+            self._model = BertModel(config, add_pooling_layer=False).eval()
         weights = safetensors.torch.load_file(folder / "model.safetensors")
         del weights["embeddings.position_ids"]
         own = {name: tensor for name, tensor in weights.items() if not name.startswith("pooler.")}
@@ -83,9 +80,6 @@ class MiniLM(LanguageEncoder):
         mean = self._model(ids).last_hidden_state[0].mean(0, keepdim=True)
         # Length 1 is the model's own; times the root of the width, a number's size is about 1 as layers like it.
         return torch.nn.functional.normalize(mean, dim=-1).clone() * self.width**0.5
-
-    def save(self, folder: Path) -> None:
-        """Nothing: the package has it all."""
 
 
 TOKENIZER = "tokenizer.json"
@@ -100,6 +94,7 @@ class T5(LanguageEncoder):
     """
 
     tokens = 16
+    width = 768
 
     def __init__(self, weights: Mapping[str, Tensor], tokenizer: Path) -> None:
         """Take the weights as transformers names them.
@@ -111,8 +106,9 @@ class T5(LanguageEncoder):
         self._tokenizer = _t5_tokenizer(tokenizer, self.tokens)
         try:
             config = _t5_config(weights)
-            self.width: int = config.d_model
-            self._model = T5EncoderModel(config).eval()
+            self.width = config.d_model
+            with torch.random.fork_rng(devices=[]):
+                self._model = T5EncoderModel(config).eval()
             embedding = {"encoder.embed_tokens.weight": weights["shared.weight"]}
             self._model.load_state_dict({**weights, **embedding})
         except (KeyError, RuntimeError) as error:

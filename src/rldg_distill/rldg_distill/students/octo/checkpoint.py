@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,16 @@ class OfficialCheckpoint:
     """by name in flax"""
     language: Mapping[str, np.ndarray]
     """the language encoder's, by name in it"""
+
+    def without(self, tokenizers: Iterable[str]) -> OfficialCheckpoint:
+        """The same with some image tokenizers left out."""
+        theirs = tuple(
+            f"octo_transformer/{part}"
+            for name in tokenizers
+            for part in (f"observation_tokenizers_{name}/", f"obs_{name}_")
+        )
+        kept = {name: array for name, array in self.network.items() if not name.startswith(theirs)}
+        return replace(self, network=kept)
 
 
 @dataclass(frozen=True)

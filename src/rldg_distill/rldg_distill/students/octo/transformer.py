@@ -11,6 +11,8 @@ from rldg_distill.students.octo.initial import xavier_dense
 
 EPSILON = 1e-6
 """of every layer norm, as Flax has it"""
+HIDDEN = -1e30
+"""what the logit of a token gets that may not be read; finite in bfloat16 too"""
 
 
 def may_read(step: Tensor, is_readout: Tensor) -> Tensor:
@@ -30,7 +32,7 @@ def may_read(step: Tensor, is_readout: Tensor) -> Tensor:
 def attention_bias(allowed: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor:
     """What is added to the logits of attention.
 
-    The least finite number rather than minus infinity: a row with nothing to read (the task's tokens where no task is
+    A large number rather than infinity: a row with nothing to read (the task's tokens where no task is
     given) then reads everything evenly, as in the original, instead of becoming NaN. Nobody reads such a row.
 
     Args:
@@ -42,7 +44,7 @@ def attention_bias(allowed: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor
         (B, 1, N, N)
     """
     readable = allowed & valid[:, None, None, :]
-    return torch.zeros_like(readable, dtype=dtype).masked_fill(~readable, torch.finfo(dtype).min)
+    return torch.zeros_like(readable, dtype=dtype).masked_fill(~readable, HIDDEN)
 
 
 class Attention(nn.Module):
