@@ -81,6 +81,7 @@ class Loader:
         workers: int,
         rank: int = 0,
         ranks: int = 1,
+        pin: bool = False,
     ) -> None:
         """Begin where the mixture is.
 
@@ -92,8 +93,9 @@ class Loader:
             workers: threads. At most twice as many batches are held in memory.
             rank: number of this process.
             ranks: number of processes.
+            pin: whether batches lie in page-locked memory, for a GPU.
         """
-        self._assembler = assembler
+        self._assembler, self._pin = assembler, pin
         self._mixture = mixture
         self._size, self._rank, self._ranks = batch_size, rank, ranks
         self._depth = 2 * workers
@@ -108,12 +110,16 @@ class Loader:
         while len(self._ahead) < self._depth:
             steps = self._mixture.take(self._size * self._ranks)
             mine = steps[self._rank * self._size : (self._rank + 1) * self._size]
-            future = self._pool.submit(self._assembler.batch, mine)
+            future = self._pool.submit(self._make, mine)
             self._ahead.append((future, self._mixture.state()))
         future, place = self._ahead.popleft()
         batch = future.result()
         self._place = place
         return batch
+
+    def _make(self, steps: np.ndarray) -> Batch:
+        batch = self._assembler.batch(steps)
+        return batch.pin_memory() if self._pin else batch
 
     def state(self) -> dict[str, Any]:
         """The place behind the last batch that was given out, for JSON."""

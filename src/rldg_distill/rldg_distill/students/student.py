@@ -139,6 +139,11 @@ class Student(nn.Module, ABC):
     def image_sizes(self) -> dict[str, tuple[int, int]]:
         """(height, width) that the network takes, of every camera that it looks through. From `config` alone."""
 
+    @property
+    def cropped_cameras(self) -> frozenset[str]:
+        """Cameras of whose images augmentation may cut out parts."""
+        return frozenset(self.image_sizes)
+
     @abstractmethod
     def loss(self, batch: Batch, kind: str) -> dict[str, Tensor]:
         """`loss`, to be minimised, and its parts: scalars. Masked actions count nothing."""
