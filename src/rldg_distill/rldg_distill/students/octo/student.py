@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -90,7 +91,13 @@ class OctoStudent(Student):
     name = "octo"
     sizes = tuple(SIZES)
     losses = ("own", "teacher_kl", "teacher_expected")
-    recipes: ClassVar[dict[str, dict[str, Any]]] = {}
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # octo/scripts/configs/finetune_config.py
+        "default": {"warmup": 2000, "steps": 50_000, "augment": "octo"},
+        "default/tiny": {"warmup": 200, "steps": 5000, "augment": "none"},
+        # RLDG, table of its fine-tunes: batch 64, 30,000 updates; what it does not name is Octo's own
+        "paper": {"batch_size": 64, "steps": 30_000, "warmup": 2000, "augment": "octo"},
+    }
     config: OctoStudentConfig
 
     def __init__(self, config: OctoStudentConfig, data: DataCard) -> None:
