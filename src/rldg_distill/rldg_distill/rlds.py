@@ -334,6 +334,25 @@ class Dataset:
         return sorted(self.contract["cameras"])
 
     @cached_property
+    def image_sizes(self) -> dict[str, tuple[int, int]]:
+        """(height, width) of every camera's images, as features.json names them.
+
+        Raises:
+            NotADataset: it names none.
+        """
+        try:
+            content = json.loads((self.folder / "features.json").read_text())
+            steps = content["featuresDict"]["features"]["steps"]["sequence"]["feature"]
+            observation = steps["featuresDict"]["features"]["observation"]["featuresDict"]
+            sizes = {}
+            for camera in self.cameras:
+                shape = observation["features"][camera]["image"]["shape"]["dimensions"]
+                sizes[camera] = (int(shape[0]), int(shape[1]))
+        except (OSError, ValueError, KeyError) as error:
+            raise NotADataset(f"{self.folder}: features.json names no image: {error!r}") from error
+        return sizes
+
+    @cached_property
     def shards(self) -> dict[str, list[Path]]:
         """Files of every split."""
         return {

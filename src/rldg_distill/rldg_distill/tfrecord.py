@@ -82,13 +82,23 @@ def read_records(path: Path) -> Iterator[bytes]:
     Raises:
         DamagedRecord: cut off, or a checksum that does not fit.
     """
+    for _, data in placed_records(path):
+        yield data
+
+
+def placed_records(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Every record of a file with its place in it [bytes], checked.
+
+    Raises:
+        DamagedRecord: cut off, or a checksum that does not fit.
+    """
     with path.open("rb") as stream:
         for offset, length, crc in _frames(stream, path):
             stream.seek(offset)
             data = stream.read(length)
             if masked_crc(data) != crc:
                 raise DamagedRecord(f"{path}: the record at byte {offset} has a wrong checksum")
-            yield data
+            yield offset, data
 
 
 def checksums(path: Path) -> list[tuple[int, int]]:
@@ -195,6 +205,24 @@ def decode_example(data: bytes) -> dict[str, Values]:
     return features
 
 
+def bytes_spans(data: bytes) -> dict[str, list[tuple[int, int]]]:
+    """Start and length in a serialised tf.train.Example of every value of its bytes features.
+
+    Raises:
+        ValueError: not an Example.
+    """
+    found: dict[str, list[tuple[int, int]]] = {}
+    view = memoryview(data)
+    for _, _, start, stop in _places(view, 0, len(view)):
+        for _, _, entry, end in _places(view, start, stop):
+            parts = {number: span for number, _, *span in _places(view, entry, end)}
+            name = bytes(view[slice(*parts[1])]).decode()
+            for kind, _, begin, close in _places(view, *parts.get(2, (0, 0))):
+                if kind == BYTES_LIST:
+                    found[name] = [(a, b - a) for _, _, a, b in _places(view, begin, close)]
+    return found
+
+
 def _decode_feature(data: memoryview) -> Values:
     for kind, _, content in _fields(data):
         if kind == BYTES_LIST:
@@ -218,8 +246,13 @@ def _integers(content: memoryview) -> Iterator[int]:
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
     """Number, wire type and content of every field of a message; of a varint, its own bytes."""
-    position = 0
-    while position < len(data):
+    for number, wire, start, stop in _places(data, 0, len(data)):
+        yield number, wire, data[start:stop]
+
+
+def _places(data: memoryview, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
+    """Number, wire type, start and stop of the content of every field of the message in data[position:end]."""
+    while position < end:
         key, position = _read_varint(data, position)
         wire = key & 7
         start = position
@@ -232,9 +265,9 @@ def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
             position += 4
         else:
             raise ValueError(f"not a tf.train.Example: wire type {wire}")
-        if position > len(data):
+        if position > end:
             raise ValueError("not a tf.train.Example: a field is longer than its message")
-        yield key >> 3, wire, data[start:position]
+        yield key >> 3, wire, start, position
 
 
 def _read_varint(data: memoryview, position: int) -> tuple[int, int]:

@@ -1,0 +1,394 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`distill`: datasets into a student."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from rldg_distill import distributed, student_report
+from rldg_distill.distributed import World
+from rldg_distill.held_out import DIMENSIONS, HeldOut
+from rldg_distill.loader import Assembler, Loader
+from rldg_distill.mixture import Mixture
+from rldg_distill.documented_options import add_options
+from rldg_distill.rlds import NotADataset
+from rldg_distill.student_run import RunError, StudentRun, write_atomically
+from rldg_distill.students import registry
+from rldg_distill.students.student import Student, StudentConfig, StudentError
+from rldg_distill.tfrecord import DamagedRecord
+from rldg_distill.training import Trainer, TrainingError, prepare
+from rldg_distill.training_config import TrainingConfig, plain
+from rldg_distill.training_data import TrainingData, open_data
+
+DEFAULT = "default"
+"""the recipe where none is asked for"""
+
+
+@dataclass(frozen=True)
+class Order:
+    """A command line, understood."""
+
+    data: tuple[Path, ...]
+    run: StudentRun
+    student: type[Student]
+    config: StudentConfig
+    training: TrainingConfig
+
+
+def parse(arguments: list[str]) -> Order:
+    """Understand a command line; ends the program with a message where it cannot be.
+
+    The student decides which options there are: its own configuration is part of them.
+    """
+    parser = argparse.ArgumentParser(
+        prog="distill",
+        description="Train a student on datasets. The same command goes on after a stop or a kill. "
+        "Options and defaults below are those of the student, size and recipe that are given.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("data", nargs="+", type=Path, help="data/<name>, one or more")
+    parser.add_argument("--student", required=True, help=f"one of: {', '.join(registry.names())}")
+    parser.add_argument("--size", help="of the network; the student's first by default")
+    parser.add_argument("--name", help="of the run; student, size and data by default")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
+    parser.add_argument(
+        "--recipe", default=DEFAULT, help="values for the options below that are not given"
+    )
+    # The first look finds the student alone, so that the second knows its options.
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--student", "--size", "--recipe"):
+        first.add_argument(option)
+    known, _ = first.parse_known_args(arguments)
+    if known.student is None:
+        parser.parse_args(arguments)
+    try:
+        kind = registry.student_class(known.student)
+        size = _one_of("size", known.size or kind.sizes[0], kind.sizes)
+        training, config = defaults(kind, size, known.recipe or DEFAULT)
+    except ValueError as error:
+        parser.error(str(error))
+    add_options(parser.add_argument_group("training"), training)
+    add_options(parser.add_argument_group(f"student {kind.name}"), config, hidden=("size",))
+    given = vars(parser.parse_args(arguments)) | {"size": size}
+    try:
+        training, config = _with(training, given), _with(config, given)
+        if training.loss:
+            _one_of("loss", training.loss, kind.losses)
+    except ValueError as error:
+        parser.error(str(error))
+    names = "_".join(path.name for path in given["data"])
+    run = StudentRun(given["runs"] / (given["name"] or f"{kind.name}_{size}_{names}"))
+    return Order(tuple(given["data"]), run, kind, config, training)
+
+
+def defaults(
+    kind: type[Student], size: str, recipe: str = DEFAULT
+) -> tuple[TrainingConfig, StudentConfig]:
+    """What holds where nothing else is asked for: a size's configuration, and over it the recipe.
+
+    Raises:
+        ValueError: the student has no such recipe.
+    """
+    known = {DEFAULT, *(name.partition("/")[0] for name in kind.recipes)}
+    _one_of("recipe", recipe, tuple(sorted(known)))
+    values = {**kind.recipes.get(recipe, {}), **kind.recipes.get(f"{recipe}/{size}", {})}
+    return _with(TrainingConfig(), values), _with(kind.configure(size), values)
+
+
+Config = TypeVar("Config", TrainingConfig, StudentConfig)
+
+
+def _with(config: Config, values: Mapping[str, Any]) -> Config:
+    """The same with those values that are its fields; lists as the tuples that they are."""
+    names = {field.name for field in fields(config)}
+    changed: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name in names
+    }
+    return replace(config, **changed)
+
+
+def _one_of(what: str, value: str, valid: tuple[str, ...]) -> str:
+    if value not in valid:
+        raise ValueError(f"no {what} '{value}'; there are: {', '.join(valid)}")
+    return value
+
+
+def device_of(training: TrainingConfig) -> str:
+    """Where to compute: cpu or cuda.
+
+    Raises:
+        TrainingError: cuda was asked for and is not there.
+    """
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("there is no GPU that torch can use: --device cpu")
+    return "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def settle(order: Order, data: TrainingData) -> None:
+    """Keep the options of a new run, or check that a resumed one has the same.
+
+    Raises:
+        RunError: it has not.
+    """
+    path = order.run.settings
+    settings = {
+        "student": order.student.name,
+        "config": plain(order.config),
+        "training": plain(order.training),
+        "data": data.card.fingerprints,
+    }
+    if path.is_file() and order.run.state.is_file():
+        before = json.loads(path.read_text())
+        differences = order.training.differences(before["training"])
+        differences += [
+            f"{key}: {before[key]} -> {settings[key]}"
+            for key in ("student", "config", "data")
+            if before[key] != settings[key]
+        ]
+        if differences:
+            raise RunError(
+                f"{order.run.path} was begun with other values:\n  "
+                + "\n  ".join(differences)
+                + "\nGive the same, or another --name"
+            )
+    write_atomically(path, json.dumps(settings, indent=2) + "\n")
+
+
+def make_student(order: Order, data: TrainingData, world: World) -> Student:
+    """The student with its first weights, the same in every process."""
+    torch.manual_seed(order.training.seed)
+    student = order.student.create(order.config, data.card, order.training.init)
+    prepare(student, order.training)
+    return student.to(world.device)
+
+
+def make_trainer(
+    order: Order,
+    data: TrainingData,
+    student: Student,
+    world: World,
+    told: Callable[[dict[str, Any]], None],
+) -> Trainer:
+    """The training of an order; begun, or where its checkpoint left it."""
+    training, config = order.training, order.config
+    cameras = list(student.image_sizes)
+    loader = Loader(
+        Assembler(data.train, cameras, config.window, config.chunk),
+        Mixture(data.train.sizes, training.weights or None, training.seed),
+        training.batch_size,
+        training.workers or spare_cores(world.ranks),
+        world.rank,
+        world.ranks,
+        pin=world.device.type == "cuda",
+    )
+    held_out = HeldOut(
+        Assembler(data.val, cameras, config.window, config.chunk),
+        len(data.val),
+        training.validate_samples,
+        training.batch_size,
+    )
+    trainer = Trainer(training, student, loader, held_out, order.run, world, told)
+    if order.run.state.is_file():
+        trainer.resume()
+    return trainer
+
+
+def spare_cores(ranks: int) -> int:
+    """Cores per process that a training leaves to its loader."""
+    return min(8, max(1, (os.cpu_count() or 1) // ranks - 1))
+
+
+class Display:
+    """Progress in the terminal; silent in all processes but one."""
+
+    def __init__(self, console: Console, world: World) -> None:
+        """Show nothing yet."""
+        self._console = console
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not world.leads,
+        )
+        self._leads = world.leads
+        self._note = ""
+
+    @contextmanager
+    def task(self, what: str, total: int, done: int = 0) -> Iterator[Callable[[int, str], None]]:
+        """Show a task; the function that it gives sets how much is done and what is to be said of it."""
+        task = self._bar.add_task(what, total=total, completed=done, note="")
+        with self._bar:
+            yield lambda count, note: self._bar.update(task, completed=count, note=note)
+        self._bar.remove_task(task)
+
+    def say(self, text: str) -> None:
+        """One line that stays."""
+        if self._leads:
+            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+
+def note(line: dict[str, Any]) -> str:
+    """A point of the loss curve in few words."""
+    return f"loss {line['loss']:.4g}  {line['samples_per_second']:.0f} samples/s"
+
+
+def spoken(line: dict[str, Any]) -> str:
+    """A validation in one line."""
+    judged = line["validation"]
+    errors = ", ".join(f"{judged['first_action_error'][name]:.2f}" for name, _ in DIMENSIONS)
+    return f"update {line['step']}: validation loss {judged['loss']:.4g}, action off by {errors} [mm, mrad, gripper]"
+
+
+def table(summary: Mapping[str, Any], run: StudentRun) -> Table:
+    """What came out, for the terminal."""
+    rows = Table(show_header=False, title=f"{summary['student']} {summary['config']['size']}")
+    judged = summary["validation"]
+    rows.add_row("updates", f"{summary['steps']} of {summary['training']['steps']}")
+    rows.add_row(
+        "speed", f"{summary['samples_per_second']} samples/s, {summary['wall_seconds']:.0f} s"
+    )
+    rows.add_row(
+        "parameters",
+        f"{summary['trained_parameters']:,} trained of {summary['parameters']:,}",
+    )
+    rows.add_row(f"loss ({summary['loss_kind']})", f"{summary['training_loss']:.4g}")
+    rows.add_row("validation loss", f"{judged['loss']:.4g}")
+    for name, _ in DIMENSIONS:
+        first, chunk = judged["first_action_error"][name], judged["action_error"][name]
+        rows.add_row(Text(f"error {name}"), f"{first:.3g} first action, {chunk:.3g} whole chunk")
+    rows.add_row("student", str(run.student))
+    return rows
+
+
+def work(order: Order, world: World, console: Console) -> int:
+    """One process of the training."""
+    display = Display(console, world)
+    with display.task("reading", 0) as show:
+        count = iter(range(1, sys.maxsize))
+        room = order.training.cache * 1_000_000
+        data = open_data(order.data, lambda: show(next(count), "episodes"), room)
+    student = make_student(order, data, world)
+    display.say(
+        f"{student.name} {order.config.size} on {world.device}: {len(data.train)} steps of "
+        f"{len(data.train.episodes)} episodes, {len(data.val)} steps held out"
+    )
+    with order.run.claimed() if world.leads else nullcontext():
+        trainer = train(order, data, student, world, display)
+        if world.leads:
+            summary = student_report.summarize(trainer, finished=not trainer.stopped)
+            student_report.write(order.run, summary)
+            console.print(table(summary, order.run))
+    if trainer.stopped:
+        display.say("stopped; the same command goes on")
+    return 130 if trainer.stopped else 0
+
+
+def train(
+    order: Order, data: TrainingData, student: Student, world: World, display: Display
+) -> Trainer:
+    """Train to the end; only the leading process writes, and has the run's folder already."""
+    if world.leads:
+        settle(order, data)
+    world.wait()
+    with display.task("training", order.training.steps) as show:
+
+        def told(line: dict[str, Any]) -> None:
+            if "validation" in line:
+                display.say(spoken(line))
+            else:
+                show(line["step"], note(line))
+
+        trainer = make_trainer(order, data, student, world, told)
+        if trainer.progress.step:
+            display.say(f"going on behind update {trainer.progress.step}")
+        with _stopping(trainer), trainer.loader:
+            trainer.train()
+    return trainer
+
+
+@contextmanager
+def _stopping(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C ends the training behind the present update; of several processes it ends all at once."""
+    if trainer.world.ranks > 1:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        trainer.stopped = True
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def spread(order: Order, arguments: list[str]) -> None:
+    """Become torchrun where several processes are to train; returns where one is enough."""
+    device = device_of(order.training)
+    wanted = order.training.processes
+    count = wanted or (torch.cuda.device_count() if device == "cuda" else 1)
+    if count > 1 and not distributed.is_started():
+        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
+        command = [sys.executable, *torchrun, "-m", "rldg_distill.distill", *arguments]
+        os.execv(sys.executable, command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 trained, 1 cannot be, 130 stopped."""
+    given = sys.argv[1:] if arguments is None else arguments
+    order = parse(given)
+    console = Console(stderr=True)
+    try:
+        spread(order, given)
+        world = distributed.enter(device_of(order.training))
+        return work(order, world, console)
+    except (
+        NotADataset,
+        DamagedRecord,
+        RunError,
+        StudentError,
+        TrainingError,
+        ValueError,
+        OSError,
+    ) as error:
+        console.print(
+            f"distill: {error}", style="red", highlight=False, soft_wrap=True, markup=False
+        )
+        return 1
+    finally:
+        distributed.leave()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every step of some datasets, numbered: its numbers in memory, its images where they lie in the files.
+
+About 200 bytes per step, whatever the images weigh: a million steps take 200 MB, and nothing grows while a training
+runs. Any step is at hand at once, so a shuffle is a permutation of the numbers: it needs no buffer, and a place in it
+is one number. Of the decoded images as many are kept as a given room holds.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from rldg_distill import image_codec
+from rldg_distill.episode import NO_TEACHER
+from rldg_distill.rlds import Dataset, NotADataset, from_example
+from rldg_distill.tfrecord import bytes_spans, placed_records
+
+POLICY = 0
+"""`executed_by` of a step that the policy decided"""
+
+
+@dataclass
+class _Rows:
+    """What is gathered episode by episode, one array each."""
+
+    action: list[np.ndarray] = field(default_factory=list)
+    state: list[np.ndarray] = field(default_factory=list)
+    teacher_mean: list[np.ndarray] = field(default_factory=list)
+    teacher_log_std: list[np.ndarray] = field(default_factory=list)
+    teacher_known: list[np.ndarray] = field(default_factory=list)
+    instruction: list[np.ndarray] = field(default_factory=list)
+    scale: list[np.ndarray] = field(default_factory=list)
+    place: dict[str, list[np.ndarray]] = field(default_factory=dict)
+    file: list[int] = field(default_factory=list)
+
+
+class StepIndex:
+    """N steps of E episodes, dataset after dataset in the order given."""
+
+    def __init__(
+        self,
+        datasets: Sequence[Dataset],
+        split: str,
+        told: Callable[[], None] = lambda: None,
+        room: int = 0,
+    ) -> None:
+        """Read and check every record once.
+
+        Args:
+            datasets: of the same cameras.
+            split: train or val.
+            told: called after every episode.
+            room: bytes of decoded images that may be kept; what comes first stays.
+
+        Raises:
+            NotADataset: a file is missing, a record holds no episode, or an image is not of the size that
+                features.json names.
+            DamagedRecord: a damaged file.
+        """
+        self.cameras: dict[str, tuple[int, int]] = {}
+        """(height, width) of the images"""
+        self.instructions: list[str] = []
+        """every wording; `instruction` counts them"""
+        self.episodes: list[str] = []
+        """`<dataset>: <run>/<episode>` of every episode"""
+        self.files: list[Path] = []
+        self.sizes: list[int] = []
+        """steps of every dataset"""
+        rows = _Rows()
+        for dataset in datasets:
+            before = sum(map(len, rows.action))
+            self._read(dataset, split, rows, told)
+            self.sizes.append(sum(map(len, rows.action)) - before)
+        lengths = np.array([len(action) for action in rows.action], np.int64)
+        ends = np.cumsum(lengths)
+        self.episode = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        """(N,) number of the episode"""
+        self.begin, self.end = ends - lengths, ends
+        """(E,) first step of every episode, and the one behind its last"""
+        self.action = _joined(rows.action, np.zeros((0, 7), np.float32))
+        """(N, 7) float32"""
+        self.state = _joined(rows.state, np.zeros((0, 19), np.float32))
+        """(N, 19) float32"""
+        self.teacher_mean = _joined(rows.teacher_mean, np.zeros((0, 7), np.float32))
+        """(N, 7) float32"""
+        self.teacher_log_std = _joined(rows.teacher_log_std, np.zeros((0, 7), np.float32))
+        """(N, 7) float32"""
+        self.teacher_known = _joined(rows.teacher_known, np.zeros(0, bool))
+        """(N,) bool: the policy decided the step and its distribution is there"""
+        self.instruction = _joined(rows.instruction, np.zeros(0, np.int32))
+        """(N,) number of the wording"""
+        self.scale = np.array(rows.scale, np.float32).reshape(-1, 6)
+        """(E, 6) m and rad of a full action of the teacher"""
+        self._place = {camera: np.concatenate(places) for camera, places in rows.place.items()}
+        self._file = np.array(rows.file, np.int32)
+        self._room = room
+        self._kept: dict[tuple[str, int], np.ndarray] = {}
+        self._descriptors = [os.open(file, os.O_RDONLY) for file in self.files]
+
+    def __len__(self) -> int:
+        return len(self.action)
+
+    def close(self) -> None:
+        """Close the files; no image can be read afterwards."""
+        for descriptor in self._descriptors:
+            os.close(descriptor)
+        self._descriptors.clear()
+
+    def image(self, camera: str, step: int) -> np.ndarray:
+        """(height, width, 3) uint8 RGB. From any thread.
+
+        Raises:
+            ValueError: the file has changed since it was indexed, or the image has another size than its camera's.
+        """
+        kept = self._kept.get((camera, step))
+        if kept is not None:
+            return kept
+        image = self._decoded(camera, step)
+        if image.nbytes <= self._room and (camera, step) not in self._kept:
+            self._room -= image.nbytes
+            self._kept[camera, step] = image
+        return image
+
+    def _decoded(self, camera: str, step: int) -> np.ndarray:
+        file = self._file[self.episode[step]]
+        start, length = self._place[camera][step]
+        data = os.pread(self._descriptors[file], length, start)
+        try:
+            image = image_codec.decode(data)
+        except ValueError as error:
+            raise ValueError(f"{self.files[file]} at byte {start}: {error}") from error
+        if image.shape[:2] != self.cameras[camera]:
+            raise ValueError(
+                f"{self.files[file]} at byte {start}: an image of {camera} is {image.shape[:2]}, "
+                f"the dataset says {self.cameras[camera]}"
+            )
+        return image
+
+    def _read(self, dataset: Dataset, split: str, rows: _Rows, told: Callable[[], None]) -> None:
+        sizes = dataset.image_sizes
+        if self.cameras and sizes != self.cameras:
+            raise NotADataset(
+                f"{dataset.folder} has cameras {sizes}, the datasets before it {self.cameras}: "
+                "convert them with the same --camera and image size"
+            )
+        self.cameras = sizes
+        numbers = {text: number for number, text in enumerate(self.instructions)}
+        for file in dataset.shards.get(split, []):
+            self.files.append(file)
+            try:
+                for offset, record in placed_records(file):
+                    self._add(dataset, offset, record, rows, numbers)
+                    told()
+            except FileNotFoundError as error:
+                raise NotADataset(f"{file} is missing: convert again") from error
+        self.instructions = list(numbers)
+
+    def _add(
+        self, dataset: Dataset, offset: int, record: bytes, rows: _Rows, numbers: dict[str, int]
+    ) -> None:
+        try:
+            episode = from_example(record, list(self.cameras))
+            spans = bytes_spans(record)
+            shapes = {
+                camera: image_codec.shape(episode.images[camera][0])[:2] for camera in self.cameras
+            }
+        except (ValueError, OSError, IndexError) as error:
+            raise NotADataset(f"{self.files[-1]} at byte {offset}: no episode: {error}") from error
+        if shapes != self.cameras:
+            raise NotADataset(
+                f"{self.files[-1]} at byte {offset}: images are {shapes}, features.json says {self.cameras}"
+            )
+        rows.action.append(episode.action)
+        rows.state.append(episode.state)
+        rows.teacher_mean.append(episode.teacher_mean)
+        rows.teacher_log_std.append(episode.teacher_log_std)
+        rows.teacher_known.append(
+            (episode.teacher_version != NO_TEACHER) & (episode.executed_by == POLICY)
+        )
+        wordings = [numbers.setdefault(text, len(numbers)) for text in episode.instruction]
+        rows.instruction.append(np.array(wordings, np.int32))
+        rows.scale.append(episode.metadata.action_scale)
+        for camera in self.cameras:
+            place = np.array(spans[f"steps/observation/{camera}"], np.int64)
+            place[:, 0] += offset
+            rows.place.setdefault(camera, []).append(place)
+        rows.file.append(len(self.files) - 1)
+        self.episodes.append(f"{dataset.name}: {episode.metadata.bag}")
+
+
+def _joined(arrays: list[np.ndarray], empty: np.ndarray) -> np.ndarray:
+    return np.concatenate(arrays) if arrays else empty

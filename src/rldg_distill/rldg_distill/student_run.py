@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`runs/<name>/` of a distillation: where everything lies, and one process at a time that writes it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+STUDENT = Path("checkpoints", "student")
+"""in a run's folder: what a policy loads"""
+
+
+class RunError(RuntimeError):
+    """The folder cannot serve this training; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class StudentRun:
+    """Paths and small files."""
+
+    path: Path
+
+    @property
+    def student(self) -> Path:
+        """What a policy loads."""
+        return self.path / STUDENT
+
+    @property
+    def state(self) -> Path:
+        """All that the next update depends on."""
+        return self.path / "checkpoints" / "training.safetensors"
+
+    @property
+    def tensorboard(self) -> Path:
+        """Event files."""
+        return self.path / "tensorboard" / "distill"
+
+    @property
+    def metrics(self) -> Path:
+        """One line of JSON per point of the loss curve."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def curve(self) -> Path:
+        """The loss curve as a picture."""
+        return self.path / "loss_curve.png"
+
+    @property
+    def summary(self) -> Path:
+        """What came out."""
+        return self.path / "summary.json"
+
+    @property
+    def settings(self) -> Path:
+        """The options that it was started with."""
+        return self.path / "distill.json"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Have the folder for this process alone. The lock is the kernel's: a kill leaves nothing to be deleted.
+
+        Raises:
+            RunError: another process has it, it cannot be written, or it is a run of another kind.
+        """
+        if (self.path / "bags").exists():
+            raise RunError(f"{self.path} is a run with bags: give another --name")
+        try:
+            self.state.parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        except OSError as error:
+            raise RunError(f"cannot write {self.path}: {error.strerror}") from error
+        try:
+            _lock(lock, self.path)
+            yield
+        finally:
+            os.close(lock)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """The points of the loss curve so far; a line that a kill cut off is left out."""
+        if not self.metrics.is_file():
+            return []
+        whole = self.metrics.read_text().split("\n")[:-1]
+        return [json.loads(line) for line in whole]
+
+    def keep_lines(self, step: int) -> None:
+        """Forget the points behind an update: they come again."""
+        kept = [line for line in self.lines() if line["step"] <= step]
+        write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _lock(descriptor: int, run: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(f"{run} is in use: wait for it, or give another --name") from None
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Replace a file in one go, so that a kill leaves the old one or the new one."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(content)
+    os.replace(draft, path)

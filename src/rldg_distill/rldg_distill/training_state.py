@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""All that the next update depends on, in one safetensors file: weights that move, their average, AdamW's moments, and
+as JSON in its header the update's number and the loader's place. Random numbers need no state: every pass is seeded by
+its own number (see `training`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from rldg_distill.students.student import Student, StudentError
+
+_PROGRESS = "progress"
+
+
+@dataclass
+class Progress:
+    """How far a training has come."""
+
+    step: int = 0
+    """updates done"""
+    seconds: float = 0.0
+    """of wall time spent on them"""
+    loader: dict[str, Any] | None = None
+    """place in the order of the steps"""
+    best: float | None = None
+    """lowest validation loss"""
+    stale: int = 0
+    """validations since then"""
+
+
+def moving(student: Student) -> dict[str, Tensor]:
+    """Parameters that are trained and buffers that are kept, by name."""
+    kept = student.state_dict().keys()
+    parameters = {name: p for name, p in student.named_parameters() if p.requires_grad}
+    return parameters | {name: b for name, b in student.named_buffers() if name in kept}
+
+
+class Average:
+    """Exponential moving average of the parameters that are trained; in its first updates it forgets faster."""
+
+    def __init__(self, student: Student, decay: float) -> None:
+        """Begin with the present weights."""
+        self._decay = decay
+        self._names = [name for name, p in student.named_parameters() if p.requires_grad]
+        self._live: list[Tensor] = [p for p in student.parameters() if p.requires_grad]
+        self._mean = [p.detach().clone() for p in self._live]
+
+    @property
+    def tensors(self) -> dict[str, Tensor]:
+        """The average by the parameters' names."""
+        return dict(zip(self._names, self._mean, strict=True))
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights of an update."""
+        decay = min(self._decay, (1 + step) / (10 + step))
+        torch._foreach_lerp_(self._mean, [p.detach() for p in self._live], 1 - decay)
+
+    @torch.no_grad()
+    def swap(self) -> None:
+        """Put the average into the student and keep the weights here; once more puts them back."""
+        for live, mean in zip(self._live, self._mean, strict=True):
+            kept = live.detach().clone()
+            live.copy_(mean)
+            mean.copy_(kept)
+
+
+def save(
+    path: Path,
+    student: Student,
+    optimizer: torch.optim.Optimizer,
+    average: Average | None,
+    progress: Progress,
+) -> None:
+    """Write everything; after a crash the old or the new file is there, whole."""
+    tensors = {f"student.{name}": tensor for name, tensor in moving(student).items()}
+    for name, parameter in student.named_parameters():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            tensors[f"optimizer.{key}.{name}"] = value
+    for name, tensor in (average.tensors if average else {}).items():
+        tensors[f"average.{name}"] = tensor
+    draft = path.with_name(f".{path.name}.draft")
+    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    safetensors.torch.save_file(contiguous, draft, {_PROGRESS: json.dumps(asdict(progress))})
+    with draft.open("rb") as stream:
+        os.fsync(stream.fileno())
+    os.replace(draft, path)
+
+
+def load(
+    path: Path,
+    student: Student,
+    optimizer: torch.optim.Optimizer,
+    average: Average | None,
+) -> Progress:
+    """Put back what `save` wrote.
+
+    Raises:
+        StudentError: the file is damaged, or of another student.
+    """
+    try:
+        with safe_open(path, "pt", device=str(student.device)) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            progress = Progress(**json.loads(file.metadata()[_PROGRESS]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StudentError(
+            f"{path} cannot be read ({error}): delete it to train from the beginning"
+        ) from error
+    try:
+        _fill(moving(student), tensors, "student.")
+        if average is not None:
+            _fill(average.tensors, tensors, "average.")
+        for name, parameter in student.named_parameters():
+            marks = {key: f"optimizer.{key}.{name}" for key in ("step", "exp_avg", "exp_avg_sq")}
+            if parameter.requires_grad and marks["step"] in tensors:
+                optimizer.state[parameter] = {key: tensors[mark] for key, mark in marks.items()}
+    except (KeyError, RuntimeError) as error:
+        raise StudentError(f"{path} is of another student: {error}") from error
+    return progress
+
+
+@torch.no_grad()
+def _fill(into: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str) -> None:
+    for name, tensor in into.items():
+        tensor.copy_(tensors[prefix + name])
+
+
+def count(module: nn.Module, moved: bool = False) -> int:
+    """Number of parameters; `moved`: of those that are trained."""
+    return sum(p.numel() for p in module.parameters() if p.requires_grad or not moved)
