@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs the offline package: from bags to datasets."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 PACKAGE = "rldg_distill"
 
 setup(
     name=PACKAGE,
     version="0.1.0",
-    packages=[PACKAGE],
+    packages=find_packages(include=[f"{PACKAGE}*"]),
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -90,7 +91,33 @@ class OctoStudent(Student):
     name = "octo"
     sizes = tuple(SIZES)
     losses = ("own", "teacher_kl", "teacher_expected")
-    recipes: ClassVar[dict[str, dict[str, Any]]] = {}
+    recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        # Octo's own script for fine-tuning.
+        "default": {
+            "steps": 50000,
+            "batch_size": 256,
+            "learning_rate": 3e-4,
+            "warmup": 2000,
+            "augment": "octo",
+        },
+        "default/tiny": {
+            "steps": 8000,
+            "batch_size": 32,
+            "learning_rate": 1e-3,
+            "warmup": 200,
+            "ema": 0.999,
+            "augment": "none",
+        },
+        # The paper names batch, steps and the image of 128 pixels; the rest is Octo's.
+        "rldg": {
+            "steps": 30000,
+            "batch_size": 64,
+            "learning_rate": 3e-4,
+            "warmup": 2000,
+            "primary_side": 128,
+            "merge": True,
+        },
+    }
     config: OctoStudentConfig
 
     def __init__(self, config: OctoStudentConfig, data: DataCard) -> None:
@@ -125,6 +152,11 @@ class OctoStudent(Student):
             camera: (sides[tokenizer], sides[tokenizer])
             for tokenizer, camera in self.config.cameras.items()
         }
+
+    @property
+    def cropped_cameras(self) -> frozenset[str]:
+        """Octo cuts the primary camera's images alone."""
+        return frozenset({self.config.primary_camera} - {""})
 
     @property
     def language(self) -> LanguageEncoder:
