@@ -146,11 +146,13 @@ def save(model: OpenVLA, folder: Path) -> None:
     write(folder / SINGLE, model.state_dict())
 
 
-def write(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
-    """Writes tensors; after a crash the file is the old one or the new one, whole."""
+def write(
+    path: Path, tensors: Mapping[str, torch.Tensor], said: Mapping[str, str] | None = None
+) -> None:
+    """Writes tensors, and in their header what is said of them; after a crash the old or the new file is there, whole."""
     draft = path.with_name(f".{path.name}.draft")
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, draft, metadata={"format": "pt"})
+    save_file(contiguous, draft, metadata={"format": "pt", **(said or {})})
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
     draft.replace(path)
