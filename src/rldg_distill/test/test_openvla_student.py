@@ -12,6 +12,7 @@ import torch
 from openvla_network import batch, card, fill
 from safetensors import safe_open
 
+from rldg_distill.distill import defaults
 from rldg_distill.students.batch import Observation
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
 from rldg_distill.students.student import Student, StudentError
@@ -172,6 +173,20 @@ def test_weights_of_another_student_are_refused(tmp_path: Path) -> None:
     OpenVLAStudent.create(OFT, card()).save(tmp_path)
     with pytest.raises(StudentError, match=r"another network.*chunk_head"):
         OpenVLAStudent.create(TOKENS, card()).load_weights(tmp_path)
+
+
+def test_recipes_are_those_of_the_papers() -> None:
+    training, config = defaults(OpenVLAStudent, "7b", "rldg")
+    assert training.batch_size * training.accumulate == 6
+    assert (training.learning_rate, training.augment, training.schedule) == (
+        2e-5,
+        "none",
+        "constant",
+    )
+    assert isinstance(config, OpenVLAStudentConfig)
+    assert (config.lora_rank, config.lora_output, config.chunk) == (32, True, 1)
+    training, _ = defaults(OpenVLAStudent, "7b")
+    assert (training.batch_size, training.learning_rate, training.augment) == (16, 5e-4, "openvla")
 
 
 def test_what_cannot_be_is_said_before_anything_starts(tmp_path: Path) -> None:

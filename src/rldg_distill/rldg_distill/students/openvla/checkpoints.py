@@ -149,7 +149,7 @@ def save(model: OpenVLA, folder: Path) -> None:
 def write(
     path: Path, tensors: Mapping[str, torch.Tensor], said: Mapping[str, str] | None = None
 ) -> None:
-    """Writes tensors, and in their header what is said of them; after a crash the old or the new file is there, whole."""
+    """Writes tensors, and in their header what is said; after a crash the old or the new file is there, whole."""
     draft = path.with_name(f".{path.name}.draft")
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     save_file(contiguous, draft, metadata={"format": "pt", **(said or {})})

@@ -103,7 +103,7 @@ class OpenVLAStudent(Student):
         },
         "default/tiny": {"batch_size": 32, "learning_rate": 5e-4},
         # Xu et al. 2024: 2 samples in 3 passes, adapters on every linear layer, images as they are.
-        "rldg": {
+        "rldg/7b": {
             "steps": 25000,
             "batch_size": 2,
             "accumulate": 3,
@@ -111,7 +111,6 @@ class OpenVLAStudent(Student):
             "schedule": "constant",
             "warmup": 0,
             "clip": 0.0,
-            "lora_rank": 32,
             "lora_output": True,
         },
     }

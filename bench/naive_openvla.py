@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OpenVLA `tiny` beside the same layers written naively.
-
-    ./.venv/bin/python bench/openvla.py [--seconds 60] [--batch 8]
+"""OpenVLA `tiny`, and the same layers written naively: what `bench/students.py` times.
 
 Naive is what the papers' equations say, on the same weights: attention with its matrix written out, every block run
 although the features are those of the last but one, the whole sequence again for every token, logits of every place.
-Both give the same tokens and losses, which is checked first; then they are timed in turns.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import statistics
-import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -142,46 +136,14 @@ class Pair:
         self.optimizer.step()
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
-
-
-def turns(batch: int) -> dict[str, Callable[[], float]]:
-    """What is timed by its name, after a check that both do the same."""
+def turns(batch: int) -> dict[str, Callable[[], object]]:
+    """What is to be timed by its name, after a check that both do the same."""
     pair = Pair(batch)
     assert torch.equal(pair.inference(), pair.naive_inference())
     assert torch.allclose(pair.loss(), pair.naive_loss(), atol=1e-4)
     return {
-        "inference": lambda: timed(pair.inference),
-        "training": lambda: timed(lambda: pair.step(pair.loss)),
-        "inference, naive": lambda: timed(pair.naive_inference),
-        "training, naive": lambda: timed(lambda: pair.step(pair.naive_loss)),
+        "inference": pair.inference,
+        "training": partial(pair.step, pair.loss),
+        "inference, naive": pair.naive_inference,
+        "training, naive": partial(pair.step, pair.naive_loss),
     }
-
-
-def main() -> None:
-    """Measure and print medians."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=60.0, help="wall time to measure [s]")
-    parser.add_argument("--batch", type=int, default=8, help="samples in a training step")
-    arguments = parser.parse_args()
-    torch.manual_seed(0)
-    timers = turns(arguments.batch)
-    found: dict[str, list[float]] = {name: [] for name in timers}
-    stop = time.perf_counter() + arguments.seconds
-    while time.perf_counter() < stop or len(found["training"]) < 3:
-        for name, timer in timers.items():
-            found[name].append(timer())
-    medians = {name: statistics.median(times) for name, times in found.items()}
-    print(f"OpenVLA tiny, {torch.get_num_threads()} threads, training on {arguments.batch} samples")
-    for name, seconds in medians.items():
-        ratio = seconds / medians[name.split(",")[0]]
-        print(f"{name:24}{1e3 * seconds:10.1f} ms{ratio:8.2f} x ours")
-    print(json.dumps({name: round(seconds, 4) for name, seconds in medians.items()}))
-
-
-if __name__ == "__main__":
-    main()
