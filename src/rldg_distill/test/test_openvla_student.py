@@ -11,9 +11,11 @@ import pytest
 import torch
 from openvla_network import batch, card, fill
 from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from rldg_distill.distill import defaults
 from rldg_distill.students.batch import Observation
+from rldg_distill.students.openvla.config import SIZES
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
 from rldg_distill.students.student import Student, StudentError
 
@@ -158,6 +160,29 @@ def test_a_student_on_a_checkpoint_keeps_its_adapters_alone(tmp_path: Path, vari
     base.rename(tmp_path / "elsewhere")
     with pytest.raises(StudentError, match="cannot be read"):
         Student.load(tmp_path / "student")
+
+
+@pytest.mark.parametrize("variant", ["tokens", "oft"])
+@pytest.mark.parametrize("rank", [0, 4])
+def test_the_large_size_has_no_memory_before_its_bfloat16_weights_come(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, rank: int
+) -> None:
+    """As `7b` goes, at the sizes of `tiny`."""
+    monkeypatch.setitem(SIZES, "7b", SIZES["tiny"])
+    base = exported(tmp_path / "base")
+    small = load_file(base / "model.safetensors")
+    save_file(
+        {name: tensor.bfloat16() for name, tensor in small.items()}, base / "model.safetensors"
+    )
+    config = OpenVLAStudentConfig(size="7b", variant=variant, lora_rank=rank)
+    assert OpenVLAStudent(config, card()).device.type == "meta"
+    student = OpenVLAStudent.create(config, card(), base)
+    assert student.core.projector.fc3.bias.dtype == torch.bfloat16
+    data = batch(2, 1)
+    student.loss(data, "own")["loss"].backward()
+    student.save(tmp_path / "student")
+    loaded = Student.load(tmp_path / "student")
+    assert torch.equal(loaded.predict(data), student.eval().predict(data))
 
 
 def test_loading_again_keeps_the_parameters_that_an_optimiser_holds(tmp_path: Path) -> None:

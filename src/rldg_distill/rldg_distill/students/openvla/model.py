@@ -101,7 +101,9 @@ class OpenVLA(nn.Module):
         parts = [self.embed(first), patches.unflatten(0, pixels.shape[:2]).flatten(1, 2), *extra]
         seen = sum(part.shape[1] for part in parts)
         mask = torch.cat([prompts.mask.new_ones(len(pixels), seen), prompts.mask], 1)
-        return Sequence(torch.cat([*parts, self.embed(prompts.ids)], 1), mask)
+        text = self.embed(prompts.ids)
+        # Adapters and OFT's projector are float32 on a bfloat16 network.
+        return Sequence(torch.cat([*(part.to(text.dtype) for part in parts), text], 1), mask)
 
     def logits(self, pixels: Tensor, prompts: Prompts, actions: Tensor) -> Tensor:
         """What is predicted for every action token, given those before it.
