@@ -247,23 +247,25 @@ def test_a_step_of_the_adapters_changes_them_alone_and_merging_keeps_the_outputs
     assert torch.allclose(found, wanted, atol=1e-3)
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_few_bits_need_a_gpu_and_say_so(model: OpenVLA) -> None:
-    with pytest.raises(ValueError, match="there are: 4, 8"):
-        quantization.quantize(model, 2, torch.device("cuda"))
-    with pytest.raises(quantization.CannotQuantize, match=r"pip install bitsandbytes|NVIDIA GPU"):
-        quantization.quantize(model, 4, torch.device("cpu"))
+    with pytest.raises(StudentError, match="NVIDIA GPU"):
+        quantization.quantize(model, 4)
 
 
 @pytest.mark.parametrize(("bits", "worst"), [(8, 0.2), (4, 1.5)])
 def test_few_bits_change_the_logits_little(bits: int, worst: float) -> None:
     bitsandbytes = pytest.importorskip("bitsandbytes")
-    model, pixels_and_more = network(), inputs()
-    pixels, rows, actions = pixels_and_more
+    model = network()
+    pixels, rows, actions = inputs()
     with torch.no_grad():
         exact = model.logits(pixels[:, None], padded(rows), actions)
         quantization.replace_linear(model, bits, bitsandbytes, torch.device("cpu"))
         few = model.logits(pixels[:, None], padded(rows), actions)
-    assert not isinstance(model.language_model.model.layers[0].mlp.up_proj.weight, nn.Linear)
+    assert model.language_model.model.layers[0].mlp.up_proj.weight.dtype in (
+        torch.int8,
+        torch.uint8,
+    )
     assert 0 < (few - exact).abs().mean() < worst
 
 

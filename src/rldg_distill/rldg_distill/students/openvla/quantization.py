@@ -13,48 +13,42 @@ import torch
 from torch import nn
 
 from rldg_distill.students.openvla.model import OpenVLA
+from rldg_distill.students.student import StudentError
 
 BITS = (4, 8)
 
 
-class CannotQuantize(RuntimeError):
-    """bitsandbytes or a GPU is missing; the message says which and what to do."""
-
-
 def library() -> ModuleType:
-    """bitsandbytes, an optional package.
+    """bitsandbytes, an optional package, on a machine with a GPU.
 
     Raises:
-        CannotQuantize: it is not installed.
+        StudentError: one of them is missing.
     """
+    if not torch.cuda.is_available():
+        raise StudentError(
+            "8- and 4-bit weights need an NVIDIA GPU, and torch sees none: quantize 0"
+        )
     try:
         import bitsandbytes  # noqa: PLC0415 - optional
     except ImportError as error:
-        raise CannotQuantize(
-            "8- and 4-bit weights need bitsandbytes and an NVIDIA GPU: pip install bitsandbytes, or leave quantize at 0"
+        raise StudentError(
+            "8- and 4-bit weights need bitsandbytes: pip install bitsandbytes, or quantize 0"
         ) from error
     return bitsandbytes
 
 
-def quantize(model: OpenVLA, bits: int, device: torch.device) -> None:
-    """Puts the model on a GPU with the Llama's layers in few bits, one layer at a time; before adapters are added.
+def quantize(model: OpenVLA, bits: int) -> None:
+    """Puts the model on the GPU with the Llama's layers in few bits, one layer at a time; before adapters are added.
 
     Args:
         model: with real weights, on the CPU.
         bits: 4 (nf4, computing in bfloat16) or 8 (LLM.int8).
-        device: a CUDA device.
 
     Raises:
-        ValueError: another number of bits.
-        CannotQuantize: bitsandbytes or the GPU is missing.
+        StudentError: bitsandbytes or the GPU is missing.
     """
-    if bits not in BITS:
-        raise ValueError(f"{bits} bits; there are: {', '.join(map(str, BITS))}")
     bnb = library()
-    if device.type != "cuda":
-        raise CannotQuantize(
-            f"{bits}-bit weights need an NVIDIA GPU, this is the {device.type}: set quantize to 0"
-        )
+    device = torch.device("cuda", torch.cuda.current_device())
     replace_linear(model, bits, bnb, device)
     model.to(device)
 

@@ -102,7 +102,7 @@ class OpenVLAStudent(Student):
             "augment": "openvla",
         },
         "default/tiny": {"batch_size": 32, "learning_rate": 5e-4},
-        # Xu et al. 2024: 2 samples in 3 passes, adapters on every linear layer, images as they are.
+        # Xu et al. 2024: 2 samples in 3 passes, adapters on the output too, images as they are.
         "rldg/7b": {
             "steps": 25000,
             "batch_size": 2,
@@ -141,10 +141,13 @@ class OpenVLAStudent(Student):
 
     @classmethod
     def create(cls, config: StudentConfig, data: DataCard, init: Path | None = None) -> Self:
-        """As every student; one of 7B parameters starts from a checkpoint only."""
-        if config.size != "tiny" and init is None:
+        """As every student; of 7B parameters or in few bits it starts from a checkpoint only."""
+        assert isinstance(config, OpenVLAStudentConfig)
+        if config.quantize:
+            quantization.library()
+        if init is None and (config.size != "tiny" or config.quantize):
             raise StudentError(
-                f"openvla of size {config.size} is not trained from nothing: start from the folder of a checkpoint"
+                f"openvla {config.size} is not trained from nothing: start from the folder of a checkpoint"
             )
         return super().create(config, data, init)
 
@@ -280,6 +283,10 @@ class OpenVLAStudent(Student):
                 state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         except (OSError, SafetensorError) as error:
             raise StudentError(f"{path} cannot be read: {error}") from error
+        if self.config.quantize and base is None:
+            raise StudentError(
+                f"{path} stands on no checkpoint, and only one's weights are quantised"
+            )
         if base is not None and Path(base) != self.base:
             self._stand_on(Path(base))
             self.base = Path(base)
@@ -334,7 +341,7 @@ class OpenVLAStudent(Student):
         self.prompts = PromptTokenizer.load(folder, network)
         model = checkpoints.load(folder, network)
         if self.config.quantize:
-            quantization.quantize(model, self.config.quantize, torch.device("cuda"))
+            quantization.quantize(model, self.config.quantize)
         self._take(model)
 
     def _describe(self, folder: Path) -> None:
