@@ -58,6 +58,20 @@ class Group:
     """(B, W) bool; False: nobody reads them"""
 
 
+@dataclass
+class Sequence:
+    """What the transformer is given."""
+
+    tokens: Tensor
+    """(B, N, width)"""
+    bias: Tensor
+    """(B, 1, N, N), from `attention_bias`"""
+    readouts: Tensor
+    """(W,) places of the readouts"""
+    counts: dict[str, int]
+    """tokens of every group of a step, in their order"""
+
+
 class Octo(nn.Module):
     """The network with its head; the language encoder is not part of it."""
 
@@ -89,8 +103,13 @@ class Octo(nn.Module):
         self.head = DiffusionHead(config)
 
     def forward(self, inputs: OctoInputs) -> Tensor:
-        """(B, W, width): what is read out at every step, for the head."""
-        return self.tokens(inputs)[READOUT].mean(-2)
+        """(B, W, width): what is read out at every step, for the head.
+
+        Raises:
+            ValueError: an input of a wrong shape or name.
+        """
+        sequence = self._sequence(inputs)
+        return self.transformer(sequence.tokens, sequence.bias, sequence.readouts)
 
     def tokens(self, inputs: OctoInputs) -> dict[str, Tensor]:
         """Every group of tokens after the transformer.
@@ -101,27 +120,35 @@ class Octo(nn.Module):
         Raises:
             ValueError: an input of a wrong shape or name.
         """
+        sequence = self._sequence(inputs)
+        out = self.transformer(sequence.tokens, sequence.bias)
+        task = self.config.language_tokens
+        steps = out[:, task:].unflatten(1, (inputs.step_mask.shape[1], -1))
+        parts = steps.split(list(sequence.counts.values()), 2)
+        return {TASK: out[:, :task], **dict(zip(sequence.counts, parts, strict=True))}
+
+    def _sequence(self, inputs: OctoInputs) -> Sequence:
+        """All tokens in a row, and who reads whom."""
         self._check(inputs)
         task = self.projections[TASK](inputs.language) + self.positions[TASK]
         groups = self._groups(inputs, task)
-        counts = [group.tokens.shape[2] for group in groups.values()]
+        counts = {name: group.tokens.shape[2] for name, group in groups.items()}
         steps = torch.cat([group.tokens for group in groups.values()], 2)
-        masks = [
-            group.valid[..., None].expand(-1, -1, count)
-            for group, count in zip(groups.values(), counts, strict=True)
-        ]
-        task_mask = inputs.language_mask[:, None].expand(-1, task.shape[1])
-        valid = torch.cat((task_mask, torch.cat(masks, 2).flatten(1)), 1)
-
         tokens = torch.cat((task, steps.flatten(1, 2)), 1)
-        place = torch.arange(tokens.shape[1], device=tokens.device) - task.shape[1]
-        step = place.div(sum(counts), rounding_mode="floor").clamp(min=-1)
-        is_readout = (place >= 0) & (place % sum(counts) == sum(counts) - 1)
-        bias = attention_bias(may_read(step, is_readout), valid, tokens.dtype)
 
-        out = self.transformer(tokens, bias)
-        read = out[:, task.shape[1] :].unflatten(1, steps.shape[1:3]).split(counts, 2)
-        return {TASK: out[:, : task.shape[1]], **dict(zip(groups, read, strict=True))}
+        spread = [
+            group.valid[..., None].expand(-1, -1, counts[name]) for name, group in groups.items()
+        ]
+        task_valid = inputs.language_mask[:, None].expand(-1, task.shape[1])
+        valid = torch.cat((task_valid, torch.cat(spread, 2).flatten(1)), 1)
+
+        per_step = steps.shape[2]
+        place = torch.arange(tokens.shape[1], device=tokens.device) - task.shape[1]
+        step = place.div(per_step, rounding_mode="floor").clamp(min=-1)
+        readouts = torch.arange(1, steps.shape[1] + 1, device=tokens.device) * per_step - 1
+        is_readout = torch.isin(place, readouts)
+        bias = attention_bias(may_read(step, is_readout), valid, tokens.dtype)
+        return Sequence(tokens, bias, readouts + task.shape[1], counts)
 
     def _groups(self, inputs: OctoInputs, task: Tensor) -> dict[str, Group]:
         """The tokens of a step, group by group; the readout comes last."""

@@ -24,8 +24,10 @@ class StandardizedConv(nn.Conv2d):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, inputs, H, W) to (N, outputs, H/2, W/2)."""
-        std, mean = torch.std_mean(self.weight, (1, 2, 3), correction=0, keepdim=True)
-        weight = (self.weight - mean) / (std + 1e-5)
+        filters = self.weight.flatten(1)
+        centred = filters - filters.mean(1, keepdim=True)
+        std = centred.square().mean(1, keepdim=True).sqrt()  # several times faster than torch.std
+        weight = (centred / (std + 1e-5)).view_as(self.weight)
         return functional.conv2d(images, weight, self.bias, self.stride, self.padding)
 
 

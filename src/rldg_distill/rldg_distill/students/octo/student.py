@@ -92,11 +92,31 @@ class OctoStudent(Student):
     sizes = tuple(SIZES)
     losses = ("own", "teacher_kl", "teacher_expected")
     recipes: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        # octo/scripts/configs/finetune_config.py
-        "default": {"warmup": 2000, "steps": 50_000, "augment": "octo"},
-        "default/tiny": {"warmup": 200, "steps": 5000, "augment": "none"},
-        # RLDG, table of its fine-tunes: batch 64, 30,000 updates; what it does not name is Octo's own
-        "paper": {"batch_size": 64, "steps": 30_000, "warmup": 2000, "augment": "octo"},
+        # Octo's own script for fine-tuning.
+        "default": {
+            "steps": 50000,
+            "batch_size": 256,
+            "learning_rate": 3e-4,
+            "warmup": 2000,
+            "augment": "octo",
+        },
+        "default/tiny": {
+            "steps": 8000,
+            "batch_size": 32,
+            "learning_rate": 1e-3,
+            "warmup": 200,
+            "ema": 0.999,
+            "augment": "none",
+        },
+        # The paper names batch, steps and the image of 128 pixels; the rest is Octo's.
+        "rldg": {
+            "steps": 30000,
+            "batch_size": 64,
+            "learning_rate": 3e-4,
+            "warmup": 2000,
+            "primary_side": 128,
+            "merge": True,
+        },
     }
     config: OctoStudentConfig
 
@@ -132,6 +152,11 @@ class OctoStudent(Student):
             camera: (sides[tokenizer], sides[tokenizer])
             for tokenizer, camera in self.config.cameras.items()
         }
+
+    @property
+    def cropped_cameras(self) -> frozenset[str]:
+        """Octo cuts the primary camera's images alone."""
+        return frozenset({self.config.primary_camera} - {""})
 
     @property
     def language(self) -> LanguageEncoder:

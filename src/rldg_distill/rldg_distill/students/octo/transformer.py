@@ -56,13 +56,15 @@ class Attention(nn.Module):
         self.qkv = xavier_dense(width, 3 * width, blocks=3)
         self.out = xavier_dense(width, width)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """(B, N, width) to the same."""
+    def forward(self, x: Tensor, bias: Tensor, rows: Tensor | None = None) -> Tensor:
+        """(B, N, width) to the same, or to those rows of it."""
         batch, tokens, width = x.shape
         shape = (batch, tokens, 3, self.heads, width // self.heads)
         query, key, value = self.qkv(x).view(shape).permute(2, 0, 3, 1, 4)
+        if rows is not None:
+            query, bias = query[:, :, rows], bias[:, :, rows]
         found = functional.scaled_dot_product_attention(query, key, value, bias)
-        read: Tensor = self.out(found.transpose(1, 2).reshape(batch, tokens, width))
+        read: Tensor = self.out(found.transpose(1, 2).flatten(2))
         return read
 
 
@@ -77,9 +79,10 @@ class Block(nn.Module):
         self.up = xavier_dense(width, mlp_width)
         self.down = xavier_dense(mlp_width, width)
 
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        """(B, N, width) to the same."""
-        x = x + self.attention(self.attention_norm(x), bias)
+    def forward(self, x: Tensor, bias: Tensor, rows: Tensor | None = None) -> Tensor:
+        """(B, N, width) to the same, or to those rows of it."""
+        read = self.attention(self.attention_norm(x), bias, rows)
+        x = read + (x if rows is None else x[:, rows])
         hidden = functional.gelu(self.up(self.mlp_norm(x)), approximate="tanh")
         return x + self.down(hidden)
 
@@ -92,9 +95,19 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(width, heads, mlp_width) for _ in range(layers))
         self.norm = nn.LayerNorm(width, eps=EPSILON)
 
-    def forward(self, tokens: Tensor, bias: Tensor) -> Tensor:
-        """(B, N, width) to the same; `bias` from `attention_bias`."""
-        for block in self.blocks:
+    def forward(self, tokens: Tensor, bias: Tensor, rows: Tensor | None = None) -> Tensor:
+        """Tokens after all layers.
+
+        Args:
+            tokens: (B, N, width).
+            bias: (B, 1, N, N) from `attention_bias`.
+            rows: (R,) of the tokens that are asked for, which spares the last layer the others; None: all.
+
+        Returns:
+            (B, N or R, width)
+        """
+        *blocks, last = self.blocks
+        for block in blocks:
             tokens = block(tokens, bias)
-        out: Tensor = self.norm(tokens)
+        out: Tensor = self.norm(last(tokens, bias, rows))
         return out
