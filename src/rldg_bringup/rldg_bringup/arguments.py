@@ -55,6 +55,16 @@ def real(minimum: float) -> Callable[[str], float]:
     return read
 
 
+def rate_or_off(text: str) -> float:
+    """Reader of 'off', which is -1, and of decimal numbers from 0 up."""
+    if text == "off":
+        return -1.0
+    try:
+        return real(0.0)(text)
+    except ValueError as error:
+        raise ValueError(f"off, or {error}") from error
+
+
 def flag(text: str) -> bool:
     """Reader of 'true' and 'false', the only booleans that launch files know."""
     if text not in ("true", "false"):

@@ -11,8 +11,8 @@ from rldg_bringup.arguments import StackError, Value, Values, nearest
 
 SETTINGS = "arguments.yaml"
 """In a run folder: the stack that made the run, and the arguments it was last started with."""
-POLICY = Path("checkpoints") / "policy.safetensors"
-"""In a run folder: the specialist."""
+POLICIES = (Path("checkpoints/policy.safetensors"), Path("checkpoints/student"))
+"""In a run folder: the specialist, or the student."""
 OPERATORS = {"policy": "none", "operator": "scripted", "spacemouse": "spacemouse"}
 """whose hand is on the SpaceMouse, by source"""
 
@@ -56,9 +56,9 @@ def _policies(values: Values) -> list[tuple[str, str]]:
             f" {nearest(Path(one).name, trained(runs)).strip()}"
         )
     if one:
-        run = _run(one, runs)
+        run = run_folder(one, runs)
         tasks = str(values["task"]) or task_of(run)
-        return [(task, _checkpoint(run)) for task in tasks.split(",")]
+        return [(task, checkpoint(run)) for task in tasks.split(",")]
     if values["task"]:
         raise StackError("policies:= names the tasks itself: leave task:= out")
     pairs = []
@@ -68,13 +68,15 @@ def _policies(values: Values) -> list[tuple[str, str]]:
             raise StackError(
                 f"policies:= takes family/variant=<run>, a comma between them; not '{part}'"
             )
-        pairs.append((task, _checkpoint(_run(text, runs))))
+        pairs.append((task, checkpoint(run_folder(text, runs))))
     return pairs
 
 
 def trained(runs: Path) -> list[str]:
     """Names of the runs in a folder that have a policy."""
-    return sorted(path.parents[1].name for path in runs.glob(f"*/{POLICY}"))
+    return sorted(
+        {path.parents[1].name for policy in POLICIES for path in runs.glob(f"*/{policy}")}
+    )
 
 
 def task_of(run: Path) -> str:
@@ -89,18 +91,29 @@ def task_of(run: Path) -> str:
         raise StackError(f"{run / SETTINGS} names no task: give task:=family/variant") from None
 
 
-def _run(text: str, runs: Path) -> Path:
-    """A run by its folder, or by its name in the folder of all runs."""
+def run_folder(text: str, runs: Path) -> Path:
+    """A run by its folder, or by its name in the folder of all runs.
+
+    Raises:
+        StackError: there is none.
+    """
     for path in (Path(text).expanduser().absolute(), runs / text):
         if path.is_dir():
             return path
     raise StackError(f"there is no run '{text}'.{nearest(Path(text).name, trained(runs))}")
 
 
-def _checkpoint(run: Path) -> str:
-    path = run / POLICY
-    if not path.is_file():
-        raise StackError(f"{run} has no trained policy yet: there is no {path}")
-    if "," in str(path):
-        raise StackError(f"the path {path} has a comma in it: rename the folder")
-    return str(path)
+def checkpoint(run: Path) -> str:
+    """The trained policy of a run: a specialist's file, or a student's folder.
+
+    Raises:
+        StackError: there is none, or its path cannot be handed on.
+    """
+    found = [run / policy for policy in POLICIES if (run / policy).exists()]
+    if not found:
+        raise StackError(
+            f"{run} has no trained policy yet: there is no {' and no '.join(map(str, POLICIES))}"
+        )
+    if "," in str(run):
+        raise StackError(f"the path {run} has a comma in it: rename the folder")
+    return str(found[0])

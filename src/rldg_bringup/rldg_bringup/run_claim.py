@@ -14,7 +14,7 @@ from rldg_bringup.leaders import SETTINGS
 from rldg_bringup.stacks import Plan
 
 LOCK = ".lock"
-DERIVED = ("run", "runs", "evaluation", "tasks", "checkpoints")
+DERIVED = ("run", "runs", "evaluation", "tasks", "checkpoint", "checkpoints")
 """values that say where the run lies, or follow from others"""
 
 

@@ -26,11 +26,12 @@ from rldg_bringup.arguments import (
     flag,
     matching,
     nearest,
+    rate_or_off,
     real,
     resolve,
     whole,
 )
-from rldg_bringup.leaders import POLICY, SETTINGS, leaders, task_of
+from rldg_bringup.leaders import SETTINGS, checkpoint, leaders, run_folder, task_of
 from rldg_bringup.recorded import recorded
 
 
@@ -236,6 +237,22 @@ DETERMINISTIC = Argument(
 )
 
 
+REPLAN = Argument(
+    "replan",
+    "1",
+    "Students: control steps after which they are asked for new actions.",
+    parse=whole(1),
+)
+ENSEMBLE = Argument(
+    "ensemble",
+    "off",
+    "Students: temporal ensembling, the rate at which newer predictions of a step count less; off: the newest alone.",
+    parse=rate_or_off,
+)
+ACTING = ("deterministic", "replan", "ensemble")
+"""arguments that say how a policy acts"""
+
+
 def _clocked(values: Values) -> dict[str, Value]:
     """`use_sim_time` of every node but the twin, which is the clock."""
     return {"use_sim_time": values["robot"] == "sim"}
@@ -300,9 +317,21 @@ def _viewer(values: Values, clock: Values) -> list[NodeSpec]:
     return [NodeSpec("rldg_robot", "viewer", "viewer", {"task": values["task"], **clock})]
 
 
-def _own_task(values: Values) -> dict[str, Value]:
-    """Task of an evaluation that was given none."""
-    return {"task": values["task"] or task_of(Path(str(values["run"])))}
+def _own_policy(values: Values) -> dict[str, Value]:
+    """Policy of an evaluation, and its task where none was given."""
+    run = Path(str(values["run"]))
+    return {"task": values["task"] or task_of(run), "checkpoint": checkpoint(run)}
+
+
+def _named_policy(values: Values) -> dict[str, Value]:
+    """The policy that is to be run, and its task where none was given."""
+    runs = Path(str(values["runs"])).expanduser().absolute()
+    run = run_folder(str(values["policy"]), runs)
+    return {
+        "task": values["task"] or task_of(run),
+        "checkpoint": checkpoint(run),
+        "student": run.name,
+    }
 
 
 def train_rl(values: Values) -> list[NodeSpec]:
@@ -327,16 +356,25 @@ def train_rl(values: Values) -> list[NodeSpec]:
 
 
 def evaluate(values: Values) -> list[NodeSpec]:
-    """Nodes that run a trained policy: no operator and no learner. What they record lies beside the run's own bags."""
-    folder = values["evaluation"]
-    actor = {
-        name: values[name] for name in ("task", "seed", "episodes", "observation", "deterministic")
-    }
+    """Nodes that judge a trained policy. What they record lies beside the run's own bags."""
+    student = Path(str(values["checkpoint"])).is_dir()
+    return _with_policy(values, values["evaluation"], student_run=values["run"] if student else "")
+
+
+def policy(values: Values) -> list[NodeSpec]:
+    """Nodes that let a trained policy act until somebody stops it."""
+    return _with_policy(values, values["run"], instruction=values["instruction"])
+
+
+def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]:
+    """Nodes that run a trained policy: no operator and no learner."""
+    actor = {name: values[name] for name in ("task", "seed", "episodes", "observation", *ACTING)}
     actor |= {
         "run": folder,
-        "policy": str(Path(str(values["run"])) / POLICY),
+        "policy": values["checkpoint"],
         "operator": "none",
         "mode": "evaluate",
+        **more,
         **_pace(values),
         **_clocked(values),
     }
@@ -354,7 +392,7 @@ def collect(values: Values) -> list[NodeSpec]:
     first = {**values, "task": str(tasks).split(",")[0]}
     actor = {
         name: values[name]
-        for name in ("run", "seed", "episodes", "observation", "deterministic", "operator")
+        for name in ("run", "seed", "episodes", "observation", "operator", *ACTING)
     }
     actor |= {
         "task": tasks,
@@ -424,12 +462,43 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 replace(EPISODES, resume=Resume.NEW),
                 replace(SEED, description="Seed of the episodes.", resume=Resume.NEW),
-                *(DETERMINISTIC, ROBOT, OBSERVATION, VIEWER, REAL_TIME_FACTOR, RUNS),
-                replace(RANDOMIZE, resume=Resume.NEW),
+                *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
+                *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW)),
             ),
             evaluate,
             makes_run=False,
-            complete=_own_task,
+            complete=_own_policy,
+        ),
+        Stack(
+            "policy",
+            "A trained policy, specialist or student, acts until somebody stops it.",
+            (
+                Argument("policy", None, "Run whose policy acts: its folder, or its name."),
+                replace(
+                    TASK,
+                    default="",
+                    description="Task, family/variant. Empty: the one that a specialist was trained on.",
+                    parse=matching(r"|\w+/\w+", "family/variant, such as connector/vga"),
+                ),
+                Argument(
+                    "instruction",
+                    "",
+                    "What a student is told, in words. Empty: the task's own. Later: the topic policy/instruction.",
+                ),
+                replace(
+                    EPISODES,
+                    default="0",
+                    description="Episodes; 0: until it is stopped.",
+                    parse=whole(0),
+                ),
+                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
+                replace(REAL_TIME_FACTOR, default="1"),
+                *(RUNS, RANDOMIZE),
+            ),
+            policy,
+            makes_run=False,
+            complete=_named_policy,
+            label="rollouts/{student}",
         ),
         Stack(
             "collect",
@@ -465,8 +534,8 @@ STACKS: Mapping[str, Stack] = {
                     NAME,
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
-                *(SEED, DETERMINISTIC, ROBOT, OBSERVATION, VIEWER, REAL_TIME_FACTOR, RUNS),
-                RANDOMIZE,
+                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
+                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE),
             ),
             collect,
             makes_run=True,

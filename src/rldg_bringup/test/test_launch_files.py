@@ -125,7 +125,7 @@ def env(prefix: Path, nodes: int, actor: str) -> dict[str, str]:
 
 def named(stack: str, words: tuple[str, ...]) -> tuple[str, ...]:
     """The words with a run's name, where the stack has one."""
-    return words if stack == "replay" else (*words, "name:=a")
+    return words if stack in ("replay", "policy") else (*words, "name:=a")
 
 
 def launch(
@@ -172,7 +172,9 @@ def test_both_ways_start_the_same_graph(prefix: Path, words: tuple[str, ...], no
 def test_both_ways_evaluate_alike(prefix: Path) -> None:
     words = ("task:=connector/hdmi", "deterministic:=false")
     for way in ("by_launch", "by_runner"):
-        (prefix.parent / way / "runs/a").mkdir(parents=True)
+        policy = prefix.parent / way / "runs/a/checkpoints/policy.safetensors"
+        policy.parent.mkdir(parents=True)
+        policy.write_bytes(b"")
 
     launched = launch(prefix, "evaluate", words, 5)
     ran = run(prefix, "evaluate", words, 5)
@@ -212,6 +214,18 @@ def test_both_ways_replay_alike(prefix: Path, words: tuple[str, ...], nodes: set
 
     assert (launched.code, ran.code) == (0, 0), launched.output + ran.output
     assert set(launched.seen) == nodes
+    assert launched.seen == ran.seen
+
+
+def test_both_ways_run_a_policy_alike(prefix: Path) -> None:
+    for way in ("by_launch", "by_runner"):
+        (prefix.parent / way / "runs/a/checkpoints/student").mkdir(parents=True)
+    words = ("policy:=a", "task:=connector/hdmi", "instruction:=plug: it in", "ensemble:=0.1")
+    launched = launch(prefix, "policy", words, 5)
+    ran = run(prefix, "policy", words, 5)
+
+    assert (launched.code, ran.code) == (0, 0), launched.output + ran.output
+    assert len(launched.seen) == 5
     assert launched.seen == ran.seen
 
 

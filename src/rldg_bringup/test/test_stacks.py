@@ -129,6 +129,9 @@ def test_a_resumed_run_cannot_become_another(runs: str, change: dict[str, str], 
 def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
     start(TRAIN.plan({"runs": runs, "name": "a", "task": "connector/usb_a", "episodes": "7"}))
     before = (Path(runs) / "a/arguments.yaml").read_text()
+    policy = Path(runs) / "a/checkpoints/policy.safetensors"
+    policy.parent.mkdir()
+    policy.write_bytes(b"")
 
     plan = start(EVALUATE.plan({"runs": runs, "name": "a"}, NOON))
 
@@ -137,12 +140,15 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
     assert parameters(plan)["recorder"]["run"] == folder
     assert parameters(plan)["actor"] == {
         "run": folder,
-        "policy": f"{runs}/a/checkpoints/policy.safetensors",
+        "policy": str(policy),
         "task": "connector/usb_a",
         "seed": 0,
         "episodes": 20,
         "observation": "state",
         "deterministic": False,
+        "replan": 1,
+        "ensemble": -1.0,
+        "student_run": "",
         "operator": "none",
         "mode": "evaluate",
         "lockstep": True,

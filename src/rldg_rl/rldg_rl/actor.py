@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Protocol
@@ -10,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from rldg_rl.environment import RobotEnv
+from rldg_rl.inference import Health
 from rldg_rl.intervention import InterventionLatch
 from rldg_rl.observation import Observation
 from rldg_robot.message_values import SECOND
@@ -44,7 +46,7 @@ class Belief:
     action: np.ndarray
     """(A,) in [-1, 1], the learned dimensions"""
     mean: np.ndarray
-    """(A,) of the Gaussian before tanh"""
+    """(A,) of the Gaussian before tanh; empty where the policy is none"""
     log_std: np.ndarray
     """(A,)"""
     version: int
@@ -85,6 +87,8 @@ class EpisodeResult:
     interventions: int = 0
     seconds: float = 0.0
     reason: str = ""
+    instruction: str = ""
+    """what the policy was told; empty: the task's own words"""
 
     @property
     def autonomous_success(self) -> bool:
@@ -92,11 +96,23 @@ class EpisodeResult:
         return self.status is Status.SUCCESS and self.interventions == 0
 
 
-class Policy(Protocol):
+class Policy(ABC):
     """Whoever decides on actions."""
 
-    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
-        """Decide, given the state vector (STATE_DIM,)."""
+    instruction: str = ""
+    """what it was told to do, in words; empty: it needs no telling"""
+
+    @property
+    def health(self) -> Health | None:
+        """How its model keeps up; None where it takes no time to speak of."""
+        return None
+
+    def begin(self, seen: Observation) -> None:  # noqa: B027 - most remember nothing
+        """A new episode, and its first observation."""
+
+    @abstractmethod
+    def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
+        """Decide, given what was measured, also as the state vector (STATE_DIM,)."""
 
 
 class Hands(Protocol):
@@ -155,6 +171,9 @@ class Actor:
         view, _ = self._env.reset(seed=seed)
         self._hands.begin()
         self._latch.begin()
+        if policy is not None:
+            result.instruction = policy.instruction
+            policy.begin(self._env.latest)
         self._witness.opened(result)
         try:
             self._live(result, view["state"], policy, deterministic)
@@ -178,7 +197,7 @@ class Actor:
         while not done:
             seen = self._env.latest
             self._witness.before_step()
-            belief = policy.act(state, deterministic) if policy else None
+            belief = policy.act(seen, state, deterministic) if policy else None
             action, executed_by = self._decide(result.source, seen, belief)
             view, reward, terminated, truncated, info = self._env.step(action)
             after = self._env.latest

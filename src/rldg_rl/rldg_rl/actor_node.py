@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
+from std_msgs.msg import String
 
 from rldg_msgs.msg import LearnerStatus, PolicyWeights, SafetyState
 from rldg_rl.actor import (
@@ -24,22 +25,26 @@ from rldg_rl.actor import (
 )
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.announcer import Announcer
-from rldg_rl.checkpoint import CheckpointError
+from rldg_rl.chunks import Execution
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.recorder_watch import RecorderWatch
-from rldg_rl.report import report_collection, report_run
+from rldg_rl.report import note_evaluation, report_collection, report_run
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
+from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import UserError, run_main
 from rldg_robot.ros import listen_to
 from rldg_robot.task import Task, load_task
+
+if TYPE_CHECKING:
+    from rldg_rl.student_policy import StudentPolicy
 
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
 RETRY_SECONDS = 1.0
@@ -59,6 +64,7 @@ class ActorNode(Node):
         self.operator: str = self._parameter("operator", "scripted")
         self.lockstep: bool = self._parameter("lockstep", True)
         self.deterministic: bool = self._parameter("deterministic", False)
+        self.student_run: str = self._parameter("student_run", "")
         self.observation: str = self._parameter("observation", "state")
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
@@ -71,18 +77,20 @@ class ActorNode(Node):
         executor = SingleThreadedExecutor()
         executor.add_node(self)
         self.robot = RobotClient(self, executor, next(iter(self.tasks.values())))
-        self.policies = {
-            name: LivePolicy(task.action_dim, self.seed) for name, task in self.tasks.items()
-        }
+        self.policies: dict[str, LivePolicy | StudentPolicy] = {}
         self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()
         self._safety = SafetyState()
         listen_to(self, contract.LEARNER_STATUS, self._on_learner)
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
+        listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
+            (task,) = self.tasks.values()
+            self._learned = LivePolicy(task.action_dim, self.seed)
+            self.policies = {task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
-            self._load_policies(self._parameter("policy", "").split(","))
+            self._load_policies(self._parameter("policy", ""))
         hands = Hands(self, self.robot, self.operator)
         self.actors = {
             name: Actor(RobotEnv(self.robot, task), hands, self)
@@ -96,11 +104,13 @@ class ActorNode(Node):
         if self.mode == "collect":
             source = self._parameter("source", POLICY)
             return CollectionPlan(tuple(self.tasks), source, self._parameter("episodes", 50))
+        episodes = self._parameter("episodes", 20)
         return Plan(
             task=next(iter(self.tasks)),
             demos=self._parameter("demos", 20) if self.training else 0,
             steps=self._parameter("steps", 8000) if self.training else 0,
-            evaluations=self._parameter("episodes", 20),
+            evaluations=episodes,
+            endless=episodes == 0,
         )
 
     def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
@@ -135,20 +145,18 @@ class ActorNode(Node):
             return {}
         return {"learner": vars(LearnerConfig()), "agent": vars(AgentConfig())}
 
-    def _load_policies(self, paths: list[str]) -> None:
-        """One file for every task; none where a person leads."""
-        if paths == [""]:
+    def _load_policies(self, paths: str) -> None:
+        """One for every task; none where a person leads."""
+        ensemble = self._parameter("ensemble", -1.0)
+        execution = Execution(self._parameter("replan", 1), None if ensemble < 0 else ensemble)
+        if not paths:
             return
-        for policy, path in zip(self.policies.values(), paths, strict=True):
-            try:
-                policy.load(Path(path).read_bytes())
-            except (OSError, CheckpointError) as error:
-                raise UserError(f"cannot load the policy {path}: {error}") from error
-
-    @property
-    def policy(self) -> LivePolicy:
-        """Of the task at hand."""
-        return self.policies[self.progress.task]
+        for (name, task), path in zip(self.tasks.items(), paths.split(","), strict=True):
+            self.policies[name] = trained_policy(
+                Path(path), task, self.seed, execution, beside=not self.lockstep
+            )
+        if instruction := self._parameter("instruction", ""):
+            self._tell_policies(instruction)
 
     # What arrives
 
@@ -159,7 +167,16 @@ class ActorNode(Node):
         self._safety = message
 
     def _on_weights(self, message: PolicyWeights) -> None:
-        self.policy.load(bytes(message.safetensors))
+        self._learned.load(bytes(message.safetensors))
+
+    def _on_instruction(self, message: String) -> None:
+        self._tell_policies(message.data)
+
+    def _tell_policies(self, instruction: str) -> None:
+        """Words for those that are told in words what to do."""
+        for policy in self.policies.values():
+            if policy.instruction and instruction.strip():
+                policy.instruction = instruction
 
     # The run
 
@@ -193,7 +210,7 @@ class ActorNode(Node):
             f"{source}_{number:05d}",
             source,
             episode_seed(self.seed, source, number),
-            None if source == DEMONSTRATION else self.policy,
+            None if source == DEMONSTRATION else self.policies[self.progress.task],
             deterministic=self.deterministic and not self.training,
         )
 
@@ -202,8 +219,11 @@ class ActorNode(Node):
         if isinstance(self.progress, Collection):
             report_collection(self.run, self.progress, self.seed, wall)
             return
-        updates = int(self._learner.updates) if self.training else self.policy.version
+        policy = self.policies[self.progress.task]
+        updates = int(self._learner.updates) if self.training else policy.version
         report_run(self.run, self.progress, self.seed, updates, wall)
+        if self.student_run:
+            note_evaluation(RunFolder(Path(self.student_run)), self.run)
 
     def _close_orphan(self) -> None:
         """Close the episode that an actor before this one was killed in."""
@@ -213,6 +233,7 @@ class ActorNode(Node):
         opening = messages_of(self.run.bags / name, contract.EPISODE)[0]
         task = load_task(f"{opening.task}/{opening.variant}")
         orphan = EpisodeResult(name, task, opening.source, int(opening.seed), Status.ABORTED)
+        orphan.instruction = opening.instruction
         orphan.reason = "the actor was restarted"
         self.robot.wait_for(lambda: self.announcer.is_heard, "the recorder", 10.0)
         self.announcer.episode(orphan)
@@ -221,9 +242,9 @@ class ActorNode(Node):
     def _wait_for_weights(self, final: bool) -> None:
         def there() -> bool:
             if not final:
-                return self.policy.ready
+                return self._learned.ready
             caught_up = self._learner.ready and self._learner.updates >= self._owed()
-            return caught_up and self.policy.version >= self._learner.updates
+            return caught_up and self._learned.version >= self._learner.updates
 
         if final and self._source == POLICY:
             self.robot.spin(SETTLE_SECONDS)  # for the last transition to arrive there
@@ -290,6 +311,8 @@ class ActorNode(Node):
         """Publish the step."""
         self._lived_steps += 1
         self.announcer.step(step, to_learner=self.training and self._source != EVALUATION)
+        if policy := self.policies.get(self.progress.task):
+            self.announcer.health(policy.health)
         self._tell_status(self._source)
 
     def closed(self, result: EpisodeResult) -> None:

@@ -12,7 +12,8 @@ from tensorboard.summary import Writer
 from rldg_msgs.msg import RunStatus
 from rldg_rl.actor import DEMONSTRATION, POLICY, EpisodeResult, LivedStep
 from rldg_rl.collection import Collection
-from rldg_rl.messages import episode_message, step_message, transition_message
+from rldg_rl.inference import Health
+from rldg_rl.messages import episode_message, health_message, step_message, transition_message
 from rldg_rl.pace import Pace
 from rldg_rl.schedule import Progress, autonomous_success
 from rldg_robot import contract
@@ -20,6 +21,7 @@ from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.ros import now, publish_on, to_stamp
 
 STATUS_PERIOD = 0.25  # [s] of wall time
+HEALTH_PERIOD = 1.0  # [s] of wall time
 
 
 class Announcer:
@@ -36,6 +38,8 @@ class Announcer:
         self._node = node
         self._started = time.monotonic() - wall_before
         self._pace = Pace()
+        self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
+        self._health_told = 0.0
         self._status_told = 0.0
         self._source = DEMONSTRATION  # told of last
         self._episode = publish_on(node, contract.EPISODE)
@@ -64,6 +68,13 @@ class Announcer:
         self._step.publish(step_message(step))
         if to_learner:
             self._transition.publish(transition_message(step))
+
+    def health(self, health: Health | None) -> None:
+        """Tell how a policy that takes its time fares, once a second."""
+        if health is None or time.monotonic() - self._health_told < HEALTH_PERIOD:
+            return
+        self._health_told = time.monotonic()
+        self._diagnostics.publish(health_message(health, now(self._node)))
 
     def outcome(self, episode: EpisodeSummary, progress: Progress | Collection) -> None:
         """Write an episode's outcome to TensorBoard; a policy's over its steps, the others' over episodes."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +26,18 @@ class Latency:
     worst: float
     answers: int
     """so far"""
+
+
+@dataclass(frozen=True)
+class Health:
+    """How a model keeps up with its control loop."""
+
+    latency: Latency | None
+    """None before its first answer"""
+    held: int
+    """control steps so far at which the arm stayed where it was because no chunk reached that far"""
+    reach: float
+    """[s] that a chunk covers"""
 
 
 class Stopwatch:
@@ -61,7 +72,6 @@ class Inference(Generic[Question, Answer]):
         self._answers: deque[tuple[Question, Answer]] = deque()
         self._error: Exception | None = None
         self._over = False
-        self.stopwatch = Stopwatch()
         self._thread = threading.Thread(target=self._work, name="inference", daemon=True)
         self._thread.start()
 
@@ -97,7 +107,6 @@ class Inference(Generic[Question, Answer]):
 
     def _work(self) -> None:
         while (question := self._next()) is not None:
-            started = time.monotonic()
             try:
                 answer = self._model(question)
             except Exception as error:
@@ -105,7 +114,6 @@ class Inference(Generic[Question, Answer]):
                     self._error = error
                     self._changed.notify_all()
                 return
-            self.stopwatch.add(time.monotonic() - started)
             with self._changed:
                 self._answers.append((question, answer))
                 self._changed.notify_all()

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from rldg_rl import actor
 from rldg_rl.actor import Belief
 from rldg_rl.checkpoint import CheckpointError, policy_from_bytes
-from rldg_rl.observation import STATE_DIM
+from rldg_rl.observation import STATE_DIM, Observation
 from rldg_rl.policy import Policy
 
 
-class LivePolicy:
+class LivePolicy(actor.Policy):
     """Acts with the weights that were loaded last; its exploration noise goes on across them."""
 
     def __init__(self, action_dim: int, seed: int) -> None:
@@ -40,7 +41,7 @@ class LivePolicy:
             )
         self._policy, self.version = policy, version
 
-    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
+    def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         """See `actor.Policy`."""
         assert self._policy is not None, "no weights yet"
         action, mean, log_std = self._policy.act(state, deterministic)

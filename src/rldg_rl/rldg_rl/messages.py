@@ -4,9 +4,11 @@
 from __future__ import annotations
 
 import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from rldg_msgs.msg import Episode, Step, Transition
 from rldg_rl.actor import EpisodeResult, LivedStep
+from rldg_rl.inference import Health
 from rldg_rl.replay_buffer import StoredStep
 from rldg_robot.ros import to_stamp
 from rldg_robot.safety import BASE_FRAME
@@ -19,7 +21,7 @@ def episode_message(result: EpisodeResult, stamp: int) -> Episode:
         status=int(result.status),
         task=result.task.family,
         variant=result.task.variant,
-        instruction=result.task.instruction,
+        instruction=result.instruction or result.task.instruction,
         source=result.source,
         seed=result.seed,
         embodiment="fr3_hand",
@@ -89,3 +91,29 @@ def stored_step(message: Transition) -> StoredStep:
         truncated=message.truncated,
         next_observation=following if len(following) else None,
     )
+
+
+def health_message(health: Health, stamp: int) -> DiagnosticArray:
+    """How a policy keeps up, for `/diagnostics`."""
+    status = DiagnosticStatus(
+        level=DiagnosticStatus.WARN, name="policy", message="no answer of the model yet"
+    )
+    latency = health.latency
+    if latency is not None:
+        late = latency.p95 > health.reach
+        status.level = DiagnosticStatus.WARN if late else DiagnosticStatus.OK
+        status.message = (
+            f"the model takes longer than its chunks reach ({health.reach:.2f} s): the arm waits for it"
+            if late
+            else "the model keeps up"
+        )
+        status.values = [
+            KeyValue(key="latency median [ms]", value=f"{1000 * latency.median:.1f}"),
+            KeyValue(key="latency 95 % [ms]", value=f"{1000 * latency.p95:.1f}"),
+            KeyValue(key="latency worst [ms]", value=f"{1000 * latency.worst:.1f}"),
+            KeyValue(key="answers", value=str(latency.answers)),
+        ]
+    status.values = [*status.values, KeyValue(key="steps held", value=str(health.held))]
+    message = DiagnosticArray(status=[status])
+    message.header.stamp = to_stamp(stamp)
+    return message

@@ -11,7 +11,8 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from rldg_rl.actor import Belief, EpisodeResult, ExecutedBy
+from rldg_rl.actor import Belief, EpisodeResult, ExecutedBy, Policy
+from rldg_rl.observation import Observation
 from rldg_robot.bag_reader import (
     EpisodeSummary,
     custom_data,
@@ -78,13 +79,13 @@ def read_recording(bag: Path) -> Recording:
     )
 
 
-class RecordedActions:
+class RecordedActions(Policy):
     """Plays the policy: says what was done then, blind to what is seen now."""
 
     def __init__(self, recording: Recording) -> None:
         self._coming = iter(zip(recording.actions, recording.authors, strict=True))
 
-    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
+    def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         """The next recorded action."""
         action, author = next(self._coming)
         return Belief(action, mean=NOTHING, log_std=NOTHING, version=0, author=author)

@@ -95,6 +95,15 @@ def report_run(
     write_video(run, "evaluation.mp4", progress.finished(EVALUATION)[:FILMED_EPISODES])
 
 
+def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
+    """Add an evaluation to a student's `summary.json`: the last one, as in a training's, and the last of every task."""
+    found = json.loads(evaluation.summary.read_text())
+    summary = json.loads(student.summary.read_text()) if student.summary.is_file() else {}
+    summary["evaluation"] = found["evaluation"]
+    summary.setdefault("evaluations", {})[found["task"]] = found["evaluation"]
+    write_atomically(student.summary, json.dumps(summary, indent=2) + "\n")
+
+
 def report_collection(
     run: RunFolder, collection: Collection, seed: int, wall_seconds: float
 ) -> None:

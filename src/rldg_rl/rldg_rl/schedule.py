@@ -85,6 +85,8 @@ class Plan:
     """evaluation episodes"""
     mastered: int = 40
     """training stops early once this many episodes in a row succeeded without a person's hand"""
+    endless: bool = False
+    """episodes until somebody stops it"""
 
 
 class Progress(Logbook):
@@ -117,7 +119,7 @@ class Progress(Logbook):
             return DEMONSTRATION
         if self.steps < self.plan.steps and not self.mastered and not self.episodes[EVALUATION]:
             return POLICY
-        if len(self.finished(EVALUATION)) < self.plan.evaluations:
+        if self.plan.endless or len(self.finished(EVALUATION)) < self.plan.evaluations:
             return EVALUATION
         return None
 

@@ -17,9 +17,11 @@ from rldg_rl.actor import (
     EpisodeResult,
     ExecutedBy,
     LivedStep,
+    Policy,
     Status,
 )
 from rldg_rl.environment import RobotEnv
+from rldg_rl.observation import Observation
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -27,10 +29,10 @@ PUSH = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0])
 OFF = np.zeros(6)
 
 
-class Stay:
+class Stay(Policy):
     """A policy that does nothing."""
 
-    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
+    def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         return Belief(np.zeros(6), np.zeros(6), np.zeros(6), version=3)
 
 

@@ -12,9 +12,19 @@ from direct_robot import DirectRobot
 from test_actor import Diary, Hands
 from test_bag import START, STEPS, encode, header, write_episode
 
-from rldg_rl.actor import EVALUATION, REPLAY, Actor, Belief, EpisodeResult, ExecutedBy, Status
+from rldg_rl.actor import (
+    EVALUATION,
+    REPLAY,
+    Actor,
+    Belief,
+    EpisodeResult,
+    ExecutedBy,
+    Policy,
+    Status,
+)
 from rldg_rl.bag import BagWriter
 from rldg_rl.environment import RobotEnv
+from rldg_rl.observation import Observation
 from rldg_rl.replay import (
     NotExecutable,
     RecordedActions,
@@ -32,13 +42,13 @@ TASK = load_task("connector/vga")
 SUMMARY = EpisodeSummary("demonstration_00003", "demonstration", "failure", TASK.id, 7, 12, 0, 1.2)
 
 
-class Wild:
+class Wild(Policy):
     """A policy that does something else at every step."""
 
     def __init__(self) -> None:
         self.random = np.random.default_rng(0)
 
-    def act(self, state: np.ndarray, deterministic: bool) -> Belief:
+    def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         return Belief(self.random.uniform(-1, 1, 6), np.zeros(6), np.zeros(6), version=3)
 
 

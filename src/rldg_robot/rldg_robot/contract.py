@@ -50,6 +50,9 @@ SPACENAV_JOY = Topic("spacenav/joy", "sensor_msgs/msg/Joy", depth=10)
 POLICY_TARGET_POSE = Topic("policy/target_pose", "geometry_msgs/msg/PoseStamped")
 POLICY_GRIPPER = Topic("policy/gripper", "rldg_msgs/msg/GripperCommand")
 
+# Anybody to a policy that is told in words what to do.
+INSTRUCTION = Topic("policy/instruction", "std_msgs/msg/String", depth=10)
+
 # The gate's own.
 EMERGENCY_STOP = Topic("emergency_stop", "std_msgs/msg/Empty", depth=10)
 SAFETY_STATE = Topic("safety_gate/state", "rldg_msgs/msg/SafetyState", latched=True)
@@ -83,6 +86,7 @@ RECORDED = (
     SPACENAV_JOY,
     POLICY_TARGET_POSE,
     POLICY_GRIPPER,
+    INSTRUCTION,
     SAFETY_STATE,
     STEP,
     EPISODE,

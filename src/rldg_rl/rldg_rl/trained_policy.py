@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any trained policy from where it is kept: a specialist's file, or a student's folder."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rldg_rl.checkpoint import CheckpointError
+from rldg_rl.chunks import Execution
+from rldg_rl.live_policy import LivePolicy
+from rldg_robot.node_main import UserError
+from rldg_robot.task import Task
+
+if TYPE_CHECKING:
+    from rldg_rl.student_policy import StudentPolicy
+
+
+def trained_policy(
+    path: Path, task: Task, seed: int, execution: Execution, beside: bool
+) -> LivePolicy | StudentPolicy:
+    """A policy that is ready to act.
+
+    Args:
+        path: `policy.safetensors` of a specialist, or the folder that a student was saved to.
+        task: that it is to do.
+        seed: of a specialist's draws.
+        execution: of a student's chunks.
+        beside: see `StudentPolicy`.
+
+    Raises:
+        UserError: it cannot be read, or does not fit the task.
+    """
+    try:
+        if path.is_dir():
+            # Specialists need no torch: it is imported for students alone.
+            students = import_module("rldg_rl.student_policy")
+            student: StudentPolicy = students.student_policy(path, task, execution, beside)
+            return student
+        policy = LivePolicy(task.action_dim, seed)
+        policy.load(path.read_bytes())
+        return policy
+    except (OSError, CheckpointError) as error:
+        raise UserError(f"cannot load the policy {path}: {error}") from error
