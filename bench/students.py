@@ -5,8 +5,9 @@
 
 Octo-small with one camera, window 1 and random weights: inference of one moment (20 steps of diffusion) and a step of
 training with AdamW. `--octo` names a Python that can import the original (see bench/original_octo.py), OCTO_PATH is its
-PYTHONPATH. It is measured in turns with ours, with T5 run at every call, as it does, and without. The fastest turn of
-each is printed, for what else runs on the machine only slows. `taskset -c 0` in front compares one core with one core.
+PYTHONPATH. It is measured in turns with ours, with T5 run at every call, as it does, and without. Printed is the
+fastest turn of each, for what else runs on the machine only slows: by the clock, and by the time of the processor.
+Behind `taskset -c 0` one core is compared with one core, and the latter does not see the rest of the machine.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ import torch
 
 from rldg_distill.students.octo.config import SIZES
 from rldg_distill.students.octo.octo import Octo, OctoInputs
+
+Turn = tuple[float, float]
+"""seconds by the clock, and of the processor"""
 
 
 class OurOcto:
@@ -77,22 +81,23 @@ class Original:
             env=environment,
         )
 
-    def ask(self, what: str) -> float:
-        """Seconds of one turn."""
+    def ask(self, what: str) -> Turn:
+        """One turn."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(what, file=self.process.stdin, flush=True)
         answer = self.process.stdout.readline()
         if not answer:
             sys.exit("the original Octo ended; what it said is above")
-        return float(answer)
+        wall, cpu = map(float, answer.split())
+        return wall, cpu
 
 
-def timed(work: Callable[[], None]) -> float:
-    """Seconds of one call."""
-    start = time.perf_counter()
+def timed(work: Callable[[], None]) -> Turn:
+    """One turn."""
+    wall, cpu = time.perf_counter(), time.process_time()
     work()
-    return time.perf_counter() - start
+    return time.perf_counter() - wall, time.process_time() - cpu
 
 
 def main() -> None:
@@ -104,7 +109,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.manual_seed(0)
     ours = OurOcto(arguments.batch)
-    turns: dict[str, Callable[[], float]] = {
+    turns: dict[str, Callable[[], Turn]] = {
         "inference": lambda: timed(ours.inference),
         "training": lambda: timed(ours.training),
     }
@@ -114,17 +119,20 @@ def main() -> None:
             turns[f"{what}, original"] = partial(original.ask, what)
     for turn in turns.values():
         turn()  # compiles and allocates
-    found: dict[str, list[float]] = {name: [] for name in turns}
+    found: dict[str, list[Turn]] = {name: [] for name in turns}
     stop = time.perf_counter() + arguments.seconds
     while time.perf_counter() < stop or len(found["training"]) < 3:
         for name, turn in turns.items():
             found[name].append(turn())
-    fastest = {name: min(times) for name, times in found.items()}
     print(f"Octo-small, {torch.get_num_threads()} threads, training on {arguments.batch} samples")
-    for name, seconds in fastest.items():
-        ratio = seconds / fastest[name.split(",")[0].split()[0]]
-        print(f"{name:24}{1e3 * seconds:10.1f} ms{ratio:8.2f} x ours")
-    print(json.dumps({name: round(seconds, 4) for name, seconds in fastest.items()}))
+    print(f"{'':24}{'clock':>10}{'x ours':>8}{'processor':>12}{'x ours':>8}")
+    fastest = {
+        name: [min(column) for column in zip(*turns, strict=True)] for name, turns in found.items()
+    }
+    for name, (wall, cpu) in fastest.items():
+        our_wall, our_cpu = fastest[name.split(",")[0].split()[0]]
+        print(f"{name:24}{wall:8.3f} s{wall / our_wall:8.2f}{cpu:10.3f} s{cpu / our_cpu:8.2f}")
+    print(json.dumps({name: [round(n, 4) for n in numbers] for name, numbers in fastest.items()}))
 
 
 if __name__ == "__main__":
