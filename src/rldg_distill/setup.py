@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Installs the offline package: from bags to datasets."""
+"""Installs the offline package: from bags to datasets to students."""
 
 from setuptools import find_packages, setup
 
@@ -15,12 +15,13 @@ setup(
     ],
     zip_safe=False,
     license="Apache-2.0",
-    description="The generalist, offline: from bags to datasets",
+    description="The generalist, offline: from bags to datasets to students",
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
             "convert = rldg_distill.convert:main",
             "dataset = rldg_distill.dataset:main",
+            "distill = rldg_distill.distill:main",
         ],
     },
 )

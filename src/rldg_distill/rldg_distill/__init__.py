@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The generalist, offline: from bags to datasets. Nothing here imports rclpy."""
+"""The generalist, offline: from bags to datasets to students. Nothing here imports rclpy."""

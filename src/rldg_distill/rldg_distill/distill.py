@@ -25,6 +25,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from rldg_distill import distributed, student_report
 from rldg_distill.distributed import World
@@ -122,14 +123,12 @@ Config = TypeVar("Config", TrainingConfig, StudentConfig)
 def _with(config: Config, values: Mapping[str, Any]) -> Config:
     """The same with those values that are its fields; lists as the tuples that they are."""
     names = {field.name for field in fields(config)}
-    return replace(
-        config,
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-            if name in names
-        },
-    )
+    changed: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in values.items()
+        if name in names
+    }
+    return replace(config, **changed)
 
 
 def _one_of(what: str, value: str, valid: tuple[str, ...]) -> str:
@@ -285,7 +284,7 @@ def table(summary: Mapping[str, Any], run: StudentRun) -> Table:
     rows.add_row("validation loss", f"{judged['loss']:.4g}")
     for name, _ in DIMENSIONS:
         first, chunk = judged["first_action_error"][name], judged["action_error"][name]
-        rows.add_row(f"error {name}", f"{first:.3g} first action, {chunk:.3g} whole chunk")
+        rows.add_row(Text(f"error {name}"), f"{first:.3g} first action, {chunk:.3g} whole chunk")
     rows.add_row("student", str(run.student))
     return rows
 

@@ -9,12 +9,10 @@ import inspect
 import textwrap
 from collections.abc import Iterable
 from dataclasses import fields
-from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 
-@cache
 def documented(kind: type) -> dict[str, str]:
     """The docstring under every field of a dataclass and of those that it inherits from."""
     texts: dict[str, str] = {}

@@ -59,6 +59,7 @@ def open_data(paths: Sequence[Path], told: Callable[[], None] = lambda: None) ->
         topics=dict(first.contract["cameras"]),
         control_rate=float(first.contract["control_rate_hz"]),
         instructions=tuple(sorted({*train.instructions, *val.instructions})),
+        action_scales=tuple(map(tuple, np.unique(train.scale, axis=0).tolist())),
     )
     return TrainingData(train, val, card)
 

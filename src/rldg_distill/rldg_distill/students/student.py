@@ -80,6 +80,8 @@ class DataCard:
     """[Hz]"""
     instructions: tuple[str, ...]
     """every wording in the data"""
+    action_scales: tuple[tuple[float, ...], ...] = ()
+    """(6,) m and rad of a full action of a teacher, each that occurs once"""
     contract_version: str = CONTRACT_VERSION
 
     @classmethod
@@ -88,6 +90,7 @@ class DataCard:
         values = dict(content)
         values["cameras"] = {name: (size[0], size[1]) for name, size in content["cameras"].items()}
         values["instructions"] = tuple(content["instructions"])
+        values["action_scales"] = tuple(map(tuple, content["action_scales"]))
         return cls(**values)
 
 
