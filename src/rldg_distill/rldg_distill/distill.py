@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -295,15 +295,29 @@ def work(order: Order, world: World, console: Console) -> int:
     with display.task("reading", 0) as show:
         count = iter(range(1, sys.maxsize))
         data = open_data(order.data, lambda: show(next(count), "episodes"))
-    lock = order.run.claim() if world.leads else None
-    if world.leads:
-        settle(order, data)
-    world.wait()
     student = make_student(order, data, world)
     display.say(
         f"{student.name} {order.config.size} on {world.device}: {len(data.train)} steps of "
         f"{len(data.train.episodes)} episodes, {len(data.val)} steps held out"
     )
+    with order.run.claimed() if world.leads else nullcontext():
+        trainer = train(order, data, student, world, display)
+        if world.leads:
+            summary = student_report.summarize(trainer, finished=not trainer.stopped)
+            student_report.write(order.run, summary)
+            console.print(table(summary, order.run))
+    if trainer.stopped:
+        display.say("stopped; the same command goes on")
+    return 130 if trainer.stopped else 0
+
+
+def train(
+    order: Order, data: TrainingData, student: Student, world: World, display: Display
+) -> Trainer:
+    """Train to the end; only the leading process writes, and has the run's folder already."""
+    if world.leads:
+        settle(order, data)
+    world.wait()
     with display.task("training", order.training.steps) as show:
 
         def told(line: dict[str, Any]) -> None:
@@ -317,15 +331,7 @@ def work(order: Order, world: World, console: Console) -> int:
             display.say(f"going on behind update {trainer.progress.step}")
         with _stopping(trainer), trainer.loader:
             trainer.train()
-    if world.leads:
-        summary = student_report.summarize(trainer, finished=not trainer.stopped)
-        student_report.write(order.run, summary)
-        console.print(table(summary, order.run))
-        if trainer.stopped:
-            display.say("stopped; the same command goes on")
-    if lock is not None:
-        os.close(lock)
-    return 130 if trainer.stopped else 0
+    return trainer
 
 
 @contextmanager

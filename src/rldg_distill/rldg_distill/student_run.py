@@ -6,6 +6,8 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -59,26 +61,25 @@ class StudentRun:
         """The options that it was started with."""
         return self.path / "distill.json"
 
-    def claim(self) -> int:
-        """Take the folder for this process until it ends; returns the lock's descriptor.
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Have the folder for this process alone. The lock is the kernel's: a kill leaves nothing to be deleted.
 
         Raises:
             RunError: another process has it, it cannot be written, or it is a run of another kind.
         """
+        if (self.path / "bags").exists():
+            raise RunError(f"{self.path} is a run with bags: give another --name")
         try:
             self.state.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror}") from error
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+            _lock(lock, self.path)
+            yield
+        finally:
             os.close(lock)
-            raise RunError(f"{self.path} is in use: wait for it, or give another --name") from None
-        if (self.path / "bags").exists():
-            os.close(lock)
-            raise RunError(f"{self.path} is a run with bags: give another --name")
-        return lock
 
     def lines(self) -> list[dict[str, Any]]:
         """The points of the loss curve so far; a line that a kill cut off is left out."""
@@ -91,6 +92,13 @@ class StudentRun:
         """Forget the points behind an update: they come again."""
         kept = [line for line in self.lines() if line["step"] <= step]
         write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+def _lock(descriptor: int, run: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise RunError(f"{run} is in use: wait for it, or give another --name") from None
 
 
 def write_atomically(path: Path, content: str) -> None:

@@ -1,0 +1,342 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`distill` from end to end, tiny: it learns, it survives a kill, it refuses what cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from synthetic_data import SIZE, WORDS, edit_json, episode, small, write_dataset
+
+from rldg_distill import distill, options, training_state
+from rldg_distill.distributed import World
+from rldg_distill.students import registry
+from rldg_distill.students.batch import Observation
+from rldg_distill.students.student import CARD, WEIGHTS, Student, StudentError
+from rldg_distill.training_config import TrainingConfig
+from rldg_distill.training_data import open_data
+
+TINY = [
+    *("--student", "cnn", "--side", "32", "--width", "32", "--chunk", "3", "--batch-size", "12"),
+    *("--workers", "1", "--log-every", "1", "--warmup", "4", "--device", "cpu"),
+]
+FULL = [*TINY, *("--ema", "0.9", "--augment", "octo", "--accumulate", "2", "--window", "2")]
+DOCS = Path(__file__).parents[3] / "docs" / "distill.md"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    folder = tmp_path_factory.mktemp("data")
+    first = small(folder / "first", count=10)
+    return [str(first), str(small(folder / "second", "usb_a", first=20, count=6))]
+
+
+def train(data: list[str], runs: Path, name: str, *more: str) -> int:
+    return distill.main([*data, "--runs", str(runs), "--name", name, *more])
+
+
+def losses(run: Path) -> dict[int, float]:
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return {line["step"]: line["loss"] for line in lines if "loss" in line}
+
+
+def observation() -> Observation:
+    images = np.full((1, SIZE, SIZE, 3), 40, np.uint8)
+    return Observation({"image": images}, np.zeros((1, 19), np.float32))
+
+
+def test_it_learns_where_the_square_is(data: list[str], tmp_path: Path) -> None:
+    assert train(data, tmp_path, "a", *TINY, "--steps", "120", "--learning-rate", "3e-3") == 0
+    curve = losses(tmp_path / "a")
+    first, last = [np.mean(list(curve.values())[part]) for part in (slice(5), slice(-5, None))]
+    assert last < first / 4
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert summary["finished"] and summary["samples"] == 120 * 12
+    assert set(summary["data"]) == {"first", "second"}
+    # An untrained student is off by about 6.7 mm, the mean of |x| over the actions of these data.
+    assert summary["validation"]["first_action_error"]["translation_x [mm]"] < 4.0
+    assert (tmp_path / "a" / "loss_curve.png").stat().st_size > 1000
+    assert list((tmp_path / "a" / "tensorboard" / "distill").iterdir())
+
+
+def test_a_saved_student_acts_the_same(data: list[str], tmp_path: Path) -> None:
+    assert train(data, tmp_path, "a", *FULL, "--steps", "3") == 0
+    folder = tmp_path / "a" / "checkpoints" / "student"
+    student = Student.load(folder)
+    assert student.crop == {"image": pytest.approx(0.9)}
+    assert student.data.topics == {"image": "wrist_camera/color/image_raw"}
+    action = student.act(observation(), WORDS["vga"])
+    assert action.shape == (3, 7) and action.dtype == np.float32
+    assert (np.abs(action[:, :3]) <= 0.015).all() and (np.abs(action[:, 3:6]) <= 0.1).all()
+    assert not np.array_equal(action, student.act(observation(), WORDS["usb_a"]))
+    student.save(tmp_path / "copy")
+    again = Student.load(tmp_path / "copy")
+    np.testing.assert_array_equal(action, again.act(observation(), WORDS["vga"]))
+    assert training_state.count(again) == training_state.count(student, moved=True)
+
+
+def test_after_a_kill_the_same_losses_follow(data: list[str], tmp_path: Path) -> None:
+    arguments = [*FULL, "--steps", "40", "--checkpoint-every", "7", "--validate-every", "9"]
+    assert train(data, tmp_path, "whole", *arguments) == 0
+    whole = losses(tmp_path / "whole")
+    command = [sys.executable, "-m", "rldg_distill.distill", *data, "--runs", str(tmp_path)]
+    killed = tmp_path / "killed"
+    process = subprocess.Popen(
+        [*command, "--name", "killed", *arguments],
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not (killed / "metrics.jsonl").exists() or len(losses(killed)) < 17:
+            assert process.poll() is None
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert not (killed / "summary.json").exists()
+    died = max(losses(killed))
+    assert 17 <= died < 40
+    assert train(data, tmp_path, "killed", *arguments) == 0
+    assert losses(killed) == whole
+    states = [
+        (tmp_path / name / "checkpoints" / "student" / WEIGHTS).read_bytes()
+        for name in ("whole", "killed")
+    ]
+    assert states[0] == states[1]
+
+
+def test_two_processes_are_one_training(data: list[str], tmp_path: Path) -> None:
+    arguments = [*TINY, "--steps", "6", "--checkpoint-every", "4", "--processes", "2"]
+    command = [sys.executable, "-m", "rldg_distill.distill", *data, "--runs", str(tmp_path)]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, "--name", "two", *arguments],
+        env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "two" / "summary.json").read_text())
+    assert summary["processes"] == 2 and summary["samples"] == 6 * 12 * 2
+    # Twice the batch in one process sees the same samples, so without noise it learns the same.
+    assert train(data, tmp_path, "one", *TINY, "--steps", "6", "--batch-size", "24") == 0
+    one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
+    # Each process takes the mean over what its own masks leave: equal to about the spread of the masks.
+    assert list(two) == list(one)
+    for step, loss in one.items():
+        assert two[step] == pytest.approx(loss, rel=0.1)
+
+
+def test_patience_ends_early_and_keeps_the_best(data: list[str], tmp_path: Path) -> None:
+    # Ever larger steps: validation gets worse soon.
+    arguments = ["--learning-rate", "0.3", "--validate-every", "2", "--patience", "2"]
+    assert train(data, tmp_path, "a", *TINY, "--steps", "400", *arguments) == 0
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert summary["steps"] < 400
+    lines = [
+        json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()
+    ]
+    judged = [line["validation"]["loss"] for line in lines if "validation" in line]
+    assert summary["best_validation_loss"] == min(judged)
+    assert judged.index(min(judged)) == len(judged) - 3
+
+
+def test_a_training_goes_on_from_a_student(data: list[str], tmp_path: Path) -> None:
+    assert train(data, tmp_path, "a", *TINY, "--steps", "40", "--learning-rate", "3e-3") == 0
+    init = str(tmp_path / "a" / "checkpoints" / "student")
+    assert train(data, tmp_path, "b", *TINY, "--steps", "1", "--init", init) == 0
+    assert losses(tmp_path / "b")[1] < losses(tmp_path / "a")[1] / 2
+
+
+@pytest.mark.parametrize("kind", ["teacher_kl", "teacher_expected"])
+def test_teacher_losses_fall(data: list[str], tmp_path: Path, kind: str) -> None:
+    arguments = ["--steps", "40", "--learning-rate", "3e-3", "--loss", kind]
+    assert train(data, tmp_path, "a", *TINY, *arguments) == 0
+    curve = losses(tmp_path / "a")
+    assert np.mean(list(curve.values())[-5:]) < curve[1] / 2
+
+
+# --- what cannot be --------------------------------------------------------------------------------------------------
+
+
+def refused(capsys: pytest.CaptureFixture[str], data: list[str], runs: Path, *more: str) -> str:
+    try:
+        code = train(data, runs, "refused", *TINY, "--steps", "1", *more)
+    except SystemExit as error:
+        code = int(str(error.code))
+    assert code in (1, 2)
+    assert not (runs / "refused" / "metrics.jsonl").exists()
+    return capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        (["--student", "nobody"], "no student 'nobody'; there are: cnn"),
+        (["--size", "huge"], "no size 'huge'; there are: tiny"),
+        (["--recipe", "secret"], "no recipe 'secret'; there are: default"),
+        (["--loss", "other"], "there are: own, teacher_kl"),
+        (["--augment", "much"], "there are: none, octo, openvla"),
+        (["--steps", "0"], "steps must be 1 or more"),
+        (["--chunk", "0"], "window and chunk must be 1 or more"),
+        (["--camera", "side"], "looks through ['side'], the data have ['image']"),
+        (["--normalization", "log"], "there are: normal, bounds_q99"),
+        (["--weights", "1"], "2 datasets need as many weights"),
+        (["--init", "/nowhere"], "has no student.json"),
+    ],
+)
+def test_options_that_cannot_be(
+    data: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    reason: str,
+) -> None:
+    assert reason in refused(capsys, data, tmp_path, *more)
+
+
+def test_a_wrong_checkpoint(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path, "a", *TINY, "--steps", "1") == 0
+    folder = tmp_path / "a" / "checkpoints" / "student"
+    init = ["--init", str(folder)]
+    assert "another network" in refused(capsys, data, tmp_path, *init, "--width", "48")
+    edit_json(folder / CARD, contract_version="0")
+    with pytest.raises(StudentError, match="contract version '0', this program speaks '1'"):
+        Student.load(folder)
+    (folder / WEIGHTS).write_bytes(b"not weights")
+    assert "cannot be read" in refused(capsys, data, tmp_path, *init)
+    (folder / CARD).write_text("{")
+    with pytest.raises(StudentError, match="damaged"):
+        Student.load(folder)
+
+
+def test_images_of_a_wrong_size(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = small(tmp_path / "data" / "other")
+    features = other / "1.0.0" / "features.json"
+    features.write_text(features.read_text().replace('"32"', '"64"'))
+    assert "images are {'image': (32, 32)}, features.json says" in refused(
+        capsys, [str(other)], tmp_path
+    )
+    assert "has cameras" in refused(capsys, [*data, str(other)], tmp_path)
+    assert train(data, tmp_path, "a", *TINY, "--steps", "1") == 0
+    student = Student.load(tmp_path / "a" / "checkpoints" / "student")
+    wrong = Observation(
+        {"image": np.zeros((1, 16, 16, 3), np.uint8)}, np.zeros((1, 19), np.float32)
+    )
+    with pytest.raises(StudentError, match="trained on"):
+        student.act(wrong, "insert")
+    with pytest.raises(StudentError, match="no image of image"):
+        student.act(Observation({}, np.zeros((1, 19), np.float32)), "insert")
+
+
+def test_data_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def refuse(path: Path, *others: Path) -> str:
+        return refused(capsys, [str(path), *map(str, others)], tmp_path)
+
+    folder = tmp_path / "data"
+    assert "no finished dataset" in refuse(folder / "missing")
+    empty = write_dataset(folder / "empty", {"train": [], "val": [episode(0, 3)]})
+    assert "no episodes in the split train" in refuse(empty)
+    old = small(folder / "old")
+    edit_json(old / "1.0.0" / "contract.json", contract_version="0")
+    assert "contract version 0" in refuse(old)
+    good = small(folder / "good")
+    slow = write_dataset(
+        folder / "slow", {"train": [episode(0, 3)], "val": [episode(1, 3)]}, control_rate_hz=4.0
+    )
+    assert "control rate 4.0" in refuse(good, slow)
+    front = {"image": "front_camera/color/image_raw"}
+    moved = write_dataset(
+        folder / "moved", {"train": [episode(0, 3)], "val": [episode(1, 3)]}, cameras=front
+    )
+    assert "has the cameras" in refuse(good, moved)
+    assert "two datasets are called good" in refuse(good, good)
+    statistics = json.loads((good / "1.0.0" / "dataset_statistics.json").read_text())
+    del statistics["action"]["std"]
+    edit_json(good / "1.0.0" / "dataset_statistics.json", action=statistics["action"])
+    assert "statistics of action lack std" in refuse(good)
+    shard = next((slow / "1.0.0").glob("*train*"))
+    shard.write_bytes(shard.read_bytes()[:-9])
+    assert "cut off" in refuse(slow)
+
+
+def test_a_run_is_not_resumed_with_other_values(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(data, tmp_path, "a", *TINY, "--steps", "2") == 0
+    assert train(data, tmp_path, "a", *TINY, "--steps", "2", "--seed", "1", "--width", "16") == 1
+    told = capsys.readouterr().err
+    assert "seed 0 -> 1" in told and "'width': 32" in told
+    assert train(data, tmp_path, "a", *TINY, "--steps", "4") == 0
+    assert max(losses(tmp_path / "a")) == 4
+
+
+def test_one_process_at_a_time(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = distill.parse([*data, "--runs", str(tmp_path), "--name", "a", *TINY])
+    with order.run.claimed():
+        assert train(data, tmp_path, "a", *TINY) == 1
+    assert "is in use" in capsys.readouterr().err
+
+
+def test_a_loss_that_is_no_number_ends_it(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    order = distill.parse([*data, "--runs", str(tmp_path), "--name", "a", *TINY])
+    loaded = open_data(order.data)
+    world = World(torch.device("cpu"))
+    student = distill.make_student(order, loaded, world)
+    with torch.no_grad():
+        next(student.parameters()).fill_(torch.nan)
+    trainer = distill.make_trainer(order, loaded, student, world, lambda line: None)
+    with (
+        order.run.claimed(),
+        trainer.loader,
+        pytest.raises(distill.TrainingError, match="lower --learning-rate"),
+    ):
+        trainer.train()
+    assert not order.run.state.exists()
+
+
+# --- options and docs ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_every_option_is_documented(name: str) -> None:
+    kind = registry.student_class(name)
+    for size in kind.sizes:
+        configs: list[Any] = list(distill.defaults(kind, size))
+        for config in configs:
+            texts = options.documented(type(config))
+            assert all(texts[field] for field in vars(config))
+
+
+def test_the_docs_hold_the_table_of_the_options() -> None:
+    assert options.table(TrainingConfig()) in DOCS.read_text()
+
+
+def test_recipes_name_options_that_exist() -> None:
+    for name in registry.names():
+        kind = registry.student_class(name)
+        for recipe, values in kind.recipes.items():
+            size = recipe.partition("/")[2]
+            for one in [size] if size else kind.sizes:
+                known = {**vars(TrainingConfig()), **vars(kind.configure(one))}
+                assert set(values) <= set(known), f"{name} {recipe}"
