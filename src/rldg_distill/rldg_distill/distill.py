@@ -294,7 +294,8 @@ def work(order: Order, world: World, console: Console) -> int:
     display = Display(console, world)
     with display.task("reading", 0) as show:
         count = iter(range(1, sys.maxsize))
-        data = open_data(order.data, lambda: show(next(count), "episodes"))
+        room = order.training.cache * 1_000_000
+        data = open_data(order.data, lambda: show(next(count), "episodes"), room)
     student = make_student(order, data, world)
     display.say(
         f"{student.name} {order.config.size} on {world.device}: {len(data.train)} steps of "

@@ -3,7 +3,7 @@
 
 About 200 bytes per step, whatever the images weigh: a million steps take 200 MB, and nothing grows while a training
 runs. Any step is at hand at once, so a shuffle is a permutation of the numbers: it needs no buffer, and a place in it
-is one number.
+is one number. Of the decoded images as many are kept as a given room holds.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class StepIndex:
         datasets: Sequence[Dataset],
         split: str,
         told: Callable[[], None] = lambda: None,
+        room: int = 0,
     ) -> None:
         """Read and check every record once.
 
@@ -54,6 +55,7 @@ class StepIndex:
             datasets: of the same cameras.
             split: train or val.
             told: called after every episode.
+            room: bytes of decoded images that may be kept; what comes first stays.
 
         Raises:
             NotADataset: a file is missing, a record holds no episode, or an image is not of the size that
@@ -96,6 +98,8 @@ class StepIndex:
         """(E, 6) m and rad of a full action of the teacher"""
         self._place = {camera: np.concatenate(places) for camera, places in rows.place.items()}
         self._file = np.array(rows.file, np.int32)
+        self._room = room
+        self._kept: dict[tuple[str, int], np.ndarray] = {}
         self._descriptors = [os.open(file, os.O_RDONLY) for file in self.files]
 
     def __len__(self) -> int:
@@ -113,6 +117,16 @@ class StepIndex:
         Raises:
             ValueError: the file has changed since it was indexed, or the image has another size than its camera's.
         """
+        kept = self._kept.get((camera, step))
+        if kept is not None:
+            return kept
+        image = self._decoded(camera, step)
+        if image.nbytes <= self._room and (camera, step) not in self._kept:
+            self._room -= image.nbytes
+            self._kept[camera, step] = image
+        return image
+
+    def _decoded(self, camera: str, step: int) -> np.ndarray:
         file = self._file[self.episode[step]]
         start, length = self._place[camera][step]
         data = os.pread(self._descriptors[file], length, start)

@@ -16,6 +16,7 @@ CHANGEABLE = (
     "steps",
     "patience",
     "workers",
+    "cache",
     "validate_every",
     "validate_samples",
     "checkpoint_every",
@@ -71,6 +72,8 @@ class TrainingConfig:
     """that train together, each on its own samples; 0: one per GPU, or one on the processor"""
     workers: int = 0
     """threads that read and decode, per process; 0: as many as the processor has cores to spare, at most 8"""
+    cache: int = 1024
+    """MB of decoded images that a process keeps, so that they need not be decoded in every epoch"""
     validate_every: int = 500
     """updates between two looks at the split val; 0: only at the end"""
     validate_samples: int = 512

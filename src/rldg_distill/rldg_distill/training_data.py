@@ -25,12 +25,15 @@ class TrainingData:
     card: DataCard
 
 
-def open_data(paths: Sequence[Path], told: Callable[[], None] = lambda: None) -> TrainingData:
+def open_data(
+    paths: Sequence[Path], told: Callable[[], None] = lambda: None, room: int = 0
+) -> TrainingData:
     """Read and check datasets.
 
     Args:
         paths: `data/<name>`, one or more.
         told: called after every episode.
+        room: bytes of decoded training images that may be kept.
 
     Raises:
         NotADataset: one is none, is empty, or does not fit the others; the message says why and what to do.
@@ -50,7 +53,7 @@ def open_data(paths: Sequence[Path], told: Callable[[], None] = lambda: None) ->
                 raise NotADataset(
                     f"{dataset.folder} has no episodes in the split {split}: convert more episodes"
                 )
-    train = StepIndex(datasets, "train", told)
+    train = StepIndex(datasets, "train", told, room)
     val = StepIndex(datasets, "val", told)
     card = DataCard(
         statistics=_statistics(datasets, train, val),

@@ -161,6 +161,16 @@ def test_memory_does_not_grow_while_it_runs(index: StepIndex) -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - peak < 20_000  # kB
 
 
+def test_decoded_images_are_kept_as_far_as_there_is_room(data: Path) -> None:
+    weight = SIZE * SIZE * 3
+    index = StepIndex([Dataset(data)], "train", room=10 * weight + 5)
+    once = [index.image("image", step) for step in range(36)]
+    for step in range(36):
+        again = index.image("image", step)
+        assert (again is once[step]) == (step < 10)
+        np.testing.assert_array_equal(again, once[step])
+
+
 def test_images_stay_in_the_files(tmp_path: Path) -> None:
     data = small(tmp_path / "d", count=12)
     tracemalloc.start()
