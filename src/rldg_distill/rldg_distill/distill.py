@@ -111,7 +111,8 @@ def defaults(
     Raises:
         ValueError: the student has no such recipe.
     """
-    known = {DEFAULT, *(name.partition("/")[0] for name in kind.recipes)}
+    known = {DEFAULT, *(name for name in kind.recipes if "/" not in name)}
+    known |= {name.removesuffix(f"/{size}") for name in kind.recipes if name.endswith(f"/{size}")}
     _one_of("recipe", recipe, tuple(sorted(known)))
     values = {**kind.recipes.get(recipe, {}), **kind.recipes.get(f"{recipe}/{size}", {})}
     return _with(TrainingConfig(), values), _with(kind.configure(size), values)
@@ -274,13 +275,13 @@ def table(summary: Mapping[str, Any], run: StudentRun) -> Table:
     judged = summary["validation"]
     rows.add_row("updates", f"{summary['steps']} of {summary['training']['steps']}")
     rows.add_row(
-        "speed", f"{summary['samples_per_second']} samples/s, {summary['wall_seconds']:.0f} s"
-    )
-    rows.add_row(
         "parameters",
         f"{summary['trained_parameters']:,} trained of {summary['parameters']:,}",
     )
-    rows.add_row(f"loss ({summary['loss_kind']})", f"{summary['training_loss']:.4g}")
+    if summary["training_loss"] is not None:
+        speed, seconds = summary["samples_per_second"], summary["wall_seconds"]
+        rows.add_row("speed", f"{speed} samples/s, {seconds:.0f} s")
+        rows.add_row(f"loss ({summary['loss_kind']})", f"{summary['training_loss']:.4g}")
     rows.add_row("validation loss", f"{judged['loss']:.4g}")
     for name, _ in DIMENSIONS:
         first, chunk = judged["first_action_error"][name], judged["action_error"][name]

@@ -105,12 +105,6 @@ class StepIndex:
     def __len__(self) -> int:
         return len(self.action)
 
-    def close(self) -> None:
-        """Close the files; no image can be read afterwards."""
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors.clear()
-
     def image(self, camera: str, step: int) -> np.ndarray:
         """(height, width, 3) uint8 RGB. From any thread.
 

@@ -37,7 +37,7 @@ def summarize(trainer: Trainer, finished: bool) -> dict[str, Any]:
         "trained_parameters": training_state.count(student, moved=True),
         "loss_kind": trainer.kind,
         "training_loss": lines[-1]["loss"] if lines else None,
-        "validation": trainer.validation,
+        "validation": progress.validation,
         "best_validation_loss": progress.best,
         "data": student.data.fingerprints,
         "instructions": list(student.data.instructions),

@@ -62,8 +62,6 @@ class Trainer:
         self.held_out, self.run, self.world, self.told = held_out, run, world, told
         self.kind = config.loss or student.losses[0]
         self.progress = Progress()
-        self.validation: dict[str, Any] = {}
-        """the last one"""
         self.stopped = False
         """set it, and the training ends behind the present update with a checkpoint"""
         self.optimizer = torch.optim.AdamW(
@@ -117,7 +115,7 @@ class Trainer:
             meter.resume()
         if meter.count:
             self._log(meter)
-        if not self.validation or not self._is_due(self.config.validate_every):
+        if self.progress.validated != self.progress.step:
             self.validate()
         self.checkpoint()
         if self._board is not None:
@@ -179,19 +177,22 @@ class Trainer:
 
     def validate(self) -> None:
         """Look at the held-out steps, with the averaged weights where there are any."""
+        progress = self.progress
+        progress.validated = progress.step
         if self.world.leads:
             with self._kept(), self._autocast():
-                self.validation = self.held_out.judge(self.student, self.kind)
-            self._tell({"step": self.progress.step, "validation": self.validation})
-            if self.progress.best is None or self.validation["loss"] < self.progress.best:
-                self.progress.best, self.progress.stale = self.validation["loss"], 0
+                progress.validation = self.held_out.judge(self.student, self.kind)
+            self._tell({"step": progress.step, "validation": progress.validation})
+            loss = progress.validation["loss"]
+            if progress.best is None or loss < progress.best:
+                progress.best, progress.stale = loss, 0
                 if self.config.patience:
                     self._save_student()
             else:
-                self.progress.stale += 1
+                progress.stale += 1
         if self.config.patience:
-            ended = self.world.agree(self.progress.stale >= self.config.patience)
-            self.progress.stale = self.config.patience if ended else self.progress.stale
+            ended = self.world.agree(progress.stale >= self.config.patience)
+            progress.stale = self.config.patience if ended else progress.stale
         self.world.wait()
 
     def checkpoint(self) -> None:

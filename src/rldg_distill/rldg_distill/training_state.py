@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ class Progress:
     """of wall time spent on them"""
     loader: dict[str, Any] | None = None
     """place in the order of the steps"""
+    validated: int = -1
+    """updates done at the last validation"""
+    validation: dict[str, Any] = field(default_factory=dict)
+    """what it found"""
     best: float | None = None
     """lowest validation loss"""
     stale: int = 0

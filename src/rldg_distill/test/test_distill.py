@@ -287,6 +287,15 @@ def test_a_run_is_not_resumed_with_other_values(
     assert max(losses(tmp_path / "a")) == 4
 
 
+def test_a_finished_run_is_told_again_and_not_changed(data: list[str], tmp_path: Path) -> None:
+    run = tmp_path / "a"
+    assert train(data, tmp_path, "a", *TINY, "--steps", "2") == 0
+    files = [run / "metrics.jsonl", run / "checkpoints" / "student" / WEIGHTS]
+    before = [file.read_bytes() for file in files]
+    assert train(data, tmp_path, "a", *TINY, "--steps", "2") == 0
+    assert [file.read_bytes() for file in files] == before
+
+
 def test_one_process_at_a_time(
     data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
