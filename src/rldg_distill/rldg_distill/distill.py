@@ -28,11 +28,11 @@ from rich.table import Table
 from rich.text import Text
 
 from rldg_distill import distributed, student_report
+from rldg_distill.config_options import add_options
 from rldg_distill.distributed import World
 from rldg_distill.held_out import DIMENSIONS, HeldOut
 from rldg_distill.loader import Assembler, Loader
 from rldg_distill.mixture import Mixture
-from rldg_distill.options import add_options
 from rldg_distill.rlds import NotADataset
 from rldg_distill.student_run import RunError, StudentRun, write_atomically
 from rldg_distill.students import registry
