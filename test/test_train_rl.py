@@ -11,11 +11,16 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import rclpy
 from harness import Processes, wait_until
+from plain_bags import copy
 from rclpy.node import Node
 
+from rldg_distill.image_codec import ImageFormat
+from rldg_distill.recorded_bag import read_bag
+from rldg_distill.recording import Told
 from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
 from rldg_rl.bag import stored_steps
 from rldg_rl.run_folder import RunFolder
@@ -83,6 +88,25 @@ def check_run(path: Path) -> dict:
     return summary
 
 
+def check_plain_recordings(bag: Path, folder: Path) -> None:
+    """A demonstration as a plain `ros2 bag record` would have left it gives the same episode."""
+    labels = (contract.STEP, contract.EPISODE)
+    targets = (contract.POLICY_TARGET_POSE, contract.TARGET_POSE)
+    cameras, told = {contract.WRIST_IMAGE.name: "image"}, Told(task="connector/vga")
+    original = read_bag(bag, ImageFormat(), cameras, told)
+    aimed, pushed = (
+        read_bag(copy(bag, folder / name, without), ImageFormat(), cameras, told)
+        for name, without in (("aimed", labels), ("pushed", (*labels, *targets)))
+    )
+    for found in (aimed, pushed):
+        assert found.metadata.source == "recorded"
+        assert list(found.images["image"]) == list(original.images["image"])
+        np.testing.assert_array_equal(found.state, original.state)
+        np.testing.assert_array_equal(found.image_stamp, original.image_stamp)
+    np.testing.assert_allclose(aimed.action, original.action, atol=2e-8)  # through float64 poses
+    np.testing.assert_array_equal(pushed.action, original.action)
+
+
 def test_a_training_in_miniature_and_its_evaluation(processes: Processes) -> None:
     run = processes.folder / "runs" / "mini"
     stack = processes.stack("train_rl", **MINIATURE)
@@ -90,6 +114,7 @@ def test_a_training_in_miniature_and_its_evaluation(processes: Processes) -> Non
     summary = check_run(run)
     assert summary["updates"] == 2 * summary["steps"]
     assert summary["demo_cycle_seconds"] > 1.0
+    check_plain_recordings(run / "bags" / "demonstration_00000", processes.folder / "plain")
 
     again = processes.stack("train_rl", **MINIATURE)
     assert again.wait(60) == 0, again.log.read_text()

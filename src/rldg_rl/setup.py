@@ -23,6 +23,7 @@ setup(
             "learner = rldg_rl.learner_node:main",
             "monitor = rldg_rl.monitor_node:main",
             "recorder = rldg_rl.recorder_node:main",
+            "replayer = rldg_rl.replayer_node:main",
         ],
     },
 )

@@ -23,6 +23,7 @@ setup(
             "gate = rldg_robot.gate_command:main",
             "film = rldg_robot.film:main",
             "operator = rldg_robot.operator_node:main",
+            "player = rldg_robot.player_node:main",
             "safety_gate = rldg_robot.safety_gate_node:main",
             "twin = rldg_robot.twin_node:main",
             "viewer = rldg_robot.viewer_node:main",

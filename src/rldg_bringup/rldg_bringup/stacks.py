@@ -31,6 +31,7 @@ from rldg_bringup.arguments import (
     whole,
 )
 from rldg_bringup.leaders import POLICY, SETTINGS, leaders, task_of
+from rldg_bringup.recorded import recorded
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Stack:
     build: Callable[[Values], list[NodeSpec]]
     """Values of all arguments to nodes; `values["run"]` is the absolute run folder."""
     makes_run: bool
-    """It makes its run, or resumes it; otherwise the run must exist."""
+    """It makes its run, or resumes it; otherwise the run that it names must exist."""
     complete: Callable[[Values], Mapping[str, Value]] = lambda _: {}
     """Values that follow from those of the arguments."""
     label: str = "{task}"
@@ -101,7 +102,7 @@ class Stack:
         started = f"{now or datetime.now():%Y%m%d_%H%M%S}"
         values = resolve(self.arguments, given)
         runs = Path(str(values["runs"])).expanduser().absolute()
-        name = str(values["name"])
+        name = str(values.get("name", ""))
         if name and not self.makes_run and not (runs / name).is_dir():
             raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")
         if name:
@@ -109,7 +110,8 @@ class Stack:
             values = resolve(self.arguments, given, settings(runs / name, maker))
         values |= {"run": str(runs / name)}
         values |= self.complete(values)
-        name = name or re.sub(r"[/,]", "_", f"{self.label.format(**values)}_{started}")
+        plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
+        name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name
         values |= {"name": name, "run": str(run), "evaluation": str(run / "evaluations" / started)}
         return Plan(self.name, values, run, self.build(values), self.makes_run)
@@ -213,6 +215,18 @@ REAL_TIME_FACTOR = Argument(
     parse=real(0.0),
 )
 RUNS = Argument("runs", "runs", "Folder of all runs.")
+BAG = Argument(
+    "bag", None, "Folder of a bag, or of a run or of bags: then all of them, one after another."
+)
+RATE = Argument("rate", "1.0", "Speed of a playback in multiples of real time.", parse=real(0.001))
+LOOP = Argument("loop", "false", "Play again and again.", choices=("true", "false"), parse=flag)
+EXECUTE = Argument(
+    "execute",
+    "false",
+    "Do not play messages: send the recorded actions to the robot again, through the gate.",
+    choices=("true", "false"),
+    parse=flag,
+)
 DETERMINISTIC = Argument(
     "deterministic",
     "false",
@@ -277,10 +291,13 @@ def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
         **_clocked(values),
     }
     nodes = [NodeSpec("rldg_rl", "monitor", "monitor", monitor, output="screen")]
-    if values["viewer"]:
-        parameters = {"task": values["task"], **_clocked(values)}
-        nodes.append(NodeSpec("rldg_robot", "viewer", "viewer", parameters))
-    return nodes
+    return [*nodes, *_viewer(values, _clocked(values))]
+
+
+def _viewer(values: Values, clock: Values) -> list[NodeSpec]:
+    if not values["viewer"]:
+        return []
+    return [NodeSpec("rldg_robot", "viewer", "viewer", {"task": values["task"], **clock})]
 
 
 def _own_task(values: Values) -> dict[str, Value]:
@@ -354,6 +371,30 @@ def collect(values: Values) -> list[NodeSpec]:
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(first, values["run"]),
     ]
+
+
+def replay(values: Values) -> list[NodeSpec]:
+    """Nodes that play a bag; or a robot that does again what it did then, recorded like any other episode."""
+    tasks = values["tasks"]
+    first = {**values, "task": str(tasks).split(",")[0] or str(TASK.default)}
+    if not values["execute"]:
+        parameters = {name: values[name] for name in ("bag", "rate", "loop")}
+        return [
+            *_viewer(first, {"use_sim_time": True}),
+            _leader("rldg_robot", "player", {**parameters, "use_sim_time": False}),
+        ]
+    parameters = {"bag": values["bag"], "task": tasks, "run": values["run"], **_clocked(values)}
+    return [
+        *_body(first, tasks),
+        *_recorder(values, values["run"]),
+        _leader("rldg_rl", "replayer", parameters),
+        *_viewer(first, _clocked(values)),
+    ]
+
+
+def _leader(package: str, name: str, parameters: Values) -> NodeSpec:
+    """A node that the whole stack is there for: it talks to the person, and its end is the stack's."""
+    return NodeSpec(package, name, name, parameters, output="screen", respawn=False, required=True)
 
 
 STACKS: Mapping[str, Stack] = {
@@ -431,6 +472,15 @@ STACKS: Mapping[str, Stack] = {
             makes_run=True,
             complete=leaders,
             label="collect_{tasks}",
+        ),
+        Stack(
+            "replay",
+            "A bag is played, or executed on the robot again.",
+            (BAG, RATE, LOOP, EXECUTE, ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE),
+            replay,
+            makes_run=False,
+            complete=recorded,
+            label="replays/{recording}",
         ),
     )
 }

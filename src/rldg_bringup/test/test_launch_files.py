@@ -24,8 +24,8 @@ PACKAGE = Path(__file__).parents[1]
 MOMENT = re.compile(r"\d{8}_\d{6}")
 """an evaluation is named after its start, and the two ways start one after the other"""
 NODES = {
-    "rldg_robot": ("twin", "safety_gate", "operator", "viewer"),
-    "rldg_rl": ("recorder", "learner", "actor", "monitor"),
+    "rldg_robot": ("twin", "safety_gate", "operator", "viewer", "player"),
+    "rldg_rl": ("recorder", "learner", "actor", "monitor", "replayer"),
 }
 WITNESS = """#!/usr/bin/env python3
 import json, os, signal, sys, time
@@ -46,7 +46,7 @@ with open(path + ".new", "w") as file:
     json.dump(seen, file)
 os.rename(path + ".new", path)
 print(name, "was here", flush=True)
-while name != "actor" or len(os.listdir(folder)) < int(os.environ["WAIT_FOR"]):
+while name not in ("actor", "player", "replayer") or len(os.listdir(folder)) < int(os.environ["WAIT_FOR"]):
     time.sleep(0.05)
 time.sleep(0.3)
 if os.environ["ACTOR"] == "killed" and seen["starts"] == 1:
@@ -93,7 +93,7 @@ class Outcome:
         witnesses = folder / "witnesses"
         witnesses.mkdir(parents=True)
         done = subprocess.run(
-            [sys.executable, *words, f"runs:={folder / 'runs'}", "name:=a"],
+            [sys.executable, *words, f"runs:={folder / 'runs'}"],
             env={**os.environ, **env, "WITNESSES": str(witnesses)},
             capture_output=True,
             text=True,
@@ -123,20 +123,26 @@ def env(prefix: Path, nodes: int, actor: str) -> dict[str, str]:
     }
 
 
+def named(stack: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """The words with a run's name, where the stack has one."""
+    return words if stack == "replay" else (*words, "name:=a")
+
+
 def launch(
     prefix: Path, stack: str, words: tuple[str, ...], nodes: int, actor: str = "done"
 ) -> Outcome:
     """Start with the real launch."""
     file = str(PACKAGE / f"launch/{stack}.launch.py")
     folder = prefix.parent / "by_launch"
-    return Outcome(folder, ("-c", LAUNCH, file, *words), env(prefix, nodes, actor))
+    program = ("-c", LAUNCH, file, *named(stack, words))
+    return Outcome(folder, program, env(prefix, nodes, actor))
 
 
 def run(
     prefix: Path, stack: str, words: tuple[str, ...], nodes: int, actor: str = "done"
 ) -> Outcome:
     """Start with the stack runner."""
-    program = ("-m", "rldg_bringup.runner", stack, *words)
+    program = ("-m", "rldg_bringup.runner", stack, *named(stack, words))
     return Outcome(prefix.parent / "by_runner", program, env(prefix, nodes, actor))
 
 
@@ -186,6 +192,27 @@ def test_both_ways_collect_alike(prefix: Path) -> None:
     assert launched.seen == ran.seen
     settings = [(each.run / "arguments.yaml").read_text() for each in (launched, ran)]
     assert settings[0] == settings[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "nodes"),
+    [
+        (("viewer:=true", "rate:=2", "loop:=true"), {"player", "viewer"}),
+        (("execute:=true",), {"twin", "safety_gate", "recorder", "replayer"}),
+    ],
+)
+def test_both_ways_replay_alike(prefix: Path, words: tuple[str, ...], nodes: set[str]) -> None:
+    bag = prefix.parent / "bag"
+    bag.mkdir()
+    custom = 'custom_data: {episode: \'{"task": "connector/hdmi"}\'}'
+    (bag / "metadata.yaml").write_text(f"rosbag2_bagfile_information: {{{custom}}}")
+
+    launched = launch(prefix, "replay", (f"bag:={bag}", *words), len(nodes))
+    ran = run(prefix, "replay", (f"bag:={bag}", *words), len(nodes))
+
+    assert (launched.code, ran.code) == (0, 0), launched.output + ran.output
+    assert set(launched.seen) == nodes
+    assert launched.seen == ran.seen
 
 
 def test_a_killed_actor_comes_back_and_its_clean_exit_ends_the_launch(prefix: Path) -> None:

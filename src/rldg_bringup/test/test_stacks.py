@@ -16,6 +16,7 @@ from rldg_bringup.stacks import STACKS, Plan, environment
 NOON = datetime(2026, 11, 21, 15, 30)
 TRAIN = STACKS["train_rl"]
 EVALUATE = STACKS["evaluate"]
+REPLAY = STACKS["replay"]
 
 
 @pytest.fixture
@@ -156,6 +157,90 @@ def test_evaluation_of_a_missing_run_names_the_runs_there_are(runs: str) -> None
 
     with pytest.raises(StackError, match=r"no run 'mondy'.*Did you mean 'monday'\?"):
         EVALUATE.plan({"runs": runs, "name": "mondy"})
+
+
+def record(bag: Path, task: str) -> None:
+    """What a bag's metadata tells of its task."""
+    bag.mkdir(parents=True)
+    custom = {"contract_version": "1", "episode": f'{{"task": "{task}"}}'}
+    metadata = {"rosbag2_bagfile_information": {"custom_data": custom}}
+    (bag / "metadata.yaml").write_text(yaml.safe_dump(metadata))
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run of two tasks, of which nothing but bags are there."""
+    run = tmp_path / "elsewhere"
+    record(run / "bags" / "policy_00000", "connector/vga")
+    record(run / "bags" / "policy_00001", "connector/usb_a")
+    (run / "bags" / "policy_00002").mkdir()
+    return run
+
+
+def test_a_playback_needs_no_robot(runs: str, run: Path) -> None:
+    bag = str(run / "bags" / "policy_00001")
+    given = {"runs": runs, "bag": bag, "rate": "0.5", "loop": "true", "viewer": "true"}
+    plan = REPLAY.plan(given, NOON)
+
+    assert parameters(plan) == {
+        "player": {"bag": bag, "rate": 0.5, "loop": True, "use_sim_time": False},
+        "viewer": {"task": "connector/usb_a", "use_sim_time": True},
+    }
+    assert plan.run == Path(runs) / "replays/policy_00001_20261121_153000"
+    (player,) = (node for node in plan.nodes if node.required)
+    assert (player.name, player.respawn, player.output) == ("player", False, "screen")
+
+
+@pytest.mark.parametrize(
+    ("path", "tasks"),
+    [
+        ("bags/policy_00001", "connector/usb_a"),
+        ("bags", "connector/usb_a,connector/vga"),
+        (".", "connector/usb_a,connector/vga"),
+    ],
+)
+def test_an_execution_takes_robot_gate_recorder_and_the_tasks_of_the_bags(
+    runs: str, run: Path, path: str, tasks: str
+) -> None:
+    plan = REPLAY.plan({"runs": runs, "bag": str(run / path), "execute": "true"}, NOON)
+
+    assert [node.name for node in plan.nodes] == ["twin", "safety_gate", "recorder", "replayer"]
+    found = parameters(plan)
+    assert found["twin"]["task"] == "connector/usb_a"
+    assert found["safety_gate"]["task"] == found["replayer"]["task"] == tasks
+    assert found["recorder"]["run"] == found["replayer"]["run"] == str(plan.run)
+    assert found["twin"]["real_time_factor"] == 0.0
+    assert [node.name for node in plan.nodes if node.required] == ["replayer"]
+
+
+def test_a_replay_leaves_no_settings_and_is_no_run(runs: str, run: Path) -> None:
+    plan = start(REPLAY.plan({"runs": runs, "bag": str(run)}))
+
+    assert (plan.run / "logs").is_dir()
+    with pytest.raises(StackError, match="Valid: none"):
+        EVALUATE.plan({"runs": runs, "name": "elsewhere"})
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, "give bag:="),
+        ({"bag": "nowhere"}, "bag:=nowhere is no folder"),
+        ({"bag": ".", "rate": "0"}, "at least 0.001"),
+        ({"bag": ".", "execute": "yes"}, "Valid: true, false"),
+        ({"bag": ".", "name": "a"}, "unknown argument 'name'"),
+    ],
+)
+def test_a_replay_that_cannot_be_is_told(given: dict[str, str], told: str) -> None:
+    with pytest.raises(StackError, match=told):
+        REPLAY.plan(given)
+
+
+def test_a_bag_that_names_no_task_is_played_but_not_executed(runs: str, tmp_path: Path) -> None:
+    given = {"runs": runs, "bag": str(tmp_path)}
+    assert [node.name for node in REPLAY.plan(given).nodes] == ["player"]
+    with pytest.raises(StackError, match="names a task"):
+        REPLAY.plan({**given, "execute": "true"})
 
 
 def test_broken_settings_are_a_clear_error(runs: str) -> None:

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bag of the robot contract as an episode: images and states found by the stamps that the steps name.
 
-The file is read once from front to back; an image is encoded as soon as its step is known and then forgotten, so memory
-holds the frames between two steps and the encoded ones.
+The file is read once from front to back. An image is encoded as soon as its step is known and then forgotten: memory
+holds the frames between two steps and, of an episode of many megabytes, none of those that are encoded.
 """
 
 from __future__ import annotations
 
-import struct
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +22,10 @@ from rldg_distill.episode import (
     dataset_action,
     padded,
 )
-from rldg_distill.image_codec import ImageFormat
-from rldg_robot.bag_reader import custom_data, decode, is_complete, nearest, raw_messages, typestore
+from rldg_distill.image_codec import IMAGE_TYPES, ImageFormat
+from rldg_distill.spool import Span, Spool, Spooled
+from rldg_distill.state_stream import StateStream, stamp_of
+from rldg_robot.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
 from rldg_robot.contract import (
     CONTRACT_VERSION,
     CURRENT_POSE,
@@ -34,6 +35,7 @@ from rldg_robot.contract import (
     GRIPPER_STATE,
     STEP,
     WRIST_IMAGE,
+    Topic,
 )
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 from rldg_robot.proprioception import proprioception
@@ -41,7 +43,6 @@ from rldg_robot.task import UnknownTask, load_task
 
 POLICY_CAMERA = "image"
 """feature of the camera that the policy saw, by whose stamps the steps name their images"""
-IMAGE_TYPE = WRIST_IMAGE.type
 STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
 OPEN, SUCCESS, ABORTED = 0, 1, 3
 
@@ -61,7 +62,8 @@ def check_closed(path: Path) -> None:
     """
     if not is_complete(path):
         raise BadBag(
-            "was never closed: its recorder was killed. Start its run again, which mends it"
+            "was never closed: its recorder was killed. Start its run again, which mends it; "
+            "`ros2 bag reindex` mends a bag of `ros2 bag record`"
         )
     try:
         version = custom_data(path).get("contract_version")
@@ -93,11 +95,13 @@ def camera_names(topics: set[str]) -> dict[str, str]:
 class Camera:
     """The frames of one topic, kept until the step that they belong to is known."""
 
-    def __init__(self, topic: str, image_format: ImageFormat, exact: bool) -> None:
+    def __init__(self, topic: str, kind: str, image_format: ImageFormat, exact: bool) -> None:
         """Start empty; `exact` wants a frame of the very stamp, else the latest before it counts."""
         self.topic = topic
+        self._kind = kind
         self.shape: tuple[int, ...] | None = None
-        self.encoded: dict[int, bytes] = {}
+        self._encoded: dict[int, Span] = {}
+        self._spool = Spool()
         self._format = image_format
         self._exact = exact
         self._frames: dict[int, bytes] = {}
@@ -123,71 +127,68 @@ class Camera:
             self._awaited.add(stamp)
         self._frames = {s: cdr for s, cdr in self._frames.items() if s >= found}
 
-    def images(self, stamps: list[int]) -> list[bytes]:
+    def images(self, stamps: list[int]) -> Spooled:
         """The encoded image of every stamp.
 
         Raises:
             BadBag: a stamp without an image.
         """
         for index, stamp in enumerate(stamps):
-            if stamp not in self.encoded:
+            if stamp not in self._encoded:
                 raise BadBag(
                     f"step {index} names the image stamp {stamp}, which no message of {self.topic} has"
                 )
-        return [self.encoded[stamp] for stamp in stamps]
+        return Spooled(self._spool, [self._encoded[stamp] for stamp in stamps])
 
     def _encode(self, stamp: int, cdr: bytes) -> None:
         try:
-            image = image_codec.pixels(typestore().deserialize_cdr(cdr, IMAGE_TYPE))
+            message = typestore().deserialize_cdr(cdr, self._kind)
+            image = image_codec.stored(message, self._format)
         except ValueError as error:
             raise BadBag(f"{self.topic}: {error}") from error
-        if self.shape not in (None, image.shape):
-            raise BadBag(f"{self.topic} changes its size from {self.shape} to {image.shape}")
-        self.shape = image.shape
-        self.encoded[stamp] = image_codec.encode(image, self._format)
+        shape = image_codec.shape(image)
+        if self.shape not in (None, shape):
+            raise BadBag(f"{self.topic} changes its size from {self.shape} to {shape}")
+        self.shape = shape
+        self._encoded[stamp] = self._spool.add(image)
 
 
-def stamp_of(cdr: bytes) -> int:
-    """Header stamp [ns] of a serialised message that begins with a header."""
-    seconds, nanoseconds_ = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds_)
-
-
-def read_episode(
-    path: Path, image_format: ImageFormat, cameras: dict[str, str] | None = None
-) -> Episode:
+def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str]) -> Episode:
     """An episode of a bag that a recorder of this project wrote.
 
     Args:
         path: the bag's folder.
         image_format: of the images.
-        cameras: feature by image topic; None takes every image topic there is.
+        cameras: feature by image topic.
 
     Raises:
         BadBag: it cannot be converted.
     """
     check_closed(path)
-    streams: dict[str, dict[int, Any]] = {name: {} for name in STATE_TOPICS}
+    topics = {*cameras, *STATE_TOPICS, STEP.name, EPISODE.name}
+    streams = {name: StateStream() for name in STATE_TOPICS}
     found: dict[str, Camera] = {}
     steps: list[Any] = []
     episodes: list[Any] = []
     try:
-        for topic, kind, _, cdr in raw_messages(path):
-            if kind == IMAGE_TYPE and (cameras is None or topic in cameras):
+        for topic, kind, _, cdr in raw_messages(path, topics):
+            if topic in cameras and kind in IMAGE_TYPES:
                 if topic not in found:
-                    found[topic] = Camera(topic, image_format, exact=topic == WRIST_IMAGE.name)
+                    exact = topic == WRIST_IMAGE.name
+                    found[topic] = Camera(topic, kind, image_format, exact)
                     for step in steps:
                         found[topic].want(nanoseconds(step.image_stamp))
                 found[topic].add(cdr)
             elif topic in STATE_TOPICS:
-                message = decode(STATE_TOPICS[topic], cdr)
-                streams[topic][nanoseconds(message.header.stamp)] = message
+                streams[topic].add(cdr)
             elif topic == STEP.name:
                 step = decode(STEP, cdr)
                 if step.episode_id == path.name:
                     steps.append(step)
                     for camera in found.values():
                         camera.want(nanoseconds(step.image_stamp))
+                    for stream in streams.values():
+                        stream.want(nanoseconds(step.state_stamp))
             elif topic == EPISODE.name:
                 message = decode(EPISODE, cdr)
                 if message.episode_id == path.name:
@@ -195,17 +196,16 @@ def read_episode(
     except FileNotFoundError as error:
         raise BadBag("holds no .mcap file") from error
     _check(path, episodes, steps, streams)
-    names = camera_names(set(found)) if cameras is None else cameras
-    missing = {WRIST_IMAGE.name, *names} - set(found)
+    missing = {WRIST_IMAGE.name, *cameras} - set(found)
     if missing:
         raise BadBag(f"has no message of {', '.join(sorted(missing))}")
     image_stamps = [nanoseconds(step.image_stamp) for step in steps]
-    images = {names[topic]: found[topic].images(image_stamps) for topic in sorted(found)}
+    images = {cameras[topic]: found[topic].images(image_stamps) for topic in sorted(found)}
     return _episode(path, episodes[-1], steps, streams, images)
 
 
 def _check(
-    path: Path, episodes: list[Any], steps: list[Any], streams: dict[str, dict[int, Any]]
+    path: Path, episodes: list[Any], steps: list[Any], streams: dict[str, StateStream]
 ) -> None:
     """That the bag holds one whole episode."""
     if not episodes:
@@ -228,7 +228,7 @@ def _check(
             raise BadBag(f"has no message of {name}")
     for step in steps:
         stamp = nanoseconds(step.state_stamp)
-        if stamp not in streams[CURRENT_POSE.name]:
+        if stamp_of(streams[CURRENT_POSE.name].message(stamp)) != stamp:
             raise BadBag(
                 f"step {int(step.index)} names the state stamp {stamp}, which no message of {CURRENT_POSE.name} has"
             )
@@ -245,8 +245,8 @@ def _episode(
     path: Path,
     closing: Any,
     steps: list[Any],
-    streams: dict[str, dict[int, Any]],
-    images: dict[str, list[bytes]],
+    streams: dict[str, StateStream],
+    images: dict[str, Spooled],
 ) -> Episode:
     try:
         task = load_task(f"{closing.task}/{closing.variant}")
@@ -291,19 +291,23 @@ def _episode(
     )
 
 
-def _states(streams: dict[str, dict[int, Any]], stamps: list[int]) -> np.ndarray:
+def _states(streams: dict[str, StateStream], stamps: list[int]) -> np.ndarray:
     """(T, 19) float32. The pose has the stamp; streams of a real robot that carry their own give their nearest."""
-    poses = [pose_of(streams[CURRENT_POSE.name][stamp].pose) for stamp in stamps]
+
+    def found(topic: Topic, stamp: int) -> Any:
+        return decode(topic, streams[topic.name].message(stamp))
+
+    poses = [pose_of(found(CURRENT_POSE, stamp).pose) for stamp in stamps]
     rows = []
     for pose, stamp in zip(poses, stamps, strict=True):
-        twist = nearest(streams[CURRENT_TWIST.name], stamp).twist
-        wrench = nearest(streams[EXTERNAL_WRENCH.name], stamp).wrench
+        twist = found(CURRENT_TWIST, stamp).twist
+        wrench = found(EXTERNAL_WRENCH, stamp).wrench
         rows.append(
             proprioception(
                 pose,
                 np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
                 np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
-                float(nearest(streams[GRIPPER_STATE.name], stamp).width),
+                float(found(GRIPPER_STATE, stamp).width),
                 poses[0],
             )
         )

@@ -15,9 +15,16 @@ from rich.console import Console
 from rich.table import Table
 
 from rldg_distill import pictures, statistics
+from rldg_distill.options import FOLDERS
 from rldg_distill.rlds import Dataset, NotADataset
 from rldg_distill.tfrecord import DamagedRecord
-from rldg_distill.validation import GAP, compare_with_bags, saturated, travel, validate
+from rldg_distill.validation import (
+    compare_with_bags,
+    saturated,
+    tolerances,
+    travel,
+    validate,
+)
 
 BINS = 16
 BARS = " ▁▂▃▄▅▆▇█"
@@ -46,6 +53,22 @@ class Summary:
     states: list[np.ndarray] = field(default_factory=list)
 
 
+def open_dataset(path: Path) -> Dataset:
+    """Open `data/<name>`.
+
+    Raises:
+        NotADataset: it holds no RLDS dataset of today's contract.
+    """
+    try:
+        return Dataset(path)
+    except NotADataset as error:
+        if any((p / "meta" / "info.json").is_file() for p in (path, path / FOLDERS["lerobot"])):
+            raise NotADataset(
+                f"{path} is a LeRobot dataset; this reads RLDS: convert the bags without --format lerobot as well"
+            ) from error
+        raise
+
+
 def summarize(dataset: Dataset) -> Summary:
     """Read everything once."""
     summary = Summary()
@@ -59,7 +82,8 @@ def summarize(dataset: Dataset) -> Summary:
             summary.instructions[episode.instruction[0]] += 1
             summary.executed_by.update(episode.executed_by.tolist())
             summary.taught += int((episode.teacher_version >= 0).sum())
-            summary.gaps += int((np.diff(episode.image_stamp) > GAP * period).sum())
+            gap = tolerances(episode)[0] * period
+            summary.gaps += int((np.diff(episode.image_stamp) > gap).sum())
             for images in episode.images.values():
                 summary.frozen += sum(a == b for a, b in pairwise(images))
             summary.still += int((travel(episode)[:, 0] < 1e-4).sum())
@@ -180,7 +204,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else 140)
     try:
-        dataset = Dataset(given.path)
+        dataset = open_dataset(given.path)
         if given.command == "info":
             show_info(dataset, console)
             statistics.load(given.path)  # renewed if the data changed

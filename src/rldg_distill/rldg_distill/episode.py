@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,8 @@ ACTION = (
 """name and unit of every dimension; motion of the TCP in its own frame, per control step"""
 ACTION_DIM = len(ACTION)
 STATE_DIM = len(PROPRIOCEPTION)
+RECORDED = "recorded"
+"""source of an episode whose bag was made elsewhere: resampled, so that its stamps lie about a control step apart"""
 NO_TEACHER = -1
 """version of a step that no policy decided"""
 
@@ -36,7 +38,7 @@ class EpisodeMetadata:
     variant: str
     """e.g. vga"""
     source: str
-    """demonstration, policy or evaluation; recorded for a bag made elsewhere"""
+    """demonstration, policy, evaluation or replay; `RECORDED` for a bag made elsewhere"""
     seed: int
     """of the environment's reset"""
     success: bool
@@ -67,7 +69,7 @@ class Episode:
     """T steps: what was seen, what was done, and what came of it."""
 
     metadata: EpisodeMetadata
-    images: dict[str, list[bytes]]
+    images: Mapping[str, Sequence[bytes]]
     """T encoded images of every camera"""
     state: np.ndarray
     """(T, 19) float32, as `rldg_robot.proprioception` names it"""

@@ -25,7 +25,14 @@ from typing import Any
 import numpy as np
 
 from rldg_distill.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
-from rldg_distill.tfrecord import Values, checksums, decode_example, encode_example, read_records
+from rldg_distill.tfrecord import (
+    Serialised,
+    Values,
+    checksums,
+    decode_example,
+    encode_example,
+    read_records,
+)
 from rldg_robot.contract import CONTRACT_VERSION
 from rldg_robot.proprioception import PROPRIOCEPTION
 
@@ -160,7 +167,7 @@ def shard_name(dataset: str, split: str, index: int, count: int) -> str:
     return f"{dataset}-{split}.tfrecord-{index:05d}-of-{count:05d}"
 
 
-def to_example(episode: Episode) -> bytes:
+def to_example(episode: Episode) -> Serialised:
     """An episode as a serialised tf.train.Example."""
     metadata = episode.metadata
     values: dict[str, Values] = {

@@ -8,11 +8,27 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from rldg_distill.bag_episode import bag_name
-from rldg_robot.bag_reader import EpisodeSummary
 
 STATUSES = ("success", "failure", "aborted")
+
+
+class Described(Protocol):
+    """What filters look at: the summary of a bag, or what a bag made elsewhere is taken for."""
+
+    @property
+    def source(self) -> str:
+        """Demonstration, policy, evaluation, replay or recorded."""
+
+    @property
+    def status(self) -> str:
+        """One of `STATUSES`."""
+
+    @property
+    def task(self) -> str:
+        """family/variant."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +36,7 @@ class Filters:
     """What of the bags is wanted. An empty tuple takes everything."""
 
     sources: tuple[str, ...] = ()
-    """demonstration, policy, evaluation"""
+    """demonstration, policy, evaluation, replay, recorded"""
     statuses: tuple[str, ...] = ("success",)
     """of `STATUSES`"""
     tasks: tuple[str, ...] = ()
@@ -28,14 +44,14 @@ class Filters:
     count: int | None = None
     """at most so many episodes, evenly over the tasks"""
 
-    def reason_against(self, summary: EpisodeSummary) -> str | None:
+    def reason_against(self, episode: Described) -> str | None:
         """Why an episode is left out; None if it is not."""
-        if self.sources and summary.source not in self.sources:
-            return f"source {summary.source}"
-        if self.statuses and summary.status not in self.statuses:
-            return f"status {summary.status}"
-        if self.tasks and not {summary.task, summary.task.split("/")[0]} & set(self.tasks):
-            return f"task {summary.task}"
+        if self.sources and episode.source not in self.sources:
+            return f"source {episode.source}"
+        if self.statuses and episode.status not in self.statuses:
+            return f"status {episode.status}"
+        if self.tasks and not {episode.task, episode.task.split("/")[0]} & set(self.tasks):
+            return f"task {episode.task}"
         return None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -33,60 +33,63 @@ def describe(values: np.ndarray, mask: list[bool]) -> dict[str, Any]:
     """mean, std, min, max, q01, q99 per dimension of (N, D) values, and the mask.
 
     Args:
-        values: (N, D) float32; the numbers are computed in float64.
+        values: (N, D) float32; the numbers are computed in float64, one dimension at a time.
         mask: per dimension, whether it is to be normalised.
     """
-    values = values.astype(np.float64)
-    rows = {
-        "mean": values.mean(0),
-        "std": values.std(0),
-        "min": values.min(0),
-        "max": values.max(0),
-        "q01": np.quantile(values, 0.01, axis=0),
-        "q99": np.quantile(values, 0.99, axis=0),
-    }
-    return {name: row.tolist() for name, row in rows.items()} | {"mask": mask}
+    found: dict[str, Any] = {name: [] for name in ("mean", "std", "min", "max", "q01", "q99")}
+    for dimension in values.T:
+        column = dimension.astype(np.float64)
+        q01, q99 = np.quantile(column, (0.01, 0.99))
+        numbers = (column.mean(), column.std(), column.min(), column.max(), q01, q99)
+        for name, number in zip(found, numbers, strict=True):
+            found[name].append(float(number))
+    return found | {"mask": mask}
 
 
 Motion = tuple[np.ndarray, np.ndarray]
-"""action (T, 7) and state (T, 19) of an episode"""
+"""actions (N, 7) and states (N, 19) of N steps: 104 bytes each, one hundredth of their images"""
 
 
-def motions(dataset: Dataset) -> Iterator[Motion]:
-    """Actions and states of every episode of every split."""
-    for split in dataset.shards:
-        for episode in dataset.episodes(split):
-            yield episode.action, episode.state
-
-
-def compute(dataset: Dataset, given: Iterable[Motion]) -> dict[str, Any]:
-    """The content of dataset_statistics.json.
-
-    Args:
-        dataset: whose fingerprint it carries.
-        given: its motions.
+def joined(parts: Iterable[Motion]) -> Motion:
+    """One after another.
 
     Raises:
         ValueError: there are none.
     """
-    pairs = list(given)
-    if not pairs:
+    action, state = zip(*parts, strict=True)
+    return np.concatenate(action), np.concatenate(state)
+
+
+def compute(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
+    """The content of dataset_statistics.json.
+
+    Args:
+        dataset: whose fingerprint it carries.
+        motion: all its steps; None reads them from its records.
+
+    Raises:
+        ValueError: it has no episodes.
+    """
+    if not sum(dataset.lengths.values()):
         raise ValueError(f"{dataset.folder} has no episodes")
-    action = np.concatenate([pair[0] for pair in pairs])
-    state = np.concatenate([pair[1] for pair in pairs])
+    action, state = motion or joined(
+        (episode.action, episode.state)
+        for split in dataset.shards
+        for episode in dataset.episodes(split)
+    )
     return {
         "fingerprint": fingerprint(dataset),
         # The gripper is absolute and stays as it is; where it never moves, noise would be all that is left of it.
         "action": describe(action, [True] * (action.shape[1] - 1) + [False]),
         "state": describe(state, [True] * state.shape[1]),
         "num_transitions": len(action),
-        "num_trajectories": len(pairs),
+        "num_trajectories": sum(dataset.lengths.values()),
     }
 
 
-def write(dataset: Dataset, given: Iterable[Motion] | None = None) -> dict[str, Any]:
-    """Compute and write them; reads the dataset unless its motions are given."""
-    statistics = compute(dataset, motions(dataset) if given is None else given)
+def write(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
+    """Compute and write them; reads the dataset unless all its steps are given."""
+    statistics = compute(dataset, motion)
     temporary = dataset.folder / f".{STATISTICS}"
     temporary.write_text(json.dumps(statistics, indent=2) + "\n")
     temporary.replace(dataset.folder / STATISTICS)

@@ -10,14 +10,16 @@ tensorflow/core/example/{example,feature}.proto.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
 
-Values = list[bytes] | np.ndarray
+Values = Sequence[bytes] | np.ndarray
 """One feature: bytes, or a 1-D array of float32 or int64."""
 
 HEADER = struct.Struct("<QI")
@@ -31,18 +33,47 @@ class DamagedRecord(ValueError):
     """A file is cut off or its checksums do not fit; the message names file and place."""
 
 
+@dataclass(slots=True)
+class Serialised:
+    """Bytes whose number is known before they are there: images of a long episode pass through one by one."""
+
+    length: int
+    pieces: Iterable[bytes]
+    """to be taken once"""
+
+    @classmethod
+    def of(cls, data: bytes) -> Serialised:
+        """What is there already."""
+        return cls(len(data), [data])
+
+    @classmethod
+    def joined(cls, parts: list[Serialised]) -> Serialised:
+        """One after another."""
+        return cls(sum(p.length for p in parts), chain.from_iterable(p.pieces for p in parts))
+
+    def __bytes__(self) -> bytes:
+        return b"".join(self.pieces)
+
+
 def masked_crc(data: bytes) -> int:
-    """crc32c, rotated and shifted as TFRecord wants it, so that a crc of a crc is no weak one."""
-    crc = google_crc32c.value(data)
+    """crc32c as TFRecord wants it."""
+    return _masked(google_crc32c.value(data))
+
+
+def _masked(crc: int) -> int:
+    """Rotated and shifted, so that a crc of a crc is no weak one."""
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
-def write_record(stream: BinaryIO, data: bytes) -> None:
+def write_record(stream: BinaryIO, data: Serialised) -> None:
     """Append one record."""
-    length = struct.pack("<Q", len(data))
+    length = struct.pack("<Q", data.length)
     stream.write(length + FOOTER.pack(masked_crc(length)))
-    stream.write(data)
-    stream.write(FOOTER.pack(masked_crc(data)))
+    crc = 0
+    for piece in data.pieces:
+        stream.write(piece)
+        crc = google_crc32c.extend(crc, piece)
+    stream.write(FOOTER.pack(_masked(crc)))
 
 
 def read_records(path: Path) -> Iterator[bytes]:
@@ -100,33 +131,54 @@ def _frames(stream: BinaryIO, path: Path) -> Iterator[tuple[int, int, int]]:
         yield start, length, FOOTER.unpack(stream.read(FOOTER.size))[0]
 
 
-def encode_example(features: Mapping[str, Values]) -> bytes:
-    """A serialised tf.train.Example.
+def encode_example(features: Mapping[str, Values]) -> Serialised:
+    """A tf.train.Example; lists of bytes are gone through twice, first for their lengths.
 
     Raises:
         TypeError: an array that is neither float32 nor int64.
     """
-    entries = bytearray()
+    entries = []
     for name in sorted(features):
-        entry = _field(1, name.encode()) + _field(2, _encode_feature(name, features[name]))
-        entries += _field(1, entry)
-    return _field(1, bytes(entries))
+        key = _field(1, Serialised.of(name.encode()))
+        value = _field(2, _encode_feature(name, features[name]))
+        entries.append(_field(1, Serialised.joined([key, value])))
+    return _field(1, Serialised.joined(entries))
 
 
-def _encode_feature(name: str, values: Values) -> bytes:
-    if isinstance(values, list):
-        return _field(BYTES_LIST, b"".join(_field(1, value) for value in values))
+def _encode_feature(name: str, values: Values) -> Serialised:
+    if not isinstance(values, np.ndarray):
+        return _field(BYTES_LIST, _strings(values))
     if values.dtype == np.float32:
         packed = values.astype("<f4", copy=False).tobytes()
-        return _field(FLOAT_LIST, _field(1, packed) if packed else b"")
+        return _field(FLOAT_LIST, _packed(packed))
     if values.dtype == np.int64:
-        packed = b"".join(_varint(value % WORD) for value in values.tolist())
-        return _field(INT64_LIST, _field(1, packed) if packed else b"")
+        return _field(INT64_LIST, _packed(_varints(values)))
     raise TypeError(f"feature {name} is {values.dtype}; an Example holds bytes, float32 or int64")
 
 
-def _field(number: int, content: bytes) -> bytes:
-    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(len(content)) + content
+def _packed(numbers: bytes) -> Serialised:
+    return _field(1, Serialised.of(numbers)) if numbers else Serialised.of(b"")
+
+
+def _strings(values: Sequence[bytes]) -> Serialised:
+    lengths = [len(value) for value in values]
+    heads = [_head(1, length) for length in lengths]
+    length = sum(map(len, heads)) + sum(lengths)
+    return Serialised(length, chain.from_iterable(zip(heads, values, strict=True)))
+
+
+def _field(number: int, content: Serialised) -> Serialised:
+    return Serialised.joined([Serialised.of(_head(number, content.length)), content])
+
+
+def _head(number: int, length: int) -> bytes:
+    return _varint(number << 3 | LENGTH_DELIMITED) + _varint(length)
+
+
+def _varints(values: np.ndarray) -> bytes:
+    if ((values >= 0) & (values < 0x80)).all():
+        return values.astype(np.uint8).tobytes()  # flags and small numbers are their own varints
+    return b"".join(_varint(value % WORD) for value in values.tolist())
 
 
 def _varint(value: int) -> bytes:

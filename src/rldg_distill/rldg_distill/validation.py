@@ -9,21 +9,25 @@ correlation, Kuglin and Hines 1975).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from rldg_distill import image_codec, statistics
-from rldg_distill.bag_episode import bag_name, read_episode
-from rldg_distill.episode import BadBag, Episode
+from rldg_distill.bag_episode import bag_name
+from rldg_distill.episode import RECORDED, BadBag, Episode
 from rldg_distill.image_codec import ImageFormat
+from rldg_distill.recorded_bag import read_bag
+from rldg_distill.recording import Told
 from rldg_distill.rlds import Dataset
 from rldg_distill.selection import find_bags
 from rldg_distill.tfrecord import DamagedRecord
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
+APART = 0.5  # periods between image and state
+RESAMPLED_GAP, RESAMPLED_APART = 2.0, 1.0  # of images less than a period old; older ones come twice
 MOVED = (0.0005, 0.005)  # [m], [rad] of TCP motion under which a picture may stay the same
 LAGS = range(-3, 4)
 LAG_STEPS = 20  # an episode shorter than this tells no lag
@@ -100,6 +104,7 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
     bags = {bag_name(path): path for path in find_bags(paths)}
     image_format = ImageFormat.parse(dataset.contract["image_format"])
     cameras = {topic: name for name, topic in dataset.contract["cameras"].items()}
+    told = Told(**dataset.contract["recorded"]["told"])
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             where = f"{split} {episode.metadata.bag}"
@@ -107,7 +112,7 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
                 yield Fault(where, "its bag is not among those given")
                 continue
             try:
-                truth = read_episode(bags[episode.metadata.bag], image_format, cameras)
+                truth = read_bag(bags[episode.metadata.bag], image_format, cameras, told)
             except BadBag as error:
                 yield Fault(where, f"its bag {error}")
                 continue
@@ -153,21 +158,32 @@ def faults(episode: Episode, period: float) -> Iterator[str]:
         yield "is_first and is_last do not mark its ends"
     if episode.is_terminal[:-1].any():
         yield f"step {episode.is_terminal.argmax()} is terminal but not the last"
-    for name, stamps in (("image", episode.image_stamp), ("state", episode.state_stamp)):
+    gap, apart = tolerances(episode)
+    for name, stamps, limit in (
+        ("image", episode.image_stamp, gap),
+        ("state", episode.state_stamp, GAP),
+    ):
         intervals = np.diff(stamps)
-        for index in np.flatnonzero(intervals > GAP * period):
+        for index in np.flatnonzero(intervals > limit * period):
             missing = round(intervals[index] / period) - 1
             yield f"step {index + 1}: {missing} frame(s) dropped, {intervals[index] / 1e9:.2f} s after the last {name}"
         for index in np.flatnonzero(intervals <= 0):
             yield f"step {index + 1}: the {name} is not newer than the one before"
-    late = np.abs(episode.image_stamp - episode.state_stamp) > period / 2
-    if late.any():
-        yield f"step {late.argmax()}: image and state are more than half a step apart"
+    between = np.abs(episode.image_stamp - episode.state_stamp)
+    if (between > apart * period).any():
+        step = int((between > apart * period).argmax())
+        yield f"step {step}: image and state are {between[step] / 1e9:.2f} s apart"
     for camera, images in episode.images.items():
         yield from _image_faults(camera, images, episode)
 
 
-def _image_faults(camera: str, images: list[bytes], episode: Episode) -> Iterator[str]:
+def tolerances(episode: Episode) -> tuple[float, float]:
+    """Periods from which on two images, and image and state, are too far apart."""
+    recorded = episode.metadata.source == RECORDED
+    return (RESAMPLED_GAP, RESAMPLED_APART) if recorded else (GAP, APART)
+
+
+def _image_faults(camera: str, images: Sequence[bytes], episode: Episode) -> Iterator[str]:
     shapes = set()
     for index, data in enumerate(images):
         try:

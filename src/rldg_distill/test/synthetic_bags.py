@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,12 @@ from scipy.ndimage import gaussian_filter
 
 from rldg_rl.bag import BagWriter
 from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary, typestore
+from rldg_robot.bag_reader import EpisodeSummary, raw_messages, read_summary, typestore
+from rldg_robot.poses import Pose
+from rldg_robot.teleop import twist_from_action
 
 PERIOD = 100_000_000
+UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])
 START = 1_700_000_000_000_000_000
 SIZE = 48
 INSTRUCTION = "insert the VGA connector into the port"
@@ -36,13 +41,26 @@ def _default(node: Any) -> Any:
     if kind == 2:
         return message(detail)
     base = detail[0][1][0] if detail[0][0] == 1 else None
-    dtype = {"float32": "f4", "float64": "f8"}.get(base, "u1")
+    dtype = {"float32": "f4", "float64": "f8", "int32": "i4"}.get(base, "u1")
     return np.zeros(detail[1] if kind == 3 else 0, dtype)
 
 
 def header(stamp: int) -> Any:
     time = message("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
     return message("std_msgs/msg/Header", stamp=time)
+
+
+def pose_message(pose: Pose) -> Any:
+    x, y, z, w = pose.quaternion
+    point = message("geometry_msgs/msg/Point", **dict(zip("xyz", pose.position, strict=True)))
+    rotation = message("geometry_msgs/msg/Quaternion", x=x, y=y, z=z, w=w)
+    return message("geometry_msgs/msg/Pose", position=point, orientation=rotation)
+
+
+def target(position: np.ndarray, action: np.ndarray) -> Pose:
+    """Where an action (6,) leads from (2,) m, with the scales of connectors."""
+    motion = Pose.from_rotvec(0.015 * action[:3].astype(float), 0.1 * action[3:].astype(float))
+    return Pose(np.append(position, 0.0), UPRIGHT) @ motion
 
 
 def picture(position: np.ndarray) -> np.ndarray:
@@ -69,15 +87,22 @@ def write_bag(
     source: str = "policy",
     success: bool = True,
     variant: str = "vga",
+    instruction: str = INSTRUCTION,
     lost_image: int | None = None,
+    lost_topic: contract.Topic | None = None,
     ended: bool = True,
     closed: bool = True,
+    camera: Callable[[np.ndarray], np.ndarray] = picture,
 ) -> Path:
-    """An episode. `lost_image` drops the image of a step, `ended` the closing message, `closed` the metadata."""
+    """An episode. `lost_image` drops the image of a step, `lost_topic` every message of a topic, `ended` the closing
+    message, `closed` the metadata; `camera` makes the picture of a position.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = BagWriter(path)
 
     def put(topic: contract.Topic, stamp: int, **fields: Any) -> None:
+        if topic == lost_topic:
+            return
         content = message(topic.type, header=header(stamp), **fields)
         writer.write(topic.name, stamp, bytes(typestore().serialize_cdr(content, topic.type)))
 
@@ -85,7 +110,7 @@ def write_bag(
         "episode_id": path.name,
         "task": "connector",
         "variant": variant,
-        "instruction": INSTRUCTION,
+        "instruction": instruction,
         "source": source,
         "seed": 2**64 - 1 - seed,
         "embodiment": "fr3_hand",
@@ -95,25 +120,33 @@ def write_bag(
     put(contract.EPISODE, START, **about)
     positions = path_of(seed, steps)
     random = np.random.default_rng(seed)
+    actions = random.uniform(-0.9, 0.9, (steps, 6)).astype(np.float32)
     for index, position in enumerate(positions):
         stamp = START + index * PERIOD
-        point = message("geometry_msgs/msg/Point", x=position[0], y=position[1])
-        upright = message("geometry_msgs/msg/Quaternion", w=1.0)
-        pose = message("geometry_msgs/msg/Pose", position=point, orientation=upright)
-        put(contract.CURRENT_POSE, stamp, pose=pose)
+        put(
+            contract.CURRENT_POSE, stamp, pose=pose_message(Pose(np.append(position, 0.0), UPRIGHT))
+        )
         put(contract.CURRENT_TWIST, stamp)
         put(contract.EXTERNAL_WRENCH, stamp)
         put(contract.GRIPPER_STATE, stamp, width=0.02)
         if index != lost_image:
-            data = picture(position)
+            data = camera(position)
             put(
                 contract.WRIST_IMAGE,
                 stamp,
-                height=SIZE,
-                width=SIZE,
-                step=3 * SIZE,
+                height=len(data),
+                width=data.shape[1],
+                step=3 * data.shape[1],
                 encoding="rgb8",
                 data=data.ravel(),
+            )
+        if index < steps:
+            deflection = twist_from_action(actions[index], UPRIGHT).astype(np.float32)
+            put(contract.SPACENAV_JOY, stamp, axes=deflection)
+            put(
+                contract.POLICY_TARGET_POSE,
+                stamp,
+                pose=pose_message(target(position, actions[index])),
             )
         if index:
             acted = source == "policy"
@@ -126,7 +159,7 @@ def write_bag(
                 state_stamp=header(stamp - PERIOD).stamp,
                 next_image_stamp=header(stamp).stamp,
                 next_state_stamp=header(stamp).stamp,
-                action=np.append(random.uniform(-0.9, 0.9, 6), -1.0).astype(np.float32),
+                action=np.append(actions[index - 1], np.float32(-1.0)),
                 executed_by=0 if acted else 2,
                 reward=float(success and index == steps),
                 terminated=success and index == steps,
@@ -148,6 +181,16 @@ def write_bag(
         writer.flush()
         writer.abort()
     return path
+
+
+def cut_messages(path: Path, topic: contract.Topic) -> None:
+    """Cut every message of a topic off in the middle, in a bag that is whole otherwise."""
+    messages, summary = list(raw_messages(path)), read_summary(path)
+    shutil.rmtree(path)
+    writer = BagWriter(path)
+    for name, _, time, cdr in messages:
+        writer.write(name, time, cdr[: len(cdr) // 2] if name == topic.name else cdr)
+    writer.close(summary)
 
 
 def write_run(folder: Path, count: int = 6, **options: Any) -> Path:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from synthetic_bags import INSTRUCTION, SIZE, write_bag, write_run
+from synthetic_bags import INSTRUCTION, SIZE, cut_messages, write_bag, write_run
 
 from rldg_distill import statistics
 from rldg_distill.convert import main
@@ -20,7 +20,7 @@ from rldg_distill.image_codec import ImageFormat, decode
 from rldg_distill.rlds import Dataset
 from rldg_distill.selection import Candidate, choose, split
 from rldg_robot.bag_reader import images, messages_of, raw_messages
-from rldg_robot.contract import STEP, WRIST_IMAGE
+from rldg_robot.contract import CURRENT_POSE, GRIPPER_STATE, STEP, WRIST_IMAGE
 from rldg_robot.message_values import nanoseconds
 
 
@@ -153,13 +153,21 @@ def test_jpeg_has_the_stated_quality(run: Path, tmp_path: Path) -> None:
             ImageFormat.parse(wrong)
 
 
-def test_a_hostile_pile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_hostile_pile(workers: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bags = tmp_path / "pile" / "bags"
     for seed in range(3):
         write_bag(bags / f"good_{seed}", seed, steps=4)
     write_bag(bags / "lost_image", steps=4, lost_image=2)
+    write_bag(bags / "no_pose", steps=4, lost_topic=CURRENT_POSE)
+    write_bag(bags / "no_gripper", steps=4, lost_topic=GRIPPER_STATE)
+    write_bag(bags / "no_camera", steps=4, lost_topic=WRIST_IMAGE)
     write_bag(bags / "no_end", steps=4, ended=False)
     write_bag(bags / "never_closed", steps=4, closed=False)
+    write_bag(bags / "other_size", steps=4, camera=lambda _: np.zeros((8, 8, 3), np.uint8))
+    for topic in (STEP, CURRENT_POSE, WRIST_IMAGE):
+        name = topic.name.split("/")[0]
+        cut_messages(write_bag(bags / f"damaged_{name}", steps=4), topic)
     cut = write_bag(bags / "cut_off", steps=4) / "cut_off.mcap"
     whole = len(list(raw_messages(cut.parent)))
     while (
@@ -173,20 +181,32 @@ def test_a_hostile_pile(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         metadata.read_text().replace("contract_version: '1'", "contract_version: '0'")
     )
     (write_bag(bags / "bad_yaml", steps=4) / "metadata.yaml").write_text("{")
-    assert main([str(bags), "--out", str(tmp_path / "rest")]) == 3
+    out = tmp_path / "rest"
+    arguments = [str(bags), "--out", str(out), "--workers", workers, "--shard-episodes", "5"]
+    assert main(arguments) == 3
     told = capsys.readouterr().err
-    for name, reason in {
+    reasons = {
         "lost_image": "names the image stamp",
+        "no_pose": "has no message of current_pose",
+        "no_gripper": "has no message of gripper/state",
+        "no_camera": "has no message of wrist_camera/color/image_raw",
         "no_end": "without the message that closes",
         "never_closed": "never closed",
+        "other_size": "images of image are (8, 8, 3), those of others (48, 48, 3)",
+        "damaged_step": "damaged message",
+        "damaged_current_pose": "damaged message",
+        "damaged_wrist_camera": "damaged message",
         "cut_off": "bags/cut_off: ",
         "zero_bytes": "has no message of episode",
         "no_file": "no .mcap file",
         "other_contract": "contract version 0",
         "bad_yaml": "damaged",
-    }.items():
+    }
+    for name, reason in reasons.items():
         assert any(name in line and reason in line for line in told.splitlines()), (name, told)
-    assert len(episodes(tmp_path / "rest")) == 3
+    assert told.count("rejected") == len(reasons)
+    assert len(episodes(out)) == 3
+    assert set(Dataset(out).contract["rejected"]) == {f"pile/{name}" for name in reasons}
 
 
 def test_errors_say_what_to_do(

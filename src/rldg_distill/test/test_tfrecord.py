@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from rldg_distill.tfrecord import (
     DamagedRecord,
+    Serialised,
     checksums,
     decode_example,
     encode_example,
@@ -25,7 +26,7 @@ from rldg_distill.tfrecord import (
 def test_checksums_and_frames_are_those_of_tensorflow() -> None:
     # What tf.io.TFRecordWriter writes for b"foo".
     stream = io.BytesIO()
-    write_record(stream, b"foo")
+    write_record(stream, Serialised.of(b"foo"))
     assert stream.getvalue().hex() == EXPECTED_FOO
     assert masked_crc(b"") == 0xA282EAD8
 
@@ -43,7 +44,7 @@ def test_an_example_has_the_bytes_that_tensorflow_gives_it() -> None:
         "a": np.array([1.5, -2.0], np.float32),
         "c": np.array([3, -1, 300], np.int64),
     }
-    assert encode_example(features).hex() == EXPECTED_EXAMPLE
+    assert bytes(encode_example(features)).hex() == EXPECTED_EXAMPLE
 
 
 @given(
@@ -52,15 +53,16 @@ def test_an_example_has_the_bytes_that_tensorflow_gives_it() -> None:
     st.lists(st.integers(-(2**63), 2**63 - 1)),
 )
 def test_examples_come_back(texts: list[bytes], floats: list[float], numbers: list[int]) -> None:
-    back = decode_example(
-        encode_example(
-            {
-                "texts": texts,
-                "floats": np.array(floats, np.float32),
-                "numbers": np.array(numbers, np.int64),
-            }
-        )
+    example = encode_example(
+        {
+            "texts": texts,
+            "floats": np.array(floats, np.float32),
+            "numbers": np.array(numbers, np.int64),
+        }
     )
+    data = bytes(example)
+    assert len(data) == example.length
+    back = decode_example(data)
     assert list(back["texts"]) == texts
     assert list(back["floats"]) == floats
     assert list(back["numbers"]) == numbers
@@ -75,8 +77,8 @@ def test_unpacked_numbers_are_read_too() -> None:
 def test_damage_is_found(tmp_path: Path) -> None:
     path = tmp_path / "records"
     with path.open("wb") as stream:
-        write_record(stream, b"first")
-        write_record(stream, b"second")
+        write_record(stream, Serialised.of(b"first"))
+        write_record(stream, Serialised.of(b"second"))
     assert list(read_records(path)) == [b"first", b"second"]
     assert [length for length, _ in checksums(path)] == [5, 6]
     whole = path.read_bytes()

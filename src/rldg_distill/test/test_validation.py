@@ -123,7 +123,10 @@ def test_a_sound_dataset_has_no_faults(data: Path) -> None:
             "step 0: image is not an image",
         ),
         (on_first(lambda e: replace(e, is_last=np.zeros(len(e), bool))), "is_first and is_last"),
-        (on_first(lambda e: replace(e, image_stamp=e.image_stamp - 10**8)), "half a step apart"),
+        (
+            on_first(lambda e: replace(e, image_stamp=e.image_stamp - 10**8)),
+            "image and state are 0.10 s apart",
+        ),
         (lambda episodes: [*episodes, episodes[0]], "duplicate of"),
         (lambda _: [], "is empty"),
     ],

@@ -17,6 +17,7 @@ from rldg_robot.task import Task
 from rldg_robot.teleop import action_from_twist
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
+REPLAY = "replay"
 
 
 class ExecutedBy(IntEnum):
@@ -47,6 +48,8 @@ class Belief:
     log_std: np.ndarray
     """(A,)"""
     version: int
+    author: ExecutedBy = ExecutedBy.POLICY
+    """whose action it is; in a replay, whose it was"""
 
 
 @dataclass(frozen=True)
@@ -206,9 +209,9 @@ class Actor:
         self, source: str, seen: Observation, belief: Belief | None
     ) -> tuple[np.ndarray, ExecutedBy]:
         """The action (7,) and its author: decided once per step."""
-        if source == EVALUATION:
+        if source in (EVALUATION, REPLAY):
             assert belief is not None
-            return _with_gripper(belief.action), ExecutedBy.POLICY
+            return _with_gripper(belief.action), belief.author
         deflection = self._hands.deflection(seen.state_stamp)
         if belief is None:
             return self._by_hand(deflection, seen), ExecutedBy.DEMO

@@ -11,7 +11,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, SafetyState
+from rldg_msgs.msg import LearnerStatus, PolicyWeights, SafetyState
 from rldg_rl.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -30,6 +30,7 @@ from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
+from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.report import report_collection, report_run
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
@@ -73,11 +74,10 @@ class ActorNode(Node):
         self.policies = {
             name: LivePolicy(task.action_dim, self.seed) for name, task in self.tasks.items()
         }
+        self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()
-        self._recorder: RecorderStatus | None = None
         self._safety = SafetyState()
         listen_to(self, contract.LEARNER_STATUS, self._on_learner)
-        listen_to(self, contract.RECORDER_STATUS, self._on_recorder)
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
         if self.training:
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
@@ -155,9 +155,6 @@ class ActorNode(Node):
     def _on_learner(self, message: LearnerStatus) -> None:
         self._learner = message
 
-    def _on_recorder(self, message: RecorderStatus) -> None:
-        self._recorder = message
-
     def _on_safety(self, message: SafetyState) -> None:
         self._safety = message
 
@@ -168,7 +165,7 @@ class ActorNode(Node):
 
     def live(self) -> None:
         """Lead the run to its end."""
-        self._wait_for_recorder()
+        self._wait_for(self.recorder.is_there, "the recorder")
         self._close_orphan()
         self.progress = self._count(self.run.episodes())
         while (source := self.progress.source) is not None:
@@ -208,27 +205,18 @@ class ActorNode(Node):
         updates = int(self._learner.updates) if self.training else self.policy.version
         report_run(self.run, self.progress, self.seed, updates, wall)
 
-    def _wait_for_recorder(self) -> None:
-        """Nothing is lived that nobody records. Also: by now what a kill left open was mended."""
-        self._wait_for(lambda: self._recorder is not None, "the recorder")
-        self._check_recorder()
-
     def _close_orphan(self) -> None:
         """Close the episode that an actor before this one was killed in."""
-        assert self._recorder is not None
-        if not self._recorder.open:
+        name = self.recorder.open_episode
+        if not name:
             return
-        name = self._recorder.episode_id
         opening = messages_of(self.run.bags / name, contract.EPISODE)[0]
         task = load_task(f"{opening.task}/{opening.variant}")
         orphan = EpisodeResult(name, task, opening.source, int(opening.seed), Status.ABORTED)
         orphan.reason = "the actor was restarted"
         self.robot.wait_for(lambda: self.announcer.is_heard, "the recorder", 10.0)
         self.announcer.episode(orphan)
-        self.robot.wait_for(self._recorder_is_free, "the recorder", 10.0)
-
-    def _recorder_is_free(self) -> bool:
-        return self._recorder is not None and not self._recorder.open
+        self.robot.wait_for(self.recorder.is_free, "the recorder", 10.0)
 
     def _wait_for_weights(self, final: bool) -> None:
         def there() -> bool:
@@ -253,7 +241,7 @@ class ActorNode(Node):
             self._tell_status(None, note=f"waiting: the gate stopped ({self._safety.reason})")
             self.robot.spin(RETRY_SECONDS)
         self.robot.spin(RETRY_SECONDS)
-        self._wait_for(self._recorder_is_free, "the recorder")
+        self._wait_for(self.recorder.is_free, "the recorder")
         self.progress = self._count(self.run.episodes())
 
     # What the actor tells (see actor.Witness)
@@ -268,7 +256,6 @@ class ActorNode(Node):
         """Wait for recorder and learner; stop when the gate did."""
         if self._safety.state == SafetyState.STOPPED:
             raise EpisodeAborted(f"the safety gate stopped the arm: {self._safety.reason}")
-        self._check_recorder()
         if not self._gate_is_on_task():
             self.robot.wait_for(self._gate_is_on_task, "the safety gate to take up the task", 5.0)
         if not self._on_disk():
@@ -278,22 +265,15 @@ class ActorNode(Node):
             while rclpy.ok() and self._ahead():
                 self.robot.spin(0.005)
 
-    def _check_recorder(self) -> None:
-        if self._recorder is not None and self._recorder.error:
-            raise UserError(self._recorder.error)
-
     def _gate_is_on_task(self) -> bool:
         """Whether the limits of this episode's task are in force: a gate that was restarted begins with its first."""
         return self._safety.task == self._result.task.id
 
     def _on_disk(self) -> bool:
-        """Whether all steps so far are recorded: a kill then loses the step in flight at most."""
-        status = self._recorder
-        assert status is not None
-        self._check_recorder()
-        if self._lived_steps > 0 and not status.open:
+        """Whether all steps so far are recorded."""
+        if self._lived_steps > 0 and not self.recorder.open_episode:
             raise EpisodeAborted("the recorder was restarted")
-        return status.episode_id == self._result.episode_id and status.steps >= self._lived_steps
+        return self.recorder.has(self._result.episode_id, self._lived_steps)
 
     def _owed(self) -> int:
         """Updates that the learner owes for the training steps so far."""

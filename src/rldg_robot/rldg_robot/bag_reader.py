@@ -8,23 +8,21 @@ the end.
 from __future__ import annotations
 
 import json
-import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from mcap.exceptions import McapError
-from mcap.records import Channel, Message
-from mcap.stream_reader import StreamReader
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
-from zstandard import ZstdError
 
+from rldg_robot import mcap_file
 from rldg_robot.contract import EPISODE, STEP, Topic
 from rldg_robot.message_values import SECOND, nanoseconds
 
@@ -35,7 +33,6 @@ STATUS = {
     2: "failure",
     3: "aborted",
 }  # an episode left open was aborted
-CUT_OFF = (McapError, EOFError, ValueError, struct.error, ZstdError)
 T = TypeVar("T")
 
 
@@ -45,7 +42,7 @@ class EpisodeSummary:
 
     episode_id: str
     source: str
-    """demonstration, policy or evaluation"""
+    """demonstration, policy, evaluation or replay"""
     status: str
     """success, failure or aborted"""
     task: str
@@ -69,13 +66,18 @@ def typestore() -> Typestore:
     return store
 
 
-def raw_messages(path: Path) -> Iterator[tuple[str, str, int, bytes]]:
+def raw_messages(
+    path: Path, topics: Collection[str] | None = None
+) -> Iterator[tuple[str, str, int, bytes]]:
     """Topic (without the leading slash), type, time [ns] and CDR bytes of every message, in file order.
 
     A file that ends in the middle gives all that lies before the end.
+
+    Args:
+        path: the bag's folder.
+        topics: of these alone; None: of all.
     """
-    for file in bag_files(path):
-        yield from _raw_messages(file)
+    return chain.from_iterable(mcap_file.messages(file, topics) for file in bag_files(path))
 
 
 def bag_files(path: Path) -> list[Path]:
@@ -90,28 +92,19 @@ def bag_files(path: Path) -> list[Path]:
     return files
 
 
-def _raw_messages(file: Path) -> Iterator[tuple[str, str, int, bytes]]:
-    channels: dict[int, Channel] = {}
-    schemas: dict[int, str] = {}
-    with file.open("rb") as stream:
-        records = iter(StreamReader(stream).records)
-        while True:
-            try:
-                record = next(records)
-            except (StopIteration, *CUT_OFF):
-                return  # the end, or the place where a kill or a full disk cut it off
-            if isinstance(record, Channel):
-                channels[record.id] = record
-            elif isinstance(record, Message):
-                channel = channels[record.channel_id]
-                yield (
-                    channel.topic.lstrip("/"),
-                    schemas[channel.schema_id],
-                    record.log_time,
-                    record.data,
-                )
-            elif type(record).__name__ == "Schema":
-                schemas[record.id] = record.name  # type: ignore[attr-defined]
+def bags_in(path: Path) -> list[Path]:
+    """The bag at `path`, or the bags of the run or folder there, in the order of their first messages.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    if any(path.glob("*.mcap")):
+        return [path]
+    folder = path / "bags" if (path / "bags").is_dir() else path
+    bags = {file.parent for file in folder.glob("*/*.mcap") if not file.parent.name.startswith(".")}
+    if not bags:
+        raise FileNotFoundError(f"{path} holds no bags: give a bag, a folder of bags or a run")
+    return sorted(bags, key=lambda bag: (next(raw_messages(bag), ("", "", 0, b""))[2], bag.name))
 
 
 def is_complete(path: Path) -> bool:
@@ -135,11 +128,47 @@ def custom_data(path: Path) -> dict[str, str]:
         FileNotFoundError: the bag was never closed.
         ValueError: the file is not the metadata of a bag.
     """
-    try:
-        metadata = yaml.load((path / "metadata.yaml").read_text(), yaml.CSafeLoader)
-        return metadata["rosbag2_bagfile_information"].get("custom_data") or {}
-    except (yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path / 'metadata.yaml'} is damaged: {error!r}") from error
+    with _metadata_file(path) as stream:
+        return _custom_data(yaml.parse(stream, yaml.CSafeLoader))
+
+
+def metadata(path: Path) -> dict[str, Any]:
+    """All that `metadata.yaml` of a closed bag says: topics, files, times. Takes much longer than `custom_data` alone.
+
+    Raises:
+        FileNotFoundError: the bag was never closed.
+        ValueError: the file is not the metadata of a bag.
+    """
+    with _metadata_file(path) as stream:
+        return dict(yaml.load(stream, yaml.CSafeLoader)["rosbag2_bagfile_information"])
+
+
+@contextmanager
+def _metadata_file(path: Path) -> Iterator[BinaryIO]:
+    """To read from; whatever its content then turns out to lack, it is damaged."""
+    file = path / "metadata.yaml"
+    with file.open("rb") as stream:
+        try:
+            yield stream
+        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+
+
+def _custom_data(events: Iterator[yaml.Event]) -> dict[str, str]:
+    """Read no further than needed: a list of thousands of bags is planned from this alone, and the recorder writes
+    it in front of the topics, which are most of the file.
+    """
+    words = (event.value for event in events if isinstance(event, yaml.ScalarEvent))
+    if next(words, None) != "rosbag2_bagfile_information":
+        raise ValueError("it is not the metadata of a bag")
+    if "custom_data" not in words or not isinstance(next(events), yaml.MappingStartEvent):
+        return {}
+    values: list[str] = []
+    for event in events:
+        if not isinstance(event, yaml.ScalarEvent):
+            break
+        values.append(event.value)
+    return dict(zip(values[::2], values[1::2], strict=True))
 
 
 def summarize(
@@ -177,18 +206,17 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
 def images(path: Path, topic: Topic) -> dict[int, np.ndarray]:
     """Every image of a topic, (H, W, 3) uint8, by its stamp [ns]."""
     found = {}
-    for name, _, _, cdr in raw_messages(path):
-        if name == topic.name:
-            message = decode(topic, cdr)
-            found[nanoseconds(message.header.stamp)] = message.data.reshape(
-                message.height, message.width, 3
-            )
+    for _, _, _, cdr in raw_messages(path, [topic.name]):
+        message = decode(topic, cdr)
+        found[nanoseconds(message.header.stamp)] = message.data.reshape(
+            message.height, message.width, 3
+        )
     return found
 
 
 def messages_of(path: Path, topic: Topic) -> list[Any]:
     """Every message of a topic, decoded."""
-    return [decode(topic, cdr) for name, _, _, cdr in raw_messages(path) if name == topic.name]
+    return [decode(topic, cdr) for _, _, _, cdr in raw_messages(path, [topic.name])]
 
 
 def decode(topic: Topic, cdr: bytes) -> Any:

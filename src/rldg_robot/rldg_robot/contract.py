@@ -87,3 +87,8 @@ RECORDED = (
     STEP,
     EPISODE,
 )
+
+TOPICS = {
+    topic.name.lstrip("/"): topic for topic in tuple(globals().values()) if isinstance(topic, Topic)
+}
+"""every topic of the contract by its name, without a leading slash as bags are read"""

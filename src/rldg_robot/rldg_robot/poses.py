@@ -128,6 +128,12 @@ class Pose:
         v: Vector = _floats(np.asarray(point, dtype=np.float64))
         return self.position + np.array(_rotate(_floats(self.quaternion), v))
 
+    def local(self, direction: ArrayLike) -> Array:
+        """A direction (3,) of frame A in the axes of frame B."""
+        x, y, z, w = _floats(self.quaternion)
+        v: Vector = _floats(np.asarray(direction, dtype=np.float64))
+        return np.array(_rotate((-x, -y, -z, w), v))
+
     def is_finite(self) -> bool:
         """No NaN, no infinity, and a quaternion that is a rotation."""
         values = _floats(self.position) + _floats(self.quaternion)

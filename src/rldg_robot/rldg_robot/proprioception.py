@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from rldg_robot.poses import Pose
 
@@ -33,13 +32,12 @@ def proprioception(
         reset_pose: TCP pose at the start of the episode; the pose is told relative to it (HIL-SERL, section IV-B).
     """
     relative = reset_pose.inverse() @ pose
-    to_tcp = Rotation.from_quat(pose.quaternion).inv()
     return np.concatenate(
         [
             relative.position,
             relative.rotvec,
-            to_tcp.apply(twist[:3]),
-            to_tcp.apply(twist[3:]),
+            pose.local(twist[:3]),
+            pose.local(twist[3:]),
             wrench,
             [gripper_width],
         ]

@@ -154,10 +154,16 @@ class Task:
 
 def task_ids() -> list[str]:
     """Every task there is, as `family/variant`, families in alphabetical order."""
-    ids = []
-    for path in sorted(TASKS.glob("*.yaml")):
-        ids += [f"{path.stem}/{variant}" for variant in _family(path)["variants"]]
-    return ids
+    return list(_task_ids(TASKS))
+
+
+@cache
+def _task_ids(folder: Path) -> tuple[str, ...]:
+    return tuple(
+        f"{path.stem}/{variant}"
+        for path in sorted(folder.glob("*.yaml"))
+        for variant in _family(path)["variants"]
+    )
 
 
 @cache
@@ -172,10 +178,15 @@ def load_task(task_id: str) -> Task:
         UnknownTask: no such family or variant.
         dacite.DaciteError: the YAML lacks a field, has one too many, or one of a wrong type.
     """
-    if task_id not in task_ids():
+    if task_id not in _task_ids(TASKS):
         raise UnknownTask(f"no task '{task_id}'; there are: {', '.join(task_ids())}")
     family, variant = task_id.split("/")
-    data = _family(TASKS / f"{family}.yaml")
-    merged = {**data, **data["variants"][variant], "family": family, "variant": variant}
+    return _variant(TASKS / f"{family}.yaml", variant)
+
+
+@cache
+def _variant(path: Path, variant: str) -> Task:
+    data = _family(path)
+    merged = {**data, **data["variants"][variant], "family": path.stem, "variant": variant}
     del merged["variants"]
     return dacite.from_dict(Task, merged, dacite.Config(strict=True, cast=[tuple, float]))

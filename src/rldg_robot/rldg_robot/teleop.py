@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial.transform import Rotation
+
+from rldg_robot.poses import Pose
 
 
 def action_from_twist(twist: np.ndarray, tcp_quaternion: np.ndarray) -> np.ndarray:
@@ -17,11 +18,11 @@ def action_from_twist(twist: np.ndarray, tcp_quaternion: np.ndarray) -> np.ndarr
     Returns:
         (6,) in [-1, 1]: translation and rotation in the TCP frame.
     """
-    to_tcp = Rotation.from_quat(tcp_quaternion).inv()
-    return np.clip(np.concatenate([to_tcp.apply(twist[:3]), to_tcp.apply(twist[3:])]), -1.0, 1.0)
+    tcp = Pose(np.zeros(3), tcp_quaternion)
+    return np.clip(np.concatenate([tcp.local(twist[:3]), tcp.local(twist[3:])]), -1.0, 1.0)
 
 
 def twist_from_action(action: np.ndarray, tcp_quaternion: np.ndarray) -> np.ndarray:
     """The twist (6,) in base axes that asks for an action (6,); inverse of `action_from_twist`."""
-    to_base = Rotation.from_quat(tcp_quaternion)
-    return np.concatenate([to_base.apply(action[:3]), to_base.apply(action[3:])])
+    base = Pose(np.zeros(3), tcp_quaternion).inverse()
+    return np.concatenate([base.local(action[:3]), base.local(action[3:])])

@@ -40,6 +40,13 @@ def test_rotvec_takes_the_short_way() -> None:
     np.testing.assert_allclose(pose.rotvec, [0.1, 0.2, 0.3], atol=1e-12)
 
 
+def test_directions_turn_as_scipy_turns_them() -> None:
+    rng = np.random.default_rng(2)
+    pose, direction = random_pose(rng), rng.normal(size=3)
+    expected = Rotation.from_quat(pose.quaternion).inv().apply(direction)
+    np.testing.assert_allclose(pose.local(direction), expected, atol=1e-12)
+
+
 def test_finite() -> None:
     assert Pose.identity().is_finite()
     assert not Pose(np.array([0.0, np.nan, 0.0]), np.array([0.0, 0.0, 0.0, 1.0])).is_finite()

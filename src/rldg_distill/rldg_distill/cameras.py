@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which topics of a bag are pictures for a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rldg_distill.bag_storage import damage_told, messages, topics
+from rldg_distill.image_codec import IMAGE_TYPES, is_depth
+from rldg_distill.recording import Recording
+from rldg_robot.bag_reader import typestore
+from rldg_robot.contract import WRIST_IMAGE
+
+
+@damage_told()
+def image_topics(path: Path) -> tuple[set[str], dict[str, str]]:
+    """A bag's topics of colour images, and why others of images are left out.
+
+    Raises:
+        BadBag: it cannot be read.
+    """
+    kinds = {name: info.type for name, info in topics(path).items() if info.type in IMAGE_TYPES}
+    left_out = {}
+    for name in kinds:
+        raw = name.removesuffix("/compressed")
+        if raw != name and raw in kinds:
+            left_out[name] = f"the same as {raw}"
+    unseen = set(kinds) - set(left_out)
+    colour = set()
+    for name, _, cdr in messages(path, frozenset(unseen)):
+        if name in unseen:
+            unseen.remove(name)
+            if is_depth(typestore().deserialize_cdr(cdr, kinds[name])):
+                left_out[name] = "depth"
+            else:
+                colour.add(name)
+        if not unseen:
+            break
+    return colour, left_out
+
+
+def camera_topics(path: Path, recording: Recording | None) -> tuple[set[str], dict[str, str]]:
+    """The same, with the policy's camera under the name that the robot contract gives it.
+
+    Raises:
+        BadBag: it cannot be read.
+    """
+    colour, left_out = image_topics(path)
+    if recording is None:
+        return colour, left_out
+    own = recording.topics[WRIST_IMAGE.name]
+    raw = own.removesuffix("/compressed")
+    for twin in {raw, f"{raw}/compressed"} & {*colour, *left_out} - {own}:
+        left_out[twin] = f"the same as {own}"
+    left_out.pop(own, None)
+    return (colour - {own, *left_out}) | {WRIST_IMAGE.name}, left_out

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a dataset is made from and how, as `convert` is told on its command line."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rldg_distill import rlds
+from rldg_distill.image_codec import ImageFormat
+from rldg_distill.recording import Told
+from rldg_distill.selection import STATUSES, Filters
+
+FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}
+"""of the dataset in `data/<name>`, by its format"""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a dataset is made from and how."""
+
+    out: Path
+    """`data/<name>`"""
+    filters: Filters = field(default_factory=Filters)
+    val: float = 0.1
+    """fraction of the episodes of every task"""
+    image_format: ImageFormat = field(default_factory=ImageFormat)
+    cameras: tuple[str, ...] = ()
+    """features to keep; empty: all"""
+    shard_episodes: int = 100
+    """episodes per file, at most"""
+    overwrite: bool = False
+    told: Told = field(default_factory=Told)
+    """about bags made elsewhere"""
+    workers: int | None = None
+    """processes; 1: this one; None: one for every core, but no more than the bags are worth"""
+    ray: str | None = None
+    """host:port of a Ray cluster that does the work instead, or `auto`"""
+    format: str = "rlds"
+    """one of `FOLDERS`"""
+
+    @property
+    def folder(self) -> Path:
+        """Where the dataset appears once it is whole."""
+        return self.out / FOLDERS[self.format]
+
+
+def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
+    """Options and paths of a command line."""
+    parser = argparse.ArgumentParser(
+        prog="convert",
+        description="Bags to an RLDS dataset that TensorFlow Datasets, Octo and OpenVLA read, or to a LeRobot dataset.",
+    )
+    parser.add_argument("bags", nargs="+", type=Path, help="bags, folders of bags, or runs")
+    parser.add_argument("--out", type=Path, required=True, help="data/<name>")
+    parser.add_argument(
+        "--format", choices=tuple(FOLDERS), default="rlds", help="of the dataset (rlds)"
+    )
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        help="demonstration, policy, evaluation, replay or recorded; may be repeated",
+    )
+    parser.add_argument(
+        "--status",
+        action="append",
+        choices=(*STATUSES, "all"),
+        help="may be repeated; success alone by default",
+    )
+    parser.add_argument(
+        "--task", action="append", default=[], help="family or family/variant; may be repeated"
+    )
+    parser.add_argument("--count", type=int, help="at most so many episodes, evenly over the tasks")
+    parser.add_argument(
+        "--val", type=float, default=0.1, help="fraction of the episodes for the split val (0.1)"
+    )
+    parser.add_argument(
+        "--image-format",
+        type=ImageFormat.parse,
+        default=ImageFormat(),
+        help="png (lossless), jpeg or jpeg:<quality>",
+    )
+    parser.add_argument(
+        "--camera",
+        action="append",
+        default=[],
+        help="feature to keep beside 'image'; all by default",
+    )
+    parser.add_argument(
+        "--recorded",
+        action="append",
+        default=[],
+        metavar="FACT=VALUE",
+        help="about bags made elsewhere; may be repeated: task=connector/vga, status=failure, embodiment=, region=, "
+        "domain=, action=policy/target_pose, target_pose, spacenav/joy or motion, clock=header or log",
+    )
+    parser.add_argument(
+        "--topic",
+        action="append",
+        default=[],
+        metavar="NAME=TOPIC",
+        help="topic of bags made elsewhere for one of the robot contract; may be repeated: "
+        "current_pose=/franka_robot_state_broadcaster/current_pose",
+    )
+    parser.add_argument(
+        "--shard-episodes", type=int, default=100, help="at most so many episodes per file (100)"
+    )
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing dataset")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument("--workers", type=int, help="processes (one for every core)")
+    place.add_argument("--ray", metavar="ADDRESS", help="work on a Ray cluster: host:port, or auto")
+    given = parser.parse_args(arguments)
+    if given.count is not None and given.count < 2:
+        parser.error("--count must be 2 or more: the splits train and val share the episodes")
+    if given.shard_episodes < 1:
+        parser.error("--shard-episodes must be 1 or more")
+    if given.workers is not None and given.workers < 1:
+        parser.error("--workers must be 1 or more")
+    try:
+        told = Told.parse(given.recorded, given.topic)
+    except ValueError as error:
+        parser.error(str(error))
+    statuses = tuple(given.status or ("success",))
+    filters = Filters(
+        sources=tuple(given.source),
+        statuses=() if "all" in statuses else statuses,
+        tasks=tuple(given.task),
+        count=given.count,
+    )
+    options = Options(
+        out=given.out.absolute(),
+        filters=filters,
+        val=given.val,
+        image_format=given.image_format,
+        cameras=tuple(given.camera),
+        shard_episodes=given.shard_episodes,
+        overwrite=given.overwrite,
+        told=told,
+        workers=given.workers,
+        ray=given.ray,
+        format=given.format,
+    )
+    return options, given.bags

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a conversion is going to do: which bags go into which file, and what all of them have in common.
+
+Told from the bags' metadata and the first bags that can be read. The same plan always gives the same bytes, whoever
+carries it out and in however many goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from rldg_distill import image_codec, rlds
+from rldg_distill.bag_episode import POLICY_CAMERA, camera_names, check_closed
+from rldg_distill.cameras import camera_topics
+from rldg_distill.episode import BadBag, Episode
+from rldg_distill.image_codec import ImageFormat
+from rldg_distill.options import Options
+from rldg_distill.recorded_bag import read_bag
+from rldg_distill.recording import Recording, Told, find_recording, is_recording
+from rldg_distill.selection import Candidate, Described, choose, find_bags, split
+from rldg_robot.bag_reader import read_summary
+from rldg_robot.contract import CONTRACT_VERSION
+from rldg_robot.task import UnknownTask, load_task
+
+
+class ConversionError(RuntimeError):
+    """There will be no dataset; the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of the dataset."""
+
+    name: str
+    split: str
+    bags: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How every bag becomes an episode."""
+
+    image_format: ImageFormat
+    cameras: dict[str, str]
+    """feature by topic"""
+    shapes: dict[str, tuple[int, ...]]
+    """(H, W, 3) by feature"""
+    told: Told
+    """about bags made elsewhere"""
+
+    def read(self, bag: Path) -> Episode:
+        """The episode of a bag.
+
+        Raises:
+            BadBag: it cannot be converted.
+        """
+        episode = read_bag(bag, self.image_format, self.cameras, self.told)
+        for camera, shape in image_shapes(episode).items():
+            if shape != self.shapes[camera]:
+                raise BadBag(
+                    f"images of {camera} are {shape}, those of others {self.shapes[camera]}"
+                )
+        return episode
+
+
+@dataclass
+class Pile:
+    """What became of the bags that were given."""
+
+    candidates: list[Candidate] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)
+    """number of bags by the filter that left them out"""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """reason by path"""
+    recordings: dict[Path, Recording] = field(default_factory=dict)
+    """what bags made elsewhere are taken for"""
+
+    def error(self, reason: str) -> ConversionError:
+        """Nothing can be made of it."""
+        lines = [reason]
+        lines += [f"left out: {n} with {why}" for why, n in sorted(self.left_out.items())]
+        lines += [f"{path}: {why}" for path, why in self.rejected.items()]
+        return ConversionError("\n".join(lines))
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that is settled before the first file is written."""
+
+    shards: tuple[Shard, ...]
+    """of every split in turn"""
+    recipe: Recipe
+    left_out_topics: dict[str, str]
+    """why by image topic"""
+    control_rate: float
+    """[Hz]"""
+    pile: Pile
+
+    def fingerprint(self) -> str:
+        """sha256 of all that decides about the content of the shards."""
+        content = {
+            "versions": [CONTRACT_VERSION, rlds.VERSION],
+            "recipe": asdict(self.recipe),
+            "shards": {shard.name: [_identity(bag) for bag in shard.bags] for shard in self.shards},
+        }
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def make_plan(paths: Iterable[Path], options: Options) -> Plan:
+    """Look through the bags.
+
+    Raises:
+        ConversionError: nothing to convert, or bags that do not fit together.
+    """
+    pile = sort_out(paths, options)
+    try:
+        splits = split(choose(pile.candidates, options.filters.count), options.val)
+    except ValueError as error:
+        raise pile.error(str(error)) from error
+    shards = tuple(
+        chain.from_iterable(
+            share_out(options.out.name, name, [c.path for c in chosen], options.shard_episodes)
+            for name, chosen in splits.items()
+        )
+    )
+    cameras, left_out = _cameras(pile, options.cameras)
+    shapes = _shapes(pile, shards, options, cameras)
+    recipe = Recipe(options.image_format, cameras, shapes, options.told)
+    return Plan(shards, recipe, left_out, _control_rate(pile.candidates), pile)
+
+
+def sort_out(paths: Iterable[Path], options: Options) -> Pile:
+    """Which bags are wanted, judged by their metadata alone.
+
+    Raises:
+        ConversionError: a path without bags.
+    """
+    try:
+        bags = find_bags(paths)
+    except FileNotFoundError as error:
+        raise ConversionError(str(error)) from error
+    pile = Pile()
+    for bag in map(Path.absolute, bags):
+        try:
+            summary: Described
+            if is_recording(bag):
+                summary = pile.recordings[bag] = find_recording(bag, options.told)
+            else:
+                check_closed(bag)
+                summary = read_summary(bag)
+            load_task(summary.task)
+        except (BadBag, UnknownTask) as error:
+            pile.rejected[str(bag)] = str(error)
+            continue
+        except (KeyError, TypeError, ValueError) as error:
+            pile.rejected[str(bag)] = f"has no readable summary of its episode: {error!r}"
+            continue
+        reason = options.filters.reason_against(summary)
+        if reason:
+            pile.left_out[reason] += 1
+        else:
+            pile.candidates.append(Candidate(bag, summary.task))
+    return pile
+
+
+def share_out(dataset: str, split_name: str, bags: list[Path], most: int) -> list[Shard]:
+    """Bags in their order into as few shards as possible, of as equal a size as possible."""
+    count = -(-len(bags) // most)
+    bounds = [len(bags) * i // count for i in range(count + 1)]
+    return [
+        Shard(
+            rlds.shard_name(dataset, split_name, i, count),
+            split_name,
+            tuple(bags[bounds[i] : bounds[i + 1]]),
+        )
+        for i in range(count)
+    ]
+
+
+def image_shapes(episode: Episode) -> dict[str, tuple[int, ...]]:
+    """(H, W, 3) of every camera."""
+    return {camera: image_codec.shape(images[0]) for camera, images in episode.images.items()}
+
+
+def _control_rate(candidates: list[Candidate]) -> float:
+    rates = {load_task(task).control_rate for task in {c.task for c in candidates}}
+    if len(rates) > 1:
+        raise ConversionError(
+            f"tasks of different control rates {sorted(rates)} do not fit into one dataset"
+        )
+    return rates.pop()
+
+
+def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
+    """Features by topic, as the first bag with images has them; every other bag must have them too. And why other
+    topics of images are left out.
+    """
+    for candidate in pile.candidates:
+        try:
+            topics, left_out = camera_topics(candidate.path, pile.recordings.get(candidate.path))
+        except BadBag:
+            continue
+        if not topics:
+            continue
+        names = camera_names(topics)
+        wanted = {POLICY_CAMERA, *kept} if kept else set(names.values())
+        if not wanted <= set(names.values()):
+            raise ConversionError(
+                f"no camera {wanted - set(names.values())}; there are: {sorted(names.values())}"
+            )
+        return {topic: name for topic, name in names.items() if name in wanted}, left_out
+    raise pile.error("no bag has an image")
+
+
+def _shapes(
+    pile: Pile, shards: Iterable[Shard], options: Options, cameras: dict[str, str]
+) -> dict[str, tuple[int, ...]]:
+    """Of the first two bags that agree, so that a single odd one does not shut out all others. Found here, for shards
+    that are written side by side must agree.
+    """
+    seen: list[dict[str, tuple[int, ...]]] = []
+    rejected = {}
+    for bag in chain.from_iterable(shard.bags for shard in shards):
+        try:
+            shapes = image_shapes(read_bag(bag, options.image_format, cameras, options.told))
+        except BadBag as error:
+            rejected[str(bag)] = str(error)
+            continue
+        if shapes in seen:
+            return shapes
+        seen.append(shapes)
+    if not seen:
+        pile.rejected |= rejected
+        raise pile.error("no bag could be converted")
+    return seen[0]
+
+
+def _identity(bag: Path) -> list[object]:
+    """What shows that a bag is still the same, without reading it."""
+    files = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in bag.iterdir())
+    return [str(bag), files]

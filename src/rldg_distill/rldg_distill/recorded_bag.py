@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag made elsewhere as an episode: resampled at the control rate, its actions from what was commanded.
+
+The bag is read twice: for stamps and small messages, then for the images that the ticks chose. Memory holds the small
+messages and, of an episode of many megabytes, none of its images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldg_distill import image_codec
+from rldg_distill.bag_episode import bag_name, read_episode
+from rldg_distill.bag_storage import damage_told, messages
+from rldg_distill.episode import (
+    ACTION_DIM,
+    NO_TEACHER,
+    BadBag,
+    Episode,
+    EpisodeMetadata,
+    dataset_action,
+)
+from rldg_distill.image_codec import ImageFormat
+from rldg_distill.recording import FINGER, MOTION, Recording, Told, find_recording, is_recording
+from rldg_distill.resampling import Stream, check_clocks, common_ticks, read_streams
+from rldg_distill.spool import Span, Spool, Spooled
+from rldg_robot.bag_reader import typestore
+from rldg_robot.contract import (
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    SPACENAV_JOY,
+    WRIST_IMAGE,
+)
+from rldg_robot.message_values import SECOND, pose_of, vector_of
+from rldg_robot.poses import Pose
+from rldg_robot.proprioception import proprioception
+from rldg_robot.safety import MAX_GRIPPER_WIDTH
+from rldg_robot.task import Task, load_task
+from rldg_robot.teleop import action_from_twist
+
+DEMONSTRATION = 2  # executed_by
+
+
+@damage_told()
+def read_bag(path: Path, image_format: ImageFormat, cameras: dict[str, str], told: Told) -> Episode:
+    """The episode of a bag, whoever made it.
+
+    Args:
+        path: the bag's folder.
+        image_format: of the images.
+        cameras: feature by image topic.
+        told: about bags made elsewhere.
+
+    Raises:
+        BadBag: it cannot be converted.
+    """
+    if is_recording(path):
+        return read_recording(path, image_format, cameras, told)
+    return read_episode(path, image_format, cameras)
+
+
+def read_recording(
+    path: Path, image_format: ImageFormat, cameras: dict[str, str], told: Told
+) -> Episode:
+    """The episode of a bag made elsewhere; arguments and errors are those of `read_bag`."""
+    recording = find_recording(path, told)
+    task = load_task(recording.task)
+    pictures = {recording.topics.get(topic, topic): name for topic, name in cameras.items()}
+    wanted = {*recording.topics.values(), *pictures}
+    streams = read_streams(path, wanted, pictures, recording.told.clock)
+    moments = _moments(recording, task, streams)
+    images = _images(path, streams, pictures, moments.steps, image_format)
+    return _episode(recording, task, bag_name(path), moments, images)
+
+
+@dataclass(frozen=True)
+class Moments:
+    """What was measured and commanded at every step."""
+
+    ticks: np.ndarray
+    """(T+1,) int64 [ns]: T steps, and what closes the last"""
+    parts: dict[str, Stream]
+    """by the contract's names"""
+    poses: list[Pose]
+    """T+1"""
+    widths: np.ndarray
+    """(T,) [m] between the fingers, 0 where nobody recorded it"""
+
+    @property
+    def steps(self) -> np.ndarray:
+        """(T,) int64 [ns]."""
+        return self.ticks[:-1]
+
+
+def _moments(recording: Recording, task: Task, streams: dict[str, Stream]) -> Moments:
+    parts = {name: streams[topic] for name, topic in recording.topics.items()}
+    pose = parts[CURRENT_POSE.name]
+    commands = [parts[recording.told.action]] if recording.told.action != MOTION else []
+    gripper = [parts[recording.width]] if recording.width else []
+    measured = [s for s in streams.values() if s not in commands and s not in gripper]
+    check_clocks(streams.values(), pose)
+    ticks = common_ticks(
+        measured, commands, gripper, recording.span, round(SECOND / task.control_rate)
+    )
+    for stream in measured:
+        stream.check_ages(ticks)
+    for stream in commands:
+        stream.check_ages(ticks[:-1])
+    poses = [pose_of(message.pose) for message in pose.messages(ticks)]
+    for index, found in enumerate(poses):
+        if not found.is_finite():
+            raise BadBag(f"step {index}: {pose.topic} is no pose: {found}")
+    return Moments(ticks, parts, poses, _widths(recording.width, gripper, ticks[:-1]))
+
+
+def _widths(part: str | None, gripper: list[Stream], steps: np.ndarray) -> np.ndarray:
+    if part is None:
+        return np.zeros(len(steps))
+    found = gripper[0].messages(steps)
+    if part == GRIPPER_STATE.name:
+        return np.array([message.width for message in found])
+    return np.array([_finger_distance(message) for message in found])
+
+
+def _finger_distance(message: Any) -> float:
+    """[m] Every finger's joint tells its way from the middle."""
+    fingers = [FINGER.decode() in name for name in message.name]
+    return float(message.position[fingers].sum())
+
+
+def _episode(
+    recording: Recording,
+    task: Task,
+    bag: str,
+    moments: Moments,
+    images: Mapping[str, Sequence[bytes]],
+) -> Episode:
+    steps = moments.steps
+    success = recording.status == "success"
+    is_last = np.arange(len(steps)) == len(steps) - 1
+    solved = is_last & success
+    return Episode(
+        metadata=EpisodeMetadata(
+            task=task.family,
+            variant=task.variant,
+            source=recording.source,
+            seed=recording.seed,
+            success=success,
+            embodiment=recording.told.embodiment,
+            region=recording.told.region,
+            domain=recording.told.domain,
+            bag=bag,
+            translation_scale=task.action_scale.translation,
+            rotation_scale=task.action_scale.rotation,
+        ),
+        images=images,
+        state=_states(moments),
+        action=_actions(recording, task, moments),
+        instruction=[recording.instruction] * len(steps),
+        reward=solved.astype(np.float32),
+        discount=1.0 - solved.astype(np.float32),
+        is_first=np.arange(len(steps)) == 0,
+        is_last=is_last,
+        is_terminal=solved,
+        executed_by=np.full(len(steps), DEMONSTRATION, np.int64),
+        teacher_mean=np.zeros((len(steps), ACTION_DIM), np.float32),
+        teacher_log_std=np.zeros((len(steps), ACTION_DIM), np.float32),
+        teacher_version=np.full(len(steps), NO_TEACHER, np.int64),
+        image_stamp=moments.parts[WRIST_IMAGE.name].stamps(steps),
+        state_stamp=moments.parts[CURRENT_POSE.name].stamps(steps),
+    )
+
+
+def _states(moments: Moments) -> np.ndarray:
+    """(T, 19) float32; zero where nobody recorded it."""
+    twists = wrenches = np.zeros((len(moments.steps), 6))
+    if stream := moments.parts.get(CURRENT_TWIST.name):
+        found = [message.twist for message in stream.messages(moments.steps)]
+        twists = np.array([[*vector_of(m.linear), *vector_of(m.angular)] for m in found])
+    if stream := moments.parts.get(EXTERNAL_WRENCH.name):
+        found = [message.wrench for message in stream.messages(moments.steps)]
+        wrenches = np.array([[*vector_of(m.force), *vector_of(m.torque)] for m in found])
+    rows = [
+        proprioception(pose, twist, wrench, float(width), moments.poses[0])
+        for pose, twist, wrench, width in zip(
+            moments.poses[:-1], twists, wrenches, moments.widths, strict=True
+        )
+    ]
+    return np.array(rows).astype(np.float32)
+
+
+def _actions(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
+    """(T, 7) float32: what was commanded; where nobody recorded that, what was done."""
+    opened = _opened(recording, task, moments.widths)
+    poses = moments.poses[:-1]
+    if recording.told.action == SPACENAV_JOY.name:
+        stream = moments.parts[SPACENAV_JOY.name]
+        rows = [
+            action_from_twist(_deflection(stream.topic, message.axes), pose.quaternion)
+            for message, pose in zip(stream.messages(moments.steps), poses, strict=True)
+        ]
+        return dataset_action(np.column_stack([rows, 2.0 * opened - 1.0]), task.action_scale)
+    goals = moments.poses[1:]
+    if recording.told.action != MOTION:
+        stream = moments.parts[recording.told.action]
+        goals = [pose_of(message.pose) for message in stream.messages(moments.steps)]
+    motions = [goal.relative_to(pose) for goal, pose in zip(goals, poses, strict=True)]
+    rows = [np.concatenate([motion.position, motion.rotvec]) for motion in motions]
+    return np.column_stack([rows, opened]).astype(np.float32)
+
+
+def _deflection(topic: str, axes: np.ndarray) -> np.ndarray:
+    if len(axes) < 6:
+        raise BadBag(
+            f"{topic} has {len(axes)} axes, a SpaceMouse six. Take what was done: --recorded action={MOTION}"
+        )
+    return np.asarray(axes[:6], np.float64)
+
+
+def _opened(recording: Recording, task: Task, widths: np.ndarray) -> np.ndarray:
+    """(T,) 1.0 where the gripper is open, else 0.0."""
+    if task.gripper == "closed":
+        return np.zeros(len(widths))
+    if recording.width is None:
+        raise BadBag(f"tells nothing of the gripper, which {task.id} opens and closes")
+    return (widths > MAX_GRIPPER_WIDTH / 2).astype(np.float64)
+
+
+def _images(
+    path: Path,
+    streams: dict[str, Stream],
+    pictures: dict[str, str],
+    steps: np.ndarray,
+    image_format: ImageFormat,
+) -> dict[str, Spooled]:
+    """The second pass."""
+    chosen = {topic: streams[topic].numbers(steps).tolist() for topic in pictures}
+    wanted = {topic: set(numbers) for topic, numbers in chosen.items()}
+    spools = {topic: Spool() for topic in pictures}
+    spans: dict[str, dict[int, Span]] = {topic: {} for topic in pictures}
+    shapes: dict[str, set[tuple[int, ...]]] = {topic: set() for topic in pictures}
+    number = dict.fromkeys(pictures, -1)
+    for topic, _, cdr in messages(path, pictures):
+        number[topic] += 1
+        if number[topic] in wanted[topic]:
+            try:
+                message = typestore().deserialize_cdr(cdr, streams[topic].type)
+                image = image_codec.stored(message, image_format)
+            except ValueError as error:
+                raise BadBag(f"{topic}: {error}") from error
+            shapes[topic].add(image_codec.shape(image))
+            spans[topic][number[topic]] = spools[topic].add(image)
+    for topic, sizes in shapes.items():
+        if len(sizes) > 1:
+            raise BadBag(f"{topic} changes its size: {sorted(sizes)}")
+    return {
+        name: Spooled(spools[topic], [spans[topic][n] for n in chosen[topic]])
+        for topic, name in pictures.items()
+    }

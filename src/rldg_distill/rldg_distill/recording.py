@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A bag made elsewhere, by a plain `ros2 bag record`: what it is taken for, and which topic plays which part.
+
+Told from its metadata and what the user says, without reading it through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any
+
+from rldg_distill.bag_storage import TopicInfo, damage_told, messages, topics
+from rldg_distill.episode import RECORDED, BadBag
+from rldg_distill.image_codec import IMAGE_TYPES
+from rldg_distill.selection import STATUSES
+from rldg_robot.bag_reader import STATUS, custom_data, decode, is_complete
+from rldg_robot.contract import (
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EPISODE,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    JOINT_STATES,
+    POLICY_TARGET_POSE,
+    SPACENAV_JOY,
+    STEP,
+    TARGET_POSE,
+    WRIST_IMAGE,
+    Topic,
+)
+from rldg_robot.message_values import SECOND, nanoseconds
+from rldg_robot.task import UnknownTask, load_task
+
+MOTION = "motion"
+ACTIONS = (POLICY_TARGET_POSE.name, TARGET_POSE.name, SPACENAV_JOY.name, MOTION)
+"""where a step's action can come from, the most telling first"""
+CLOCKS = ("header", "log")
+NEEDED = (CURRENT_POSE, WRIST_IMAGE)
+STATE = (CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE, JOINT_STATES)
+COMMANDS = (POLICY_TARGET_POSE, TARGET_POSE, SPACENAV_JOY)
+PARTS = {topic.name: topic for topic in (*NEEDED, *STATE, *COMMANDS, EPISODE)}
+"""every topic of the contract that counts in a recording"""
+FINGER = b"finger"
+"""in the names of the joints of a gripper; searched in serialised messages, for arms publish a thousand a second"""
+OPEN = 0  # status of an Episode message
+ALWAYS = (0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class Told:
+    """What recordings cannot know and the user tells. What is in a bag goes before: `custom_data`, then `Episode`.
+
+    Raises:
+        ValueError: an impossible value.
+    """
+
+    task: str = ""
+    """family/variant"""
+    status: str = "success"
+    embodiment: str = "fr3_hand"
+    region: str = "table"
+    domain: str = "real"
+    action: str = ""
+    """one of `ACTIONS`; empty: the first of them that the bag has"""
+    clock: str = "header"
+    """`header`: stamps of the messages, the time of recording where they have none; `log`: time of recording"""
+    topics: dict[str, str] = field(default_factory=dict)
+    """the bag's topic by the contract's name"""
+
+    def __post_init__(self) -> None:
+        """Check it."""
+        if self.task:
+            load_task(self.task)
+        for name, valid in (
+            ("status", STATUSES),
+            ("action", ("", *ACTIONS)),
+            ("clock", CLOCKS),
+        ):
+            if getattr(self, name) not in valid:
+                raise ValueError(
+                    f"no {name} '{getattr(self, name)}'; there are: {', '.join(filter(None, valid))}"
+                )
+        unknown = sorted(set(self.topics) - set(PARTS))
+        if unknown:
+            raise ValueError(
+                f"no topic '{unknown[0]}' in the contract; there are: {', '.join(PARTS)}"
+            )
+
+    @classmethod
+    def parse(cls, facts: Iterable[str], mapping: Iterable[str]) -> Told:
+        """From a command line: `task=connector/vga`, ...; `current_pose=/franka/current_pose`, ...
+
+        Raises:
+            ValueError: an unknown name or an impossible value.
+        """
+        told = _pairs(facts)
+        unknown = sorted(set(told) - set(cls.facts()))
+        if unknown:
+            raise ValueError(
+                f"no fact '{unknown[0]}' about a bag; there are: {', '.join(cls.facts())}"
+            )
+        named = {name.lstrip("/"): topic.lstrip("/") for name, topic in _pairs(mapping).items()}
+        return cls(**told, topics=named)
+
+    @classmethod
+    def facts(cls) -> tuple[str, ...]:
+        """Names of all but the topics."""
+        return tuple(f.name for f in fields(cls) if f.name != "topics")
+
+    def of(self, path: Path) -> Told:
+        """The same about one bag, in whose `custom_data` facts may stand: `ros2 bag record --custom-data task=...`.
+
+        Raises:
+            BadBag: an impossible value is there.
+        """
+        try:
+            there = custom_data(path)
+            return replace(self, **{k: str(v) for k, v in there.items() if k in self.facts()})  # type: ignore[arg-type]
+        except ValueError as error:
+            raise BadBag(f"has in the custom_data of its metadata.yaml {error}") from error
+
+
+def _pairs(texts: Iterable[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not (name and equals and value):
+            raise ValueError(f"'{text}' is not NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What a bag made elsewhere is taken for."""
+
+    told: Told
+    """about this very bag; the action is settled"""
+    topics: dict[str, str]
+    """the bag's topic by the contract's name, of those that are used"""
+    instruction: str
+    seed: int
+    """0 where no `Episode` message names one"""
+    span: tuple[int, int]
+    """[ns] what an `Episode` message opens and closes"""
+    source: str = RECORDED
+
+    @property
+    def task(self) -> str:
+        """family/variant."""
+        return self.told.task
+
+    @property
+    def status(self) -> str:
+        """One of `STATUSES`."""
+        return self.told.status
+
+    @property
+    def width(self) -> str | None:
+        """Of the contract's topics the one that tells the gripper's width."""
+        return next((t.name for t in (GRIPPER_STATE, JOINT_STATES) if t.name in self.topics), None)
+
+    @property
+    def zero(self) -> tuple[str, ...]:
+        """What of the state nobody recorded."""
+        missing = [t.name for t in (CURRENT_TWIST, EXTERNAL_WRENCH) if t.name not in self.topics]
+        return (*missing, *(() if self.width else (GRIPPER_STATE.name,)))
+
+    def __str__(self) -> str:
+        zero = f", zero in the state: {', '.join(self.zero)}" if self.zero else ""
+        told = self.told
+        return f"{told.task}, {told.status}, actions from {told.action}, {told.clock} time{zero}"
+
+    def to_json(self) -> dict[str, Any]:
+        """For the dataset's contract."""
+        return asdict(self.told) | {"topics": self.topics, "zero": self.zero}
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a closed bag was made by something else than this project's recorder."""
+    try:
+        return is_complete(path) and "contract_version" not in custom_data(path)
+    except ValueError:
+        return False
+
+
+@damage_told()
+def find_recording(path: Path, told: Told) -> Recording:
+    """What a bag made elsewhere is taken for.
+
+    Raises:
+        BadBag: something is missing, of another type, or not told.
+    """
+    told = told.of(path)
+    there = topics(path)
+    if STEP.name in there and there[STEP.name].type == STEP.type:
+        raise BadBag(
+            f"holds messages of {STEP.name}, but no contract_version in its metadata.yaml: it is a copy. Convert "
+            "the bag that the recorder wrote, in runs/<name>/bags"
+        )
+    parts = {name: topic for name in PARTS if (topic := _topic(name, there, told))}
+    for part in NEEDED:
+        if part.name not in parts:
+            raise BadBag(f"has no {part.name}. {_suggestion(part, there)}")
+    action = told.action or next(a for a in ACTIONS if a in parts or a == MOTION)
+    if action != MOTION and action not in parts:
+        raise BadBag(f"has no {action} to take actions from. {_suggestion(PARTS[action], there)}")
+    used = {*(part.name for part in NEEDED), CURRENT_TWIST.name, EXTERNAL_WRENCH.name, action}
+    if GRIPPER_STATE.name in parts:
+        used.add(GRIPPER_STATE.name)
+    elif JOINT_STATES.name in parts and _has_fingers(path, parts[JOINT_STATES.name]):
+        used.add(JOINT_STATES.name)
+    return _about(
+        path,
+        replace(told, action=action),
+        {name: topic for name, topic in parts.items() if name in used},
+        parts.get(EPISODE.name),
+    )
+
+
+def _topic(name: str, there: dict[str, TopicInfo], told: Told) -> str | None:
+    """The bag's topic for one of the contract's, None where there is none that fits."""
+    part = PARTS[name]
+    given = told.topics.get(name)
+    names = [name, f"{name}/compressed"] if part is WRIST_IMAGE else [name]
+    found = next((n for n in (given, *names) if n in there), None)
+    if found is None and given:
+        raise BadBag(f"has no {given}, given for {name}. {_suggestion(part, there)}")
+    if found is None or there[found].type in _types(part):
+        return found
+    if part in NEEDED or given:
+        raise BadBag(
+            f"has {found} as {there[found].type}, {name} is a {part.type}. {_suggestion(part, there)}"
+        )
+    return None  # another robot's topic that happens to have this name
+
+
+def _types(part: Topic) -> tuple[str, ...]:
+    return IMAGE_TYPES if part is WRIST_IMAGE else (part.type,)
+
+
+def _suggestion(part: Topic, there: dict[str, TopicInfo]) -> str:
+    alike = [name for name, info in sorted(there.items()) if info.type in _types(part)]
+    if alike:
+        return "Say which it is: " + " or ".join(f"--topic {part.name}=/{name}" for name in alike)
+    listed = ", ".join(f"{name} ({info.type})" for name, info in sorted(there.items()))
+    return f"None of its topics is a {part.type}: {listed or 'it has no messages'}"
+
+
+def _has_fingers(path: Path, topic: str) -> bool:
+    """Whether a gripper is among the joints in the first second."""
+    first = None
+    for _, time, cdr in messages(path, [topic]):
+        first = time if first is None else first
+        if FINGER in cdr:
+            return True
+        if time - first > SECOND:
+            break
+    return False
+
+
+def _about(path: Path, told: Told, used: dict[str, str], episode_topic: str | None) -> Recording:
+    """Task and outcome: from `Episode` messages, else from the user."""
+    heard = messages(path, [episode_topic]) if episode_topic else ()
+    spoken = [(time, decode(EPISODE, cdr)) for _, time, cdr in heard]
+    if not spoken:
+        if not told.task:
+            raise BadBag(
+                "was recorded elsewhere and does not name its task: --recorded task=connector/vga, or the same in "
+                "its custom_data"
+            )
+        return Recording(told, used, load_task(told.task).instruction, 0, ALWAYS)
+    if len({episode.episode_id for _, episode in spoken}) > 1:
+        raise BadBag("holds several episodes. Record each in a bag of its own")
+    first, last = spoken[0][1], spoken[-1][1]
+    times = [
+        nanoseconds(episode.header.stamp) if told.clock == "header" else time
+        for time, episode in spoken
+    ]
+    try:
+        told = replace(
+            told,
+            task=f"{last.task}/{last.variant}",
+            status=STATUS[int(last.status)],
+            embodiment=last.embodiment,
+            region=last.region,
+            domain=last.domain,
+        )
+    except UnknownTask as error:
+        raise BadBag(str(error)) from error
+    opened = times[0] if int(first.status) == OPEN else ALWAYS[0]
+    closed = times[-1] if int(last.status) != OPEN else ALWAYS[1]
+    return Recording(told, used, last.instruction, int(last.seed), (opened, closed))

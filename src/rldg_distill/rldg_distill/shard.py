@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing one shard: the unit of work of a conversion, wherever it is done."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from rldg_distill import rlds
+from rldg_distill.episode import ACTION_DIM, STATE_DIM, BadBag
+from rldg_distill.plan import Recipe, Shard
+from rldg_distill.statistics import Motion, joined
+from rldg_distill.tfrecord import write_record
+from rldg_distill.workplace import Workplace
+
+
+@dataclass
+class Outcome:
+    """What became of the bags of a shard."""
+
+    episodes: int = 0
+    steps: int = 0
+    size: int = 0
+    """[bytes] of the file"""
+    rejected: dict[str, str] = field(default_factory=dict)
+    """reason by path"""
+
+
+def write_shard(shard: Shard, recipe: Recipe, workplace: Workplace) -> Iterator[Path]:
+    """Write it, and name every bag once it is dealt with. Memory holds one episode at a time.
+
+    Raises:
+        OSError: the disk is full, or the like.
+    """
+    outcome = Outcome()
+    motions = [(np.empty((0, ACTION_DIM), np.float32), np.empty((0, STATE_DIM), np.float32))]
+    part = workplace.half_written(shard.name)
+    with part.open("wb") as stream:
+        for bag in shard.bags:
+            try:
+                motions.append(_convert(bag, recipe, stream))
+                outcome.episodes += 1
+            except BadBag as error:
+                outcome.rejected[str(bag)] = str(error)
+            yield bag
+        outcome.size = stream.tell()
+        _settle(stream)
+    part.rename(workplace.data / shard.name)
+    motion = joined(motions)
+    outcome.steps = len(motion[0])
+    _write_outcome(workplace, shard, outcome, motion)
+
+
+def _convert(bag: Path, recipe: Recipe, stream: BinaryIO) -> Motion:
+    """Append a bag's episode to a file."""
+    episode = recipe.read(bag)
+    write_record(stream, rlds.to_example(episode))
+    return episode.action, episode.state
+
+
+def _write_outcome(workplace: Workplace, shard: Shard, outcome: Outcome, motion: Motion) -> None:
+    part = workplace.half_written(shard.name)
+    with part.open("wb") as stream:
+        about = np.array(json.dumps(asdict(outcome)))
+        np.savez(stream, about=about, action=motion[0], state=motion[1])
+        _settle(stream)
+    part.rename(workplace.outcome(shard.name))
+
+
+def _settle(stream: BinaryIO) -> None:
+    """What counts as finished must survive a power cut too."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def read_outcome(workplace: Workplace, shard: Shard) -> Outcome | None:
+    """The outcome of a finished shard; None if it is not finished."""
+    try:
+        with np.load(workplace.outcome(shard.name), allow_pickle=False) as content:
+            outcome = Outcome(**json.loads(str(content["about"])))
+        whole = (workplace.data / shard.name).stat().st_size == outcome.size
+    except FileNotFoundError:
+        return None
+    return outcome if whole else None
+
+
+def read_motion(workplace: Workplace, shard: Shard) -> Motion:
+    """Actions (N, 7) and states (N, 19) of all steps of a finished shard."""
+    with np.load(workplace.outcome(shard.name), allow_pickle=False) as content:
+        return content["action"], content["state"]

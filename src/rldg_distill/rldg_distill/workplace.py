@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a dataset grows until it is whole, and what of it survives a kill.
+
+    data/<name>/.1.0.0.unfinished/     finished shards; takes the name 1.0.0 once it is whole
+    data/<name>/.1.0.0.progress/       fingerprint of the plan, the outcome of every finished shard, half-written files
+    data/<name>/.lerobot.unfinished/   what is made of whole shards for the format LeRobot; takes the name lerobot
+
+A shard counts from the moment on that its outcome lies there. Whoever writes files does it elsewhere and renames them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from rldg_distill import rlds
+from rldg_distill.plan import ConversionError
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """The folders of a dataset."""
+
+    out: Path
+    """`data/<name>`"""
+
+    @property
+    def data(self) -> Path:
+        """The dataset so far, as RLDS."""
+        return self.out / f".{rlds.VERSION}.unfinished"
+
+    @property
+    def progress(self) -> Path:
+        """What is known of it."""
+        return self.out / f".{rlds.VERSION}.progress"
+
+    @property
+    def exported(self) -> Path:
+        """The same as a LeRobot dataset."""
+        return self.out / ".lerobot.unfinished"
+
+    def outcome(self, shard: str) -> Path:
+        """File with the outcome of a shard."""
+        return self.progress / f"{shard}.npz"
+
+    def half_written(self, name: str) -> Path:
+        """A new name for a file that is not whole yet; nobody else has it."""
+        return self.progress / f"{name}.{uuid4().hex}.part"
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Keep other conversions out.
+
+        Raises:
+            ConversionError: one is in.
+        """
+        self.progress.mkdir(parents=True, exist_ok=True)
+        with (self.progress / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ConversionError(
+                    f"another conversion writes {self.out}: wait for it, or give another name"
+                ) from error
+            yield
+
+    def resume(self, fingerprint: str) -> None:
+        """Keep what the same plan left, and nothing else."""
+        plan = self.progress / "plan"
+        if plan.is_file() and plan.read_text() == fingerprint:
+            kept = {plan.name, "lock", *(path.name for path in self.progress.glob("*.npz"))}
+        else:
+            kept = {"lock"}
+            shutil.rmtree(self.data, ignore_errors=True)
+        for path in self.progress.iterdir():
+            if path.name not in kept:
+                path.unlink()
+        shutil.rmtree(self.exported, ignore_errors=True)
+        self.data.mkdir(exist_ok=True)
+        plan.write_text(fingerprint)
+
+    def publish(self, whole: Path, final: Path) -> None:
+        """Let a whole dataset take its name, in the place of an older one, and leave nothing else behind."""
+        old = final.with_name(f".{final.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if final.exists():
+            final.rename(old)
+        whole.rename(final)
+        for path in (old, self.data, self.progress):
+            shutil.rmtree(path, ignore_errors=True)

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the recorder said last: nothing is lived that nobody records."""
+
+from __future__ import annotations
+
+from rclpy.node import Node
+
+from rldg_msgs.msg import RecorderStatus
+from rldg_robot import contract
+from rldg_robot.node_main import UserError
+from rldg_robot.ros import listen_to
+
+
+class RecorderWatch:
+    """Listens to the recorder. Every question raises UserError once it says that it cannot record."""
+
+    def __init__(self, node: Node) -> None:
+        self._status = RecorderStatus()
+        self._heard = False
+        listen_to(node, contract.RECORDER_STATUS, self._keep)
+
+    def is_there(self) -> bool:
+        """Whether it has spoken. By then what a kill left open was mended."""
+        self._check()
+        return self._heard
+
+    def is_free(self) -> bool:
+        """Whether it is there and has no episode open."""
+        return self.is_there() and not self.open_episode
+
+    @property
+    def open_episode(self) -> str:
+        """The episode whose bag is open; empty if none is."""
+        self._check()
+        return str(self._status.episode_id) if self._status.open else ""
+
+    def has(self, episode_id: str, steps: int) -> bool:
+        """Whether so many steps of the open episode are on disk: a kill then loses the step in flight at most."""
+        return self.open_episode == episode_id and bool(self._status.steps >= steps)
+
+    def _check(self) -> None:
+        if self._status.error:
+            raise UserError(self._status.error)
+
+    def _keep(self, message: RecorderStatus) -> None:
+        self._status, self._heard = message, True

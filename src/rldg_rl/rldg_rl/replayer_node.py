@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The replayer: sends the actions of recorded episodes to the robot again, through the gate, and compares."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rich.console import Console
+
+from rldg_msgs.msg import SafetyState
+from rldg_rl.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, LivedStep
+from rldg_rl.environment import RobotEnv
+from rldg_rl.hands import Hands
+from rldg_rl.messages import episode_message, step_message
+from rldg_rl.recorder_watch import RecorderWatch
+from rldg_rl.replay import Comparison, RecordedActions, Recording, compare, read_recording, table
+from rldg_rl.robot_client import RobotClient, RobotSilent
+from rldg_rl.run_folder import write_atomically
+from rldg_robot import contract
+from rldg_robot.bag_reader import bags_in
+from rldg_robot.node_main import UserError, run_main
+from rldg_robot.poses import Pose
+from rldg_robot.ros import listen_to, now, publish_on
+from rldg_robot.task import Task, load_task
+
+START_SECONDS = 60.0  # of wall time, for every other node to come up
+RECORDER_SECONDS = 10.0
+GATE_SECONDS = 2.0
+ATTEMPTS = 5
+REPORT = "replay.json"
+
+
+class ReplayerNode(Node):
+    """Witness of its own actor, as the actor's node is: what is replayed is recorded, too."""
+
+    def __init__(self) -> None:
+        super().__init__("replayer")
+        names = self.declare_parameter("task", "connector/vga").value.split(",")
+        self.run = Path(self.declare_parameter("run", "runs/replays/unnamed").value)
+        path = Path(self.declare_parameter("bag", "").value)
+        try:
+            self.bags = bags_in(path)
+        except FileNotFoundError as error:
+            raise UserError(str(error)) from error
+        self.comparisons: list[Comparison] = []
+        self._path: list[Pose] = []
+
+        executor = SingleThreadedExecutor()
+        executor.add_node(self)
+        self.first = load_task(names[0])
+        self.robot = RobotClient(self, executor, self.first)
+        self.recorder = RecorderWatch(self)
+        self._safety = SafetyState(state=SafetyState.HOLD)
+        listen_to(self, contract.SAFETY_STATE, self._on_safety)
+        self._episode = publish_on(self, contract.EPISODE)
+        self._step = publish_on(self, contract.STEP)
+
+    def _on_safety(self, message: SafetyState) -> None:
+        self._safety = message
+
+    def live(self) -> bool:
+        """Replay every episode in order; returns whether all went as they did then."""
+        self._wait_for_everybody()
+        reason = ""
+        try:
+            for recording, task in self._recordings():
+                reason = self._replay(recording, task)
+                if reason:
+                    break
+        finally:
+            self._report(reason)
+        if not (self.comparisons or reason):
+            raise UserError("no episode could be executed, see above")
+        return not reason and all(each.agrees for each in self.comparisons)
+
+    def _wait_for_everybody(self) -> None:
+        for whom, is_there in (
+            ("the recorder", self.recorder.is_free),
+            ("the safety gate", lambda: self.count_subscribers(contract.POLICY_TARGET_POSE.name)),
+            ("the driver", lambda: self.count_subscribers(contract.TARGET_POSE.name)),
+        ):
+            self.robot.wait_for(is_there, whom, START_SECONDS)
+        self._close_the_loop()
+
+    def _close_the_loop(self) -> None:
+        """Stand still until the gate lets that pass: what is lost while nodes find each other is no recorded action."""
+        env = RobotEnv(self.robot, self.first)
+        for attempt in range(ATTEMPTS):
+            try:
+                env.reset(seed=0)
+                env.step(np.zeros(7))
+                self.robot.wait_for(self._gate_passes, "the safety gate", GATE_SECONDS)
+                return
+            except RobotSilent:
+                if attempt == ATTEMPTS - 1:
+                    raise
+
+    def _gate_passes(self) -> bool:
+        return bool(self._safety.state != SafetyState.HOLD)
+
+    def _recordings(self) -> Iterator[tuple[Recording, Task]]:
+        """What can be executed; what is left out is told."""
+        for bag in self.bags:
+            try:
+                recording = read_recording(bag)
+                yield recording, load_task(recording.summary.task)
+            except ValueError as error:
+                self.get_logger().warning(f"left out: {error}")
+
+    def _replay(self, recording: Recording, task: Task) -> str:
+        """Execute one episode; returns why no other should follow, in words, if none should."""
+        summary = recording.summary
+        # Whatever comes of them: when the actions are all sent the episode is over.
+        self.env = RobotEnv(self.robot, replace(task, horizon=len(recording.actions)))
+        actor = Actor(self.env, Hands(self, self.robot, "none"), self)
+        self._recording, reason = recording, ""
+        try:
+            actor.run_episode(
+                f"{REPLAY}_{summary.episode_id}",
+                REPLAY,
+                summary.seed,
+                RecordedActions(recording),
+            )
+        except (RobotSilent, EpisodeAborted) as error:
+            reason = str(error)
+        self.robot.wait_for(self.recorder.is_free, "the recorder", RECORDER_SECONDS)
+        return reason
+
+    def _report(self, reason: str) -> None:
+        if self.comparisons:
+            Console().print(table(self.comparisons))
+            told = {"stopped": reason, "episodes": [asdict(each) for each in self.comparisons]}
+            write_atomically(self.run / REPORT, json.dumps(told, indent=2))
+        if reason:
+            print(f"stopped: {reason}", flush=True)
+
+    # What the actor tells (see actor.Witness)
+
+    def opened(self, result: EpisodeResult) -> None:
+        """Open the episode for the recorder."""
+        self._result, self._path = result, [self.env.latest.pose]
+        self._episode.publish(episode_message(result, now(self)))
+
+    def before_step(self) -> None:
+        """Wait for recorder and gate; stop when the gate did."""
+        self.robot.wait_for(self._on_disk, "the recorder", RECORDER_SECONDS)
+        self.robot.wait_for(self._gate_is_on_task, "the safety gate", GATE_SECONDS)
+        if self._safety.state == SafetyState.STOPPED:
+            raise EpisodeAborted(f"the safety gate stopped the arm: {self._safety.reason}")
+
+    def _on_disk(self) -> bool:
+        return self.recorder.has(self._result.episode_id, self._result.steps)
+
+    def _gate_is_on_task(self) -> bool:
+        """Whether the limits of this episode's task are in force, or none will be."""
+        stopped = self._safety.state == SafetyState.STOPPED
+        return stopped or self._safety.task == self._result.task.id
+
+    def lived(self, step: LivedStep) -> None:
+        """Publish the step."""
+        self._path.append(step.after.pose)
+        self._step.publish(step_message(step))
+
+    def closed(self, result: EpisodeResult) -> None:
+        """Close the episode for the recorder, and compare."""
+        self.comparisons.append(compare(self._recording, result, self._path))
+        self.get_logger().info(_line(self.comparisons[-1]))
+        if rclpy.ok():
+            self._episode.publish(episode_message(result, now(self)))
+
+
+def _line(comparison: Comparison) -> str:
+    return (
+        f"{comparison.episode_id}: {comparison.recorded}, replayed: {comparison.replayed}, "
+        f"{comparison.largest_mm:.3f} mm at most"
+    )
+
+
+def main() -> None:
+    """Entry point."""
+
+    def live() -> None:
+        node = ReplayerNode()
+        try:
+            agrees = node.live()
+        except RobotSilent as error:
+            raise UserError(str(error)) from error
+        finally:
+            node.destroy_node()
+        if not agrees:
+            sys.exit(1)
+
+    run_main(live)

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The player: publishes what was recorded, byte for byte, on the topics that it was recorded on, and the clock."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import rclpy
+from rclpy.duration import Duration
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rosbags.rosbag2 import ReaderError
+from rosgraph_msgs.msg import Clock as ClockMsg
+
+from rldg_robot import contract
+from rldg_robot.bag_reader import bags_in, raw_messages
+from rldg_robot.node_main import UserError, run_main
+from rldg_robot.playback import cues, topics_of
+from rldg_robot.ros import message_class, publish_on, to_stamp
+
+SETTLE_SECONDS = 3.0  # of wall time for nodes to find each other: a robot is seen, and nobody misses the beginning
+WATCH_SECONDS = 1.0  # of wall time between looks at who else publishes
+UNKNOWN = "_NODE_NAME_UNKNOWN_"  # of a node that was found a moment ago
+ACKNOWLEDGED = Duration(seconds=5)
+
+
+class PlayerNode(Node):
+    """Plays bags one after another. Its messages would move a robot, so it plays where there is none only."""
+
+    def __init__(self) -> None:
+        super().__init__("player")
+        path = Path(self.declare_parameter("bag", "").value)
+        self.rate = float(self.declare_parameter("rate", 1.0).value)
+        self.loop = bool(self.declare_parameter("loop", False).value)
+        try:
+            self.bags = bags_in(path)
+        except FileNotFoundError as error:
+            raise UserError(str(error)) from error
+        self._clock = self.create_publisher(ClockMsg, "/clock", 1)
+        self._outputs: dict[str, Publisher | None] = {}
+        self._watched = 0.0
+
+    def play(self) -> None:
+        """Play everything, until the end or Ctrl-C."""
+        self._offer(self.bags[0])
+        time.sleep(SETTLE_SECONDS)
+        self._stay_alone()
+        while rclpy.ok():
+            played = sum(self._play(bag) for bag in self.bags)
+            if not played:
+                raise UserError(f"there is no message in {self.bags[0].parent}")
+            if not self.loop:
+                break
+        for publisher in filter(None, self._outputs.values()):
+            publisher.wait_for_all_acked(ACKNOWLEDGED)
+
+    def _play(self, bag: Path) -> int:
+        """Play one bag; returns the number of its messages."""
+        self._offer(bag)
+        self.get_logger().info(f"{bag} at {self.rate:g} x real time")
+        began, played = time.monotonic(), 0
+        for cue in cues(raw_messages(bag), self.rate):
+            left = began + cue.wall - time.monotonic()
+            if left > 0:
+                time.sleep(left)
+            if not rclpy.ok():
+                break
+            if not cue.topic:
+                self._stay_alone()
+                self._clock.publish(ClockMsg(clock=to_stamp(cue.time)))
+            elif (publisher := self._outputs.get(cue.topic)) is not None:
+                publisher.publish(cue.cdr)
+                played += 1
+        return played
+
+    def _offer(self, bag: Path) -> None:
+        """Make the publishers that a bag needs; what cannot be published is told once."""
+        try:
+            topics = topics_of(bag)
+        except ReaderError as error:
+            raise UserError(f"{bag} is damaged: {error}") from error
+        for topic in topics:
+            key = topic.name.lstrip("/")
+            if key in self._outputs:
+                continue
+            try:
+                message_class(topic)
+            except (ImportError, AttributeError):
+                self._outputs[key] = None
+                self.get_logger().warning(
+                    f"left out: /{key}, for {topic.type} is not installed here: source the "
+                    "workspace that has it"
+                )
+            else:
+                self._outputs[key] = publish_on(self, topic)
+
+    def _stay_alone(self) -> None:
+        """Look for others on the robot's topics every now and then.
+
+        Raises:
+            UserError: there is somebody.
+        """
+        if time.monotonic() - self._watched < WATCH_SECONDS:
+            return
+        self._watched = time.monotonic()
+        for name in ("/clock", *(topic.name for topic in contract.TOPICS.values())):
+            topic = self.resolve_topic_name(name)
+            writers = [info.node_name for info in self.get_publishers_info_by_topic(topic)]
+            if self.get_name() in writers:
+                writers.remove(self.get_name())
+            if writers:
+                known = [f"the node '{name}'" for name in writers if name != UNKNOWN]
+                raise UserError(
+                    f"{(known or ['another node'])[0]} publishes {topic} here, and a robot would follow "
+                    "what is played: stop the stack that it belongs to, or play in a domain of its "
+                    "own: ROS_DOMAIN_ID=1 ./rldg launch replay ..."
+                )
+
+
+def main() -> None:
+    """Entry point."""
+
+    def play() -> None:
+        node = PlayerNode()
+        try:
+            node.play()
+        finally:
+            node.destroy_node()
+
+    run_main(play)
