@@ -135,7 +135,9 @@ def pixels(message: object) -> np.ndarray:
 
 def shape(data: bytes) -> tuple[int, int, int]:
     """(H, W, 3) of an encoded image, from its header."""
-    if data.startswith(PNG_HEADER):  # asked for every image: a parser's start would cost a tenth of its encoding
+    if data.startswith(
+        PNG_HEADER
+    ):  # asked for every image: a parser's start would cost a tenth of its encoding
         width, height = struct.unpack_from(">II", data, len(PNG_HEADER))
     else:
         width, height = Image.open(io.BytesIO(data)).size
