@@ -28,8 +28,8 @@ from rich.table import Table
 from rich.text import Text
 
 from rldg_distill import distributed, student_report
+from rldg_distill.config_options import add_options
 from rldg_distill.distributed import World
-from rldg_distill.documented_options import add_options
 from rldg_distill.held_out import DIMENSIONS, HeldOut
 from rldg_distill.loader import Assembler, Loader
 from rldg_distill.mixture import Mixture

@@ -17,7 +17,7 @@ import pytest
 import torch
 from synthetic_data import SIZE, WORDS, edit_json, episode, small, write_dataset
 
-from rldg_distill import distill, documented_options, training_state
+from rldg_distill import config_options, distill, training_state
 from rldg_distill.distributed import World
 from rldg_distill.students import registry
 from rldg_distill.students.batch import Observation
@@ -333,12 +333,12 @@ def test_every_option_is_documented(name: str) -> None:
     for size in kind.sizes:
         configs: list[Any] = list(distill.defaults(kind, size))
         for config in configs:
-            texts = documented_options.documented(type(config))
+            texts = config_options.documented(type(config))
             assert all(texts[field] for field in vars(config))
 
 
 def test_the_docs_hold_the_table_of_the_options() -> None:
-    assert documented_options.table(TrainingConfig()) in DOCS.read_text()
+    assert config_options.table(TrainingConfig()) in DOCS.read_text()
 
 
 def test_recipes_name_options_that_exist() -> None:
