@@ -26,6 +26,7 @@ from rldg_rl.actor import (
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.announcer import Announcer
 from rldg_rl.chunks import Execution
+from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
@@ -80,7 +81,8 @@ class ActorNode(Node):
         self.policies: dict[str, LivePolicy | StudentPolicy] = {}
         self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()
-        self._safety = SafetyState()
+        self._safety = SafetyState(state=SafetyState.HOLD)
+        self._loop_closed = False
         listen_to(self, contract.LEARNER_STATUS, self._on_learner)
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
@@ -204,6 +206,9 @@ class ActorNode(Node):
             raise UserError(self.progress.trouble)
         if source != DEMONSTRATION and self.training:
             self._wait_for_weights(final=source == EVALUATION)
+        if not self._loop_closed:
+            close_the_loop(self, self.robot, self.tasks[self.progress.task], self._gate_passes)
+            self._loop_closed = True
         self._source = source
         number = self.run.next_episode_number(source)
         self.actors[self.progress.task].run_episode(
@@ -256,8 +261,12 @@ class ActorNode(Node):
             self._tell_status(self.progress.source, note=f"waiting for {whom}")
             self.robot.spin(0.1)
 
+    def _gate_passes(self) -> bool:
+        return bool(self._safety.state != SafetyState.HOLD)
+
     def _recover(self) -> None:
         """Wait until the parts that failed are back, and count again what is on disk."""
+        self._loop_closed = False
         while rclpy.ok() and self._safety.state == SafetyState.STOPPED:
             self._tell_status(None, note=f"waiting: the gate stopped ({self._safety.reason})")
             self.robot.spin(RETRY_SECONDS)

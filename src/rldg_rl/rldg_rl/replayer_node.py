@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
-import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -17,6 +16,7 @@ from rich.console import Console
 
 from rldg_msgs.msg import SafetyState
 from rldg_rl.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, LivedStep
+from rldg_rl.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
 from rldg_rl.messages import episode_message, step_message
@@ -31,10 +31,8 @@ from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on
 from rldg_robot.task import Task, load_task
 
-START_SECONDS = 60.0  # of wall time, for every other node to come up
+START_SECONDS = 60.0  # of wall time, for the recorder to come up
 RECORDER_SECONDS = 10.0
-GATE_SECONDS = 2.0
-ATTEMPTS = 5
 REPORT = "replay.json"
 
 
@@ -82,26 +80,8 @@ class ReplayerNode(Node):
         return not reason and all(each.agrees for each in self.comparisons)
 
     def _wait_for_everybody(self) -> None:
-        for whom, is_there in (
-            ("the recorder", self.recorder.is_free),
-            ("the safety gate", lambda: self.count_subscribers(contract.POLICY_TARGET_POSE.name)),
-            ("the driver", lambda: self.count_subscribers(contract.TARGET_POSE.name)),
-        ):
-            self.robot.wait_for(is_there, whom, START_SECONDS)
-        self._close_the_loop()
-
-    def _close_the_loop(self) -> None:
-        """Stand still until the gate lets that pass: what is lost while nodes find each other is no recorded action."""
-        env = RobotEnv(self.robot, self.first)
-        for attempt in range(ATTEMPTS):
-            try:
-                env.reset(seed=0)
-                env.step(np.zeros(7))
-                self.robot.wait_for(self._gate_passes, "the safety gate", GATE_SECONDS)
-                return
-            except RobotSilent:
-                if attempt == ATTEMPTS - 1:
-                    raise
+        self.robot.wait_for(self.recorder.is_free, "the recorder", START_SECONDS)
+        close_the_loop(self, self.robot, self.first, self._gate_passes)
 
     def _gate_passes(self) -> bool:
         return bool(self._safety.state != SafetyState.HOLD)
