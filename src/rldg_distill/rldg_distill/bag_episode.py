@@ -24,7 +24,7 @@ from rldg_distill.episode import (
 )
 from rldg_distill.image_codec import IMAGE_TYPES, ImageFormat
 from rldg_distill.spool import Span, Spool, Spooled
-from rldg_distill.state_stream import StateStream, stamp_of
+from rldg_distill.state_stream import StateStream
 from rldg_robot.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
 from rldg_robot.contract import (
     CONTRACT_VERSION,
@@ -37,7 +37,7 @@ from rldg_robot.contract import (
     WRIST_IMAGE,
     Topic,
 )
-from rldg_robot.message_values import nanoseconds, pose_of, vector_of
+from rldg_robot.message_values import nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.proprioception import proprioception
 from rldg_robot.task import UnknownTask, load_task
 

@@ -13,10 +13,9 @@ import numpy as np
 from rldg_distill.bag_storage import messages, topics
 from rldg_distill.episode import BadBag
 from rldg_distill.recording import FINGER
-from rldg_distill.state_stream import stamp_of
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import JOINT_STATES
-from rldg_robot.message_values import SECOND
+from rldg_robot.message_values import SECOND, stamp_of
 
 MAX_AGE = SECOND // 2
 """[ns] beyond which the latest message says nothing of a tick, and two clocks are not the same"""

@@ -7,16 +7,8 @@ they are ever decoded.
 
 from __future__ import annotations
 
-import struct
-
 from rldg_robot.bag_reader import nearest
-from rldg_robot.message_values import SECOND
-
-
-def stamp_of(cdr: bytes) -> int:
-    """Header stamp [ns] of a serialised message that begins with a header."""
-    seconds, nanoseconds = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
-    return int(seconds) * SECOND + int(nanoseconds)
+from rldg_robot.message_values import stamp_of
 
 
 class StateStream:

@@ -19,9 +19,9 @@ from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, summary_of
 from rldg_robot.contract import Topic
-from rldg_robot.message_values import nanoseconds
+from rldg_robot.message_values import nanoseconds, stamp_of
 from rldg_robot.node_main import UserError, run_node
-from rldg_robot.ros import listen_to, now, publish_on, stamp_of_cdr, to_stamp
+from rldg_robot.ros import listen_to, now, publish_on, to_stamp
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
 QUEUE = 64  # messages of a topic that may wait to be written: a bag has no gaps
@@ -158,7 +158,7 @@ class RecorderNode(Node):
             return
         if self._bag.steps:
             last = nanoseconds(self._bag.steps[-1].next_state_stamp)
-            stamps = [stamp_of_cdr(self._cache[topic.name]) for topic in LAST_STREAMS]
+            stamps = [stamp_of(self._cache[topic.name]) for topic in LAST_STREAMS]
             if min(stamps) < last:
                 return
         self._close()

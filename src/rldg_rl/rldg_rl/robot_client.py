@@ -18,9 +18,9 @@ from rldg_msgs.srv import Reset
 from rldg_rl.observation import Observation
 from rldg_robot import contract
 from rldg_robot.contract import Topic
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of, vector_of
+from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.poses import Pose
-from rldg_robot.ros import listen_to, publish_on, stamp_of_cdr, to_pose_stamped, to_stamp
+from rldg_robot.ros import listen_to, publish_on, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME, MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
 
@@ -128,7 +128,7 @@ class RobotClient:
     def _keep_image(self, cdr: bytes) -> None:
         # Kept serialised: it is decoded once, when an observation is made of it.
         self._latest[contract.WRIST_IMAGE.name] = cdr
-        self._stamps[contract.WRIST_IMAGE.name] = stamp_of_cdr(cdr)
+        self._stamps[contract.WRIST_IMAGE.name] = stamp_of(cdr)
 
     def _observation_of(self, stamp: int) -> Observation:
         required = {topic.name: stamp - STATE_TOLERANCE for topic in STATE}

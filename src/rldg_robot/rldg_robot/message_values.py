@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,12 @@ SECOND = 1_000_000_000
 def nanoseconds(stamp: Any) -> int:
     """A builtin_interfaces/Time as one integer."""
     return int(stamp.sec) * SECOND + int(stamp.nanosec)
+
+
+def stamp_of(cdr: bytes) -> int:
+    """Stamp [ns] of the header that a serialised message begins with, in either byte order."""
+    seconds, nanosec = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)
+    return int(seconds) * SECOND + int(nanosec)
 
 
 def pose_of(message: Any) -> Pose:

@@ -76,12 +76,6 @@ def to_stamp(nanoseconds: int) -> Time:
     return Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)
 
 
-def stamp_of_cdr(data: bytes) -> int:
-    """Time in ns of the header that a serialised message begins with (4 bytes of CDR header, then the stamp)."""
-    seconds = int.from_bytes(data[4:8], "little", signed=True)
-    return seconds * SECOND + int.from_bytes(data[8:12], "little")
-
-
 def now(node: Node) -> int:
     """The node's ROS time in ns."""
     return int(node.get_clock().now().nanoseconds)

@@ -12,9 +12,9 @@ from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState
 from rldg_robot import contract
-from rldg_robot.message_values import nanoseconds, pose_of
+from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import listen_to, now, publish_on, stamp_of_cdr, to_pose_stamped, to_stamp
+from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME, Gate, GateState
 from rldg_robot.task import load_task
 
@@ -68,7 +68,7 @@ class SafetyGateNode(Node):
         self._tell()
 
     def _on_image(self, cdr: bytes) -> None:
-        self.gate.on_image(stamp_of_cdr(cdr))
+        self.gate.on_image(stamp_of(cdr))
 
     def _on_target(self, message: PoseStamped) -> None:
         stamp = nanoseconds(message.header.stamp)
