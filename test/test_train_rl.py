@@ -29,7 +29,7 @@ from rldg_robot.bag_reader import is_complete, read_summary
 from rldg_robot.ros import listen_to
 
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 3}
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 class Listener(Node):
@@ -117,11 +117,11 @@ def test_a_training_in_miniature_and_its_evaluation(processes: Processes) -> Non
     check_plain_recordings(run / "bags" / "demonstration_00000", processes.folder / "plain")
 
     again = processes.stack("train_rl", **MINIATURE)
-    assert again.wait(60) == 0, again.log.read_text()
+    assert again.wait(120) == 0, again.log.read_text()
     assert check_run(run)["steps"] == summary["steps"], "a finished run is not trained further"
 
     evaluation = processes.stack("evaluate", name="mini", episodes=2, seed=7)
-    assert evaluation.wait(60) == 0, evaluation.log.read_text()
+    assert evaluation.wait(120) == 0, evaluation.log.read_text()
     (folder,) = (run / "evaluations").iterdir()
     assert json.loads((folder / "summary.json").read_text())["evaluation"]["episodes"] == 2
 
