@@ -22,16 +22,16 @@ from rldg_distill.shard import write_shard
 from rldg_distill.spool import IN_MEMORY
 from rldg_distill.workplace import Workplace
 
-SHARDS = 8
+SHARDS = 32  # so many that a conversion outlives the look at its first
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_run(tmp_path_factory.mktemp("runs") / "first", count=16, steps=40)
+    return write_run(tmp_path_factory.mktemp("runs") / "first", count=64, steps=10)
 
 
 def arguments(run: Path, out: Path, *options: str) -> list[str]:
-    """Shards of two bags: seven of train, one of val."""
+    """Shards of two bags."""
     return [str(run), "--out", str(out), "--shard-episodes", "2", *options]
 
 
