@@ -26,6 +26,7 @@ from rich.progress import (
 )
 from rich.table import Table
 from rich.text import Text
+from torch.distributed.device_mesh import init_device_mesh
 
 from rldg_distill import distributed, student_report
 from rldg_distill.config_options import add_options
@@ -34,11 +35,12 @@ from rldg_distill.held_out import DIMENSIONS, HeldOut
 from rldg_distill.loader import Assembler, Loader
 from rldg_distill.mixture import Mixture
 from rldg_distill.rlds import NotADataset
+from rldg_distill.sharding import shard
 from rldg_distill.student_run import RunError, StudentRun, write_atomically
 from rldg_distill.students import registry
 from rldg_distill.students.student import Student, StudentConfig, StudentError
 from rldg_distill.tfrecord import DamagedRecord
-from rldg_distill.training import Trainer, TrainingError, prepare
+from rldg_distill.training import Trainer, TrainingError, computes_in_bf16, prepare
 from rldg_distill.training_config import TrainingConfig, plain
 from rldg_distill.training_data import TrainingData, open_data
 
@@ -180,11 +182,27 @@ def settle(order: Order, data: TrainingData) -> None:
 
 
 def make_student(order: Order, data: TrainingData, world: World) -> Student:
-    """The student with its first weights, the same in every process."""
+    """The student with its first weights, the same in every process.
+
+    Raises:
+        StudentError: it cannot be made, or not be divided.
+    """
+    training = order.training
+    if not training.shard:
+        return new_student(order, data).to(world.device)
+    mesh = init_device_mesh(world.device.type, (world.ranks,))
+    with world.turn():  # main memory then holds one that is not divided yet
+        student = new_student(order, data)
+        shard(student, mesh, computes_in_bf16(training, world.device))
+    return student
+
+
+def new_student(order: Order, data: TrainingData) -> Student:
+    """As its seed and its first checkpoint have it, in main memory."""
     torch.manual_seed(order.training.seed)
     student = order.student.create(order.config, data.card, order.training.init)
     prepare(student, order.training)
-    return student.to(world.device)
+    return student
 
 
 def make_trainer(
@@ -373,6 +391,11 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         spread(order, given)
         world = distributed.enter(device_of(order.training))
+        if order.training.shard and world.ranks == 1:
+            raise TrainingError(
+                "--shard divides a student among processes, and there is one: --processes 2 or more, one GPU each, or "
+                "--no-shard"
+            )
         return work(order, world, console)
     except (
         NotADataset,

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +38,15 @@ class World:
         """Until all processes are here."""
         if self.ranks > 1:
             dist.barrier()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One process after the other does what is inside."""
+        for _ in range(self.rank):
+            self.wait()
+        yield
+        for _ in range(self.rank, self.ranks):
+            self.wait()
 
     def agree(self, yes: bool) -> bool:
         """What the leading process says."""

@@ -65,7 +65,7 @@ class HeldOut:
         with torch.random.fork_rng(devices):
             torch.manual_seed(SEED)
             for batch in self._batches(student):
-                for name, value in student.loss(batch, kind).items():
+                for name, value in student(batch, kind).items():
                     losses[name] += float(value) * len(batch)
                 distance = _distance(student.predict(batch), batch).cpu()
                 errors += distance.sum((0, 1))

@@ -21,7 +21,7 @@ from tensorboard.summary import Writer
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from rldg_distill import training_state
+from rldg_distill import sharding, training_state
 from rldg_distill.augmentation import RECIPES, augment
 from rldg_distill.distributed import World
 from rldg_distill.held_out import HeldOut
@@ -70,10 +70,10 @@ class Trainer:
         self._moved = [p for p in student.parameters() if p.requires_grad]
         self._average = Average(student, config.ema) if config.ema else None
         self._network: torch.nn.Module = student
-        if world.ranks > 1:
+        if world.ranks > 1 and not config.shard:
             self._network = DistributedDataParallel(student, find_unused_parameters=True)
         self._recipe = RECIPES[config.augment]
-        self._autocast = _autocast(config.precision, world.device)
+        self._autocast = _autocast(config, world.device)
         self._board: Writer | None = None
         self._since = time.monotonic()
 
@@ -149,7 +149,7 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         if self._average is not None:
             self._average.update(step)
-        return losses, norm
+        return losses, sharding.undivided(norm)
 
     def _seed(self, number: int) -> torch.Generator:
         """Seed torch for a pass, and give the generator of its augmentation."""
@@ -159,7 +159,9 @@ class Trainer:
         return torch.Generator().manual_seed(int(change >> 1))
 
     def _syncing(self, last: bool) -> Any:
-        """Gradients meet those of other processes in the last pass of an update only."""
+        """Gradients meet those of other processes in the last pass of an update only, unless weights are divided: then
+        no process has room for all of them.
+        """
         if last or not isinstance(self._network, DistributedDataParallel):
             return nullcontext()
         return self._network.no_sync()
@@ -179,20 +181,17 @@ class Trainer:
         """Look at the held-out steps, with the averaged weights where there are any."""
         progress = self.progress
         progress.validated = progress.step
-        if self.world.leads:
+        if self.world.leads or self.config.shard:
             with self._kept(), self._autocast():
                 progress.validation = self.held_out.judge(self.student, self.kind)
+        if self.world.leads:
             self._tell({"step": progress.step, "validation": progress.validation})
-            loss = progress.validation["loss"]
-            if progress.best is None or loss < progress.best:
-                progress.best, progress.stale = loss, 0
-                if self.config.patience:
-                    self._save_student()
-            else:
-                progress.stale += 1
-        if self.config.patience:
-            ended = self.world.agree(progress.stale >= self.config.patience)
-            progress.stale = self.config.patience if ended else progress.stale
+        if self.world.agree(progress.is_best()):
+            progress.best, progress.stale = progress.validation.get("loss"), 0
+            if self.config.patience:
+                self._save_student()
+        else:
+            progress.stale += 1
         self.world.wait()
 
     def checkpoint(self) -> None:
@@ -201,17 +200,19 @@ class Trainer:
         now = time.monotonic()
         self.progress.seconds += now - self._since
         self._since = now
+        if not self.config.patience:
+            self._save_student()
+        tensors = training_state.tensors(self.student, self.optimizer, self._average)
+        tensors = sharding.whole(tensors, self.world)
         if self.world.leads:
-            if not self.config.patience:
-                self._save_student()
-            training_state.save(
-                self.run.state, self.student, self.optimizer, self._average, self.progress
-            )
+            training_state.save(self.run.state, tensors, self.progress)
         self.world.wait()
 
     def _save_student(self) -> None:
         with self._kept():
-            self.student.save(self.run.student)
+            tensors = sharding.whole(self.student.kept(), self.world)
+            if self.world.leads:
+                self.student.save(self.run.student, tensors)
 
     def _kept(self) -> Any:
         """With the weights that are kept as the student."""
@@ -295,9 +296,14 @@ def learning_rate_factor(config: TrainingConfig, step: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
 
 
-def _autocast(precision: str, device: torch.device) -> Callable[[], Any]:
+def computes_in_bf16(config: TrainingConfig, device: torch.device) -> bool:
+    """Whether bfloat16 was asked for, or nothing was and the GPU has it."""
     able = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    if precision == "bf16" or (precision == "auto" and able):
+    return config.precision == "bf16" or (config.precision == "auto" and able)
+
+
+def _autocast(config: TrainingConfig, device: torch.device) -> Callable[[], Any]:
+    if computes_in_bf16(config, device):
         return lambda: torch.autocast(device.type, torch.bfloat16)
     return nullcontext
 

@@ -15,6 +15,7 @@ PRECISIONS = ("auto", "fp32", "bf16")
 CHANGEABLE = (
     "steps",
     "patience",
+    "shard",
     "workers",
     "cache",
     "validate_every",
@@ -70,6 +71,8 @@ class TrainingConfig:
     """cpu or cuda; auto: cuda where there is one"""
     processes: int = 0
     """that train together, each on its own samples; 0: one per GPU, or one on the processor"""
+    shard: bool = False
+    """whether the processes divide weights, gradients and optimiser state among them, instead of each holding all"""
     workers: int = 0
     """threads that read and decode, per process; 0: as many as the processor has cores to spare, at most 8"""
     cache: int = 1024

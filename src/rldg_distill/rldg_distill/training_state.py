@@ -7,7 +7,9 @@ its own number (see `training`).
 from __future__ import annotations
 
 import json
+import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from rldg_distill.sharding import divided_as
 from rldg_distill.students.student import Student, StudentError
 
 _PROGRESS = "progress"
@@ -40,6 +43,11 @@ class Progress:
     """lowest validation loss"""
     stale: int = 0
     """validations since then"""
+
+    def is_best(self) -> bool:
+        """Whether the last validation found a lower loss than all before it."""
+        loss = self.validation.get("loss", math.inf)
+        return self.best is None or bool(loss < self.best)
 
 
 def moving(student: Student) -> dict[str, Tensor]:
@@ -79,22 +87,23 @@ class Average:
             mean.copy_(kept)
 
 
-def save(
-    path: Path,
-    student: Student,
-    optimizer: torch.optim.Optimizer,
-    average: Average | None,
-    progress: Progress,
-) -> None:
-    """Write everything; after a crash the old or the new file is there, whole."""
-    tensors = {f"student.{name}": tensor for name, tensor in moving(student).items()}
+def tensors(
+    student: Student, optimizer: torch.optim.Optimizer, average: Average | None
+) -> dict[str, Tensor]:
+    """What `save` writes, by name."""
+    found = {f"student.{name}": tensor for name, tensor in moving(student).items()}
     for name, parameter in student.named_parameters():
         for key, value in optimizer.state.get(parameter, {}).items():
-            tensors[f"optimizer.{key}.{name}"] = value
+            found[f"optimizer.{key}.{name}"] = value
     for name, tensor in (average.tensors if average else {}).items():
-        tensors[f"average.{name}"] = tensor
+        found[f"average.{name}"] = tensor
+    return found
+
+
+def save(path: Path, tensors: Mapping[str, Tensor], progress: Progress) -> None:
+    """Write everything; after a crash the old or the new file is there, whole."""
     draft = path.with_name(f".{path.name}.draft")
-    contiguous = {name: tensor.detach().contiguous() for name, tensor in tensors.items()}
+    contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     safetensors.torch.save_file(contiguous, draft, {_PROGRESS: json.dumps(asdict(progress))})
     with draft.open("rb") as stream:
         os.fsync(stream.fileno())
@@ -107,36 +116,38 @@ def load(
     optimizer: torch.optim.Optimizer,
     average: Average | None,
 ) -> Progress:
-    """Put back what `save` wrote.
+    """Put back what `save` wrote, one tensor after the other.
 
     Raises:
         StudentError: the file is damaged, or of another student.
     """
+    progress, names = _header(path)
+    for name, parameter in student.named_parameters():
+        if f"optimizer.step.{name}" in names:
+            step = torch.zeros((), device=parameter.device)
+            moments = {key: torch.zeros_like(parameter) for key in ("exp_avg", "exp_avg_sq")}
+            optimizer.state[parameter] = {"step": step, **moments}
+    into = tensors(student, optimizer, average)
+    if missing := sorted(into.keys() - names):
+        raise StudentError(f"{path} is of another student: it has no {missing[0]}")
     try:
-        with safe_open(path, "pt", device=str(student.device)) as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            progress = Progress(**json.loads(file.metadata()[_PROGRESS]))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise StudentError(
-            f"{path} cannot be read ({error}): delete it to train from the beginning"
-        ) from error
-    try:
-        _fill(moving(student), tensors, "student.")
-        if average is not None:
-            _fill(average.tensors, tensors, "average.")
-        for name, parameter in student.named_parameters():
-            marks = {key: f"optimizer.{key}.{name}" for key in ("step", "exp_avg", "exp_avg_sq")}
-            if parameter.requires_grad and marks["step"] in tensors:
-                optimizer.state[parameter] = {key: tensors[mark] for key, mark in marks.items()}
-    except (KeyError, RuntimeError) as error:
+        with safe_open(path, "pt", device=str(student.device)) as file, torch.no_grad():
+            for name, tensor in into.items():
+                tensor.copy_(divided_as(file.get_tensor(name), tensor))
+    except RuntimeError as error:
         raise StudentError(f"{path} is of another student: {error}") from error
     return progress
 
 
-@torch.no_grad()
-def _fill(into: dict[str, Tensor], tensors: dict[str, Tensor], prefix: str) -> None:
-    for name, tensor in into.items():
-        tensor.copy_(tensors[prefix + name])
+def _header(path: Path) -> tuple[Progress, set[str]]:
+    """How far it was, and the names of the tensors."""
+    try:
+        with safe_open(path, "pt") as file:
+            return Progress(**json.loads(file.metadata()[_PROGRESS])), set(file.keys())
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise StudentError(
+            f"{path} cannot be read ({error}): delete it to train from the beginning"
+        ) from error
 
 
 def count(module: nn.Module, moved: bool = False) -> int:

@@ -122,6 +122,8 @@ class Student(nn.Module, ABC):
         self.data = data
         self.crop: dict[str, float] = {}
         """share of the area of a camera's image that it is shown outside training; the rest are shown whole"""
+        self.written_as: dict[str, torch.dtype] = {}
+        """type of a tensor in its folder, where a training keeps it in another"""
         self.normalize_action = Normalizer(config.normalization, data.statistics, "action")
         self.normalize_state = Normalizer(config.normalization, data.statistics, "state")
         missing = set(self.image_sizes) - set(data.cameras)
@@ -174,6 +176,16 @@ class Student(nn.Module, ABC):
             {"params": [p for p in moved if p.ndim >= 2], "weight_decay": weight_decay},
             {"params": [p for p in moved if p.ndim < 2], "weight_decay": 0.0},
         ]
+
+    def units(self) -> list[nn.Module]:
+        """Its layers: modules that run one after the other, each by being called.
+
+        A training that divides the weights has those of one layer whole at a time, and whatever is in none all along.
+
+        Raises:
+            StudentError: its weights cannot be divided.
+        """
+        return []
 
     # --- what all have --------------------------------------------------------------------------------------------
 
@@ -232,10 +244,24 @@ class Student(nn.Module, ABC):
         state = torch.from_numpy(_filled(observation.state.astype(np.float32), window))
         return Inputs(images, mask[None], state[None], [instruction])
 
-    def save(self, folder: Path) -> None:
-        """Write what `load` reads. After a crash every file is the old one or the new one, whole."""
+    def kept(self) -> dict[str, Tensor]:
+        """What its folder holds by name: every parameter and persistent buffer."""
+        return self.state_dict()
+
+    def save(self, folder: Path, tensors: Mapping[str, Tensor] | None = None) -> None:
+        """Write what `load` reads. After a crash every file is the old one or the new one, whole.
+
+        Args:
+            folder: made where it is missing.
+            tensors: in place of `kept`, whose names they have.
+        """
         folder.mkdir(parents=True, exist_ok=True)
-        self.save_weights(folder)
+        tensors = self.kept() if tensors is None else tensors
+        written = {
+            name: tensor.to(self.written_as.get(name, tensor.dtype)).contiguous()
+            for name, tensor in tensors.items()
+        }
+        self.save_weights(folder, written)
         card = {
             "student": self.name,
             "contract_version": CONTRACT_VERSION,
@@ -245,9 +271,8 @@ class Student(nn.Module, ABC):
         }
         _replace(folder / CARD, json.dumps(card, indent=2).encode())
 
-    def save_weights(self, folder: Path) -> None:
-        """Write `student.safetensors`: every parameter and persistent buffer."""
-        tensors = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+    def save_weights(self, folder: Path, tensors: dict[str, Tensor]) -> None:
+        """Write `student.safetensors`."""
         draft = folder / f".{WEIGHTS}.draft"
         safetensors.torch.save_file(tensors, draft)
         _settle(draft, folder / WEIGHTS)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, cast
 import torch
 from peft import PeftModel
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
 from rldg_distill.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.batch import Batch, Inputs
@@ -249,6 +249,19 @@ class OpenVLAStudent(Student):
         dtype = self.core.vision_backbone.featurizer.pos_embed.dtype
         return pixel_values(images).to(dtype), prompts.to(images.device)
 
+    def units(self) -> list[nn.Module]:
+        """The blocks of both towers, the pooling that never runs, the projector, the Llama's layers.
+
+        Raises:
+            StudentError: the weights are quantised.
+        """
+        if self.config.quantize:
+            raise StudentError("weights of few bits are not divided: --quantize 0, or --no-shard")
+        core = self.core
+        towers = (core.vision_backbone.featurizer, core.vision_backbone.fused_featurizer)
+        found = [block for tower in towers for block in (*tower.blocks, tower.attn_pool)]
+        return [*found, core.projector, *core.language_model.model.layers]
+
     # --- on disk --------------------------------------------------------------------------------------------------
 
     def initialize(self, checkpoint: Path) -> None:
@@ -264,11 +277,19 @@ class OpenVLAStudent(Student):
         if self.config.lora_rank:
             self.base = checkpoint.resolve()
 
-    def save_weights(self, folder: Path) -> None:
+    def kept(self) -> dict[str, Tensor]:
+        """Everything, or what stands on the base."""
+        state: dict[str, Tensor] = self.state_dict()
+        if self.base is None:
+            return state
+        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        return {name: tensor for name, tensor in state.items() if name in trained}
+
+    def save_weights(self, folder: Path, tensors: dict[str, Tensor]) -> None:
         """Write student.safetensors, and what describes the network."""
         self._describe(folder)
         base = {} if self.base is None else {BASE: str(self.base)}
-        checkpoints.write(folder / WEIGHTS, self._kept(), base)
+        checkpoints.write(folder / WEIGHTS, tensors, base)
 
     def load_weights(self, folder: Path) -> None:
         """Read what `save_weights` wrote.
@@ -292,7 +313,7 @@ class OpenVLAStudent(Student):
             self.base = Path(base)
         elif self.prompts is None:
             self._describe_from(folder)
-        other = state.keys() ^ self._kept().keys()
+        other = state.keys() ^ self.kept().keys()
         if other:
             raise StudentError(f"{path} is of another network: {checkpoints.some(other)}")
         try:
@@ -360,14 +381,6 @@ class OpenVLAStudent(Student):
         if self.prompts is None:
             raise StudentError("this openvla has no weights: initialise it from a checkpoint")
         return self.prompts
-
-    def _kept(self) -> dict[str, Tensor]:
-        """What its folder holds: everything, or what stands on the base."""
-        state: dict[str, Tensor] = self.state_dict()
-        if self.base is None:
-            return state
-        trained = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
-        return {name: tensor for name, tensor in state.items() if name in trained}
 
 
 STUDENT = OpenVLAStudent
