@@ -66,7 +66,9 @@ class PlainAgent:
 
     def update(self, batch: Batch, full: bool) -> float:
         """Like Agent.update."""
-        observation, action, reward, following, mask = map(torch.from_numpy, vars(batch).values())
+        observation, action, reward, following, mask, _ = map(
+            torch.from_numpy, vars(batch).values()
+        )
         with torch.no_grad():
             next_action, _ = self.draw(following)
             pair = torch.cat((following, next_action), -1)

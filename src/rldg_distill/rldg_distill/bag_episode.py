@@ -7,6 +7,7 @@ holds the frames between two steps and, of an episode of many megabytes, none of
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,16 @@ from rldg_robot.contract import (
     WRIST_IMAGE,
     Topic,
 )
+from rldg_robot.gripper_command import command_after, command_at_start
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of, vector_of
-from rldg_robot.proprioception import proprioception
+from rldg_robot.proprioception import PROPRIOCEPTION, proprioception
 from rldg_robot.task import UnknownTask, load_task
 
 POLICY_CAMERA = "image"
 """feature of the camera that the policy saw, by whose stamps the steps name their images"""
 STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
 OPEN, SUCCESS, ABORTED = 0, 1, 3
+WIDTH = PROPRIOCEPTION.index("gripper_width [m]")
 
 
 def bag_name(path: Path) -> str:
@@ -254,6 +257,7 @@ def _episode(
         raise BadBag(str(error)) from error
     scale = task.action_scale
     state_stamps = [nanoseconds(step.state_stamp) for step in steps]
+    states = _states(streams, state_stamps)
     terminal = np.array([bool(step.terminated) for step in steps])
     count = np.arange(len(steps))
     with_teacher = [len(step.policy_mean) > 0 for step in steps]
@@ -272,8 +276,8 @@ def _episode(
             rotation_scale=scale.rotation,
         ),
         images=images,
-        state=_states(streams, state_stamps),
-        action=dataset_action(np.array([step.action for step in steps]), scale),
+        state=states,
+        action=dataset_action(_absolute(steps, float(states[0, WIDTH])), scale),
         instruction=[closing.instruction] * len(steps),
         reward=np.array([step.reward for step in steps], np.float32),
         discount=1.0 - terminal.astype(np.float32),
@@ -289,6 +293,17 @@ def _episode(
         image_stamp=np.array([nanoseconds(step.image_stamp) for step in steps], np.int64),
         state_stamp=np.array(state_stamps, np.int64),
     )
+
+
+def _absolute(steps: list[Any], width: float) -> np.ndarray:
+    """(T, 7) the actions with what the gripper is asked for at every step, where they may also leave it as it is.
+
+    `width` [m] of the gripper as the first step saw it.
+    """
+    actions = np.array([step.action for step in steps])
+    commands = accumulate(actions[:, 6], command_after, initial=command_at_start(width))
+    actions[:, 6] = list(commands)[1:]
+    return actions
 
 
 def _states(streams: dict[str, StateStream], stamps: list[int]) -> np.ndarray:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,9 +93,11 @@ def write_bag(
     ended: bool = True,
     closed: bool = True,
     camera: Callable[[np.ndarray], np.ndarray] = picture,
+    gripper: Sequence[float] = (),
 ) -> Path:
     """An episode. `lost_image` drops the image of a step, `lost_topic` every message of a topic, `ended` the closing
-    message, `closed` the metadata; `camera` makes the picture of a position.
+    message, `closed` the metadata; `camera` makes the picture of a position; `gripper` is asked for in the first
+    steps, closed in the rest.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = BagWriter(path)
@@ -121,6 +123,7 @@ def write_bag(
     positions = path_of(seed, steps)
     random = np.random.default_rng(seed)
     actions = random.uniform(-0.9, 0.9, (steps, 6)).astype(np.float32)
+    asked = [*gripper, *[-1.0] * steps]
     for index, position in enumerate(positions):
         stamp = START + index * PERIOD
         put(
@@ -159,7 +162,7 @@ def write_bag(
                 state_stamp=header(stamp - PERIOD).stamp,
                 next_image_stamp=header(stamp).stamp,
                 next_state_stamp=header(stamp).stamp,
-                action=np.append(actions[index - 1], np.float32(-1.0)),
+                action=np.append(actions[index - 1], np.float32(asked[index - 1])),
                 executed_by=0 if acted else 2,
                 reward=float(success and index == steps),
                 terminated=success and index == steps,

@@ -14,6 +14,7 @@ import pytest
 from synthetic_bags import INSTRUCTION, SIZE, cut_messages, write_bag, write_run
 
 from rldg_distill import statistics
+from rldg_distill.bag_episode import read_episode
 from rldg_distill.convert import main
 from rldg_distill.episode import Episode
 from rldg_distill.image_codec import ImageFormat, decode
@@ -63,6 +64,13 @@ def test_images_actions_and_beliefs_are_those_of_the_bag(run: Path, data: Path) 
         assert episode.metadata.seed == 2**64 - 1 - int(bag.name[-5:])
         assert episode.metadata.task_id == "connector/vga"
         assert episode.metadata.success
+
+
+def test_a_gripper_that_is_left_alone_is_what_was_asked_for_last(tmp_path: Path) -> None:
+    bag = tmp_path / "bags" / "policy_00000"
+    write_bag(bag, steps=7, gripper=(0.0, 1.0, 0.0, 0.0, -1.0, 0.0))  # 2 cm apart at first: closed
+    episode = read_episode(bag, ImageFormat("png"), {WRIST_IMAGE.name: "image"})
+    assert episode.action[:, 6].tolist() == [0, 1, 1, 1, 0, 0, 0]
 
 
 def test_steps_begin_end_and_pay_as_rlds_wants_it(data: Path) -> None:

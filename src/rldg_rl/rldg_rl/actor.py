@@ -44,11 +44,11 @@ class Belief:
     """What a policy wants, and what it believes of it."""
 
     action: np.ndarray
-    """(A,) in [-1, 1], the learned dimensions"""
+    """(A,) in [-1, 1], the learned dimensions: the motion (6,), then the gripper where it is learned"""
     mean: np.ndarray
-    """(A,) of the Gaussian before tanh; empty where the policy is none"""
+    """(6,) of the motion's Gaussian before tanh; empty where the policy is none"""
     log_std: np.ndarray
-    """(A,)"""
+    """(6,)"""
     version: int
     author: ExecutedBy = ExecutedBy.POLICY
     """whose action it is; in a replay, whose it was"""
@@ -65,6 +65,8 @@ class LivedStep:
     """(STATE_DIM,) float32: what the policy saw"""
     action: np.ndarray
     """(7,) float32 as executed"""
+    gripper_changed: bool
+    """whether the action asked the gripper for something else than what held"""
     executed_by: ExecutedBy
     belief: Belief | None
     reward: float
@@ -122,7 +124,7 @@ class Hands(Protocol):
         """A new episode."""
 
     def deflection(self, stamp: int) -> np.ndarray:
-        """(6,) in base axes."""
+        """(7,): six axes of base, then the buttons: -1 close the gripper, +1 open it, 0 neither."""
 
 
 class Witness(Protocol):
@@ -208,6 +210,7 @@ class Actor:
                     seen=seen,
                     state=state,
                     action=info["action"],
+                    gripper_changed=info["gripper_changed"],
                     executed_by=executed_by,
                     belief=belief,
                     reward=reward,
@@ -231,7 +234,8 @@ class Actor:
         if source in (EVALUATION, REPLAY):
             assert belief is not None
             return _with_gripper(belief.action), belief.author
-        deflection = self._hands.deflection(seen.state_stamp)
+        # where the task holds the gripper, its buttons are no hand at the wheel
+        deflection = self._hands.deflection(seen.state_stamp)[: self._env.task.action_dim]
         if belief is None:
             return self._by_hand(deflection, seen), ExecutedBy.DEMO
         if self._latch.decide(seen.state_stamp, deflection):
@@ -240,11 +244,12 @@ class Actor:
 
     @staticmethod
     def _by_hand(deflection: np.ndarray, seen: Observation) -> np.ndarray:
-        return _with_gripper(action_from_twist(deflection, seen.pose.quaternion))
+        motion = action_from_twist(deflection[:6], seen.pose.quaternion)
+        return _with_gripper(np.append(motion, deflection[6:]))
 
 
 def _with_gripper(action: np.ndarray) -> np.ndarray:
     """(7,) float32; a policy that does not learn the gripper leaves it to the environment."""
-    full = np.full(7, -1.0, np.float32)
+    full = np.zeros(7, np.float32)
     full[: len(action)] = action
     return full

@@ -3,7 +3,8 @@
 
 Ball et al. 2023, "Efficient Online Reinforcement Learning with Offline Data", with the defaults of
 HIL-SERL (Luo et al. 2024): no entropy in the critics' target, the minimum of all critics there, and
-their mean in the actor's loss. The gradients are written out by hand, see `networks`.
+their mean in the actor's loss. The gradients are written out by hand, see `networks`. All of this is
+about motion; a gripper that is learned has a critic of its own, see `gripper_critic`.
 """
 
 from __future__ import annotations
@@ -17,20 +18,29 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldg_rl.adam import Adam
 from rldg_rl.agent_config import AgentConfig
+from rldg_rl.gripper_critic import GripperCritic
 from rldg_rl.networks import StackedMLP, Tape
-from rldg_rl.policy import STD_MAX, STD_MIN, Policy
+from rldg_rl.policy import GRIPPER, STD_MAX, STD_MIN, Policy
 from rldg_rl.replay_buffer import Batch
 
 
 class Agent:
     """Policy, critics, target critics and temperature, and the update that trains them.
 
-    The same seed and the same batches give the same weights, also across `state_dict`.
+    With a `grasp_penalty` (see `Task`), 0 included, the last of the action's dimensions is the
+    gripper's and chosen by a `GripperCritic`; with None all of them are motion. The same seed and
+    the same batches give the same weights, also across `state_dict`.
     """
 
     def __init__(
-        self, config: AgentConfig, observation_dim: int, action_dim: int, seed: int
+        self,
+        config: AgentConfig,
+        observation_dim: int,
+        action_dim: int,
+        seed: int,
+        grasp_penalty: float | None = None,
     ) -> None:
         self.config = config
         self.observation_dim = observation_dim
@@ -38,9 +48,10 @@ class Agent:
         self.updates = 0
         """critic updates so far"""
         self._generator = torch.Generator().manual_seed(seed)
+        self._motion_dim = motion_dim = action_dim - (grasp_penalty is not None)
         network = partial(StackedMLP, hidden=config.hidden, generator=self._generator)
-        critic = partial(network, observation_dim + action_dim, output_dim=1)
-        self._actor = network(observation_dim, output_dim=2 * action_dim, members=1)
+        critic = partial(network, observation_dim + motion_dim, output_dim=1)
+        self._actor = network(observation_dim, output_dim=2 * motion_dim, members=1)
         self._critic = critic(members=config.critics)
         self._target = critic(members=config.critics)
         self._target.flat.copy_(self._critic.flat)
@@ -55,16 +66,14 @@ class Agent:
         self._critic_adam = Adam(
             {"critic": self._critic.flat}, [self._critic.gradient], config.learning_rate
         )
-        self._tapes: dict[int, tuple[Tape, Tape]] = {}
         self._memory = self._allocate(config.batch_size)
-        self._target_entropy = config.target_entropy_per_dimension * action_dim
-        self.policy = Policy(
-            {
-                name: (tensor[0] if name.endswith("weight") else tensor[0, 0]).numpy()
-                for name, tensor in self._actor.tensors.items()
-            },
-            np.random.default_rng(seed),
-        )
+        self._target_entropy = config.target_entropy_per_dimension * motion_dim
+        tensors = _views(self._actor)
+        self._gripper: GripperCritic | None = None
+        if grasp_penalty is not None:
+            self._gripper = GripperCritic(config, observation_dim, grasp_penalty, self._generator)
+            tensors |= _views(self._gripper.online, GRIPPER)
+        self.policy = Policy(tensors, np.random.default_rng(seed))
         """acts with this agent's weights as they are now"""
 
     @property
@@ -79,11 +88,12 @@ class Agent:
         return self.policy.act(observation, deterministic)
 
     def update(self, batch: Batch, full: bool = True) -> dict[str, float]:
-        """One gradient step of the critics and, if `full`, of policy and temperature.
+        """One gradient step of all critics and, if `full`, of policy and temperature.
 
-        Returns critic_loss and q; if full also actor_loss, entropy [nat] and temperature.
+        Returns critic_loss and q; if full also actor_loss, entropy [nat] and temperature; where the
+        gripper is learned also gripper_loss and gripper_q.
         """
-        observation, action, reward, next_observation, mask = (
+        observation, action, reward, next_observation, mask, changed = (
             torch.from_numpy(array)
             for array in (
                 batch.observation,
@@ -91,6 +101,7 @@ class Agent:
                 batch.reward,
                 batch.next_observation,
                 batch.mask,
+                batch.gripper_changed,
             )
         )
         rows = len(reward)
@@ -102,13 +113,18 @@ class Agent:
         else:
             draw = self._draw(next_observation, self._memory.actor.rows(0, rows))
         metrics = self._update_critic(
-            torch.cat((observation, action), 1),
+            torch.cat((observation, action[:, : self._motion_dim]), 1),
             torch.cat((next_observation, draw.action[:rows]), 1),
             reward,
             mask,
         )
         if full:
             metrics |= self._update_actor(observation, draw.rows(rows, 2 * rows))
+        if self._gripper is not None:
+            choice = action[:, self._motion_dim]
+            metrics |= self._gripper.update(
+                observation, choice, reward, next_observation, mask, changed
+            )
         self.updates += 1
         return metrics
 
@@ -145,7 +161,7 @@ class Agent:
         state["temperature"] = self._raw_temperature.numpy()
         for adam in (self._actor_adam, self._critic_adam):
             state |= {f"adam.{name}": tensor.numpy() for name, tensor in adam.state.items()}
-        return state
+        return state | (self._gripper.state() if self._gripper is not None else {})
 
     def _allocate(self, rows: int) -> _Memory:
         return _Memory(rows, self._actor.tape(2 * rows), self._critic.tape(rows))
@@ -237,49 +253,12 @@ class _Draw:
         return (gaussian - squash).sum(1)
 
 
-class Adam:
-    """Adam (Kingma and Ba 2015) on flat vectors, in one fused kernel and without a wrapper's cost.
-
-    `parameters` and `gradients` are read and changed in place.
-    """
-
-    def __init__(
-        self, parameters: Mapping[str, Tensor], gradients: list[Tensor], learning_rate: float
-    ) -> None:
-        self._parameters = list(parameters.values())
-        self._gradients = gradients
-        self._learning_rate = learning_rate
-        self._means = [torch.zeros_like(p) for p in self._parameters]
-        self._squares = [torch.zeros_like(p) for p in self._parameters]
-        self._steps = [torch.zeros(()) for _ in self._parameters]
-        self.state: dict[str, Tensor] = {}
-        """the moments and counts by name, in place"""
-        for kind, tensors in (
-            ("mean", self._means),
-            ("square", self._squares),
-            ("step", self._steps),
-        ):
-            self.state |= {f"{n}.{kind}": t for n, t in zip(parameters, tensors, strict=True)}
-
-    def step(self) -> None:
-        """Moves the parameters against their gradients."""
-        for step in self._steps:
-            step.add_(1.0)
-        torch._fused_adam_(
-            self._parameters,
-            self._gradients,
-            self._means,
-            self._squares,
-            [],
-            self._steps,
-            lr=self._learning_rate,
-            beta1=0.9,
-            beta2=0.999,
-            weight_decay=0.0,
-            eps=1e-8,
-            amsgrad=False,
-            maximize=False,
-        )
+def _views(network: StackedMLP, prefix: str = "") -> dict[str, np.ndarray]:
+    """The weights of a network of one member in place, as `Policy` names and shapes them."""
+    return {
+        prefix + name: (tensor[0] if name.endswith("weight") else tensor[0, 0]).numpy()
+        for name, tensor in network.tensors.items()
+    }
 
 
 def _copy_into(into: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray]) -> None:

@@ -11,7 +11,7 @@ class AgentConfig:
     """Hyper-parameters; the defaults are HIL-SERL's."""
 
     hidden: tuple[int, ...] = (256, 256)
-    """widths of the hidden layers of policy and critics"""
+    """widths of the hidden layers of policy and critics, that of the gripper included"""
     critics: int = 2
     """size of the critic ensemble, at least 1"""
     batch_size: int = 256
@@ -29,7 +29,7 @@ class AgentConfig:
     initial_temperature: float = 1e-2
     """weight of the entropy bonus at the start; it is learned"""
     target_entropy_per_dimension: float = -0.5
-    """entropy per action dimension that the temperature steers towards [nat]"""
+    """entropy per dimension of motion that the temperature steers towards [nat]"""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))  # a list, where read from JSON

@@ -48,6 +48,7 @@ from rldg_robot.contract import (
     TASK_STATE,
     Topic,
 )
+from rldg_robot.gripper_command import command_after, command_at_start
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
@@ -161,21 +162,24 @@ def stored_steps(path: Path) -> Iterator[StoredStep]:
             streams[topic][nanoseconds(message.header.stamp)] = message
     if not steps or steps[0].index != 0:
         return
-    reset_pose = _observation(streams, nanoseconds(steps[0].state_stamp)).pose
+    start = _observation(streams, nanoseconds(steps[0].state_stamp))
+    command = command_at_start(start.gripper_width)
     for step in steps:
+        command_before, command = command, command_after(command, float(step.action[6]))
         seen = _observation(streams, nanoseconds(step.state_stamp))
         last = bool(step.terminated or step.truncated)
         after = _observation(streams, nanoseconds(step.next_state_stamp)) if last else None
         yield StoredStep(
             episode_id=step.episode_id,
             index=int(step.index),
-            observation=state_vector(seen, reset_pose),
+            observation=state_vector(seen, start.pose),
             action=np.asarray(step.action, np.float32),
             executed_by=int(step.executed_by),
             reward=float(step.reward),
             terminated=bool(step.terminated),
             truncated=bool(step.truncated),
-            next_observation=None if after is None else state_vector(after, reset_pose),
+            next_observation=None if after is None else state_vector(after, start.pose),
+            gripper_changed=command != command_before,
         )
 
 

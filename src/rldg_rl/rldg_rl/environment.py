@@ -10,10 +10,9 @@ import numpy as np
 from gymnasium import spaces
 
 from rldg_rl.observation import LIMIT, STATE_DIM, Observation, state_vector
+from rldg_robot.gripper_command import CLOSE, command_after, command_at_start
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
-
-CLOSED = -1.0
 
 
 class Robot(Protocol):
@@ -23,7 +22,10 @@ class Robot(Protocol):
         """Bring the robot to a start pose of `task` drawn with `seed`; returns the first observation."""
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
-        """Ask for a TCP pose in base; `stamp` is that of the state it was decided on. Gripper: +1 open, -1 closed."""
+        """Ask for a TCP pose in base; `stamp` is that of the state it was decided on.
+
+        Gripper: +1 open, -1 closed, 0: as it was asked for last, or found.
+        """
 
     def observe(self, after: int) -> Observation:
         """The observation of the control step that follows the one stamped `after` [ns]."""
@@ -32,10 +34,12 @@ class Robot(Protocol):
 class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """One task on one robot.
 
-    Action: (7,) in [-1, 1], see `Task.action_scale`; where the task holds the gripper closed, the seventh is ignored.
+    Action: (7,) in [-1, 1], see `Task.action_scale`. The seventh is the gripper: ignored where the task holds it
+    closed, else rounded to -1 close, 0 leave it, +1 open.
     Observation: `state` (STATE_DIM,) float32 and `image` (H, W, 3) uint8 RGB.
     Reward: 1 on success, which terminates; the task's horizon truncates.
-    `info["action"]` holds the action as executed; `latest` is what was measured last, stamps included.
+    `info["action"]` holds the action as executed, `info["gripper_changed"]` whether it asked the gripper for something
+    else than what held; `latest` is what was measured last, stamps included.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -54,6 +58,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._steps = 0
         self._latest: Observation | None = None
         self._reset_pose: Pose | None = None
+        self._gripper_command = CLOSE
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -62,6 +67,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         super().reset(seed=seed)
         self._latest = self.robot.reset(int(self.np_random.integers(2**63)), self.task.id)
         self._reset_pose = self._latest.pose
+        self._gripper_command = command_at_start(self._latest.gripper_width)
         self._steps = 0
         return self._view(), {}
 
@@ -70,13 +76,18 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Carry out one control step."""
         executed = self.executable(action)
-        before = self.latest
+        before, command_before = self.latest, self._gripper_command
+        self._gripper_command = command_after(command_before, float(executed[6]))
         self.robot.act(self.target(executed), float(executed[6]), before.state_stamp)
         self._latest = self.robot.observe(after=before.state_stamp)
         self._steps += 1
         terminated = self._latest.success
         truncated = not terminated and self._steps >= self.task.horizon
-        return self._view(), float(terminated), terminated, truncated, {"action": executed}
+        info = {
+            "action": executed,
+            "gripper_changed": self._gripper_command != command_before,
+        }
+        return self._view(), float(terminated), terminated, truncated, info
 
     @property
     def latest(self) -> Observation:
@@ -87,8 +98,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     def executable(self, action: np.ndarray) -> np.ndarray:
         """The action (7,) float32 as it will be executed: clipped, and the gripper as the task wants it."""
         executed = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
-        if self.task.gripper == "closed":
-            executed[6] = CLOSED
+        executed[6] = np.round(executed[6]) if self.task.learns_gripper else CLOSE
         return executed
 
     def target(self, action: np.ndarray) -> Pose:

@@ -14,12 +14,13 @@ from rldg_robot import contract
 from rldg_robot.message_values import nanoseconds
 from rldg_robot.ros import listen_to
 
-HANDS_OFF = np.zeros(6)
+AXES = 6
+HANDS_OFF = np.zeros(AXES + 1)
 SILENCE = 0.25  # [s] of wall time after which a real device's last word no longer counts
 
 
 class Hands:
-    """Latest deflection of the SpaceMouse, latched."""
+    """Latest deflection of the SpaceMouse, latched; a button counts once, however shortly it was pressed."""
 
     def __init__(self, node: Node, robot: RobotClient, operator: str) -> None:
         """Listen to `spacenav/joy`.
@@ -33,7 +34,8 @@ class Hands:
         self._node = node
         self._robot = robot
         self._operator = operator
-        self._deflection = HANDS_OFF
+        self._axes = HANDS_OFF[:AXES]
+        self._pressed = 0.0
         self._stamp = 0
         self._heard = 0.0
         if operator != "none":
@@ -50,10 +52,13 @@ class Hands:
             self._robot.wait_for(
                 lambda: self._node.count_publishers(name) > 0, f"the operator on {name}", 20.0
             )
-        self._deflection, self._stamp = HANDS_OFF, 0
+        self._axes, self._pressed, self._stamp = HANDS_OFF[:AXES], 0.0, 0
 
     def deflection(self, stamp: int) -> np.ndarray:
-        """(6,) in [-1, 1], linear then angular in base axes, at the control step stamped `stamp` [ns]."""
+        """(7,) in [-1, 1] at the control step stamped `stamp` [ns]: linear, angular in base axes, then the buttons.
+
+        The left button closes the gripper (-1), the right one opens it (+1).
+        """
         if self._operator == "scripted":
             try:
                 self._robot.wait_for(lambda: self._stamp >= stamp, "the operator", 2.0)
@@ -62,9 +67,12 @@ class Hands:
                 return HANDS_OFF
         elif time.monotonic() - self._heard > SILENCE:
             return HANDS_OFF  # unplugged while it was pushed: that is nobody's wish
-        return self._deflection
+        pressed, self._pressed = self._pressed, 0.0
+        return np.append(self._axes, pressed)
 
     def _keep(self, message: Joy) -> None:
-        self._deflection = np.array(message.axes[:6])
+        left, right = (*message.buttons, 0, 0)[:2]
+        self._axes = np.array(message.axes[:AXES])
+        self._pressed = float(right - left) or self._pressed
         self._stamp = nanoseconds(message.header.stamp)
         self._heard = time.monotonic()

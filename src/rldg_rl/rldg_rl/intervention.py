@@ -15,7 +15,7 @@ class InterventionConfig:
     """When a hand on the SpaceMouse counts."""
 
     deadband: float = 0.05
-    """length of the deflection (6,) below which the hand counts as off; drift and noise of the device stay below it"""
+    """length of the deflection below which the hand counts as off; drift and noise of the device stay below it"""
     release_delay: float = 0.3
     """[s] for which the person keeps the wheel after letting go, so that a short release is not half an action"""
 
@@ -36,7 +36,7 @@ class InterventionLatch:
 
         Args:
             now: stamp of the control step [ns].
-            deflection: (6,) of the SpaceMouse, each in [-1, 1].
+            deflection: of the SpaceMouse, each in [-1, 1]: six axes, then the buttons where they count.
         """
         if float(np.linalg.norm(deflection)) > self.config.deadband:
             self._last_active = now

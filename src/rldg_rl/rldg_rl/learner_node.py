@@ -55,8 +55,9 @@ class LearnerNode(Node):
         self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
+        penalty = self.task.grasp_penalty if self.task.learns_gripper else None
         self.learner = Learner(
-            Agent(AgentConfig(), STATE_DIM, self.task.action_dim, seed),
+            Agent(AgentConfig(), STATE_DIM, self.task.action_dim, seed, penalty),
             ReplayBuffer(learner_config.capacity, STATE_DIM, self.task.action_dim),
             learner_config,
             seed,

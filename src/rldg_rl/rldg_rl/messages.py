@@ -67,6 +67,7 @@ def transition_message(step: LivedStep) -> Transition:
         index=step.index,
         observation=step.state.tolist(),
         action=step.action,
+        gripper_changed=step.gripper_changed,
         executed_by=int(step.executed_by),
         reward=step.reward,
         terminated=step.terminated,
@@ -90,6 +91,7 @@ def stored_step(message: Transition) -> StoredStep:
         terminated=message.terminated,
         truncated=message.truncated,
         next_observation=following if len(following) else None,
+        gripper_changed=message.gripper_changed,
     )
 
 

@@ -2,7 +2,9 @@
 """The policy alone, in numpy: all that an actor needs to act, without critics and without torch.
 
 A multilayer perceptron (dense, layer norm, tanh) whose head gives the mean and the log standard
-deviation of a Gaussian; the action is its tanh (SAC, Haarnoja et al. 2018).
+deviation of a Gaussian; the motion is its tanh (SAC, Haarnoja et al. 2018). A gripper that is learned
+has a second one, whose head gives a value to each choice; the greatest is taken, as in HIL-SERL also
+while exploring.
 """
 
 from __future__ import annotations
@@ -11,17 +13,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
+
 STD_MIN, STD_MAX = 1e-5, 5.0
 """Bounds of the standard deviation before the tanh, as in HIL-SERL."""
 LAYER_NORM_EPSILON = 1e-6
+GRIPPER = "gripper."
+"""prefix of the weights that decide on the gripper"""
+GRIPPER_CHOICES = (CLOSE, LEAVE, OPEN)
+"""in the order of their values"""
 
 
 class Policy:
     """Maps one observation to one action.
 
     `tensors` names the float32 weights: for every hidden layer n `layer<n>.weight` (in, out),
-    `layer<n>.bias`, `.scale` and `.shift` (out,); then `head.weight` (in, 2 * action_dim) and
-    `head.bias`. They are used, not copied: whoever changes them in place changes the policy.
+    `layer<n>.bias`, `.scale` and `.shift` (out,); then `head.weight` (in, 2 * motion_dim) and
+    `head.bias`. Where the gripper is learned, the same once more as `gripper.<name>`, with a head of
+    three. They are used, not copied: whoever changes them in place changes the policy.
     `rng` draws the exploration noise; where weights are replaced often, hand on the same one, so
     that the noise does not start over. Raises ValueError when the weights do not fit together.
     """
@@ -31,6 +40,55 @@ class Policy:
     ) -> None:
         self.tensors = dict(tensors)
         self.rng = np.random.default_rng() if rng is None else rng
+        gripper = {n: t for n, t in tensors.items() if n.startswith(GRIPPER)}
+        self._motion = _Network({n: t for n, t in tensors.items() if n not in gripper})
+        self._gripper = (
+            _Network({n.removeprefix(GRIPPER): t for n, t in gripper.items()}) if gripper else None
+        )
+        if self._gripper and self._gripper.ends != (self.observation_dim, len(GRIPPER_CHOICES)):
+            raise ValueError(f"not a policy: its gripper maps {self._gripper.ends} numbers")
+
+    @property
+    def observation_dim(self) -> int:
+        """Length of the observation."""
+        return self._motion.ends[0]
+
+    @property
+    def action_dim(self) -> int:
+        """Length of the action."""
+        return self._motion.ends[1] // 2 + (self._gripper is not None)
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Widths of the hidden layers."""
+        return self._motion.hidden
+
+    def act(
+        self, observation: np.ndarray, deterministic: bool = False
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The action for one observation, and the distribution that its motion was drawn from.
+
+        Takes (observation_dim,). Returns the action in [-1, 1], the gripper's choice last where it is
+        learned, and the Gaussian's mean and log standard deviation before the tanh, one of each per
+        dimension of motion; float32. Deterministic: tanh(mean).
+        """
+        x = np.asarray(observation, np.float32)
+        mean, log_std = np.split(self._motion(x), 2)
+        log_std = log_std.clip(np.log(STD_MIN), np.log(STD_MAX)).astype(np.float32)
+        raw = mean
+        if not deterministic:
+            raw = mean + np.exp(log_std) * self.rng.standard_normal(len(mean), np.float32)
+        action = np.tanh(raw)
+        if self._gripper is not None:
+            choice = GRIPPER_CHOICES[self._gripper(x).argmax()]
+            action = np.append(action, np.float32(choice))
+        return action, mean, log_std
+
+
+class _Network:
+    """A multilayer perceptron by its named weights, see `Policy`."""
+
+    def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         depth = sum(name.endswith(".scale") for name in tensors)
         try:
             self._layers = [
@@ -40,50 +98,31 @@ class Policy:
             self._head = (tensors["head.weight"], tensors["head.bias"])
         except KeyError as error:
             raise ValueError(f"not a policy: it lacks {error}, has {sorted(tensors)}") from None
-        self._check()
-
-    @property
-    def observation_dim(self) -> int:
-        """Length of the observation."""
-        return int((self._layers[0] if self._layers else self._head)[0].shape[0])
-
-    @property
-    def action_dim(self) -> int:
-        """Length of the action."""
-        return int(self._head[0].shape[1]) // 2
+        self._check(tensors)
+        first = (*self._layers, self._head)[0][0]
+        self.ends = (int(first.shape[0]), int(self._head[0].shape[1]))
+        """lengths of input and output"""
 
     @property
     def hidden(self) -> tuple[int, ...]:
         """Widths of the hidden layers."""
         return tuple(layer[0].shape[1] for layer in self._layers)
 
-    def act(
-        self, observation: np.ndarray, deterministic: bool = False
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The action for one observation, and the distribution that it was drawn from.
-
-        Takes (observation_dim,). Returns the action in [-1, 1], and the Gaussian's mean and log
-        standard deviation before the tanh, each (action_dim,) float32. Deterministic: tanh(mean).
-        """
-        x = np.asarray(observation, np.float32)
+    def __call__(self, x: np.ndarray) -> np.ndarray:
         for weight, bias, scale, shift in self._layers:
             # einsum, because a threaded BLAS waits for a second core that the twin may be using
             z = np.einsum("i,ij->j", x, weight) + bias
             z -= z.mean()
             z *= 1.0 / np.sqrt(np.dot(z, z) / len(z) + LAYER_NORM_EPSILON)
             x = np.tanh(z * scale + shift)
-        mean, log_std = np.split(np.einsum("i,ij->j", x, self._head[0]) + self._head[1], 2)
-        log_std = log_std.clip(np.log(STD_MIN), np.log(STD_MAX)).astype(np.float32)
-        if deterministic:
-            return np.tanh(mean), mean, log_std
-        noise = self.rng.standard_normal(len(mean), np.float32)
-        return np.tanh(mean + np.exp(log_std) * noise), mean, log_std
+        output: np.ndarray = np.einsum("i,ij->j", x, self._head[0]) + self._head[1]
+        return output
 
-    def _check(self) -> None:
-        width = self.observation_dim
+    def _check(self, tensors: Mapping[str, np.ndarray]) -> None:
+        width = (*self._layers, self._head)[0][0].shape[0]
         for weight, *vectors in (*self._layers, self._head):
             fits = weight.ndim == 2 and weight.shape[0] == width
             if not fits or any(vector.shape != weight.shape[1:] for vector in vectors):
-                shapes = {name: tensor.shape for name, tensor in self.tensors.items()}
+                shapes = {name: tensor.shape for name, tensor in tensors.items()}
                 raise ValueError(f"not a policy: its layers do not fit together: {shapes}")
             width = weight.shape[1]

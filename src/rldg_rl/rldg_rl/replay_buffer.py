@@ -42,6 +42,8 @@ class StoredStep:
     """the time ran out here: the value of the next observation still counts"""
     next_observation: np.ndarray | None = None
     """(observation_dim,) what was seen after an episode's last step; None before"""
+    gripper_changed: bool = False
+    """the action asked the gripper for something else than what held"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Batch:
     """(batch, observation_dim)"""
     mask: np.ndarray
     """(batch,) 0 where the task terminated, else 1: a time-out bootstraps"""
+    gripper_changed: np.ndarray
+    """(batch,) 1 where the action asked the gripper for something else than what held, else 0"""
 
 
 class ReplayBuffer:
@@ -88,6 +92,7 @@ class ReplayBuffer:
         self.actions = np.zeros((capacity, action_dim), np.float32)
         self.rewards = np.zeros(capacity, np.float32)
         self.masks = np.zeros(capacity, np.float32)
+        self.gripper_changes = np.zeros(capacity, np.float32)
         self._executed_by = np.zeros(capacity, np.uint8)
         self._successor = np.full(capacity, _NONE, np.int64)
         self._predecessor = np.full(capacity, _NONE, np.int64)
@@ -125,6 +130,7 @@ class ReplayBuffer:
         self.actions[slot] = step.action
         self.rewards[slot] = step.reward
         self.masks[slot] = 0.0 if step.terminated else 1.0
+        self.gripper_changes[slot] = step.gripper_changed
         self._executed_by[slot] = step.executed_by
         self.steps_received += 1
 
@@ -164,6 +170,7 @@ class ReplayBuffer:
             reward=self.rewards.take(slots),
             next_observation=self.observations.take(self._successor.take(slots), axis=0),
             mask=self.masks.take(slots),
+            gripper_changed=self.gripper_changes.take(slots),
         )
 
     def _check(self, step: StoredStep) -> None:

@@ -18,6 +18,7 @@ from rldg_msgs.srv import Reset
 from rldg_rl.observation import Observation
 from rldg_robot import contract
 from rldg_robot.contract import Topic
+from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_pose_stamped, to_stamp
@@ -82,7 +83,7 @@ class RobotClient:
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
-        if gripper != self._gripper_wish:
+        if gripper not in (LEAVE, self._gripper_wish):
             self._gripper_wish = gripper
             command = GripperCommand(
                 width=MAX_GRIPPER_WIDTH if gripper > 0 else 0.0,

@@ -23,15 +23,14 @@ from rldg_rl.actor import Belief, Policy
 from rldg_rl.chunks import Chunks, Execution
 from rldg_rl.inference import Health, Inference, Stopwatch
 from rldg_rl.observation import Observation
+from rldg_robot.gripper_command import CLOSE, OPEN, command_at_start
 from rldg_robot.message_values import SECOND
 from rldg_robot.node_main import UserError
 from rldg_robot.proprioception import proprioception
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
 
 CAMERA = "image"
 """feature of the wrist image in datasets"""
-OPEN, CLOSED = 1.0, -1.0
 NOTHING = np.zeros(0, np.float32)
 
 
@@ -89,7 +88,7 @@ class StudentPolicy(Policy):
             maxlen=self._model.config.window
         )
         self._first = seen
-        self._gripper = OPEN if seen.gripper_width > MAX_GRIPPER_WIDTH / 2 else CLOSED
+        self._gripper = command_at_start(seen.gripper_width)
 
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         """The action of this step; a student has no distribution to tell of."""
@@ -102,7 +101,7 @@ class StudentPolicy(Policy):
             self._held += 1
         else:
             motion = foreseen[:6] / self._scale
-            self._gripper = OPEN if foreseen[6] > 0.5 else CLOSED
+            self._gripper = OPEN if foreseen[6] > 0.5 else CLOSE
         action = np.append(np.clip(motion, -1.0, 1.0), self._gripper).astype(np.float32)
         return Belief(action, NOTHING, NOTHING, self.version)
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from direct_robot import DirectRobot
@@ -25,8 +27,9 @@ from rldg_rl.observation import Observation
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
-PUSH = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0])
-OFF = np.zeros(6)
+PUSH = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0, 0.0])
+OFF = np.zeros(7)
+BUTTON = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0])
 
 
 class Stay(Policy):
@@ -34,6 +37,13 @@ class Stay(Policy):
 
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         return Belief(np.zeros(6), np.zeros(6), np.zeros(6), version=3)
+
+
+class Open(Policy):
+    """A policy that stays where it is and opens the gripper."""
+
+    def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
+        return Belief(np.append(np.zeros(6), 1.0), np.zeros(6), np.zeros(6), version=3)
 
 
 class Hands:
@@ -90,6 +100,27 @@ def test_an_intervention_is_decided_once_per_step_and_released_with_a_delay(env:
     # What the hand did is what was executed and recorded, in the TCP frame.
     assert diary.steps[2].action[2] == pytest.approx(0.5, abs=0.02)
     assert diary.steps[2].belief is not None and diary.steps[2].belief.version == 3
+
+
+def test_a_button_is_a_hand_at_the_wheel_where_the_gripper_is_learned() -> None:
+    task = replace(TASK, gripper="learned")
+    diary = Diary()
+    actor = Actor(RobotEnv(DirectRobot(task), task), Hands([OFF, OFF, -BUTTON, OFF]), diary)
+    actor.run_episode("policy_00000", POLICY, 0, Open())
+    by = [step.executed_by for step in diary.steps[:7]]
+    assert by == [ExecutedBy.POLICY] * 2 + [ExecutedBy.INTERVENTION] * 4 + [ExecutedBy.POLICY]
+    grippers = [step.action[6] for step in diary.steps[:7]]
+    assert grippers == [1, 1, -1, 0, 0, 0, 1], "a person who does not press leaves it alone"
+    changed = [step.gripper_changed for step in diary.steps[:7]]
+    assert changed == [True, False, True, False, False, False, True], "whoever asked last counts"
+
+
+def test_a_button_does_nothing_where_the_task_holds_the_gripper(env: RobotEnv) -> None:
+    diary = Diary()
+    Actor(env, Hands([BUTTON, OFF]), diary).run_episode("policy_00000", POLICY, 0, Stay())
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.POLICY}
+    assert {step.action[6] for step in diary.steps} == {-1.0}
+    assert not any(step.gripper_changed for step in diary.steps)
 
 
 def test_a_person_leads_a_demonstration_throughout(env: RobotEnv) -> None:

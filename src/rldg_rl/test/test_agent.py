@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rldg_rl.agent import Adam, Agent
+from rldg_rl.adam import Adam
+from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
 
@@ -25,7 +26,7 @@ def random_batch(seed: int, rows: int = ROWS) -> Batch:
     observation, following = rng.standard_normal((2, rows, OBSERVATION), np.float32)
     action = np.tanh(rng.standard_normal((rows, ACTION), np.float32))
     reward, mask = rng.random(rows, np.float32), rng.integers(0, 2, rows).astype(np.float32)
-    return Batch(observation, action, reward, following, mask)
+    return Batch(observation, action, reward, following, mask, np.zeros(rows, np.float32))
 
 
 def train(agent: Agent, updates: int, first: int = 0) -> Agent:
@@ -65,7 +66,7 @@ def test_an_update_follows_the_gradients_of_the_losses() -> None:
     generator.set_state(state["generator"])
     noise = torch.randn(2 * ROWS, ACTION, generator=generator)
     batch = random_batch(99)
-    observation, action, reward, following, mask = map(torch.from_numpy, vars(batch).values())
+    observation, action, reward, following, mask, _ = map(torch.from_numpy, vars(batch).values())
 
     def draw(seen: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = forward(state, "policy", seen).chunk(2, -1)

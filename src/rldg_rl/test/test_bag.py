@@ -57,8 +57,10 @@ def header(stamp: int) -> Any:
     return message("std_msgs/msg/Header", stamp=time)
 
 
-def write_episode(path: Path, steps: int = STEPS, close: bool = True) -> BagWriter:
-    """An episode whose TCP moves 1 cm a step along x."""
+def write_episode(
+    path: Path, steps: int = STEPS, close: bool = True, gripper: tuple[float, ...] = (0.5,) * STEPS
+) -> BagWriter:
+    """An episode whose TCP moves 1 cm a step along x; `gripper` is the last part of its actions."""
     writer = BagWriter(path)
     writer.write(
         "episode",
@@ -77,7 +79,7 @@ def write_episode(path: Path, steps: int = STEPS, close: bool = True) -> BagWrit
         stamp = START + index * PERIOD
         write_state(writer, stamp, 0.01 * index)
         if index:
-            write_step(writer, path.name, index - 1, last=index == steps)
+            write_step(writer, path.name, index - 1, gripper[index - 1], last=index == steps)
             writer.flush()
     if close:
         writer.close(
@@ -105,7 +107,7 @@ def write_state(writer: BagWriter, stamp: int, x: float) -> None:
         writer.write(topic.name, stamp, encode(topic, header=header(stamp), **fields))
 
 
-def write_step(writer: BagWriter, episode: str, index: int, last: bool) -> None:
+def write_step(writer: BagWriter, episode: str, index: int, gripper: float, last: bool) -> None:
     stamp = START + index * PERIOD
     writer.write(
         "step",
@@ -119,7 +121,7 @@ def write_step(writer: BagWriter, episode: str, index: int, last: bool) -> None:
             image_stamp=header(stamp).stamp,
             next_state_stamp=header(stamp + PERIOD).stamp,
             next_image_stamp=header(stamp + PERIOD).stamp,
-            action=np.full(7, 0.5, np.float32),
+            action=np.array([*[0.5] * 6, gripper], np.float32),
             truncated=last,
         ),
     )
@@ -142,6 +144,13 @@ def test_an_episode_comes_back(tmp_path: Path) -> None:
     pictures = images(path, contract.WRIST_IMAGE)
     assert sorted(pictures) == [START + i * PERIOD for i in range(STEPS + 1)]
     assert pictures[START].shape == (8, 8, 3)
+
+
+def test_what_changed_the_gripper_is_told_from_the_actions(tmp_path: Path) -> None:
+    path = tmp_path / "policy_00001"
+    write_episode(path, gripper=(-1.0, 1.0, 0.0, 1.0, -1.0))  # 2 cm apart at first: closed
+    changed = [step.gripper_changed for step in stored_steps(path)]
+    assert changed == [False, True, False, False, True]
 
 
 def test_other_readers_read_it(tmp_path: Path) -> None:

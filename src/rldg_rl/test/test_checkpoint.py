@@ -45,7 +45,8 @@ def train(agent: Agent, updates: int) -> Agent:
         rng = np.random.default_rng(agent.updates)
         size, action = (16, agent.observation_dim), rng.random((16, agent.action_dim), np.float32)
         now, after = (rng.standard_normal(size, np.float32) for _ in range(2))
-        agent.update(Batch(now, action, action[:, 0], after, np.ones(16, np.float32)))
+        ones = np.ones(16, np.float32)
+        agent.update(Batch(now, action, action[:, 0], after, ones, gripper_changed=0 * ones))
     return agent
 
 

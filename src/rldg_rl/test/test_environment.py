@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from direct_robot import DirectRobot
@@ -53,6 +55,27 @@ def test_the_task_holds_the_gripper_closed(env: RobotEnv) -> None:
     env.reset(seed=0)
     *_, info = env.step(np.full(7, 5.0))
     assert np.array_equal(info["action"], [1, 1, 1, 1, 1, 1, -1])
+
+
+def test_a_learned_gripper_is_opened_closed_or_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = replace(TASK, gripper="learned")
+    robot = DirectRobot(task)
+    asked: list[float] = []
+    act = robot.act
+    monkeypatch.setattr(
+        robot, "act", lambda target, gripper, stamp: (asked.append(gripper), act(target, 0, stamp))
+    )
+    env = RobotEnv(robot, task)
+    env.reset(seed=0)  # the plug is between the fingers: closed is what holds
+    lived = [(-0.8, -1, False), (0.4, 0, False), (0.9, 1, True), (-0.2, 0, False), (1, 1, False)]
+    for wanted, executed, changed in [*lived, (-1, -1, True), (-1, -1, False)]:
+        *_, info = env.step(np.append(np.zeros(6), wanted))
+        assert (info["action"][6], info["gripper_changed"]) == (executed, changed)
+        assert asked[-1] == executed
+    env.step(np.append(np.zeros(6), 1.0))
+    env.reset(seed=0)
+    *_, info = env.step(np.append(np.zeros(6), -1.0))
+    assert not info["gripper_changed"], "what was asked for in the last episode is forgotten"
 
 
 def test_success_terminates_with_reward_one(env: RobotEnv) -> None:

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from direct_robot import DirectRobot
@@ -28,7 +30,7 @@ TASK = load_task("connector/vga")
 def diary() -> Diary:
     """An episode of a policy that does nothing, helped at steps 2 to 6."""
     diary = Diary()
-    push = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0])
+    push = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0, 0.0])
     env = RobotEnv(DirectRobot(TASK), TASK)
     Actor(env, Hands([push * 0] * 2 + [push] * 2), diary).run_episode(
         "policy_00000", POLICY, 0, Stay()
@@ -47,6 +49,13 @@ def test_a_step_arrives_at_the_learner_bit_for_bit(diary: Diary) -> None:
             assert np.array_equal(stored.next_observation, step.next_state)
         else:
             assert stored.next_observation is None, "every frame travels once"
+
+
+def test_a_step_says_whether_it_changed_the_gripper(diary: Diary) -> None:
+    step = replace(diary.steps[0], gripper_changed=True)
+    wire = serialize_message(transition_message(step))
+    assert stored_step(deserialize_message(wire, Transition)).gripper_changed
+    assert not stored_step(transition_message(diary.steps[0])).gripper_changed
 
 
 def test_a_recorded_step_names_what_the_policy_saw_and_believed(diary: Diary) -> None:

@@ -120,7 +120,7 @@ class Task:
     """[Hz]"""
     action_scale: ActionScale
     gripper: str
-    """`closed`: held closed throughout; the policy then learns six dimensions"""
+    """`closed`: held closed throughout; the policy then learns six dimensions. `learned`: the seventh is the gripper"""
     goal: Goal
     reset: ResetRange
     box: Box
@@ -130,6 +130,8 @@ class Task:
     """progress from which the task counts as done, in (0, 1]"""
     scene: dict[str, Any]
     """what the twin's scene function needs: for a connector, its name"""
+    grasp_penalty: float = 0.0
+    """taken off the reward that the gripper's critic sees, where a step changes what a learned gripper is asked for"""
 
     @property
     def id(self) -> str:
@@ -139,7 +141,12 @@ class Task:
     @property
     def action_dim(self) -> int:
         """Number of action dimensions that a policy learns."""
-        return 6 if self.gripper == "closed" else 7
+        return 7 if self.learns_gripper else 6
+
+    @property
+    def learns_gripper(self) -> bool:
+        """Whether a policy decides on the gripper, with the last of its action dimensions."""
+        return self.gripper == "learned"
 
     @property
     def goal_pose(self) -> Pose:
