@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import numpy as np
 from geometry_msgs.msg import PoseStamped, Twist
 from rclpy.node import Node
@@ -13,14 +11,13 @@ from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import Episode, SafetyState, TaskState
 from rldg_robot import contract
+from rldg_robot.eye import Sight
 from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_stamp
-from rldg_robot.scripted_operator import Attention, Flaws, ScriptedOperator, Sight
+from rldg_robot.scripted_operator import ScriptedOperator, load_person
 from rldg_robot.task import load_task
-
-Parameters = TypeVar("Parameters", Flaws, Attention)
 
 
 class OperatorNode(Node):
@@ -30,9 +27,8 @@ class OperatorNode(Node):
         super().__init__("operator")
         task = load_task(self.declare_parameter("task", "connector/vga").value)
         seed = int(self.declare_parameter("seed", 0).value)
-        self.operator = ScriptedOperator(
-            task, seed, self._read("flaws", Flaws()), self._read("attention", Attention())
-        )
+        person = load_person(self.declare_parameter("person", "default").value)
+        self.operator = ScriptedOperator(task, seed, person)
         self._period = task.period
         self._pose: tuple[int, Pose] | None = None
         self._task_state: tuple[int, Pose] | None = None
@@ -46,13 +42,6 @@ class OperatorNode(Node):
         listen_to(self, contract.TASK_STATE, self._on_task_state)
         listen_to(self, contract.EPISODE, self._on_episode)
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
-
-    def _read(self, group: str, defaults: Parameters) -> Parameters:
-        values = {
-            name: float(self.declare_parameter(f"{group}.{name}", value).value)
-            for name, value in vars(defaults).items()
-        }
-        return type(defaults)(**values)
 
     def _on_pose(self, message: PoseStamped) -> None:
         self._pose = (nanoseconds(message.header.stamp), pose_of(message.pose))
