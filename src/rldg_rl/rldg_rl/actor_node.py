@@ -40,9 +40,10 @@ from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
-from rldg_robot.node_main import UserError, run_main
+from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to
 from rldg_robot.task import Task, load_task
+from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.student_policy import StudentPolicy

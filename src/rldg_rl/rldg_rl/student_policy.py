@@ -24,10 +24,10 @@ from rldg_rl.chunks import Chunks, Execution
 from rldg_rl.inference import Health, Inference, Stopwatch
 from rldg_rl.observation import Observation
 from rldg_robot.message_values import SECOND
-from rldg_robot.node_main import UserError
 from rldg_robot.proprioception import proprioception
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
 
 CAMERA = "image"
 """feature of the wrist image in datasets"""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from rldg_rl.checkpoint import CheckpointError
 from rldg_rl.chunks import Execution
 from rldg_rl.live_policy import LivePolicy
-from rldg_robot.node_main import UserError
 from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.student_policy import StudentPolicy

@@ -18,8 +18,8 @@ from rldg_rl.messages import health_message
 from rldg_rl.observation import Observation
 from rldg_rl.student_policy import StudentPolicy
 from rldg_robot.message_values import SECOND
-from rldg_robot.node_main import UserError
 from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
 
 TASK = load_task("connector/vga")
 

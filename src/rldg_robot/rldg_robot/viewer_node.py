@@ -16,9 +16,10 @@ from sensor_msgs.msg import Image, JointState
 from rldg_msgs.msg import Episode
 from rldg_robot import contract
 from rldg_robot.film import Film
-from rldg_robot.node_main import UserError, run_node
+from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
 
 SIZE = 480
 PERIOD = 0.1  # [s] of wall time between pictures: rendering in software must not starve the run
