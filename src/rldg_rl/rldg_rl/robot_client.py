@@ -15,13 +15,14 @@ from sensor_msgs.msg import Image
 
 from rldg_msgs.msg import GripperCommand
 from rldg_msgs.srv import Reset
+from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
 from rldg_robot import contract
 from rldg_robot.contract import Topic
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_pose_stamped, to_stamp
-from rldg_robot.safety import BASE_FRAME, MAX_GRIPPER_WIDTH
+from rldg_robot.safety import BASE_FRAME
 from rldg_robot.task import Task
 
 STATE = (
@@ -31,7 +32,6 @@ STATE = (
     contract.TASK_STATE,
 )
 STATE_TOLERANCE = SECOND // 1000
-GRIPPER_SPEED, GRIPPER_FORCE = 0.1, 30.0
 
 
 class RobotSilent(RuntimeError):
@@ -84,11 +84,8 @@ class RobotClient:
         """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
         if gripper != self._gripper_wish:
             self._gripper_wish = gripper
-            command = GripperCommand(
-                width=MAX_GRIPPER_WIDTH if gripper > 0 else 0.0,
-                speed=GRIPPER_SPEED,
-                force=GRIPPER_FORCE,
-            )
+            width, speed, force = gripper_command(gripper)
+            command = GripperCommand(width=width, speed=speed, force=force)
             command.header.stamp = to_stamp(stamp)
             self._gripper.publish(command)
         self._target.publish(to_pose_stamped(target, stamp, BASE_FRAME))

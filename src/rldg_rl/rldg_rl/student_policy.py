@@ -49,6 +49,7 @@ class StudentPolicy(Policy):
     """See `actor.Policy`."""
 
     version = 0
+    looks = True
 
     def __init__(self, model: Student, task: Task, execution: Execution, beside: bool) -> None:
         """A policy for one task.
@@ -81,8 +82,9 @@ class StudentPolicy(Policy):
         self._inference = Inference(self._answer) if beside else None
         self._episode = 0
 
-    def begin(self, seen: Observation) -> None:
+    def begin(self, seen: Observation, seed: int) -> None:
         """A new episode; what was foreseen in the last one is forgotten."""
+        torch.manual_seed(seed)
         self._episode += 1
         self._chunks = Chunks(self._execution)
         self._history: deque[tuple[np.ndarray, np.ndarray]] = deque(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from direct_robot import DirectRobot
 
 from rldg_rl.actor import (
     DEMONSTRATION,
@@ -20,6 +19,7 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
+from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.observation import Observation
 from rldg_robot.task import load_task
