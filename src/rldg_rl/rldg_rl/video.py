@@ -19,6 +19,8 @@ from rldg_robot.task import load_task
 
 SIZE = 384
 PAUSE_FRAMES = 8
+STILL = 1e-3
+"""[rad] of every joint: less than a pixel"""
 Shot = tuple[np.ndarray, np.ndarray]
 """joint positions (9,) and wrist image (H, W, 3) uint8 of a moment"""
 
@@ -47,7 +49,7 @@ def write_video(path: Path, clips: Sequence[Clip]) -> None:
     writer: Any = imageio.get_writer(path, fps=rate, macro_block_size=2)
     with writer:
         for clip in clips:
-            frames = [_frame(films[clip.task], *shot) for shot in clip.shots]
+            frames = list(_frames(films[clip.task], clip.shots))
             for frame in frames + frames[-1:] * PAUSE_FRAMES:
                 writer.append_data(frame)
 
@@ -64,9 +66,12 @@ def _shots(bag: Path) -> Iterator[Shot]:
         yield np.asarray(nearest(joints, state)), nearest(seen, image)
 
 
-def _frame(film: Film, joints: np.ndarray, image: np.ndarray) -> np.ndarray:
-    scene = film.frame(joints)
-    return np.hstack([scene, _enlarge(image, scene.shape[0])])
+def _frames(film: Film, shots: Iterable[Shot]) -> Iterator[np.ndarray]:
+    posed = np.full(9, np.inf)
+    for joints, image in shots:
+        if np.abs(joints - posed).max() > STILL:  # who is stuck need not be drawn again and again
+            scene, posed = film.frame(joints), joints
+        yield np.hstack([scene, _enlarge(image, SIZE)])
 
 
 def _enlarge(image: np.ndarray, size: int) -> np.ndarray:
