@@ -129,9 +129,9 @@ class RobotClient:
 
     def _observation_of(self, stamp: int) -> Observation:
         required = {topic.name: stamp - STATE_TOLERANCE for topic in STATE}
-        # A camera has a clock and a rate of its own: half a period back is still this step's image.
+        # Camera and gripper have clocks and rates of their own: half a period back is still of this step.
         required[contract.WRIST_IMAGE.name] = stamp - self._period // 2
-        required[contract.GRIPPER_STATE.name] = 0
+        required[contract.GRIPPER_STATE.name] = stamp - self._period // 2
 
         def missing() -> list[str]:
             return [name for name, least in required.items() if self._stamps.get(name, -1) < least]

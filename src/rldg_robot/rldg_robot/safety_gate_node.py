@@ -46,8 +46,9 @@ class SafetyGateNode(Node):
         listen_to(self, contract.EXTERNAL_WRENCH, self._on_wrench)
         # Only the stamp of an image matters here: it is never deserialised.
         listen_to(self, contract.WRIST_IMAGE, self._on_image, raw=True)
-        listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
+        # In this order: of what waits, a gripper's command is handed on before the target of its moment.
         listen_to(self, contract.POLICY_GRIPPER, self._on_gripper)
+        listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
         listen_to(self, contract.EMERGENCY_STOP, self._on_stop)
         listen_to(self, contract.EPISODE, self._on_episode)
         self.create_service(Trigger, contract.SAFETY_RESET, self._on_reset)

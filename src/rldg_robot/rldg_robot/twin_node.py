@@ -63,8 +63,9 @@ class TwinNode(Node):
         self._task_state = publish_on(self, contract.TASK_STATE)
         self._image = publish_on(self, contract.WRIST_IMAGE)
         self._camera_info = publish_on(self, contract.WRIST_CAMERA_INFO)
-        listen_to(self, contract.TARGET_POSE, self._on_target)
+        # In this order: of what waits, a gripper's command is heard before the target that time moves on with.
         listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
+        listen_to(self, contract.TARGET_POSE, self._on_target)
         self.create_service(Reset, contract.RESET, self._on_reset)
 
         steady = Clock(clock_type=ClockType.STEADY_TIME)
