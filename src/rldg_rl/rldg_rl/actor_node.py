@@ -71,6 +71,7 @@ class ActorNode(Node):
         self.operator: str = self._parameter("operator", "scripted")
         self.lockstep: bool = self._parameter("lockstep", True)
         self.deterministic: bool = self._parameter("deterministic", False)
+        self.policy: str = self._parameter("policy", "")
         self.student_run: str = self._parameter("student_run", "")
         self.observation: str = self._parameter("observation", "state")
         self.plan = self._make_plan()
@@ -102,7 +103,7 @@ class ActorNode(Node):
             self.policies = {task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
-            self._load_policies(self._parameter("policy", ""))
+            self._load_policies()
         hands = Hands(self, self.robot, self.operator)
         self.actors = {
             name: Actor(RobotEnv(self.robot, task), hands, self)
@@ -137,6 +138,7 @@ class ActorNode(Node):
             raise UserError(
                 f"demos:={self.plan.demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
             )
+        fixed = ("task", "observation", *(("seed", "policy") if self.mode == "evaluate" else ()))
         try:
             self.run.prepare()
             self.run.settle_config(
@@ -144,10 +146,12 @@ class ActorNode(Node):
                     "task": ",".join(self.tasks),
                     "observation": self.observation,
                     "seed": self.seed,
+                    "policy": self.policy,
                     "operator": self.operator,
                     "plan": vars(self.plan),
                 }
-                | self._learning()
+                | self._learning(),
+                fixed,
             )
         except RunError as error:
             raise UserError(str(error)) from error
@@ -157,16 +161,16 @@ class ActorNode(Node):
             return {}
         return {"learner": vars(LearnerConfig()), "agent": vars(AgentConfig())}
 
-    def _load_policies(self, paths: str) -> None:
+    def _load_policies(self) -> None:
         """One for every task, or the same for all; none where a person leads."""
         ensemble = self._parameter("ensemble", -1.0)
         execution = Execution(self._parameter("replan", 1), None if ensemble < 0 else ensemble)
-        if not paths:
+        if not self.policy:
             return
-        every = paths.split(",")
-        if len(every) == 1:
-            every *= len(self.tasks)
-        for (name, task), path in zip(self.tasks.items(), every, strict=True):
+        paths = self.policy.split(",")
+        if len(paths) == 1:
+            paths *= len(self.tasks)
+        for (name, task), path in zip(self.tasks.items(), paths, strict=True):
             self.policies[name] = trained_policy(
                 Path(path), task, execution, beside=not self.lockstep
             )

@@ -63,7 +63,7 @@ class DirectRobot:
         self.twin.close()
 
     def _command_gripper(self, wish: float) -> None:
-        if wish == self._gripper_wish:
+        if wish in (0.0, self._gripper_wish):  # 0 leaves it as it is
             return
         self._gripper_wish = wish
         if passed := self.gate.gripper(*gripper_command(wish)):
