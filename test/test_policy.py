@@ -1,22 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A student through the whole stack: judged in lockstep, and at the wheel in real time."""
+"""A student at the wheel in real time, through the whole stack."""
 
 from __future__ import annotations
 
-import json
 import time
-from pathlib import Path
 
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from harness import Processes
+from pupil import untrained_student
 from rclpy.node import Node
 from std_msgs.msg import String
 
-from rldg_distill.episode import ACTION_DIM, STATE_DIM
-from rldg_distill.students.registry import student_class
-from rldg_distill.students.student import DataCard
 from rldg_msgs.msg import Episode
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of
@@ -25,40 +21,6 @@ from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 pytestmark = pytest.mark.timeout(240)
-
-
-def untrained_student(run: Path) -> None:
-    """A run as `distill` leaves it, before it has learned anything."""
-
-    def rows(count: int) -> dict[str, list[float] | list[bool]]:
-        names = {"mean": 0.0, "std": 0.005, "q01": -0.01, "q99": 0.01}
-        return {name: [value] * count for name, value in names.items()} | {"mask": [True] * count}
-
-    card = DataCard(
-        statistics={"action": rows(ACTION_DIM), "state": rows(STATE_DIM)},
-        fingerprints={"nothing": "0"},
-        cameras={"image": (128, 128)},
-        topics={"image": contract.WRIST_IMAGE.name},
-        control_rate=TASK.control_rate,
-        instructions=(TASK.instruction,),
-        action_scales=((*[TASK.action_scale.translation] * 3, *[TASK.action_scale.rotation] * 3),),
-    )
-    kind = student_class("cnn")
-    kind.create(kind.configure("tiny"), card).save(run / "checkpoints" / "student")
-
-
-def test_an_evaluation_of_a_student_is_noted_in_its_run(processes: Processes) -> None:
-    run = processes.folder / "runs" / "pupil"
-    untrained_student(run)
-    words = {"name": "pupil", "task": TASK.id, "episodes": 1, "replan": 2, "ensemble": 0.1}
-    stack = processes.stack("evaluate", **words)
-    assert stack.wait(150) == 0, stack.log.read_text()
-    summary = json.loads((run / "summary.json").read_text())
-    assert summary["evaluation"]["episodes"] == 1
-    assert set(summary["evaluation"]) == {
-        *("episodes", "successes", "success_rate", "ci95", "mean_cycle_seconds")
-    }
-    assert summary["evaluations"] == {TASK.id: summary["evaluation"]}
 
 
 def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: int) -> None:

@@ -20,6 +20,8 @@ setup(
     entry_points={
         "console_scripts": [
             "actor = rldg_rl.actor_node:main",
+            "compare = rldg_rl.compare:main",
+            "evaluator = rldg_rl.evaluator:main",
             "learner = rldg_rl.learner_node:main",
             "monitor = rldg_rl.monitor_node:main",
             "recorder = rldg_rl.recorder_node:main",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trained specialist is evaluated."""
+"""A trained policy is evaluated."""
 
 from launch import LaunchDescription
 

@@ -11,6 +11,7 @@ from typing import Any
 from launch.action import Action
 from launch.actions import (
     DeclareLaunchArgument,
+    ExecuteProcess,
     LogInfo,
     OpaqueFunction,
     RegisterEventHandler,
@@ -22,6 +23,7 @@ from launch.launch_context import LaunchContext
 from launch.launch_description import LaunchDescription
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import ExecutableInPackage
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.domain_claim import claim_domain
@@ -53,7 +55,8 @@ def _start(context: LaunchContext, stack: Stack) -> list[Action]:
     configured = context.launch_configurations
     plan = stack.plan({argument.name: configured[argument.name] for argument in stack.arguments})
     claim = RunClaim(plan)
-    claim_domain()
+    if plan.speaks_ros:
+        claim_domain()
     supervisor = Supervisor(claim.logs)
     actions: list[Action] = [LogInfo(msg=f"{stack.name}: {plan.run}; logs in {claim.logs}")]
     for spec in plan.nodes:
@@ -64,7 +67,20 @@ def _start(context: LaunchContext, stack: Stack) -> list[Action]:
     return actions
 
 
-def _node(spec: NodeSpec, on_exit: Any) -> Node:
+def _node(spec: NodeSpec, on_exit: Any) -> ExecuteProcess:
+    common = {
+        "additional_env": environment(),
+        "prefix": TIE,
+        "output": "screen" if spec.output == "screen" else {"both": "log"},
+        "output_format": "{line}" if spec.output == "screen" else "[{this.name}] {line}",
+        "emulate_tty": spec.output == "screen",
+        "respawn": spec.respawn,
+        "respawn_delay": spec.respawn_delay,
+        "on_exit": on_exit,
+    }
+    if spec.arguments is not None:
+        program = ExecutableInPackage(spec.executable, spec.package)
+        return ExecuteProcess(cmd=[program, *spec.arguments], name=spec.name, **common)
     return Node(
         package=spec.package,
         executable=spec.executable,
@@ -72,14 +88,7 @@ def _node(spec: NodeSpec, on_exit: Any) -> Node:
         exec_name=spec.name,
         parameters=[{name: _typed(value) for name, value in spec.parameters.items()}],
         remappings=list(spec.remappings),
-        additional_env=environment(),
-        prefix=TIE,
-        output="screen" if spec.output == "screen" else {"both": "log"},
-        output_format="{line}" if spec.output == "screen" else "[{this.name}] {line}",
-        emulate_tty=spec.output == "screen",
-        respawn=spec.respawn,
-        respawn_delay=spec.respawn_delay,
-        on_exit=on_exit,
+        **common,
     )
 
 
@@ -111,7 +120,7 @@ def _on_exit(
     return [LogInfo(msg=verdict.message)] if verdict.message else []
 
 
-def _copy_output(node: Node, spec: NodeSpec, claim: RunClaim) -> RegisterEventHandler:
+def _copy_output(node: ExecuteProcess, spec: NodeSpec, claim: RunClaim) -> RegisterEventHandler:
     """Write a node's output into the run folder."""
     log = log_path(claim.logs, spec).open("ab", buffering=0)
 

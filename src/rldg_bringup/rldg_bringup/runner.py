@@ -53,7 +53,7 @@ class Process:
         """Monotonic time of the next start [s]; None where none is planned."""
         self._logs = logs
         self._popen: subprocess.Popen[bytes] | None = None
-        self._command = [str(executable), *ros_arguments(node, _write_parameters(node, logs))]
+        self._command = [str(executable), *arguments_of(node, logs)]
 
     @property
     def running(self) -> bool:
@@ -187,8 +187,11 @@ class Runner:
                     process.send(number)
 
 
-def ros_arguments(node: NodeSpec, parameters: Path) -> list[str]:
-    """Command line after the executable, as launch_ros writes it."""
+def arguments_of(node: NodeSpec, logs: Path) -> Sequence[str]:
+    """Command line after the executable: a plain program's own, or as launch_ros writes it."""
+    if node.arguments is not None:
+        return node.arguments
+    parameters = _write_parameters(node, logs)
     words = ["--ros-args", "-r", f"__node:={node.name}", "--params-file", str(parameters)]
     for source, target in node.remappings:
         words += ["-r", f"{source}:={target}"]
@@ -256,7 +259,8 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
     plan = stack.plan(split(words))
     executables = [find_executable(node) for node in plan.nodes]  # before a folder is made
     claim = RunClaim(plan)
-    claim_domain()
+    if plan.speaks_ros:
+        claim_domain()
     try:
         tell(f"{stack.name}: {plan.run}; logs in {claim.logs}")
         started = zip(plan.nodes, executables, strict=True)

@@ -57,6 +57,8 @@ class NodeSpec:
     """[s] from its end to its next start."""
     required: bool = False
     """Its clean exit ends the stack; so does any exit of it where `respawn` is off."""
+    arguments: tuple[str, ...] | None = None
+    """Command line of a plain program, which knows nothing of ROS; None: it is a node."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Plan:
     """In the order of their start."""
     makes_run: bool
     """The stack makes the run, so that its arguments are kept with it."""
+
+    @property
+    def speaks_ros(self) -> bool:
+        """Whether nodes of it meet in a ROS domain."""
+        return any(node.arguments is None for node in self.nodes)
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,8 @@ class Stack:
         plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
         name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name
-        values |= {"name": name, "run": str(run), "evaluation": str(run / "evaluations" / started)}
+        evaluation = run / "evaluations" / str(values.get("evaluation") or started)
+        values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
         return Plan(self.name, values, run, self.build(values), self.makes_run)
 
 
@@ -249,6 +257,29 @@ ENSEMBLE = Argument(
     "Students: temporal ensembling, the rate at which newer predictions of a step count less; off: the newest alone.",
     parse=rate_or_off,
 )
+TRANSPORT = Argument(
+    "transport",
+    "ros",
+    "How the policy reaches the robot; direct: twin, gate and policy in one process, without ROS, many side by side.",
+    choices=("ros", "direct"),
+)
+WORKERS = Argument(
+    "workers",
+    "0",
+    "transport:=direct: processes; 0: one for every core, but no more than the episodes are worth.",
+    parse=whole(0),
+)
+RAY = Argument(
+    "ray",
+    "",
+    "transport:=direct: a Ray cluster that lives the episodes, host:port, or auto. Empty: this machine does.",
+)
+EVALUATION = Argument(
+    "evaluation",
+    "",
+    "Name of the evaluation. Empty: the time of its start. That of an earlier one goes on with it.",
+    parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
+)
 ACTING = ("deterministic", "replan", "ensemble")
 """arguments that say how a policy acts"""
 
@@ -356,9 +387,27 @@ def train_rl(values: Values) -> list[NodeSpec]:
 
 
 def evaluate(values: Values) -> list[NodeSpec]:
-    """Nodes that judge a trained policy. What they record lies beside the run's own bags."""
+    """What judges a trained policy: nodes, or one program. What it leaves lies beside the run's own bags."""
+    if values["transport"] == "direct":
+        return [_evaluator(values)]
+    if unused := [name for name in ("workers", "ray") if values[name]]:
+        raise StackError(f"{unused[0]}:= is for transport:=direct: through ROS there is one robot")
     student = Path(str(values["checkpoint"])).is_dir()
     return _with_policy(values, values["evaluation"], student_run=values["run"] if student else "")
+
+
+def _evaluator(values: Values) -> NodeSpec:
+    if unused := [name for name in ("viewer", "real_time_factor") if values[name]]:
+        raise StackError(f"{unused[0]}:= needs ROS: leave it out, or transport:=direct")
+    words = [str(values["run"]), "--name", Path(str(values["evaluation"])).name]
+    for name in ("task", "episodes", "seed", "replan"):
+        words += [f"--{name}", str(values[name])]
+    words += (
+        ["--ray", str(values["ray"])] if values["ray"] else ["--workers", str(values["workers"])]
+    )
+    words += [f"--{name}" for name in ("deterministic", "randomize") if values[name]]
+    words += ["--ensemble", str(values["ensemble"])] if float(values["ensemble"]) >= 0 else []
+    return replace(_leader("rldg_rl", "evaluator", {}), arguments=tuple(words))
 
 
 def policy(values: Values) -> list[NodeSpec]:
@@ -450,18 +499,25 @@ STACKS: Mapping[str, Stack] = {
         ),
         Stack(
             "evaluate",
-            "A trained specialist is evaluated.",
+            "A trained policy, specialist or student, is evaluated.",
             (
                 replace(NAME, default=None, description="Name of the run to evaluate."),
                 replace(
                     TASK,
                     default="",
-                    description="Task, family/variant. Empty: the run's own.",
-                    parse=matching(r"|\w+/\w+", "family/variant, such as connector/vga"),
+                    description="Tasks: family/variant, family, family/seen or family/unseen; several with commas. "
+                    "Empty: the run's own.",
+                    parse=matching(
+                        r"|\w+(/\w+)?(,\w+(/\w+)?)*",
+                        "family/variant such as connector/vga, family, family/seen or family/unseen, with commas",
+                    ),
                     resume=Resume.KEPT,
                 ),
-                replace(EPISODES, resume=Resume.NEW),
+                replace(
+                    EPISODES, description="Evaluation episodes of every task.", resume=Resume.NEW
+                ),
                 replace(SEED, description="Seed of the episodes.", resume=Resume.NEW),
+                *(TRANSPORT, WORKERS, RAY, EVALUATION),
                 *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW)),
             ),

@@ -25,17 +25,17 @@ MOMENT = re.compile(r"\d{8}_\d{6}")
 """an evaluation is named after its start, and the two ways start one after the other"""
 NODES = {
     "rldg_robot": ("twin", "safety_gate", "operator", "viewer", "player"),
-    "rldg_rl": ("recorder", "learner", "actor", "monitor", "replayer"),
+    "rldg_rl": ("recorder", "learner", "actor", "monitor", "replayer", "evaluator"),
 }
 WITNESS = """#!/usr/bin/env python3
 import json, os, signal, sys, time
 name = os.path.basename(__file__)
 signal.signal(signal.SIGINT, lambda *_: sys.exit(0))
 folder = os.environ["WITNESSES"]
-parameters = sys.argv.index("--params-file") + 1
+parameters = sys.argv.index("--params-file") + 1 if "--params-file" in sys.argv else len(sys.argv)
 seen = {
     "command": [*sys.argv[1:parameters], *sys.argv[parameters + 1:]],
-    "parameters": open(sys.argv[parameters]).read(),
+    "parameters": "".join(open(path).read() for path in sys.argv[parameters:parameters + 1]),
     "omp": os.environ.get("OMP_NUM_THREADS"),
     "starts": 1,
 }
@@ -46,7 +46,7 @@ with open(path + ".new", "w") as file:
     json.dump(seen, file)
 os.rename(path + ".new", path)
 print(name, "was here", flush=True)
-while name not in ("actor", "player", "replayer") or len(os.listdir(folder)) < int(os.environ["WAIT_FOR"]):
+while name not in ("actor", "player", "replayer", "evaluator") or len(os.listdir(folder)) < int(os.environ["WAIT_FOR"]):
     time.sleep(0.05)
 time.sleep(0.3)
 if os.environ["ACTOR"] == "killed" and seen["starts"] == 1:
@@ -182,6 +182,23 @@ def test_both_ways_evaluate_alike(prefix: Path) -> None:
     assert (launched.code, ran.code) == (0, 0), launched.output + ran.output
     assert len(launched.seen) == 5
     assert launched.seen == ran.seen
+
+
+def test_both_ways_evaluate_alike_without_ros(prefix: Path) -> None:
+    for way in ("by_launch", "by_runner"):
+        policy = prefix.parent / way / "runs/a/checkpoints/policy.safetensors"
+        policy.parent.mkdir(parents=True)
+        policy.write_bytes(b"")
+    words = ("task:=connector/hdmi", "transport:=direct", "workers:=2", "evaluation:=quick")
+    launched = launch(prefix, "evaluate", words, 1)
+    ran = run(prefix, "evaluate", words, 1)
+
+    assert (launched.code, ran.code) == (0, 0), launched.output + ran.output
+    assert set(launched.seen) == {"evaluator"}
+    assert launched.seen == ran.seen
+    command = launched.seen["evaluator"]["command"]
+    assert command[0] == "FOLDER/runs/a" and command[1:3] == ["--name", "quick"]
+    assert "evaluator was here" in launched.output
 
 
 def test_both_ways_collect_alike(prefix: Path) -> None:

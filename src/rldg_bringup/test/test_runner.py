@@ -296,7 +296,7 @@ def test_an_executable_that_cannot_run_ends_the_stack(workspace: Workspace) -> N
     [
         (("train_rl", "--show-args"), 0, "(default: 'connector/vga')"),
         (("evaluate", "-s"), 0, "'deterministic':"),
-        (("-h",), 0, "A trained specialist is evaluated."),
+        (("-h",), 0, "A trained policy, specialist or student, is evaluated."),
         (("train_rl", "step:=5"), 2, "Did you mean 'steps'?"),
         (("train_rl", "steps=5"), 2, "arguments are written name:=value"),
         (("train",), 2, "Did you mean 'train_rl'?"),

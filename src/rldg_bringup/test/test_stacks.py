@@ -158,6 +158,74 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
     assert (Path(runs) / "a/arguments.yaml").read_text() == before
 
 
+@pytest.fixture
+def trained(runs: str) -> str:
+    """Name of a run with a policy."""
+    start(TRAIN.plan({"runs": runs, "name": "a", "task": "connector/usb_a"}))
+    policy = Path(runs) / "a/checkpoints/policy.safetensors"
+    policy.parent.mkdir()
+    policy.write_bytes(b"")
+    return "a"
+
+
+def test_a_direct_evaluation_is_one_program_that_knows_no_ros(runs: str, trained: str) -> None:
+    given = {
+        **{"runs": runs, "name": trained, "transport": "direct", "task": "connector/unseen"},
+        **{"workers": "3", "deterministic": "true", "ensemble": "0.1", "evaluation": "new"},
+    }
+    plan = EVALUATE.plan(given, NOON)
+
+    (node,) = plan.nodes
+    assert (node.package, node.executable, node.output) == ("rldg_rl", "evaluator", "screen")
+    assert node.required and not node.respawn and not plan.speaks_ros
+    assert node.arguments == (
+        *(f"{runs}/a", "--name", "new", "--task", "connector/unseen", "--episodes", "20"),
+        *("--seed", "0", "--replan", "1", "--workers", "3", "--deterministic"),
+        *("--ensemble", "0.1"),
+    )
+    (node,) = EVALUATE.plan(
+        {"runs": runs, "name": trained, "transport": "direct", "ray": "auto"}, NOON
+    ).nodes
+    assert node.arguments is not None
+    assert node.arguments[:5] == (
+        f"{runs}/a",
+        "--name",
+        "20261121_153000",
+        "--task",
+        "connector/usb_a",
+    )
+    assert node.arguments[-2:] == ("--ray", "auto")
+
+
+def test_an_evaluation_of_several_tasks_tells_them_to_twin_gate_and_actor(
+    runs: str, trained: str
+) -> None:
+    given = {"runs": runs, "name": trained, "task": "connector/seen,connector/xlr"}
+    plan = EVALUATE.plan(given)
+    assert plan.speaks_ros
+    tasks = {name: values.get("task") for name, values in parameters(plan).items()}
+    assert tasks["twin"] == tasks["safety_gate"] == tasks["actor"] == given["task"]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"workers": "2"}, "workers:= is for transport:=direct"),
+        ({"ray": "auto"}, "ray:= is for transport:=direct"),
+        ({"transport": "direct", "viewer": "true"}, "viewer:= needs ROS"),
+        ({"transport": "direct", "real_time_factor": "1"}, "real_time_factor:= needs ROS"),
+        ({"transport": "dds"}, "Valid: ros, direct"),
+        ({"task": "connector/vga,"}, "family/seen or family/unseen"),
+        ({"evaluation": "../b"}, "no '/'"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_is_told(
+    runs: str, trained: str, given: dict[str, str], told: str
+) -> None:
+    with pytest.raises(StackError, match=told):
+        EVALUATE.plan({"runs": runs, "name": trained, **given})
+
+
 def test_evaluation_of_a_missing_run_names_the_runs_there_are(runs: str) -> None:
     start(TRAIN.plan({"runs": runs, "name": "monday"}))
 

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -18,13 +20,16 @@ from rldg_distill.bag_episode import bag_name
 from rldg_distill.episode import ACTION
 from rldg_distill.options import Options, parse
 from rldg_distill.plan import ConversionError, Plan, Shard, make_plan
-from rldg_distill.pool import in_processes, worker_count
+from rldg_distill.pool import PoolError, in_processes
 from rldg_distill.ray_pool import on_ray
 from rldg_distill.recording import Recording
 from rldg_distill.resampling import RULE
 from rldg_distill.shard import Outcome, read_motion, read_outcome, write_shard
 from rldg_distill.workplace import Workplace
 from rldg_robot.proprioception import PROPRIOCEPTION
+
+BAGS_PER_WORKER = 60
+"""what a worker must have to do to be worth its start"""
 
 
 @dataclass
@@ -96,16 +101,21 @@ class Converter:
         bar = self._progress.add_task(
             "converting", total=bags, completed=sum(len(shard.bags) for shard in done)
         )
-        for _ in self._written_bags(plan, [shard for shard in plan.shards if shard not in done]):
-            self._progress.advance(bar)
+        missing = [shard for shard in plan.shards if shard not in done]
+        try:
+            for _ in self._written_bags(plan, missing):
+                self._progress.advance(bar)
+        except PoolError as error:
+            raise ConversionError(str(error)) from error
 
     def _written_bags(self, plan: Plan, shards: list[Shard]) -> Iterator[Path]:
+        work = partial(write_shard, recipe=plan.recipe, workplace=self._workplace)
         if self._options.ray:
-            return on_ray(shards, plan.recipe, self._workplace, self._options.ray)
+            return on_ray(shards, work, self._options.ray)
         workers = self._options.workers or worker_count(shards)
         if min(workers, len(shards)) > 1:
-            return in_processes(shards, plan.recipe, self._workplace, workers)
-        return (bag for s in shards for bag in write_shard(s, plan.recipe, self._workplace))
+            return in_processes(shards, work, workers)
+        return (bag for shard in shards for bag in work(shard))
 
     def _gather(self, plan: Plan) -> Result:
         """Put together what the plan and its shards say."""
@@ -181,6 +191,12 @@ class Converter:
             "val_fraction": self._options.val,
             "rejected": {bag_name(Path(p)): why for p, why in sorted(result.rejected.items())},
         }
+
+
+def worker_count(shards: Sequence[Shard]) -> int:
+    """Processes that are worth it: one for every core, if there is enough for each."""
+    bags = sum(len(shard.bags) for shard in shards)
+    return max(1, min(len(os.sched_getaffinity(0)), bags // BAGS_PER_WORKER))
 
 
 def tell(console: Console, result: Result, options: Options, seconds: float) -> None:

@@ -1,70 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Shards side by side in processes of this machine.
+"""Jobs side by side in processes of this machine.
 
-A worker is given one shard at a time and names every bag that it is done with. It ends when this process does: its pipe
-breaks at the next bag.
+A worker is given one job at a time and tells every result of it as it comes. It ends when this process does: its pipe
+breaks at the next result.
 """
 
 from __future__ import annotations
 
-import os
 import signal
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
-
-from rldg_distill.plan import ConversionError, Recipe, Shard
-from rldg_distill.shard import write_shard
-from rldg_distill.workplace import Workplace
-
-BAGS_PER_WORKER = 60
-"""what a worker must have to do to be worth its start"""
+from typing import Generic, Protocol, TypeVar
 
 
-def worker_count(shards: Sequence[Shard]) -> int:
-    """Processes that are worth it: one for every core, if there is enough for each."""
-    bags = sum(len(shard.bags) for shard in shards)
-    return max(1, min(len(os.sched_getaffinity(0)), bags // BAGS_PER_WORKER))
+class Job(Protocol):
+    """A piece of work; it travels by pickle, to processes of this very program alone."""
+
+    @property
+    def name(self) -> str:
+        """For people."""
+
+
+SomeJob = TypeVar("SomeJob", bound=Job)
+Result = TypeVar("Result")
+Work = Callable[[SomeJob], Iterable[Result]]
+"""What is done with a job: a function of a module, or a `partial` of one"""
+
+
+class PoolError(RuntimeError):
+    """The work cannot go on; the message says why and what to do."""
 
 
 def in_processes(
-    shards: Sequence[Shard], recipe: Recipe, workplace: Workplace, count: int
-) -> Iterator[Path]:
-    """Write shards, `count` at a time; yields every bag that is dealt with.
+    jobs: Sequence[SomeJob], work: Work[SomeJob, Result], count: int
+) -> Iterator[Result]:
+    """Do jobs, `count` at a time; yields every result as it comes.
 
     Raises:
-        ConversionError: a worker died, or could not write.
+        PoolError: a worker died.
+        OSError, RuntimeError: the work ended with it.
     """
-    waiting = deque(shards)
-    team = [Worker(recipe, workplace) for _ in range(min(count, len(shards)))]
+    waiting = deque(jobs)
+    team = [Worker(work) for _ in range(min(count, len(jobs)))]
     try:
         for worker in team:
-            worker.write(waiting.popleft())
-        while busy := {w.connection: w for w in team if w.shard}:
+            worker.begin(waiting.popleft())
+        while busy := {w.connection: w for w in team if w.job}:
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
-                bag = worker.hear()
-                if bag:
-                    yield bag
+                if said := worker.hear():
+                    yield said[0]
                 else:
-                    worker.write(waiting.popleft() if waiting else None)
+                    worker.begin(waiting.popleft() if waiting else None)
     finally:
         for worker in team:
             worker.stop()
 
 
-class Worker:
-    """A process that writes one shard after another."""
+class Worker(Generic[SomeJob, Result]):
+    """A process that does one job after another."""
 
-    def __init__(self, recipe: Recipe, workplace: Workplace) -> None:
+    def __init__(self, work: Work[SomeJob, Result]) -> None:
         """Start it."""
         context = get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.shard: Shard | None = None
-        self._process = context.Process(target=work, args=(theirs, recipe, workplace), daemon=True)
+        self.job: SomeJob | None = None
+        self._process = context.Process(target=do, args=(theirs, work), daemon=True)
         # Ctrl-C reaches the whole process group: what it means is decided here, a worker is born deaf to it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -73,29 +77,30 @@ class Worker:
             signal.signal(signal.SIGINT, before)
         theirs.close()
 
-    def write(self, shard: Shard | None) -> None:
-        """Give it a shard, or nothing more to do."""
-        self.shard = shard
-        if shard:
+    def begin(self, job: SomeJob | None) -> None:
+        """Give it a job, or nothing more to do."""
+        self.job = job
+        if job:
             with suppress(ConnectionError):  # it died; `hear` tells how
-                self.connection.send(shard)
+                self.connection.send(job)
 
-    def hear(self) -> Path | None:
-        """The next bag that it is done with; None: its shard is finished.
+    def hear(self) -> tuple[Result] | None:
+        """The next result; None: its job is done.
 
         Raises:
-            ConversionError: it died, or could not write.
+            PoolError: it died.
+            OSError, RuntimeError: the work ended with it.
         """
-        assert self.shard
+        assert self.job
         try:
-            said: Path | OSError | None = self.connection.recv()
+            said: tuple[Result] | Exception | None = self.connection.recv()
         except (EOFError, ConnectionError) as error:
             self._process.join()
-            raise ConversionError(
-                f"a worker {self._death()} while it wrote {self.shard.name}. "
-                "The same command goes on with what is finished; fewer --workers need less memory"
+            raise PoolError(
+                f"a worker {self._death()} while it was at {self.job.name}. "
+                "The same command goes on with what is finished; fewer workers need less memory"
             ) from error
-        if isinstance(said, OSError):
+        if isinstance(said, Exception):
             raise said
         return said
 
@@ -110,18 +115,18 @@ class Worker:
         self.connection.close()
 
 
-def work(connection: Connection, recipe: Recipe, workplace: Workplace) -> None:
+def do(connection: Connection, work: Work[SomeJob, Result]) -> None:
     """What a worker does until the pipe breaks."""
     try:
         while True:
-            shard = connection.recv()
+            job = connection.recv()
             try:
-                for bag in write_shard(shard, recipe, workplace):
-                    connection.send(bag)
+                for result in work(job):
+                    connection.send((result,))
                 connection.send(None)
             except ConnectionError:
                 raise
-            except OSError as error:
+            except (OSError, RuntimeError) as error:  # what the work says that it may end with
                 connection.send(error)
     except (EOFError, ConnectionError):
-        return  # whoever wanted the shards is gone
+        return  # whoever wanted the jobs done is gone

@@ -15,6 +15,7 @@ from rldg_rl.inference import Health
 from rldg_rl.intervention import InterventionLatch
 from rldg_rl.observation import Observation
 from rldg_robot.message_values import SECOND
+from rldg_robot.safety import excess
 from rldg_robot.task import Task
 from rldg_robot.teleop import action_from_twist
 
@@ -89,6 +90,8 @@ class EpisodeResult:
     interventions: int = 0
     seconds: float = 0.0
     reason: str = ""
+    stopped: bool = False
+    """the safety gate ended it"""
     instruction: str = ""
     """what the policy was told; empty: the task's own words"""
 
@@ -103,14 +106,16 @@ class Policy(ABC):
 
     instruction: str = ""
     """what it was told to do, in words; empty: it needs no telling"""
+    looks: bool = False
+    """whether it looks at images"""
 
     @property
     def health(self) -> Health | None:
         """How its model keeps up; None where it takes no time to speak of."""
         return None
 
-    def begin(self, seen: Observation) -> None:  # noqa: B027 - most remember nothing
-        """A new episode, and its first observation."""
+    def begin(self, seen: Observation, seed: int) -> None:  # noqa: B027 - some remember and draw nothing
+        """A new episode, its first observation, and the seed of all that is drawn in it."""
 
     @abstractmethod
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
@@ -125,6 +130,17 @@ class Hands(Protocol):
 
     def deflection(self, stamp: int) -> np.ndarray:
         """(7,): six axes of base, then the buttons: -1 close the gripper, +1 open it, 0 neither."""
+
+
+class HandsOff:
+    """Nobody at the SpaceMouse."""
+
+    def begin(self) -> None:
+        """See `Hands`."""
+
+    def deflection(self, stamp: int) -> np.ndarray:
+        """See `Hands`."""
+        return np.zeros(6)
 
 
 class Witness(Protocol):
@@ -145,6 +161,10 @@ class Witness(Protocol):
 
 class EpisodeAborted(RuntimeError):
     """A part of the system failed or a person stopped it; the episode counts for nothing."""
+
+
+class GateStop(RuntimeError):
+    """The policy that is evaluated made the safety gate stop the arm; the episode counts as a failure."""
 
 
 class Actor:
@@ -175,10 +195,12 @@ class Actor:
         self._latch.begin()
         if policy is not None:
             result.instruction = policy.instruction
-            policy.begin(self._env.latest)
+            policy.begin(self._env.latest, seed)
         self._witness.opened(result)
         try:
             self._live(result, view["state"], policy, deterministic)
+        except GateStop as stop:
+            result.status, result.reason, result.stopped = Status.FAILURE, str(stop), True
         except Exception as error:
             result.status, result.reason = Status.ABORTED, str(error)
             raise
@@ -203,6 +225,7 @@ class Actor:
             action, executed_by = self._decide(result.source, seen, belief)
             view, reward, terminated, truncated, info = self._env.step(action)
             after = self._env.latest
+            too_much = "" if terminated else self._too_much(result.source, after)
             self._witness.lived(
                 LivedStep(
                     episode_id=result.episode_id,
@@ -215,7 +238,7 @@ class Actor:
                     belief=belief,
                     reward=reward,
                     terminated=terminated,
-                    truncated=truncated,
+                    truncated=truncated or bool(too_much),
                     after=after,
                     next_state=view["state"],
                 )
@@ -223,9 +246,15 @@ class Actor:
             result.steps += 1
             result.interventions += executed_by is ExecutedBy.INTERVENTION
             result.seconds += (after.state_stamp - seen.state_stamp) / SECOND
+            if too_much:
+                raise GateStop(too_much)
             state, done = view["state"], terminated or truncated
         result.status = Status.SUCCESS if terminated else Status.FAILURE
         result.reason = "solved" if terminated else "the time ran out"
+
+    def _too_much(self, source: str, after: Observation) -> str:
+        """Why the gate stops the arm; judged here too, lest the outcome depend on when its message arrives."""
+        return excess(after.wrench, self._env.task.wrench_limit) if source == EVALUATION else ""
 
     def _decide(
         self, source: str, seen: Observation, belief: Belief | None

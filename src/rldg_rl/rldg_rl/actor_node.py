@@ -11,6 +11,7 @@ import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import LearnerStatus, PolicyWeights, SafetyState
 from rldg_rl.actor import (
@@ -20,6 +21,7 @@ from rldg_rl.actor import (
     Actor,
     EpisodeAborted,
     EpisodeResult,
+    GateStop,
     LivedStep,
     Status,
 )
@@ -32,17 +34,20 @@ from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
+from rldg_rl.outcomes import Trace
 from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.report import note_evaluation, report_collection, report_run
+from rldg_rl.results import RecordFile, make_record
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
-from rldg_robot.node_main import UserError, run_main
+from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to
-from rldg_robot.task import Task, load_task
+from rldg_robot.task import Task, load_task, named_tasks
+from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.student_policy import StudentPolicy
@@ -50,6 +55,7 @@ if TYPE_CHECKING:
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
 RETRY_SECONDS = 1.0
 SETTLE_SECONDS = 1.0
+GATE_SECONDS = 5.0
 
 
 class ActorNode(Node):
@@ -57,7 +63,7 @@ class ActorNode(Node):
 
     def __init__(self) -> None:
         super().__init__("actor")
-        names = self._parameter("task", "connector/vga").split(",")
+        names = named_tasks(self._parameter("task", "connector/vga"))
         self.tasks: dict[str, Task] = {name: load_task(name) for name in names}
         self.seed: int = self._parameter("seed", 0)
         self.mode: str = self._parameter("mode", "train")
@@ -65,6 +71,7 @@ class ActorNode(Node):
         self.operator: str = self._parameter("operator", "scripted")
         self.lockstep: bool = self._parameter("lockstep", True)
         self.deterministic: bool = self._parameter("deterministic", False)
+        self.policy: str = self._parameter("policy", "")
         self.student_run: str = self._parameter("student_run", "")
         self.observation: str = self._parameter("observation", "state")
         self.plan = self._make_plan()
@@ -73,7 +80,10 @@ class ActorNode(Node):
         self.progress = self._count([])
         self.announcer = Announcer(self, self.run.tensorboard / "actor", self.run.wall_seconds())
         self._source = ""
+        self._trial = 0
         self._lived_steps = 0
+        self._records = RecordFile(self.run.records)
+        self._records.mend()
 
         executor = SingleThreadedExecutor()
         executor.add_node(self)
@@ -82,17 +92,18 @@ class ActorNode(Node):
         self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()
         self._safety = SafetyState(state=SafetyState.HOLD)
+        self._release = self.create_client(Trigger, contract.SAFETY_RESET)
         self._loop_closed = False
         listen_to(self, contract.LEARNER_STATUS, self._on_learner)
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
             (task,) = self.tasks.values()
-            self._learned = LivePolicy(task.action_dim, self.seed)
+            self._learned = LivePolicy(task.action_dim)
             self.policies = {task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
-            self._load_policies(self._parameter("policy", ""))
+            self._load_policies()
         hands = Hands(self, self.robot, self.operator)
         self.actors = {
             name: Actor(RobotEnv(self.robot, task), hands, self)
@@ -108,7 +119,7 @@ class ActorNode(Node):
             return CollectionPlan(tuple(self.tasks), source, self._parameter("episodes", 50))
         episodes = self._parameter("episodes", 20)
         return Plan(
-            task=next(iter(self.tasks)),
+            tasks=tuple(self.tasks),
             demos=self._parameter("demos", 20) if self.training else 0,
             steps=self._parameter("steps", 8000) if self.training else 0,
             evaluations=episodes,
@@ -127,6 +138,7 @@ class ActorNode(Node):
             raise UserError(
                 f"demos:={self.plan.demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
             )
+        fixed = ("task", "observation", *(("seed", "policy") if self.mode == "evaluate" else ()))
         try:
             self.run.prepare()
             self.run.settle_config(
@@ -134,10 +146,12 @@ class ActorNode(Node):
                     "task": ",".join(self.tasks),
                     "observation": self.observation,
                     "seed": self.seed,
+                    "policy": self.policy,
                     "operator": self.operator,
                     "plan": vars(self.plan),
                 }
-                | self._learning()
+                | self._learning(),
+                fixed,
             )
         except RunError as error:
             raise UserError(str(error)) from error
@@ -147,15 +161,18 @@ class ActorNode(Node):
             return {}
         return {"learner": vars(LearnerConfig()), "agent": vars(AgentConfig())}
 
-    def _load_policies(self, paths: str) -> None:
-        """One for every task; none where a person leads."""
+    def _load_policies(self) -> None:
+        """One for every task, or the same for all; none where a person leads."""
         ensemble = self._parameter("ensemble", -1.0)
         execution = Execution(self._parameter("replan", 1), None if ensemble < 0 else ensemble)
-        if not paths:
+        if not self.policy:
             return
-        for (name, task), path in zip(self.tasks.items(), paths.split(","), strict=True):
+        paths = self.policy.split(",")
+        if len(paths) == 1:
+            paths *= len(self.tasks)
+        for (name, task), path in zip(self.tasks.items(), paths, strict=True):
             self.policies[name] = trained_policy(
-                Path(path), task, self.seed, execution, beside=not self.lockstep
+                Path(path), task, execution, beside=not self.lockstep
             )
         if instruction := self._parameter("instruction", ""):
             self._tell_policies(instruction)
@@ -211,12 +228,33 @@ class ActorNode(Node):
             self._loop_closed = True
         self._source = source
         number = self.run.next_episode_number(source)
-        self.actors[self.progress.task].run_episode(
+        self._trial = number
+        if isinstance(self.progress, Progress) and source == EVALUATION:
+            # Aborted episodes take numbers too, and every policy is to be judged on the same starts.
+            self._trial = self.progress.evaluations(self.progress.task)
+        result = self.actors[self.progress.task].run_episode(
             f"{source}_{number:05d}",
             source,
-            episode_seed(self.seed, source, number),
+            episode_seed(self.seed, source, self._trial),
             None if source == DEMONSTRATION else self.policies[self.progress.task],
             deterministic=self.deterministic and not self.training,
+        )
+        if result.stopped:
+            self._release_gate()
+
+    def _release_gate(self) -> None:
+        """After a stop that the policy brought about: in lockstep nobody has to look first, otherwise a person does."""
+        if not self.lockstep:
+            self._recover()
+            return
+        # Away from what it pressed on, or the gate would stop again at once.
+        self.robot.reset(0, self.progress.task)
+        answer = self._release.call_async(Trigger.Request())
+        self.robot.wait_for(answer.done, "the safety gate's release", GATE_SECONDS)
+        released = answer.result().message.startswith("released")
+        wanted = {SafetyState.HOLD} if released else {SafetyState.HOLD, SafetyState.PASS}
+        self.robot.wait_for(
+            lambda: self._safety.state in wanted, "the safety gate's state", GATE_SECONDS
         )
 
     def _report(self) -> None:
@@ -279,13 +317,16 @@ class ActorNode(Node):
     def opened(self, result: EpisodeResult) -> None:
         """Open the episode for everybody."""
         self._lived_steps = 0
+        self._trace = Trace()
         self._result = result
         self.announcer.episode(result)
 
     def before_step(self) -> None:
         """Wait for recorder and learner; stop when the gate did."""
         if self._safety.state == SafetyState.STOPPED:
-            raise EpisodeAborted(f"the safety gate stopped the arm: {self._safety.reason}")
+            too_much = self._source == EVALUATION and "wrench" in self._safety.reason
+            kind = GateStop if too_much else EpisodeAborted
+            raise kind(f"the safety gate stopped the arm: {self._safety.reason}")
         if not self._gate_is_on_task():
             self.robot.wait_for(self._gate_is_on_task, "the safety gate to take up the task", 5.0)
         if not self._on_disk():
@@ -319,6 +360,7 @@ class ActorNode(Node):
     def lived(self, step: LivedStep) -> None:
         """Publish the step."""
         self._lived_steps += 1
+        self._trace.add(step)
         self.announcer.step(step, to_learner=self.training and self._source != EVALUATION)
         if policy := self.policies.get(self.progress.task):
             self.announcer.health(policy.health)
@@ -328,6 +370,8 @@ class ActorNode(Node):
         """Close the episode for everybody."""
         if not rclpy.ok():
             return
+        if result.source == EVALUATION and result.status is not Status.ABORTED:
+            self._records.add(make_record(result, self._trace, self._trial, result.episode_id))
         self.announcer.episode(result)
         summary = EpisodeSummary(
             episode_id=result.episode_id,

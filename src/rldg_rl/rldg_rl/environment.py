@@ -12,7 +12,10 @@ from gymnasium import spaces
 from rldg_rl.observation import LIMIT, STATE_DIM, Observation, state_vector
 from rldg_robot.gripper_command import CLOSE, command_after, command_at_start
 from rldg_robot.poses import Pose
+from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
+
+GRIPPER_SPEED, GRIPPER_FORCE = 0.1, 30.0
 
 
 class Robot(Protocol):
@@ -29,6 +32,11 @@ class Robot(Protocol):
 
     def observe(self, after: int) -> Observation:
         """The observation of the control step that follows the one stamped `after` [ns]."""
+
+
+def gripper_command(wish: float) -> tuple[float, float, float]:
+    """Width [m], speed [m/s] and force [N] that a robot's gripper is sent for a wish: +1 open, -1 closed."""
+    return MAX_GRIPPER_WIDTH if wish > 0 else 0.0, GRIPPER_SPEED, GRIPPER_FORCE
 
 
 class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):

@@ -34,9 +34,10 @@ from rldg_rl.observation import STATE_DIM
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
-from rldg_robot.node_main import UserError, run_main
+from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
 from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
 
 IDLE_SECONDS = 0.02
 SAVE_AFTER = 0.5  # [s] without work, as at the end of training

@@ -13,11 +13,11 @@ from rldg_rl.policy import Policy
 
 
 class LivePolicy(actor.Policy):
-    """Acts with the weights that were loaded last; its exploration noise goes on across them."""
+    """Acts with the weights that were loaded last; its exploration noise goes on across them to the episode's end."""
 
-    def __init__(self, action_dim: int, seed: int) -> None:
+    def __init__(self, action_dim: int) -> None:
         self._sizes = (STATE_DIM, action_dim)
-        self._rng = np.random.default_rng(seed)
+        self._rng = np.random.default_rng()
         self._policy: Policy | None = None
         self.version = -1
         """the learner's update count when the weights were published; -1: none yet"""
@@ -40,6 +40,12 @@ class LivePolicy(actor.Policy):
                 "it was trained for another kind of task or observation"
             )
         self._policy, self.version = policy, version
+
+    def begin(self, seen: Observation, seed: int) -> None:
+        """See `actor.Policy`."""
+        assert self._policy is not None, "no weights yet"
+        # The start pose is drawn from this seed too: not the same numbers again.
+        self._rng = self._policy.rng = np.random.default_rng([seed, 1])
 
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         """See `actor.Policy`."""

@@ -132,7 +132,7 @@ def _seconds(value: float | None) -> str:
 def outcome(run: Path) -> RenderableType:
     """The table at the end, from the run's summary.json."""
     summary: dict[str, Any] = json.loads((run / "summary.json").read_text())
-    rows = _collected(run, summary) if "tasks" in summary else _trained(summary)
+    rows = _collected(run, summary) if "tasks" in summary else _judged(summary)
     table = Table(show_header=False, title_justify="left")
     table.title = f"{run.name}: {summary.get('task', 'collection')}"
     for row in (*rows, ("files", str(run))):
@@ -155,23 +155,50 @@ def _collected(run: Path, summary: dict[str, Any]) -> list[tuple[str, str]]:
     ]
 
 
-def _trained(summary: dict[str, Any]) -> list[tuple[str, str]]:
-    evaluation = summary["evaluation"]
+def _judged(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    parts = {**summary.get("evaluations", {})}
+    parts |= {name: summary[name] for name in ("seen", "unseen") if name in summary}
     return [
-        ("evaluation", _rate(evaluation)),
+        *_evaluated(summary["evaluation"]),
+        *((name, f"{_rate(part)}, cycle {_cycle(part)}") for name, part in parts.items()),
+        *(_trained(summary) if summary.get("demos") or summary.get("steps") else []),
+        ("time", _times(summary)),
+    ]
+
+
+def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = [("evaluation", _rate(evaluation)), ("cycle time", _cycle(evaluation))]
+    if not evaluation["episodes"]:
+        return rows
+    force, torque = evaluation["peak_force"], evaluation["peak_torque"]
+    rows.append(
         (
-            "cycle time",
-            f"{_seconds(evaluation['mean_cycle_seconds'])}, demonstrations "
-            f"{_seconds(summary['demo_cycle_seconds'])}",
+            "greatest wrench",
+            f"{force['median']:.1f} N, {torque['median']:.2f} Nm; "
+            f"95 % of the episodes below {force['p95']:.1f} N, {torque['p95']:.2f} Nm",
+        )
+    )
+    if failures := evaluation["failures"]:
+        rows.append(("failures", ", ".join(f"{count} {name}" for name, count in failures.items())))
+    return rows
+
+
+def _trained(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (
+            "demonstrations",
+            f"{summary['demos']}, cycle {_seconds(summary['demo_cycle_seconds'])}",
         ),
-        ("demonstrations", str(summary["demos"])),
         (
             "training",
             f"{summary['steps']} steps, {summary['updates']} updates, "
             f"{summary['interventions']} of the steps by hand",
         ),
-        ("time", _times(summary)),
     ]
+
+
+def _cycle(outcomes: dict[str, Any]) -> str:
+    return _seconds(outcomes["mean_cycle_seconds"])
 
 
 def _rate(outcomes: dict[str, Any]) -> str:

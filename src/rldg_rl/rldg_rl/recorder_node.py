@@ -20,8 +20,9 @@ from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, summary_of
 from rldg_robot.contract import Topic
 from rldg_robot.message_values import nanoseconds, stamp_of
-from rldg_robot.node_main import UserError, run_node
+from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
+from rldg_robot.user_error import UserError
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
 QUEUE = 64  # messages of a topic that may wait to be written: a bag has no gaps

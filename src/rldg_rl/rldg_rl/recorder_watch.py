@@ -7,8 +7,8 @@ from rclpy.node import Node
 
 from rldg_msgs.msg import RecorderStatus
 from rldg_robot import contract
-from rldg_robot.node_main import UserError
 from rldg_robot.ros import listen_to
+from rldg_robot.user_error import UserError
 
 
 class RecorderWatch:

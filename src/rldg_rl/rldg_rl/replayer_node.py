@@ -26,10 +26,11 @@ from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import write_atomically
 from rldg_robot import contract
 from rldg_robot.bag_reader import bags_in
-from rldg_robot.node_main import UserError, run_main
+from rldg_robot.node_main import run_main
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on
 from rldg_robot.task import Task, load_task
+from rldg_robot.user_error import UserError
 
 START_SECONDS = 60.0  # of wall time, for the recorder to come up
 RECORDER_SECONDS = 10.0

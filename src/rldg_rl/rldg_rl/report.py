@@ -1,42 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run leaves for people: `summary.json`, the learning curve, a video of the evaluation."""
+"""What a run leaves for people: `summary.json`, the learning curve, videos."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import imageio.v2 as imageio
 import matplotlib
 import numpy as np
-from scipy.stats import binomtest
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.collection import Collection
+from rldg_rl.results import FILMED_EPISODES, Record, RecordFile, rate, summarize, worth_filming
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import WINDOW, Progress, autonomous_success, mean_seconds
-from rldg_robot.bag_reader import EpisodeSummary, images, messages_of, nearest
-from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
-from rldg_robot.film import Film
-from rldg_robot.message_values import nanoseconds
-from rldg_robot.task import load_task
+from rldg_rl.video import bag_clip, write_video
+from rldg_robot.bag_reader import EpisodeSummary
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
-FILMED_EPISODES = 6
-VIDEO_SIZE = 384
-PAUSE_FRAMES = 8
-
 
 def summarize_run(
-    seed: int, progress: Progress, updates: int, wall_seconds: float
+    seed: int, progress: Progress, records: Sequence[Record], updates: int, wall_seconds: float
 ) -> dict[str, Any]:
-    """The contents of summary.json. Times in seconds; `ci95` is the Wilson interval of the success rate."""
+    """The contents of summary.json. Times in seconds; of the evaluation what `results.judge` says."""
     return {
-        "task": progress.task,
+        "task": ",".join(progress.plan.tasks),
         "seed": seed,
         "steps": progress.steps,
         "updates": updates,
@@ -44,7 +36,7 @@ def summarize_run(
         "interventions": progress.interventions,
         "wall_seconds": round(wall_seconds, 1),
         "sim_seconds": round(progress.seconds, 1),
-        "evaluation": _outcomes(progress.finished(EVALUATION)),
+        **summarize(records),
         "demo_cycle_seconds": _rounded(mean_seconds(progress.episodes[DEMONSTRATION])),
     }
 
@@ -64,20 +56,9 @@ def summarize_collection(seed: int, collection: Collection, wall_seconds: float)
 def _outcomes(episodes: list[EpisodeSummary]) -> dict[str, Any]:
     successes = sum(e.status == "success" for e in episodes)
     return {
-        "episodes": len(episodes),
-        "successes": successes,
-        "success_rate": successes / len(episodes) if episodes else None,
-        "ci95": wilson(successes, len(episodes)),
+        **rate(successes, len(episodes)),
         "mean_cycle_seconds": _rounded(mean_seconds(episodes)),
     }
-
-
-def wilson(successes: int, episodes: int) -> list[float]:
-    """95 % Wilson interval of a success rate; nothing known: [0, 1]."""
-    if episodes == 0:
-        return [0.0, 1.0]
-    interval = binomtest(successes, episodes).proportion_ci(0.95, method="wilson")
-    return [round(float(interval.low), 4), round(float(interval.high), 4)]
 
 
 def _rounded(seconds: float | None) -> float | None:
@@ -88,11 +69,19 @@ def report_run(
     run: RunFolder, progress: Progress, seed: int, updates: int, wall_seconds: float
 ) -> None:
     """Write what came of a training or an evaluation; the summary first, lest a picture fail before it is there."""
-    summary = summarize_run(seed, progress, updates, wall_seconds)
+    records = finished_records(run, progress)
+    summary = summarize_run(seed, progress, records, updates, wall_seconds)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if progress.episodes[POLICY]:
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
-    write_video(run, "evaluation.mp4", progress.finished(EVALUATION)[:FILMED_EPISODES])
+    clips = [bag_clip(record.task, run.bags / record.bag) for record in worth_filming(records)]
+    write_video(run.videos / "evaluation.mp4", clips)
+
+
+def finished_records(run: RunFolder, progress: Progress) -> list[Record]:
+    """Of the evaluation episodes whose bags were closed: a kill may have come in between."""
+    finished = {episode.episode_id for episode in progress.finished(EVALUATION)}
+    return [record for record in RecordFile(run.records).read() if record.bag in finished]
 
 
 def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
@@ -100,7 +89,8 @@ def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
     found = json.loads(evaluation.summary.read_text())
     summary = json.loads(student.summary.read_text()) if student.summary.is_file() else {}
     summary["evaluation"] = found["evaluation"]
-    summary.setdefault("evaluations", {})[found["task"]] = found["evaluation"]
+    of_tasks = found.get("evaluations", {found["task"]: found["evaluation"]})
+    summary["evaluations"] = summary.get("evaluations", {}) | of_tasks
     write_atomically(student.summary, json.dumps(summary, indent=2) + "\n")
 
 
@@ -114,7 +104,8 @@ def report_collection(
     filmed = []
     for task in collection.plan.tasks:
         filmed += [e for e in collection.of(task) if e.status == "success"][:each]
-    write_video(run, "collection.mp4", filmed)
+    clips = [bag_clip(episode.task, run.bags / episode.episode_id) for episode in filmed]
+    write_video(run.videos / "collection.mp4", clips)
 
 
 def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress) -> None:
@@ -148,36 +139,3 @@ def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress)
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)
-
-
-def write_video(run: RunFolder, name: str, episodes: list[EpisodeSummary]) -> None:
-    """Film of episodes at real speed: the scene from outside, beside what the wrist camera saw."""
-    if not episodes:
-        return
-    films = {e.task: Film(load_task(e.task), size=VIDEO_SIZE, shadows=False) for e in episodes}
-    rate = load_task(episodes[0].task).control_rate
-    writer: Any = imageio.get_writer(run.videos / name, fps=rate, macro_block_size=2)
-    with writer:
-        for episode in episodes:
-            frames = list(_frames(films[episode.task], run.bags / episode.episode_id))
-            for frame in frames + frames[-1:] * PAUSE_FRAMES:
-                writer.append_data(frame)
-
-
-def _frames(film: Film, bag: Path) -> Iterator[np.ndarray]:
-    joints = {nanoseconds(m.header.stamp): m.position for m in messages_of(bag, JOINT_STATES)}
-    seen = images(bag, WRIST_IMAGE)
-    steps = messages_of(bag, STEP)
-    moments = [(nanoseconds(s.state_stamp), nanoseconds(s.image_stamp)) for s in steps]
-    moments += [
-        (nanoseconds(s.next_state_stamp), nanoseconds(s.next_image_stamp)) for s in steps[-1:]
-    ]
-    for state, image in moments:
-        scene = film.frame(np.asarray(nearest(joints, state)))
-        yield np.hstack([scene, _enlarge(nearest(seen, image), scene.shape[0])])
-
-
-def _enlarge(image: np.ndarray, size: int) -> np.ndarray:
-    rows = np.arange(size) * image.shape[0] // size
-    columns = np.arange(size) * image.shape[1] // size
-    return image[rows][:, columns]

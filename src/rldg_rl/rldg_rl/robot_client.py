@@ -15,6 +15,7 @@ from sensor_msgs.msg import Image
 
 from rldg_msgs.msg import GripperCommand
 from rldg_msgs.srv import Reset
+from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
 from rldg_robot import contract
 from rldg_robot.contract import Topic
@@ -22,7 +23,7 @@ from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_pose_stamped, to_stamp
-from rldg_robot.safety import BASE_FRAME, MAX_GRIPPER_WIDTH
+from rldg_robot.safety import BASE_FRAME
 from rldg_robot.task import Task
 
 STATE = (
@@ -32,7 +33,6 @@ STATE = (
     contract.TASK_STATE,
 )
 STATE_TOLERANCE = SECOND // 1000
-GRIPPER_SPEED, GRIPPER_FORCE = 0.1, 30.0
 
 
 class RobotSilent(RuntimeError):
@@ -85,11 +85,8 @@ class RobotClient:
         """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
         if gripper not in (LEAVE, self._gripper_wish):
             self._gripper_wish = gripper
-            command = GripperCommand(
-                width=MAX_GRIPPER_WIDTH if gripper > 0 else 0.0,
-                speed=GRIPPER_SPEED,
-                force=GRIPPER_FORCE,
-            )
+            width, speed, force = gripper_command(gripper)
+            command = GripperCommand(width=width, speed=speed, force=force)
             command.header.stamp = to_stamp(stamp)
             self._gripper.publish(command)
         self._target.publish(to_pose_stamped(target, stamp, BASE_FRAME))
@@ -133,9 +130,9 @@ class RobotClient:
 
     def _observation_of(self, stamp: int) -> Observation:
         required = {topic.name: stamp - STATE_TOLERANCE for topic in STATE}
-        # A camera has a clock and a rate of its own: half a period back is still this step's image.
+        # Camera and gripper have clocks and rates of their own: half a period back is still of this step.
         required[contract.WRIST_IMAGE.name] = stamp - self._period // 2
-        required[contract.GRIPPER_STATE.name] = 0
+        required[contract.GRIPPER_STATE.name] = stamp - self._period // 2
 
         def missing() -> list[str]:
             return [name for name, least in required.items() if self._stamps.get(name, -1) < least]

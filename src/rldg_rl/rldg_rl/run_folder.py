@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,11 @@ class RunFolder:
         return self.path / "videos"
 
     @property
+    def records(self) -> Path:
+        """One line per evaluation episode; see `results`."""
+        return self.path / "episodes.jsonl"
+
+    @property
     def summary(self) -> Path:
         """What came out."""
         return self.path / "summary.json"
@@ -72,20 +78,22 @@ class RunFolder:
                 "choose another with runs:=<folder> or make this one writable"
             ) from error
 
-    def settle_config(self, config: dict[str, Any]) -> None:
-        """Keep the run's configuration, or check that a resumed run has the same task.
+    def settle_config(
+        self, config: dict[str, Any], fixed: Sequence[str] = ("task", "observation")
+    ) -> None:
+        """Keep the run's configuration, or check that what is `fixed` of it is that of a resumed run.
 
         Raises:
-            RunError: the folder belongs to a run of another task.
+            RunError: the folder belongs to another run.
         """
         path = self.path / "config.yaml"
         if path.is_file():
             before = yaml.safe_load(path.read_text())
-            for key in ("task", "observation"):
+            for key in fixed:
                 if before.get(key) != config.get(key):
                     raise RunError(
-                        f"{self.path} is a run with {key}:={before.get(key)}, not {config.get(key)}; "
-                        "give this run another name:="
+                        f"{self.path} was made with {key}:={before.get(key)}, not {config.get(key)}; "
+                        "give another name"
                     )
         write_atomically(path, yaml.safe_dump(config, sort_keys=False))
 

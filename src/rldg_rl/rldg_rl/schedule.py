@@ -75,14 +75,14 @@ class Logbook:
 class Plan:
     """How much of everything a training or an evaluation wants."""
 
-    task: str
-    """family/variant"""
+    tasks: tuple[str, ...]
+    """family/variant each; a training has one"""
     demos: int = 20
     """successful demonstrations"""
     steps: int = 8000
     """most training steps"""
     evaluations: int = 20
-    """evaluation episodes"""
+    """evaluation episodes of every task"""
     mastered: int = 40
     """training stops early once this many episodes in a row succeeded without a person's hand"""
     endless: bool = False
@@ -119,14 +119,18 @@ class Progress(Logbook):
             return DEMONSTRATION
         if self.steps < self.plan.steps and not self.mastered and not self.episodes[EVALUATION]:
             return POLICY
-        if self.plan.endless or len(self.finished(EVALUATION)) < self.plan.evaluations:
+        if self.plan.endless or self.evaluations(self.task) < self.plan.evaluations:
             return EVALUATION
         return None
 
     @property
     def task(self) -> str:
-        """Task of the next episode."""
-        return self.plan.task
+        """Task of the next episode: of several, that which was evaluated least, so that they come in turn."""
+        return min(self.plan.tasks, key=self.evaluations)
+
+    def evaluations(self, task: str) -> int:
+        """Evaluation episodes of a task that ended by themselves."""
+        return sum(e.task == task for e in self.finished(EVALUATION))
 
     @property
     def trouble(self) -> str:
@@ -145,7 +149,8 @@ class Progress(Logbook):
         plan = self.plan
         steps = float(max(plan.steps - self.steps, 0)) * (not self.mastered)
         demos = max(plan.demos - self.demos, 0)
-        evaluations = max(plan.evaluations - len(self.finished(EVALUATION)), 0)
+        wanted = plan.evaluations * len(plan.tasks)
+        evaluations = max(wanted - len(self.finished(EVALUATION)), 0)
         return (
             steps
             + demos * self.mean_steps(DEMONSTRATION)
@@ -165,7 +170,7 @@ class Progress(Logbook):
             "steps_wanted": self.plan.steps,
             "episodes": len(self.finished(POLICY)),
             "evaluations": len(self.finished(EVALUATION)),
-            "evaluations_wanted": self.plan.evaluations,
+            "evaluations_wanted": self.plan.evaluations * len(self.plan.tasks),
             "interventions": self.interventions,
         }
 

@@ -25,9 +25,9 @@ from rldg_rl.inference import Health, Inference, Stopwatch
 from rldg_rl.observation import Observation
 from rldg_robot.gripper_command import CLOSE, OPEN, command_at_start
 from rldg_robot.message_values import SECOND
-from rldg_robot.node_main import UserError
 from rldg_robot.proprioception import proprioception
 from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
 
 CAMERA = "image"
 """feature of the wrist image in datasets"""
@@ -48,6 +48,7 @@ class StudentPolicy(Policy):
     """See `actor.Policy`."""
 
     version = 0
+    looks = True
 
     def __init__(self, model: Student, task: Task, execution: Execution, beside: bool) -> None:
         """A policy for one task.
@@ -80,8 +81,9 @@ class StudentPolicy(Policy):
         self._inference = Inference(self._answer) if beside else None
         self._episode = 0
 
-    def begin(self, seen: Observation) -> None:
+    def begin(self, seen: Observation, seed: int) -> None:
         """A new episode; what was foreseen in the last one is forgotten."""
+        torch.manual_seed(seed)
         self._episode += 1
         self._chunks = Chunks(self._execution)
         self._history: deque[tuple[np.ndarray, np.ndarray]] = deque(

@@ -10,22 +10,21 @@ from typing import TYPE_CHECKING
 from rldg_rl.checkpoint import CheckpointError
 from rldg_rl.chunks import Execution
 from rldg_rl.live_policy import LivePolicy
-from rldg_robot.node_main import UserError
 from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.student_policy import StudentPolicy
 
 
 def trained_policy(
-    path: Path, task: Task, seed: int, execution: Execution, beside: bool
+    path: Path, task: Task, execution: Execution, beside: bool
 ) -> LivePolicy | StudentPolicy:
     """A policy that is ready to act.
 
     Args:
         path: `policy.safetensors` of a specialist, or the folder that a student was saved to.
         task: that it is to do.
-        seed: of a specialist's draws.
         execution: of a student's chunks.
         beside: see `StudentPolicy`.
 
@@ -38,7 +37,7 @@ def trained_policy(
             students = import_module("rldg_rl.student_policy")
             student: StudentPolicy = students.student_policy(path, task, execution, beside)
             return student
-        policy = LivePolicy(task.action_dim, seed)
+        policy = LivePolicy(task.action_dim)
         policy.load(path.read_bytes())
         return policy
     except (OSError, CheckpointError) as error:

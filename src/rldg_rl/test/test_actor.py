@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from direct_robot import DirectRobot
 
 from rldg_rl.actor import (
     DEMONSTRATION,
@@ -22,6 +21,7 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
+from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.observation import Observation
 from rldg_robot.task import load_task

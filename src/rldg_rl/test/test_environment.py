@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from direct_robot import DirectRobot
 
+from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.observation import LIMIT, STATE_DIM
 from rldg_robot.task import load_task

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from direct_robot import DirectRobot
 from rclpy.serialization import deserialize_message, serialize_message
 from test_actor import Diary, Hands, Stay
 
@@ -15,6 +14,7 @@ from rldg_msgs.msg import Transition
 from rldg_rl.actor import POLICY, Actor
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
+from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.learner import Learner
 from rldg_rl.learner_config import LearnerConfig, updates_due

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from direct_robot import DirectRobot
 from test_actor import Diary, Hands
 from test_bag import START, STEPS, encode, header, write_episode
 
@@ -23,6 +22,7 @@ from rldg_rl.actor import (
     Status,
 )
 from rldg_rl.bag import BagWriter
+from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.observation import Observation
 from rldg_rl.replay import (

@@ -13,7 +13,8 @@ from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.monitor import Scene, clock, line, outcome, render
 from rldg_rl.pace import Pace
-from rldg_rl.report import draw_learning_curve, summarize_collection, summarize_run, wilson
+from rldg_rl.report import draw_learning_curve, summarize_collection, summarize_run
+from rldg_rl.results import Record
 from rldg_rl.schedule import Plan, Progress
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task
@@ -26,7 +27,7 @@ def progress() -> Progress:
         return EpisodeSummary("x_0", source, status, TASK.id, 0, steps, by_hand, steps / 10)
 
     return Progress(
-        Plan(TASK.id, demos=2),
+        Plan((TASK.id,), demos=2),
         [
             *[episode(DEMONSTRATION, "success", 40)] * 2,
             episode(DEMONSTRATION, "failure", 100),
@@ -38,8 +39,14 @@ def progress() -> Progress:
     )
 
 
+def records() -> list[Record]:
+    """Of its evaluation."""
+    won = [Record(TASK.id, n, n, True, 1.2, 12, 10.0 + n, 0.5, None) for n in range(19)]
+    return [*won, Record(TASK.id, 19, 19, False, 10.0, 100, 40.0, 2.0, "stuck pressing")]
+
+
 def test_the_summary_has_every_figure() -> None:
-    summary = summarize_run(3, progress(), updates=900, wall_seconds=61.26)
+    summary = summarize_run(3, progress(), records(), updates=900, wall_seconds=61.26)
     assert summary == {
         "task": "connector/vga",
         "seed": 3,
@@ -55,20 +62,17 @@ def test_the_summary_has_every_figure() -> None:
             "success_rate": 0.95,
             "ci95": [pytest.approx(0.7639, abs=1e-3), pytest.approx(0.9911, abs=1e-3)],
             "mean_cycle_seconds": 1.2,
+            "peak_force": {"median": 19.5, "p95": pytest.approx(28.6)},
+            "peak_torque": {"median": 0.5, "p95": pytest.approx(0.575)},
+            "failures": {"stuck pressing": 1},
         },
         "demo_cycle_seconds": 4.0,
     }
 
 
-def test_wilson_intervals_hold_their_edges() -> None:
-    assert wilson(0, 0) == [0.0, 1.0]
-    low, high = wilson(20, 20)
-    assert low == pytest.approx(0.8389, abs=1e-3) and high == 1.0
-
-
 def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "curve.png"
-    draw_learning_curve(path, summarize_run(0, progress(), 0, 0.0), progress())
+    draw_learning_curve(path, summarize_run(0, progress(), records(), 0, 0.0), progress())
     assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5_000
 
 
@@ -88,7 +92,7 @@ def test_the_view_shows_where_a_run_stands() -> None:
 
 @pytest.mark.parametrize("successes", [19, 0])
 def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
-    summary = summarize_run(0, progress(), 900, 60.0)
+    summary = summarize_run(0, progress(), records(), 900, 60.0)
     if not successes:
         summary["evaluation"] |= {"successes": 0, "success_rate": 0.0, "mean_cycle_seconds": None}
     (tmp_path / "summary.json").write_text(json.dumps(summary))

@@ -28,7 +28,7 @@ def test_a_run_of_another_task_is_refused(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "a")
     run.prepare()
     run.settle_config(CONFIG)
-    with pytest.raises(RunError, match=r"task:=connector/vga, not connector/usb_a.*another name:="):
+    with pytest.raises(RunError, match=r"task:=connector/vga, not connector/usb_a.*another name"):
         run.settle_config({**CONFIG, "task": "connector/usb_a"})
 
 

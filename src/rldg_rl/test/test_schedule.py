@@ -7,7 +7,7 @@ from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_robot.bag_reader import EpisodeSummary
 
-PLAN = Plan("connector/vga", demos=2, steps=100, evaluations=3, mastered=4)
+PLAN = Plan(("connector/vga",), demos=2, steps=100, evaluations=3, mastered=4)
 
 
 def episode(
@@ -55,6 +55,18 @@ def test_a_run_is_done_after_its_evaluation() -> None:
     trained = [*DEMOS, episode(POLICY, "failure", 100)]
     assert progress(*trained, *[episode(EVALUATION)] * 2).source == EVALUATION
     assert progress(*trained, *[episode(EVALUATION)] * 3).source is None
+
+
+def test_several_tasks_are_evaluated_in_turn() -> None:
+    plan = Plan(("connector/vga", "connector/xlr"), demos=0, steps=0, evaluations=2)
+    state, lived = Progress(plan), []
+    while state.source:
+        lived.append(state.task)
+        status = "aborted" if len(lived) == 2 else "success"
+        state.add(EpisodeSummary("x", EVALUATION, status, state.task, 0, 10, 0, 1.0))
+    vga, xlr = plan.tasks
+    assert lived == [vga, xlr, xlr, vga, xlr], "an aborted one does not count"
+    assert state.counts()["evaluations"] == state.counts()["evaluations_wanted"] == 4
 
 
 def test_a_person_who_cannot_do_the_task_is_told() -> None:

@@ -10,16 +10,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from direct_robot import DirectRobot
 
 from rldg_rl.chunks import Execution
+from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.messages import health_message
 from rldg_rl.observation import Observation
 from rldg_rl.student_policy import StudentPolicy
 from rldg_robot.message_values import SECOND
-from rldg_robot.node_main import UserError
 from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
 
 TASK = load_task("connector/vga")
 
@@ -69,7 +69,7 @@ def moved(policy: StudentPolicy, seen: Observation) -> float:
 
 def test_actions_come_in_the_units_of_the_contract(seen: Observation) -> None:
     policy = student(Model())
-    policy.begin(seen)
+    policy.begin(seen, 0)
     belief = policy.act(seen, np.zeros(28), False)
     assert belief.action == pytest.approx([1 / 15, 0, 0, 0, 0, 0, 1.0])
     assert belief.action.dtype == np.float32
@@ -79,7 +79,7 @@ def test_actions_come_in_the_units_of_the_contract(seen: Observation) -> None:
 def test_a_student_sees_its_history_and_hears_the_instruction(seen: Observation) -> None:
     model = Model(window=2)
     policy = student(model)
-    policy.begin(seen)
+    policy.begin(seen, 0)
     for step in range(3):
         if step == 2:
             policy.instruction = "plug it in"
@@ -96,11 +96,11 @@ def test_a_chunk_is_carried_out_as_far_as_asked_and_forgotten_with_its_episode(
 ) -> None:
     model = Model()
     policy = student(model, Execution(horizon=3))
-    policy.begin(seen)
+    policy.begin(seen, 0)
     assert [moved(policy, later(seen, step)) for step in range(4)] == pytest.approx(
         [1.0, 1.1, 1.2, 2.0]
     )
-    policy.begin(seen)
+    policy.begin(seen, 0)
     assert moved(policy, seen) == pytest.approx(3.0)
 
 
@@ -108,7 +108,7 @@ def test_a_slow_model_keeps_nobody_waiting(seen: Observation) -> None:
     model = Model()
     model.go_on.clear()
     policy = student(model, beside=True)
-    policy.begin(seen)
+    policy.begin(seen, 0)
     assert moved(policy, seen) == 0.0, "nothing is foreseen yet: the arm stays where it is"
     assert model.begun.wait(10.0)
     model.go_on.set()
@@ -123,7 +123,7 @@ def test_a_slow_model_keeps_nobody_waiting(seen: Observation) -> None:
     (status,) = health_message(health, stamp=0).status
     assert status.message == "the model keeps up"
     model.go_on.clear()
-    policy.begin(seen)
+    policy.begin(seen, 0)
     assert moved(policy, seen) == 0.0, "what an earlier episode foresaw is not carried out"
     model.go_on.set()
 

@@ -13,8 +13,9 @@ from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
 from rldg_robot import contract
-from rldg_robot.node_main import UserError, run_main
+from rldg_robot.node_main import run_main
 from rldg_robot.ros import publish_on
+from rldg_robot.user_error import UserError
 
 PATIENCE = 5.0  # [s]
 

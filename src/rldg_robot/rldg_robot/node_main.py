@@ -11,13 +11,10 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 
 from rldg_robot.task import UnknownTask
+from rldg_robot.user_error import UserError
 
 USER_ERROR = 2
 WAKE_SECONDS = 0.5
-
-
-class UserError(RuntimeError):
-    """Something that the user can mend; the message says what and how."""
 
 
 def run_node(make: Callable[[], Node]) -> None:

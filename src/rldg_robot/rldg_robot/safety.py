@@ -13,7 +13,7 @@ import numpy as np
 
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
-from rldg_robot.task import Task
+from rldg_robot.task import Task, WrenchLimit
 
 BASE_FRAME = "base"
 MAX_GRIPPER_WIDTH = 0.08
@@ -52,6 +52,17 @@ class Decision:
     reason: str = ""
 
 
+def excess(wrench: np.ndarray, limit: WrenchLimit) -> str:
+    """What is too much about an external wrench (6,) [N, Nm], in words; empty where it is within the limit."""
+    force, torque = np.linalg.norm(wrench[:3]), np.linalg.norm(wrench[3:])
+    if force <= limit.force and torque <= limit.torque:
+        return ""
+    return (
+        f"external wrench of {force:.1f} N, {torque:.1f} Nm is beyond the limit of "
+        f"{limit.force:.0f} N, {limit.torque:.0f} Nm"
+    )
+
+
 @dataclass
 class Gate:
     """Every rule in one place. The node feeds it and carries out what it decides."""
@@ -81,13 +92,8 @@ class Gate:
     def on_wrench(self, stamp: int, wrench: np.ndarray) -> None:
         """An external wrench (6,) [N, Nm] arrived: stop if it is beyond the task's limit or no number."""
         self.wrench_stamp = stamp
-        limit = self.task.wrench_limit
-        force, torque = np.linalg.norm(wrench[:3]), np.linalg.norm(wrench[3:])
-        if not (force <= limit.force and torque <= limit.torque):
-            self.stop(
-                f"external wrench of {force:.1f} N, {torque:.1f} Nm is beyond the limit of "
-                f"{limit.force:.0f} N, {limit.torque:.0f} Nm"
-            )
+        if too_much := excess(wrench, self.task.wrench_limit):
+            self.stop(too_much)
 
     def stop(self, reason: str) -> None:
         """Stop until `reset`. The first reason is kept."""

@@ -16,7 +16,7 @@ from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME, Gate, GateState
-from rldg_robot.task import load_task
+from rldg_robot.task import load_task, named_tasks
 
 WATCH_PERIOD = 0.05  # [s]
 REPORT_PERIOD = 1.0  # [s]
@@ -33,7 +33,7 @@ class SafetyGateNode(Node):
     def __init__(self) -> None:
         super().__init__("safety_gate")
         given = self.declare_parameter("task", "connector/vga").value
-        self._tasks = {name: load_task(name) for name in given.split(",")}
+        self._tasks = {name: load_task(name) for name in named_tasks(given)}
         self.gate = Gate(next(iter(self._tasks.values())))
         self._waiting: PoseStamped | None = None
         self._told: tuple[GateState, str, str] | None = None
@@ -46,8 +46,9 @@ class SafetyGateNode(Node):
         listen_to(self, contract.EXTERNAL_WRENCH, self._on_wrench)
         # Only the stamp of an image matters here: it is never deserialised.
         listen_to(self, contract.WRIST_IMAGE, self._on_image, raw=True)
-        listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
+        # In this order: of what waits, a gripper's command is handed on before the target of its moment.
         listen_to(self, contract.POLICY_GRIPPER, self._on_gripper)
+        listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
         listen_to(self, contract.EMERGENCY_STOP, self._on_stop)
         listen_to(self, contract.EPISODE, self._on_episode)
         self.create_service(Trigger, contract.SAFETY_RESET, self._on_reset)

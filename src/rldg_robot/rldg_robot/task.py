@@ -178,6 +178,35 @@ def _family(path: Path) -> dict[str, Any]:
     return dict(yaml.safe_load(path.read_text()))
 
 
+def named_tasks(names: str) -> list[str]:
+    """The tasks that are meant, each once and in the order of their naming, as `family/variant`.
+
+    Args:
+        names: with a comma between them: `family/variant`; or `family` for all of its variants; or `family/seen` for
+            those that specialists are trained on, `family/unseen` for the others.
+
+    Raises:
+        UnknownTask: a name that means none.
+    """
+    found = {task: None for name in names.split(",") for task in _meant(name)}
+    return list(found)
+
+
+def _meant(name: str) -> list[str]:
+    if name in _task_ids(TASKS):
+        return [name]
+    family, _, group = name.partition("/")
+    members = [task for task in _task_ids(TASKS) if task.startswith(f"{family}/")]
+    if group:
+        wanted = {"seen": True, "unseen": False}.get(group)
+        members = [task for task in members if load_task(task).seen is wanted]
+    if not members:
+        raise UnknownTask(
+            f"no task '{name}'; there are: {', '.join(task_ids())}; and of a family all, /seen or /unseen"
+        )
+    return members
+
+
 def load_task(task_id: str) -> Task:
     """Read one task.
 

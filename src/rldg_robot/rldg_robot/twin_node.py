@@ -25,7 +25,7 @@ from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import TCP_FRAME, listen_to, publish_on, to_pose_msg, to_stamp
 from rldg_robot.safety import BASE_FRAME
-from rldg_robot.task import Task, UnknownTask, load_task
+from rldg_robot.task import Task, UnknownTask, load_task, named_tasks
 from rldg_robot.twin import JOINT_NAMES, Twin
 
 CAMERA_FRAME = "wrist_camera_color_optical_frame"
@@ -40,7 +40,8 @@ class TwinNode(Node):
 
     def __init__(self) -> None:
         super().__init__("twin")
-        task = load_task(self.declare_parameter("task", "connector/vga").value)
+        first, *_ = named_tasks(self.declare_parameter("task", "connector/vga").value)
+        task = load_task(first)
         self.factor = float(self.declare_parameter("real_time_factor", 0.0).value)
         self.image_size = int(self.declare_parameter("image_size", 128).value)
         self._twins: dict[str, Twin] = {}
@@ -62,8 +63,9 @@ class TwinNode(Node):
         self._task_state = publish_on(self, contract.TASK_STATE)
         self._image = publish_on(self, contract.WRIST_IMAGE)
         self._camera_info = publish_on(self, contract.WRIST_CAMERA_INFO)
-        listen_to(self, contract.TARGET_POSE, self._on_target)
+        # In this order: of what waits, a gripper's command is heard before the target that time moves on with.
         listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
+        listen_to(self, contract.TARGET_POSE, self._on_target)
         self.create_service(Reset, contract.RESET, self._on_reset)
 
         steady = Clock(clock_type=ClockType.STEADY_TIME)

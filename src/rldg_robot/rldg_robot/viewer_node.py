@@ -16,9 +16,10 @@ from sensor_msgs.msg import Image, JointState
 from rldg_msgs.msg import Episode
 from rldg_robot import contract
 from rldg_robot.film import Film
-from rldg_robot.node_main import UserError, run_node
+from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
-from rldg_robot.task import load_task
+from rldg_robot.task import load_task, named_tasks
+from rldg_robot.user_error import UserError
 
 SIZE = 480
 PERIOD = 0.1  # [s] of wall time between pictures: rendering in software must not starve the run
@@ -94,7 +95,8 @@ class ViewerNode(Node):
     def __init__(self) -> None:
         super().__init__("viewer")
         self._films: dict[str, Film] = {}
-        self._take_up(self.declare_parameter("task", "connector/vga").value)
+        first, *_ = named_tasks(self.declare_parameter("task", "connector/vga").value)
+        self._take_up(first)
         port = int(self.declare_parameter("port", 8090).value)
         self.stage = Stage()
         self._joints: np.ndarray | None = None

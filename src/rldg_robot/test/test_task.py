@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rldg_robot import task as module
-from rldg_robot.task import UnknownTask, load_task, task_ids
+from rldg_robot.task import UnknownTask, load_task, named_tasks, task_ids
 
 
 @pytest.mark.parametrize("task_id", task_ids())
@@ -28,6 +28,25 @@ def test_seen_and_unseen_connectors_are_those_of_the_paper() -> None:
     assert set(task_ids()) - seen == {
         f"connector/{name}" for name in ("usb_c", "hdmi", "displayport", "xlr")
     }
+
+
+def test_tasks_are_named_one_by_one_by_family_or_by_what_was_seen() -> None:
+    connectors = [name for name in task_ids() if name.startswith("connector/")]
+    assert named_tasks("connector/vga,connector/hdmi") == ["connector/vga", "connector/hdmi"]
+    assert named_tasks("connector") == connectors
+    seen, unseen = named_tasks("connector/seen"), named_tasks("connector/unseen")
+    assert all(load_task(name).seen for name in seen) and "connector/vga" in seen
+    assert sorted(seen + unseen) == sorted(connectors) and "connector/xlr" in unseen
+    assert named_tasks("connector/xlr,connector/unseen") == [
+        "connector/xlr",
+        *(name for name in unseen if name != "connector/xlr"),
+    ], "each once, in the order of its naming"
+
+
+@pytest.mark.parametrize("name", ["connector/scart", "conector", "connector/sen", "connector/vga,"])
+def test_a_name_that_means_no_task_is_told(name: str) -> None:
+    with pytest.raises(UnknownTask, match=r"connector/vga.*/seen or /unseen"):
+        named_tasks(name)
 
 
 def test_starts_lie_inside_the_workspace_box() -> None:

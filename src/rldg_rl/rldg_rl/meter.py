@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How far an evaluation has come: a bar on a terminal, a line now and then in a pipe."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+LINE_PERIOD = 10.0  # [s]
+
+
+class Meter:
+    """Counts episodes; a context manager."""
+
+    def __init__(self, console: Console, total: int, done: int) -> None:
+        """Begin.
+
+        Args:
+            console: where it is shown.
+            total: number of episodes.
+            done: how many of them were lived before.
+        """
+        self._console = console
+        self._bar = Progress(
+            TextColumn("evaluation"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[solved]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._bar.add_task("", total=total, completed=done, solved="")
+        self._lived = self._solved = 0
+        self._told = time.monotonic()
+        if done:
+            console.print(f"going on: {done} of {total} episodes are done", highlight=False)
+
+    def __enter__(self) -> Meter:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.stop()
+
+    def count(self, success: bool) -> None:
+        """One more was lived."""
+        self._lived += 1
+        self._solved += success
+        solved = f"{100 * self._solved / self._lived:.0f} % solved"
+        self._bar.update(self._task, advance=1, solved=solved)
+        if not self._console.is_terminal and time.monotonic() - self._told > LINE_PERIOD:
+            self._told = time.monotonic()
+            self._console.print(self._line(solved), highlight=False)
+
+    def _line(self, solved: str) -> str:
+        (task,) = self._bar.tasks
+        left = task.time_remaining
+        remaining = "" if left is None else f", {left:.0f} s left"
+        return f"{task.completed:.0f}/{task.total:.0f} episodes, {solved}{remaining}"

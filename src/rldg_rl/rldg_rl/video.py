@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Videos of episodes at real speed: the scene from outside, beside what the wrist camera saw."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imageio.v2 as imageio
+import numpy as np
+
+from rldg_robot.bag_reader import images, messages_of, nearest
+from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
+from rldg_robot.film import Film
+from rldg_robot.message_values import nanoseconds
+from rldg_robot.task import load_task
+
+SIZE = 384
+PAUSE_FRAMES = 8
+STILL = 1e-3
+"""[rad] of every joint: less than a pixel"""
+Shot = tuple[np.ndarray, np.ndarray]
+"""joint positions (9,) and wrist image (H, W, 3) uint8 of a moment"""
+
+
+@dataclass(frozen=True)
+class Clip:
+    """An episode to be shown."""
+
+    task: str
+    """family/variant"""
+    shots: Iterable[Shot]
+
+
+def bag_clip(task: str, bag: Path) -> Clip:
+    """The episode of a bag."""
+    return Clip(task, _shots(bag))
+
+
+def write_video(path: Path, clips: Sequence[Clip]) -> None:
+    """Film clips one after another; no clips, no file."""
+    if not clips:
+        return
+    tasks = {clip.task for clip in clips}
+    films = {task: Film(load_task(task), size=SIZE, shadows=False) for task in tasks}
+    rate = load_task(clips[0].task).control_rate
+    writer: Any = imageio.get_writer(path, fps=rate, macro_block_size=2)
+    with writer:
+        for clip in clips:
+            frames = list(_frames(films[clip.task], clip.shots))
+            for frame in frames + frames[-1:] * PAUSE_FRAMES:
+                writer.append_data(frame)
+
+
+def _shots(bag: Path) -> Iterator[Shot]:
+    joints = {nanoseconds(m.header.stamp): m.position for m in messages_of(bag, JOINT_STATES)}
+    seen = images(bag, WRIST_IMAGE)
+    steps = messages_of(bag, STEP)
+    moments = [(nanoseconds(s.state_stamp), nanoseconds(s.image_stamp)) for s in steps]
+    moments += [
+        (nanoseconds(s.next_state_stamp), nanoseconds(s.next_image_stamp)) for s in steps[-1:]
+    ]
+    for state, image in moments:
+        yield np.asarray(nearest(joints, state)), nearest(seen, image)
+
+
+def _frames(film: Film, shots: Iterable[Shot]) -> Iterator[np.ndarray]:
+    posed = np.full(9, np.inf)
+    for joints, image in shots:
+        if np.abs(joints - posed).max() > STILL:  # who is stuck need not be drawn again and again
+            scene, posed = film.frame(joints), joints
+        yield np.hstack([scene, _enlarge(image, SIZE)])
+
+
+def _enlarge(image: np.ndarray, size: int) -> np.ndarray:
+    rows = np.arange(size) * image.shape[0] // size
+    columns = np.arange(size) * image.shape[1] // size
+    return image[rows][:, columns]

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The statistics of pairs, against published examples and their own edges."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from rldg_rl.paired import compare, mcnemar, newcombe
+from rldg_rl.results import Record
+
+
+@pytest.mark.parametrize(
+    ("table", "interval"),
+    [
+        ((36, 12, 2, 0), (0.0569, 0.3404)),  # Newcombe 1998, table II
+        ((14, 5, 0, 22), (0.0115, 0.2265)),  # Altman et al., Statistics with confidence, 2000
+        ((1, 1, 7, 12), (-0.507, -0.026)),  # Fagerland et al. 2014
+    ],
+)
+def test_newcombes_interval(table: tuple[int, int, int, int], interval: tuple[float, ...]) -> None:
+    assert newcombe(*table) == pytest.approx(interval, abs=1e-3)
+    both, first, second, neither = table
+    mirrored = newcombe(both, second, first, neither)
+    assert mirrored == pytest.approx((-interval[1], -interval[0]), abs=1e-3)
+
+
+@pytest.mark.parametrize("table", [(20, 0, 0, 0), (0, 0, 0, 20), (0, 20, 0, 0), (0, 0, 1, 0)])
+def test_newcombes_interval_at_its_edges(table: tuple[int, int, int, int]) -> None:
+    low, high = newcombe(*table)
+    assert -1.0 <= low < high <= 1.0
+
+
+def test_mcnemars_exact_test() -> None:
+    assert mcnemar(0, 0) == 1.0
+    assert mcnemar(5, 0) == pytest.approx(2 / 2**5)
+    assert mcnemar(1, 7) == mcnemar(7, 1) == pytest.approx(2 * 9 / 2**8)
+
+
+def record(success: bool, seconds: float) -> Record:
+    return Record("connector/vga", 0, 0, success, seconds, 10, 1.0, 1.0, None)
+
+
+def test_cycle_times_are_compared_where_both_succeed() -> None:
+    rng = np.random.default_rng(0)
+    slow = [record(True, 3.0 + rng.normal(0, 0.2)) for _ in range(30)]
+    fast = [record(True, 2.0 + rng.normal(0, 0.2)) for _ in range(30)]
+    found = compare([*zip(slow, fast, strict=True), (record(False, 10.0), record(True, 1.0))])
+    assert (found.pairs, found.both, found.only_second) == (31, 30, 1)
+    assert found.difference == pytest.approx(-1 / 31)
+    assert found.cycle is not None and found.cycle.ci95 is not None
+    assert found.cycle.episodes == 30 and found.cycle.difference == pytest.approx(1.0, abs=0.2)
+    assert 0.7 < found.cycle.ci95[0] < found.cycle.difference < found.cycle.ci95[1] < 1.3
+
+
+def test_too_few_successes_tell_no_spread() -> None:
+    one = compare([(record(True, 3.0), record(True, 2.0))])
+    assert one.cycle is not None and one.cycle.difference == 1.0 and one.cycle.ci95 is None
+    alike = compare([(record(True, 3.0), record(True, 2.0))] * 4)
+    assert alike.cycle is not None and alike.cycle.ci95 == (1.0, 1.0)
+    assert compare([(record(True, 3.0), record(False, 10.0))]).cycle is None

@@ -1,0 +1,8 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The error that a person can mend, for nodes and for programs without ROS."""
+
+from __future__ import annotations
+
+
+class UserError(RuntimeError):
+    """Something that the user can mend; the message says what and how."""

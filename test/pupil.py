@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A distilled run without distillation: a student that has learned nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rldg_distill.episode import ACTION_DIM, STATE_DIM
+from rldg_distill.students.registry import student_class
+from rldg_distill.students.student import DataCard
+from rldg_robot import contract
+from rldg_robot.task import load_task
+
+TASK = load_task("connector/vga")
+
+
+def untrained_student(run: Path) -> None:
+    """A run as `distill` leaves it, before it has learned anything."""
+
+    def rows(count: int) -> dict[str, list[float] | list[bool]]:
+        names = {"mean": 0.0, "std": 0.005, "q01": -0.01, "q99": 0.01}
+        return {name: [value] * count for name, value in names.items()} | {"mask": [True] * count}
+
+    card = DataCard(
+        statistics={"action": rows(ACTION_DIM), "state": rows(STATE_DIM)},
+        fingerprints={"nothing": "0"},
+        cameras={"image": (128, 128)},
+        topics={"image": contract.WRIST_IMAGE.name},
+        control_rate=TASK.control_rate,
+        instructions=(TASK.instruction,),
+        action_scales=((*[TASK.action_scale.translation] * 3, *[TASK.action_scale.rotation] * 3),),
+    )
+    kind = student_class("cnn")
+    kind.create(kind.configure("tiny"), card).save(run / "checkpoints" / "student")

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Evaluations through ROS and without: the same episodes, whoever lives them and in however many goes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from geometry_msgs.msg import WrenchStamped
+from harness import Processes, wait_until
+from pupil import untrained_student
+from rclpy.node import Node
+from steering import trained_run
+
+from rldg_msgs.msg import Episode
+from rldg_rl.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
+from rldg_rl.bag import stored_steps
+from rldg_rl.chunks import Execution
+from rldg_rl.direct_robot import DirectRobot
+from rldg_rl.environment import RobotEnv
+from rldg_rl.evaluator import main
+from rldg_rl.outcomes import GATE_STOP
+from rldg_rl.replay import read_recording
+from rldg_rl.results import Record, RecordFile
+from rldg_rl.trained_policy import trained_policy
+from rldg_robot import contract
+from rldg_robot.bag_reader import images, messages_of
+from rldg_robot.message_values import nanoseconds
+from rldg_robot.ros import listen_to, publish_on
+from rldg_robot.task import load_task
+
+VGA, HDMI = "connector/vga", "connector/hdmi"
+pytestmark = pytest.mark.timeout(240)
+
+
+def records(run: Path, name: str) -> list[Record]:
+    """Of an evaluation, in the order of tasks and numbers."""
+    found = RecordFile(run / "evaluations" / name / "episodes.jsonl").read()
+    return sorted(found, key=lambda record: (record.task, record.number))
+
+
+def evaluate(run: Path, name: str, *words: str) -> list[Record]:
+    """Without ROS, in this process."""
+    assert main([str(run), "--name", name, "--workers", "1", "--no-video", *words]) == 0
+    return records(run, name)
+
+
+class Diary:
+    """Keeps the steps of an episode."""
+
+    def opened(self, result: EpisodeResult) -> None:
+        self.steps: list[LivedStep] = []
+
+    def before_step(self) -> None:
+        pass
+
+    def lived(self, step: LivedStep) -> None:
+        self.steps.append(step)
+
+    def closed(self, result: EpisodeResult) -> None:
+        pass
+
+
+def lived_directly(run: Path, task_id: str, seed: int) -> list[LivedStep]:
+    """The steps of an episode without ROS."""
+    task, diary = load_task(task_id), Diary()
+    checkpoint = run / "checkpoints" / "policy.safetensors"
+    policy = trained_policy(checkpoint, task, Execution(), beside=False)
+    actor = Actor(RobotEnv(DirectRobot(task), task), HandsOff(), diary)
+    actor.run_episode("evaluation_00000", EVALUATION, seed, policy)
+    return diary.steps
+
+
+def test_through_ros_and_directly_a_policy_lives_the_same_episodes(processes: Processes) -> None:
+    run = trained_run(processes.folder / "runs" / "a", VGA)
+    task = f"{VGA},{HDMI}"
+    stack = processes.stack("evaluate", name="a", task=task, episodes=2, seed=3, evaluation="ros")
+    assert stack.wait(200) == 0, stack.log.read_text()
+    through_ros = records(run, "ros")
+    assert [(r.task, r.number) for r in through_ros] == [(HDMI, 0), (HDMI, 1), (VGA, 0), (VGA, 1)]
+    directly = evaluate(run, "direct", "--task", task, "--episodes", "2", "--seed", "3")
+    assert directly == [replace(record, bag="") for record in through_ros]
+
+    bags = run / "evaluations" / "ros" / "bags"
+    for record in through_ros:
+        assert_same_trajectory(bags / record.bag, lived_directly(run, record.task, record.seed))
+
+    summaries = [
+        json.loads((run / "evaluations" / name / "summary.json").read_text())
+        for name in ("ros", "direct")
+    ]
+    for part in ("evaluation", "evaluations", "seen", "unseen"):
+        assert summaries[0][part] == summaries[1][part]
+    assert set(summaries[0]["evaluations"]) == {VGA, HDMI}
+    assert (run / "evaluations" / "ros" / "videos" / "evaluation.mp4").stat().st_size > 10_000
+
+
+def assert_same_trajectory(bag: Path, steps: list[LivedStep]) -> None:
+    """Bit for bit: observations, actions, rewards, ends, poses and images."""
+    stored = list(stored_steps(bag))
+    assert len(stored) == len(steps)
+    for then, now in zip(stored, steps, strict=True):
+        assert np.array_equal(then.observation, now.state)
+        assert np.array_equal(then.action, now.action)
+        assert (then.reward, then.terminated) == (now.reward, now.terminated)
+        assert then.truncated == now.truncated
+    poses = [step.seen.pose for step in steps] + [steps[-1].after.pose]
+    for then, now in zip(read_recording(bag).path, poses, strict=True):
+        assert np.array_equal(then.position, now.position)
+        assert np.array_equal(then.quaternion, now.quaternion)
+    seen = images(bag, contract.WRIST_IMAGE)
+    for message, step in zip(messages_of(bag, contract.STEP), steps, strict=True):
+        assert np.array_equal(seen[nanoseconds(message.image_stamp)], step.seen.image)
+
+
+def test_a_student_is_judged_alike_and_noted_in_its_run(processes: Processes) -> None:
+    run = processes.folder / "runs" / "pupil"
+    untrained_student(run)
+    words = {"name": "pupil", "task": VGA, "episodes": 1, "replan": 2, "ensemble": 0.1}
+    stack = processes.stack("evaluate", **words, evaluation="ros")
+    assert stack.wait(150) == 0, stack.log.read_text()
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["evaluation"]["episodes"] == 1
+    assert summary["evaluations"] == {VGA: summary["evaluation"]}
+    (through_ros,) = records(run, "ros")
+    told = ("--episodes", "1", "--replan", "2", "--ensemble", "0.1")
+    assert evaluate(run, "direct", "--task", VGA, *told) == [replace(through_ros, bag="")]
+    evaluate(run, "other", "--task", HDMI, "--episodes", "1")
+    summary = json.loads((run / "summary.json").read_text())
+    assert set(summary["evaluations"]) == {VGA, HDMI}
+    assert summary["evaluation"] == summary["evaluations"][HDMI]
+
+
+def test_a_stop_of_the_gate_fails_one_episode_and_the_next_ones_are_lived(
+    processes: Processes, domain: int
+) -> None:
+    run = trained_run(processes.folder / "runs" / "a", VGA)
+    stack = processes.stack("evaluate", name="a", episodes=2, evaluation="ros")
+    rclpy.init()
+    node = Node("fist")
+    fist = publish_on(node, contract.EXTERNAL_WRENCH)
+    episodes: list[Episode] = []
+    reasons: list[str] = []
+    felt: list[WrenchStamped] = []
+    listen_to(node, contract.EPISODE, episodes.append)
+    listen_to(node, contract.SAFETY_STATE, lambda state: reasons.append(state.reason))
+    listen_to(node, contract.EXTERNAL_WRENCH, felt.append)
+    end = time.monotonic() + 120
+    while not any("wrench" in reason for reason in reasons):
+        assert time.monotonic() < end, "the gate did not stop"
+        rclpy.spin_once(node, timeout_sec=0.05)
+        if episodes and felt and felt[-1].wrench.force.x < 100.0:
+            blow = WrenchStamped(header=felt[-1].header)
+            blow.wrench.force.x = 100.0
+            fist.publish(blow)
+    node.destroy_node()
+    rclpy.shutdown()
+    assert stack.wait(150) == 0, stack.log.read_text()
+    first, second = records(run, "ros")
+    assert first.failure == GATE_STOP and not first.success and first.steps < 100
+    assert second.failure != GATE_STOP and second.number == 1
+    summary = json.loads((run / "evaluations" / "ros" / "summary.json").read_text())
+    assert summary["evaluation"]["failures"][GATE_STOP] == 1
+    last = messages_of(run / "evaluations" / "ros" / "bags" / first.bag, contract.EPISODE)[-1]
+    assert last.status == Episode.FAILURE and "wrench" in last.reason
+
+
+def start(*words: str) -> subprocess.Popen[str]:
+    """The evaluator in a process group of its own."""
+    command = [sys.executable, "-m", "rldg_rl.evaluator", *words]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def test_ctrl_c_leaves_what_was_done_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    run = trained_run(tmp_path / "a", VGA)
+    words = (str(run), "--task", VGA, "--episodes", "24", "--workers", "2", "--no-video")
+    process = start(*words, "--name", "halves")
+    file = run / "evaluations" / "halves" / "episodes.jsonl"
+    wait_until(lambda: file.is_file() and len(RecordFile(file).read()) > 2, 60, "three episodes")
+    os.killpg(process.pid, signal.SIGINT)
+    told, _ = process.communicate()
+    assert process.returncode == 130, told
+    assert "--name halves goes on" in " ".join(told.split()) and "Traceback" not in told
+    assert not (file.parent / "summary.json").exists()
+    done = RecordFile(file).read()
+    assert 2 < len(done) < 24
+    with file.open("a") as stream:
+        stream.write('{"task": "connec')  # as a kill would leave it
+
+    again = start(*words, "--name", "halves")
+    told, _ = again.communicate()
+    assert again.returncode == 0 and f"going on: {len(done)} of 24 episodes are done" in told
+    assert RecordFile(file).read()[: len(done)] == done, "nothing was lived twice"
+    whole = evaluate(run, "whole", "--task", VGA, "--episodes", "24")
+    assert records(run, "halves") == whole
+
+
+def test_an_evaluation_goes_on_as_it_began_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained_run(tmp_path / "a", VGA)
+    words = [str(run), "--task", VGA, "--name", "x", "--no-video"]
+    assert main([*words, "--episodes", "1"]) == 0
+    assert main([*words, "--episodes", "2", "--seed", "1"]) == 2
+    assert "made with seed:=0, not 1; give another name" in " ".join(
+        capsys.readouterr().err.split()
+    )
+    assert main([*words, "--episodes", "2"]) == 0, "more of the same are welcome"
+    assert len(records(run, "x")) == 2
+    policy = run / "checkpoints" / "policy.safetensors"
+    os.utime(policy, (1, 1))
+    assert main([*words, "--episodes", "3"]) == 2, "the policy has become another"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--task", VGA], "has no trained policy"),
+        (["--task", "connector/scart"], "no task 'connector/scart'; there are: connector/"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+) -> None:
+    assert main([str(tmp_path), *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_policy_that_cannot_be_read_is_told_from_a_worker_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = trained_run(tmp_path / "a", VGA)
+    (run / "checkpoints" / "policy.safetensors").write_bytes(b"not weights")
+    for workers in ("1", "2"):
+        assert main([str(run), "--task", VGA, "--workers", workers]) == 2
+        assert "cannot load the policy" in capsys.readouterr().err
+
+
+def test_the_stack_evaluates_without_ros_too(processes: Processes) -> None:
+    run = trained_run(processes.folder / "runs" / "a", VGA)
+    words = {"name": "a", "task": "connector/seen", "episodes": 1, "evaluation": "quick"}
+    stack = processes.stack("evaluate", **words, transport="direct", workers=2)
+    assert stack.wait(150) == 0, stack.log.read_text()
+    told = stack.log.read_text()
+    assert "connector/usb_a" in told and "/3 succeeded" in told and "seen" in told
+    folder = run / "evaluations" / "quick"
+    assert len(records(run, "quick")) == 3
+    assert (folder / "videos" / "evaluation.mp4").stat().st_size > 10_000
+    assert not (folder / "bags").exists()
