@@ -84,9 +84,9 @@ def main(words: Sequence[str] | None = None) -> int:
         results = gather(plan)
         report.write(results, pipeline.folder(plan))
         conclude(results)
-    except Stopped as stopped:
+    except (Stopped, KeyboardInterrupt) as stopped:
         tell("stopped; the same command goes on")
-        return stopped.exit_code
+        return stopped.exit_code if isinstance(stopped, Stopped) else 130
     except ExperimentError as error:
         print(f"experiment: {error}", file=sys.stderr)
         return 1

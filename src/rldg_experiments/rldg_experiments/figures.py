@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -83,9 +84,10 @@ def _bars(
         if any((row.family, row.where) == (family, where) for row in rows)
     ]
     figure, axes = pyplot.subplots(figsize=(3 + 2.6 * len(groups), 4.2), layout="constrained")
-    shown: dict[str, object] = {}
+    shown: dict[str, Artist | tuple[Artist, ...]] = {}
     for group, (family, where) in enumerate(groups):
         members = [row for row in rows if (row.family, row.where) == (family, where)]
+        members.sort(key=lambda row: (row.policy == SPECIALIST, row.policy))
         for index, row in enumerate(members):
             x = group + 0.85 * ((index + 0.5) / len(members) - 0.5)
             interval = value(row)
@@ -119,7 +121,9 @@ def _bars(
     return figure, axes
 
 
-def _draw_paper(axes: Axes, group: int, family: str, where: str, shown: dict[str, object]) -> None:
+def _draw_paper(
+    axes: Axes, group: int, family: str, where: str, shown: dict[str, Artist | tuple[Artist, ...]]
+) -> None:
     """The paper's success rates beside ours, at the right edge of the group."""
     for number in paper.beside(family, where):
         if number.rate is None:

@@ -133,9 +133,7 @@ def _summary(run: RunFolder, episodes: list[EpisodeSummary]) -> dict[str, Any]:
 
 def main(words: list[str] | None = None) -> int:
     """Exit code: 0 done, 1 cannot be."""
-    parser = argparse.ArgumentParser(
-        "relabel", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser("relabel", description=__doc__)
     parser.add_argument("run", help="whose episodes: its name")
     parser.add_argument(
         "--policy",
