@@ -43,9 +43,12 @@ for package in src/*/package.xml; do
   mkdir -p "build/$package" "install/$package/share/$package" "install/$package/lib/$package"
   cp "src/$package/package.xml" "install/$package/share/$package/"
 done
-stack=install/rldg_bringup/lib/rldg_bringup/stack
-printf '#!/usr/bin/env bash\necho "stack $* in $ROS_AUTOMATIC_DISCOVERY_RANGE"\n' >$stack
-chmod +x $stack
+for program in rldg_bringup/stack rldg_experiments/experiment; do
+  file=install/${program%/*}/lib/$program
+  mkdir -p "${file%/*}"
+  printf '#!/usr/bin/env bash\necho "%s $* in $ROS_AUTOMATIC_DISCOVERY_RANGE"\n' "${program#*/}" >"$file"
+  chmod +x "$file"
+done
 touch install/local_setup.sh
 """
 
@@ -128,7 +131,7 @@ def test_help_lists_every_verb_and_sets_nothing_up(
 def test_unknown_names_are_answered_with_the_valid_ones(machine: Machine) -> None:
     verb = machine.rldg("lunch")
     assert verb.returncode == 1
-    assert "setup launch convert dataset distill compare run test help" in verb.stderr
+    assert "setup launch convert dataset distill compare experiment demo run test help" in verb.stderr
     stack = machine.rldg("launch", "train")
     assert stack.returncode == 1
     assert "train_rl" in stack.stderr
@@ -146,6 +149,12 @@ def test_every_step_runs_once(machine: Machine) -> None:
     wanted = (machine.folder / "wanted").read_text()
     for line in ("torch==", "ros-rclpy==", "colcon-core==", "pytest=="):
         assert line in wanted
+
+
+def test_demo_is_the_experiment_of_that_name(machine: Machine) -> None:
+    machine.steps()
+    for words in (("demo",), ("experiment", "demo")):
+        assert machine.rldg(*words, "--plan").stdout == "experiment demo --plan in LOCALHOST\n"
 
 
 def test_only_what_changed_is_done_again(machine: Machine) -> None:

@@ -25,6 +25,7 @@ setup(
             "learner = rldg_rl.learner_node:main",
             "monitor = rldg_rl.monitor_node:main",
             "recorder = rldg_rl.recorder_node:main",
+            "relabel = rldg_rl.relabel:main",
             "replayer = rldg_rl.replayer_node:main",
         ],
     },

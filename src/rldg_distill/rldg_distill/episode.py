@@ -38,7 +38,7 @@ class EpisodeMetadata:
     variant: str
     """e.g. vga"""
     source: str
-    """demonstration, policy, evaluation or replay; `RECORDED` for a bag made elsewhere"""
+    """demonstration, policy, evaluation, replay or relabelled; `RECORDED` for a bag made elsewhere"""
     seed: int
     """of the environment's reset"""
     success: bool

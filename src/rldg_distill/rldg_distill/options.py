@@ -61,7 +61,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         "--source",
         action="append",
         default=[],
-        help="demonstration, policy, evaluation, replay or recorded; may be repeated",
+        help="demonstration, policy, evaluation, replay, relabelled or recorded; may be repeated",
     )
     parser.add_argument(
         "--status",

@@ -20,7 +20,7 @@ class Described(Protocol):
 
     @property
     def source(self) -> str:
-        """Demonstration, policy, evaluation, replay or recorded."""
+        """Demonstration, policy, evaluation, replay, relabelled or recorded."""
 
     @property
     def status(self) -> str:
@@ -36,7 +36,7 @@ class Filters:
     """What of the bags is wanted. An empty tuple takes everything."""
 
     sources: tuple[str, ...] = ()
-    """demonstration, policy, evaluation, replay, recorded"""
+    """demonstration, policy, evaluation, replay, relabelled, recorded"""
     statuses: tuple[str, ...] = ("success",)
     """of `STATUSES`"""
     tasks: tuple[str, ...] = ()

@@ -42,7 +42,7 @@ class EpisodeSummary:
 
     episode_id: str
     source: str
-    """demonstration, policy, evaluation or replay"""
+    """demonstration, policy, evaluation, replay or relabelled"""
     status: str
     """success, failure or aborted"""
     task: str

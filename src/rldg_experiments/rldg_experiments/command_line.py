@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`experiment`: a whole comparison, from specialists to a report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from rldg_experiments import pipeline, report
+from rldg_experiments.commands import Stopped
+from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
+from rldg_experiments.plan import make_plan
+from rldg_experiments.results import Results, gather
+
+HELP = """\
+Specialists learn; they and an operator who plays a person gather equal numbers of successful episodes;
+students learn from one or the other; all are judged on tasks that the data holds (seen) and on others
+(unseen).
+
+  ./rldg experiment --list              what there is
+  ./rldg experiment demo --plan         the commands it would run, and which are finished
+  ./rldg experiment demo                run them; the same as ./rldg demo
+  ./rldg experiment mine.yaml           your own: copy one, or write `base: demo` and what differs
+
+The report lies in runs/experiments/<name>_<budget>/: report.html, one file; results.json; figures/.
+Everything else lies in runs/ and data/ of the folder where this is typed, under names that end in a hash
+of all that decided what came out. A changed setting runs again what depends on it, and experiments share
+what they have in common. Stopped or killed, the same command goes on.
+
+Exit code: 0 done, 1 a command failed, 2 no such experiment or its YAML is wrong, 130 stopped."""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    result = argparse.ArgumentParser(
+        "experiment", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    result.add_argument("name", nargs="?", help="of an experiment, or the path of a YAML")
+    result.add_argument("--list", action="store_true", help="the experiments that there are")
+    result.add_argument("--plan", action="store_true", help="show the commands, run nothing")
+    result.add_argument(
+        "--budget", choices=BUDGETS, default="cpu", help="how large everything is (cpu)"
+    )
+    return result
+
+
+def tell(line: str) -> None:
+    """A line of the experiment's own, apart from the commands' output."""
+    print(f"[experiment] {line}", file=sys.stderr, flush=True)
+
+
+def conclude(results: Results) -> None:
+    """The outcome in a few lines."""
+    for claim in results.claims:
+        tell(
+            f"{claim.policy}, {claim.training_episodes} episodes, {claim.family} {claim.where}: RLDG data "
+            f"{report.rate(claim.rldg)}, human data {report.rate(claim.human)}. "
+            f"Is RLDG better? {report.ANSWERS[claim.verdict]}"
+        )
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """The `experiment` command; its help says what the exit codes mean."""
+    arguments = parser()
+    given = arguments.parse_args(words)
+    if given.list:
+        for name, description in shipped().items():
+            print(f"  {name:6} {description}")
+        return 0
+    if given.name is None:
+        arguments.print_help()
+        return 2
+    try:
+        plan = make_plan(load(given.name, given.budget))
+    except ExperimentError as error:
+        print(f"experiment: {error}", file=sys.stderr)
+        return 2
+    if given.plan:
+        print("\n".join(pipeline.outline(plan)))
+        return 0
+    try:
+        pipeline.run(plan, tell)
+        results = gather(plan)
+        report.write(results, pipeline.folder(plan))
+        conclude(results)
+    except (Stopped, KeyboardInterrupt) as stopped:
+        tell("stopped; the same command goes on")
+        return stopped.exit_code if isinstance(stopped, Stopped) else 130
+    except ExperimentError as error:
+        print(f"experiment: {error}", file=sys.stderr)
+        return 1
+    tell(f"report: {pipeline.folder(plan) / 'report.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

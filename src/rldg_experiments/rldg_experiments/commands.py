@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Commands of the product: as a person types them, and as a process that ends when this one does."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from ament_index_python.packages import get_package_prefix
+
+TOOLS = {"convert": "rldg_distill", "distill": "rldg_distill"}
+"""package of those commands that are an executable of the same name"""
+STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+PR_SET_PDEATHSIG = 1
+
+
+class Stopped(Exception):
+    """A signal asked for an end; everything that was started has ended."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+@dataclass(frozen=True)
+class Command:
+    """One `./rldg …`."""
+
+    words: tuple[str, ...]
+    """after `./rldg`"""
+
+    def __str__(self) -> str:
+        """As it is typed."""
+        return shlex.join(("./rldg", *self.words))
+
+    def run(self) -> int:
+        """Run it in this terminal and this folder; returns its exit code.
+
+        Raises:
+            Stopped: this process was told to stop, and so was the command.
+        """
+        asked: list[int] = []
+
+        def stop(number: int, _: FrameType | None) -> None:
+            asked.append(number)
+            os.killpg(process.pid, signal.SIGINT)
+
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        process = subprocess.Popen(
+            self._arguments(),
+            stdin=subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C reaches it once, from here
+            preexec_fn=_tied_to(os.getpid()),  # noqa: PLW1509 - this process has one thread
+        )
+        before = {number: signal.signal(number, stop) for number in STOPS}
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        try:
+            code = process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if asked:
+            raise Stopped(asked[0])
+        return code
+
+    def _arguments(self) -> list[str]:
+        verb, *rest = self.words
+        if verb == "launch":
+            return [_executable("rldg_bringup", "stack"), *rest]
+        if verb == "run":
+            return [_executable(*rest[:2]), *rest[2:]]
+        return [_executable(TOOLS[verb], verb), *rest]
+
+
+def _executable(package: str, name: str) -> str:
+    return str(Path(get_package_prefix(package), "lib", package, name))
+
+
+def _tied_to(parent: int) -> Callable[[], None]:
+    """What the child does before its program: die with this process, and hear signals.
+
+    An experiment that is killed with SIGKILL stops nobody. What it had started would go on unseen and hold the run that
+    the next start wants. SIGKILL, for every command goes on under the same name.
+    """
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+
+    def before_program() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+
+    return before_program

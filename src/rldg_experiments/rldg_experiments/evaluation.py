@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation left: the only place that knows its files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest, t
+
+from rldg_robot.bag_reader import is_complete, read_summary
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One episode."""
+
+    success: bool
+    seconds: float
+    """[s] of robot time"""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number and where it lies with 95 % confidence."""
+
+    value: float
+    low: float
+    high: float
+
+
+def outcomes(folder: Path) -> list[Outcome]:
+    """Of every episode that ended by itself."""
+    bags = [bag for bag in sorted((folder / "bags").iterdir()) if is_complete(bag)]
+    episodes = [summary for summary in map(read_summary, bags) if summary.status != "aborted"]
+    return [Outcome(e.status == "success", e.seconds) for e in episodes]
+
+
+def video(folder: Path) -> Path:
+    """Film of the first episodes."""
+    return folder / "videos" / "evaluation.mp4"
+
+
+def success_rate(episodes: Sequence[Outcome]) -> Interval:
+    """Share of successes, with Wilson's interval."""
+    test = binomtest(sum(e.success for e in episodes), len(episodes))
+    interval = test.proportion_ci(0.95, method="wilson")
+    return Interval(test.statistic, float(interval.low), float(interval.high))
+
+
+def cycle_seconds(episodes: Sequence[Outcome]) -> Interval | None:
+    """Mean duration of the successes [s], with Student's interval; None for fewer than two."""
+    seconds = [e.seconds for e in episodes if e.success]
+    if len(seconds) < 2:
+        return None
+    mean, error = float(np.mean(seconds)), float(np.std(seconds, ddof=1)) / len(seconds) ** 0.5
+    reach = float(t.ppf(0.975, len(seconds) - 1)) * error
+    return Interval(mean, mean - reach, mean + reach)

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an experiment compares, as its YAML says: a shipped one by name, or anybody's own by path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dacite
+import yaml
+
+from rldg_robot.task import UnknownTask, load_task
+
+EXPERIMENTS = Path(__file__).parent / "experiments"
+BUDGETS = ("cpu", "gpu")
+HUMAN, RLDG, RELABELLED = SOURCES = ("human", "rldg", "relabelled")
+FIGURES = ("success", "scaling", "cycle_time", "actions")
+
+
+class ExperimentError(Exception):
+    """A person has to change something; the message says what."""
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Which tasks of a family play which part."""
+
+    train: tuple[str, ...]
+    """variants that specialists learn and data comes from"""
+    seen: tuple[str, ...] = ()
+    """of these, the ones that policies are judged on; empty: all"""
+    unseen: tuple[str, ...] = ()
+    """others that policies are judged on"""
+
+    def judged(self, where: str) -> tuple[str, ...]:
+        """Variants that are `seen` or `unseen`."""
+        return self.unseen if where == "unseen" else self.seen or self.train
+
+
+@dataclass(frozen=True)
+class SpecialistSettings:
+    """Arguments of `train_rl`."""
+
+    demos: int = 20
+    steps: int = 8000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class StudentSettings:
+    """Arguments of `distill`."""
+
+    student: str
+    """as in --student"""
+    options: dict[str, Any] = field(default_factory=dict)
+    """`name: value` becomes `--name value`; true and false become `--name` and `--no-name`"""
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """Arguments of `evaluate`."""
+
+    episodes: int
+    """of every policy on every task"""
+    seed: int = 0
+    """the same starts for every policy"""
+    specialists: tuple[str, ...] = ("seen",)
+    """where specialists are judged: seen (each on its own task), unseen (each on all of them)"""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One comparison."""
+
+    name: str
+    budget: str
+    """cpu or gpu"""
+    description: str
+    """what it asks, in a sentence"""
+    tasks: dict[str, Variants]
+    """by family; every family has its own data and students"""
+    specialist: SpecialistSettings
+    sources: tuple[str, ...]
+    """where data comes from: of `SOURCES`"""
+    episodes: tuple[int, ...]
+    """successful ones that a student learns from; one student each"""
+    students: dict[str, StudentSettings]
+    """by the name that the report gives them"""
+    evaluation: EvaluationSettings
+    figures: tuple[str, ...]
+    """of `FIGURES`"""
+
+
+def shipped() -> dict[str, str]:
+    """Description of every experiment that comes with the package, by name."""
+    return {path.stem: load(path.stem).description for path in sorted(EXPERIMENTS.glob("*.yaml"))}
+
+
+def load(name: str, budget: str = "cpu") -> Experiment:
+    """Read an experiment.
+
+    Args:
+        name: of a shipped one, or the path of a YAML.
+        budget: one of `BUDGETS`; what the YAML says under it goes over the rest.
+
+    Raises:
+        ExperimentError: there is none, or its YAML cannot be understood.
+    """
+    path = _find(name, Path())
+    settings = _merged(path)
+    budgets = settings.pop("budgets", {})
+    settings = _without_nulls(_overlay(settings, budgets.get(budget, {})))
+    settings |= {"name": path.stem, "budget": budget}
+    try:
+        config = dacite.Config(strict=True, cast=[tuple])
+        experiment = dacite.from_dict(Experiment, settings, config)
+        _check(experiment)
+    except (dacite.DaciteError, TypeError, ValueError) as error:
+        raise ExperimentError(f"{path}: {error}") from error
+    return experiment
+
+
+def _find(name: str, folder: Path) -> Path:
+    """The YAML of an experiment; its path, where one is given, is relative to the folder."""
+    for path in (EXPERIMENTS / f"{name}.yaml", folder / name):
+        if path.is_file():
+            return path
+    names = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
+    raise ExperimentError(f"no experiment '{name}': give one of {names}, or the path of a YAML")
+
+
+def _merged(path: Path) -> dict[str, Any]:
+    """What a YAML says, over what its `base` says."""
+    try:
+        settings = yaml.safe_load(path.read_text())
+    except (OSError, yaml.YAMLError) as error:
+        raise ExperimentError(f"{path}: {error}") from error
+    if not isinstance(settings, dict):
+        raise ExperimentError(f"{path}: is not a list of `name: value`")
+    base = settings.pop("base", None)
+    return settings if base is None else _overlay(_merged(_find(base, path.parent)), settings)
+
+
+def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """`above` over `below`, name by name at every depth."""
+    result = dict(below)
+    for name, value in above.items():
+        if isinstance(value, dict) and isinstance(result.get(name), dict):
+            result[name] = _overlay(result[name], value)
+        else:
+            result[name] = value
+    return result
+
+
+def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same without the names that null takes away."""
+    return {
+        name: _without_nulls(value) if isinstance(value, dict) else value
+        for name, value in settings.items()
+        if value is not None
+    }
+
+
+def _check(experiment: Experiment) -> None:
+    """Whether everything that is named exists.
+
+    Raises:
+        ValueError: something does not.
+    """
+    _known("sources", experiment.sources, SOURCES)
+    _known("figures", experiment.figures, FIGURES)
+    _known("evaluation.specialists", experiment.evaluation.specialists, ("seen", "unseen"))
+    for family, variants in experiment.tasks.items():
+        _known(f"tasks.{family}.seen", variants.seen, variants.train)
+        for variant in (*variants.train, *variants.unseen):
+            _exists(f"{family}/{variant}")
+        if min(experiment.episodes, default=0) < 2 * len(variants.train):
+            raise ValueError(
+                f"episodes: {list(experiment.episodes)} must be two or more for every task of {family}: one learns, "
+                "one is held out"
+            )
+
+
+def _known(what: str, names: tuple[str, ...], valid: tuple[str, ...]) -> None:
+    for name in names:
+        if name not in valid:
+            raise ValueError(f"{what}: '{name}' is none of {', '.join(valid)}")
+
+
+def _exists(task: str) -> None:
+    try:
+        load_task(task)
+    except UnknownTask as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the stages of a plan that are not finished, one after another.
+
+One after another, since each of the slow commands, training, collecting and distilling, keeps two cores busy by itself.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rldg_experiments.experiment import ExperimentError
+from rldg_experiments.pace import seconds_left
+from rldg_experiments.plan import Plan
+from rldg_experiments.report import clock
+from rldg_experiments.stages import RUNS, Stage
+from rldg_experiments.store import finish, in_order, note_of
+
+REPORTS = RUNS / "experiments"
+
+
+def folder(plan: Plan) -> Path:
+    """Where the report lies."""
+    return REPORTS / f"{plan.experiment.name}_{plan.experiment.budget}"
+
+
+def outline(plan: Plan) -> list[str]:
+    """What would be run, for people."""
+    stages = in_order(plan.targets)
+    lines = []
+    for stage in stages:
+        state = "finished" if note_of(stage) else f"about {clock(stage.typical_seconds)}"
+        lines += [f"{stage.title} ({state})", f"    {stage.command}"]
+    return [*lines, _ahead(stages)]
+
+
+def run(plan: Plan, tell: Callable[[str], None]) -> None:
+    """Run what is missing.
+
+    Raises:
+        ExperimentError: a command failed, or another experiment is running here.
+        Stopped: a signal asked for it.
+    """
+    with _claimed():
+        stages = in_order(plan.targets)
+        tell(_ahead(stages))
+        started = time.monotonic()
+        for number, stage in enumerate(stages, 1):
+            if note_of(stage):
+                continue
+            spent, left = time.monotonic() - started, seconds_left(stages)
+            tell(
+                f"[{number}/{len(stages)}] {clock(spent)} so far, about {clock(left)} left: {stage.title}"
+            )
+            tell(f"  {stage.command}")
+            _make(stage)
+
+
+def _make(stage: Stage) -> None:
+    resumed, started = stage.artefact.exists(), time.monotonic()
+    code = stage.command.run()
+    if code:
+        raise ExperimentError(
+            f"the command above ended with exit code {code}: {stage.command}\n"
+            "What it says is above. Mend it and start the experiment again: it goes on from here"
+        )
+    finish(stage, time.monotonic() - started, resumed)
+
+
+def _ahead(stages: list[Stage]) -> str:
+    finished = sum(note_of(stage) is not None for stage in stages)
+    return f"{len(stages)} stages, {finished} of them finished; about {clock(seconds_left(stages))} left"
+
+
+@contextmanager
+def _claimed() -> Iterator[None]:
+    """Keep other experiments out of these runs: they may share stages. A kill leaves nothing to be deleted.
+
+    Raises:
+        ExperimentError: one is in, or the folder cannot be written.
+    """
+    try:
+        REPORTS.mkdir(parents=True, exist_ok=True)
+        lock = os.open(REPORTS / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise ExperimentError(f"cannot write {REPORTS.absolute()}: {error.strerror}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise ExperimentError(
+            f"another experiment is running in {REPORTS.absolute()}: wait for it, or type this in another folder"
+        ) from None
+    finally:
+        os.close(lock)

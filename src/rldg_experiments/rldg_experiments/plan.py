@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From an experiment to its stages: every policy, and every task that it is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from rldg_experiments.experiment import HUMAN, RLDG, Experiment, Variants
+from rldg_experiments.stages import (
+    Dataset,
+    Episodes,
+    Evaluation,
+    Relabelled,
+    Specialist,
+    Stage,
+    Student,
+)
+
+SPECIALIST = "specialist"
+WHERE = ("seen", "unseen")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry of the comparison: some policies, judged on some tasks."""
+
+    family: str
+    policy: str
+    """a student as the experiment calls it, or `specialist`"""
+    source: str
+    """where its data came from; a specialist's own: empty"""
+    episodes: int
+    """that it learned from; specialists: 0"""
+    where: str
+    """seen or unseen"""
+    evaluations: tuple[Evaluation, ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that an experiment needs."""
+
+    experiment: Experiment
+    data: tuple[Episodes | Relabelled, ...]
+    """of every family and source"""
+    cells: tuple[Cell, ...]
+
+    @property
+    def targets(self) -> list[Stage]:
+        """What the report is made of, in the order in which it is made."""
+        return [*self.data, *(e for cell in self.cells for e in cell.evaluations)]
+
+
+def make_plan(experiment: Experiment) -> Plan:
+    """The stages of an experiment."""
+    data: list[Episodes | Relabelled] = []
+    cells: list[Cell] = []
+    for family, variants in experiment.tasks.items():
+        specialists = _specialists(experiment, family, variants)
+        gathered = [_gathered(experiment, source, specialists) for source in experiment.sources]
+        data += gathered
+        cells += _specialist_cells(experiment, family, variants, specialists)
+        cells += [
+            cell
+            for episodes in gathered
+            for count in experiment.episodes
+            for cell in _student_cells(experiment, family, variants, Dataset(episodes, count))
+        ]
+    return Plan(experiment, tuple(data), tuple(cells))
+
+
+def _specialists(experiment: Experiment, family: str, variants: Variants) -> tuple[Specialist, ...]:
+    told = experiment.specialist
+    return tuple(
+        Specialist(f"{family}/{variant}", told.demos, told.steps, told.seed)
+        for variant in variants.train
+    )
+
+
+def _gathered(experiment: Experiment, source: str, specialists: tuple[Specialist, ...]) -> Episodes:
+    """As many as the largest dataset wants; the smaller ones take some of them."""
+    tasks = tuple(specialist.task for specialist in specialists)
+    episodes = Episodes(source, tasks, max(experiment.episodes), experiment.specialist.seed)
+    return replace(episodes, specialists=specialists) if source == RLDG else episodes
+
+
+def _specialist_cells(
+    experiment: Experiment,
+    family: str,
+    variants: Variants,
+    specialists: tuple[Specialist, ...],
+) -> Iterator[Cell]:
+    """Seen: each on its own task; unseen: each on all of them."""
+    if experiment.sources == (HUMAN,):
+        return
+    for where in experiment.evaluation.specialists:
+        pairs = [
+            (specialist, f"{family}/{variant}")
+            for specialist in specialists
+            for variant in variants.judged(where)
+            if where == "unseen" or specialist.task == f"{family}/{variant}"
+        ]
+        evaluations = tuple(_evaluation(experiment, *pair) for pair in pairs)
+        if evaluations:
+            yield Cell(family, SPECIALIST, "", 0, where, evaluations)
+
+
+def _student_cells(
+    experiment: Experiment, family: str, variants: Variants, dataset: Dataset
+) -> Iterator[Cell]:
+    for called, told in experiment.students.items():
+        student = Student(called, told.student, tuple(sorted(told.options.items())), dataset)
+        for where in WHERE:
+            evaluations = tuple(
+                _evaluation(experiment, student, f"{family}/{variant}")
+                for variant in variants.judged(where)
+            )
+            if evaluations:
+                yield Cell(
+                    family, called, dataset.episodes.source, dataset.count, where, evaluations
+                )
+
+
+def _evaluation(experiment: Experiment, policy: Specialist | Student, task: str) -> Evaluation:
+    return Evaluation(policy, task, experiment.evaluation.episodes, experiment.evaluation.seed)

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`report.html`: everything that an experiment found in one file that needs no other."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from rldg_experiments import evaluation, paper
+from rldg_experiments.figures import draw
+from rldg_experiments.plan import Plan
+from rldg_experiments.results import HELD, OPEN, REVERSED, Figures, Results
+from rldg_experiments.store import write_atomically
+
+MOST_VIDEO_BYTES = 9_000_000
+"""of all videos together: a third more in the file, which is to stay below 15 MB"""
+ANSWERS = {
+    HELD: "Yes.",
+    REVERSED: "No, the other way round.",
+    OPEN: "Not shown: the intervals overlap.",
+}
+
+
+def write(results: Results, folder: Path) -> None:
+    """Write `report.html`, `results.json` and `figures/`."""
+    plan = results.plan
+    pictures = folder / "figures"
+    pictures.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "results.json", results.json())
+    drawings = [draw(name, results) for name in plan.experiment.figures]
+    for drawing in drawings:
+        (pictures / f"{drawing.name}.png").write_bytes(drawing.png)
+    videos = list(_videos(plan))
+    shown = [(path, caption) for path, caption, fits in videos if fits]
+    families = plan.experiment.tasks
+    html = (
+        Environment(
+            loader=PackageLoader("rldg_experiments", ""),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+        )
+        .get_template("report.html.j2")
+        .render(
+            experiment=plan.experiment,
+            date=date.today().isoformat(),
+            claims=results.claims,
+            answers=ANSWERS,
+            rate=rate,
+            seconds=seconds,
+            figures=[
+                {"title": d.title, "text": d.text, "uri": data_uri("image/png", d.png)}
+                for d in drawings
+            ],
+            rows=results.rows,
+            paper=[number for number in paper.numbers() if number.family in families],
+            sources=results.data,
+            videos=[
+                {"caption": caption, "uri": data_uri("video/mp4", path.read_bytes())}
+                for path, caption in shown
+            ],
+            left_out=len(videos) - len(shown),
+            stages=results.notes,
+            total=clock(sum(note.seconds for note in results.notes.values())),
+            other_code=results.other_code,
+        )
+    )
+    write_atomically(folder / "report.html", html)
+
+
+def _videos(plan: Plan) -> Iterator[tuple[Path, str, bool]]:
+    """One of every cell with its caption, and whether it fits in."""
+    room = MOST_VIDEO_BYTES
+    for cell in plan.cells:
+        first = cell.evaluations[0]
+        path = evaluation.video(first.artefact)
+        if not path.is_file():
+            continue
+        learned = f" from {cell.episodes} {cell.source} episodes" if cell.source else ""
+        size = path.stat().st_size
+        fits = size <= room
+        room -= size if fits else 0
+        yield path, f"{cell.policy}{learned}, {first.task} ({cell.where})", fits
+
+
+def rate(figures: Figures) -> str:
+    """Success in words: '85 of 100 (85 % [77, 91])'."""
+    success = figures.success
+    return (
+        f"{figures.successes} of {figures.episodes} ({100 * success.value:.0f} % "
+        f"[{100 * success.low:.0f}, {100 * success.high:.0f}])"
+    )
+
+
+def seconds(figures: Figures) -> str:
+    """Cycle time in words."""
+    found = figures.cycle_seconds
+    return "–" if found is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def clock(duration: float) -> str:
+    """Seconds as h:mm:ss."""
+    return str(timedelta(seconds=round(duration)))
+
+
+def data_uri(kind: str, content: bytes) -> str:
+    """A file's content in place of its address."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What came out: a row for every cell of the comparison, and whether the claim held. Written as `results.json`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rldg_experiments import paper
+from rldg_experiments.evaluation import (
+    Interval,
+    Outcome,
+    cycle_seconds,
+    outcomes,
+    success_rate,
+)
+from rldg_experiments.experiment import HUMAN, RLDG
+from rldg_experiments.plan import Cell, Plan
+from rldg_experiments.stages import Episodes, Relabelled, Stage
+from rldg_experiments.store import Note, code, note_of
+
+HELD, REVERSED, OPEN = "held", "reversed", "open"
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What some episodes say together."""
+
+    episodes: int
+    successes: int
+    success: Interval
+    cycle_seconds: Interval | None
+    """of the successes; None for fewer than two"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell of the comparison with its outcome, over all tasks and of each."""
+
+    family: str
+    policy: str
+    source: str
+    training_episodes: int
+    where: str
+    all: Figures
+    tasks: dict[str, Figures]
+
+
+@dataclass(frozen=True)
+class Claim:
+    """RLDG data against human data: the same student, as many episodes, the same tasks and starts."""
+
+    family: str
+    policy: str
+    training_episodes: int
+    where: str
+    human: Figures
+    rldg: Figures
+
+    @property
+    def verdict(self) -> str:
+        """held: better, the intervals apart; reversed: worse, the intervals apart; open: they overlap."""
+        if self.rldg.success.low > self.human.success.high:
+            return HELD
+        return REVERSED if self.rldg.success.high < self.human.success.low else OPEN
+
+
+@dataclass(frozen=True)
+class Data:
+    """The episodes that students learned from."""
+
+    family: str
+    source: str
+    tasks: dict[str, dict[str, Any]]
+    """by task, as the run's summary has it: at least episodes, successes, mean_cycle_seconds"""
+
+
+@dataclass(frozen=True)
+class Results:
+    """All that an experiment found."""
+
+    plan: Plan
+    rows: tuple[Row, ...]
+    data: tuple[Data, ...]
+    notes: dict[str, Note]
+    """how every stage of it was made, by name, in the order of the stages"""
+
+    @property
+    def claims(self) -> list[Claim]:
+        """Every pair of rows that differ in their data alone."""
+        return [
+            Claim(row.family, row.policy, row.training_episodes, row.where, row.all, other.all)
+            for row in self.rows
+            for other in self.rows
+            if (row.source, other.source) == (HUMAN, RLDG) and _same(row, other)
+        ]
+
+    @property
+    def other_code(self) -> list[str]:
+        """Stages that other code than today's made."""
+        return [name for name, note in self.notes.items() if note.code != code()]
+
+    def json(self) -> str:
+        """`results.json`."""
+        experiment = asdict(self.plan.experiment)
+        content = {
+            "experiment": experiment,
+            "claims": [asdict(claim) | {"verdict": claim.verdict} for claim in self.claims],
+            "results": [asdict(row) for row in self.rows],
+            "data": [asdict(data) for data in self.data],
+            "paper": [asdict(number) for number in paper.numbers()],
+            "stages": {name: asdict(note) for name, note in self.notes.items()},
+        }
+        return json.dumps(content, indent=2) + "\n"
+
+
+def gather(plan: Plan) -> Results:
+    """Read what the finished stages of a plan left."""
+    rows = tuple(_row(cell) for cell in plan.cells)
+    data = tuple(_data(episodes) for episodes in plan.data)
+    return Results(plan, rows, data, _notes(plan))
+
+
+def _row(cell: Cell) -> Row:
+    found: dict[str, list[Outcome]] = {}
+    for evaluation in cell.evaluations:
+        found.setdefault(evaluation.task, []).extend(outcomes(evaluation.artefact))
+    together = [outcome for of_task in found.values() for outcome in of_task]
+    return Row(
+        cell.family,
+        cell.policy,
+        cell.source,
+        cell.episodes,
+        cell.where,
+        figures_of(together),
+        {task: figures_of(of_task) for task, of_task in found.items()},
+    )
+
+
+def figures_of(episodes: Sequence[Outcome]) -> Figures:
+    """What episodes say together."""
+    successes = sum(episode.success for episode in episodes)
+    return Figures(len(episodes), successes, success_rate(episodes), cycle_seconds(episodes))
+
+
+def _data(episodes: Episodes | Relabelled) -> Data:
+    summary = json.loads((episodes.artefact / "summary.json").read_text())
+    return Data(episodes.tasks[0].split("/")[0], episodes.source, summary["tasks"])
+
+
+def _notes(plan: Plan) -> dict[str, Note]:
+    """Of all stages that are there; those behind finished ones may have been deleted."""
+    notes: dict[str, Note] = {}
+
+    def visit(stage: Stage) -> None:
+        for other in stage.needs:
+            visit(other)
+        note = note_of(stage)
+        if note:
+            notes[stage.name] = note
+
+    for target in plan.targets:
+        visit(target)
+    return notes
+
+
+def _same(row: Row, other: Row) -> bool:
+    """Whether two rows differ in their data alone."""
+    what = [(r.family, r.policy, r.training_episodes, r.where) for r in (row, other)]
+    return what[0] == what[1]

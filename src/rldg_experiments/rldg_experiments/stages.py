@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stages: a command each, what it depends on, and the name of what it leaves.
+
+A stage's key is a hash of its settings, of the keys of the stages that it needs, of the task definitions and
+operator traits that it works with, and of its kind's version. The version is a number that is raised by hand when the
+code behind a command changes what comes out of it: a hash of the sources would throw hours of training away for a
+comment. Which code really made an artefact is noted beside it, see `store`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import rldg_robot
+from rldg_experiments.commands import Command
+from rldg_experiments.experiment import HUMAN, RELABELLED
+from rldg_robot.task import load_task
+
+RUNS, DATA = Path("runs"), Path("data")
+UPDATES_PER_SECOND = 5.0
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One command of an experiment. Fields of subclasses are its settings and the stages that it needs."""
+
+    VERSION: ClassVar[int]
+    """part of the key: raise it when the same settings give something else"""
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of everything that decides what comes out."""
+        content = [type(self).__name__, self.VERSION, self._settings, self.world()]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+    @property
+    def needs(self) -> Iterator[Stage]:
+        """Stages whose artefacts the command reads."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            yield from (
+                s for s in (value if isinstance(value, tuple) else (value,)) if isinstance(s, Stage)
+            )
+
+    def world(self) -> Mapping[str, Any]:
+        """What else decides: files that the command reads by itself."""
+        return {}
+
+    @property
+    def label(self) -> str:
+        """What it makes, in a file's name."""
+        raise NotImplementedError
+
+    @property
+    def name(self) -> str:
+        """Of what it leaves."""
+        return f"{self.label}_{self.key}"
+
+    @property
+    def artefact(self) -> Path:
+        """Folder that it leaves."""
+        return RUNS / self.name
+
+    def made(self) -> Path:
+        """Folder as the command left it, where it cannot be told its name."""
+        return self.artefact
+
+    @property
+    def command(self) -> Command:
+        """What makes it. It goes on where it was killed."""
+        raise NotImplementedError
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        raise NotImplementedError
+
+    @property
+    def typical_seconds(self) -> float:
+        """[s] on two cores, until the machine has shown what it needs."""
+        raise NotImplementedError
+
+
+def _plain(value: Any) -> Any:
+    """A setting for the key; a stage counts by its own."""
+    if isinstance(value, Stage):
+        return value.key
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value
+
+
+@dataclass(frozen=True)
+class Specialist(Stage):
+    """One task is learned by reinforcement."""
+
+    VERSION: ClassVar[int] = 1
+    task: str
+    demos: int
+    steps: int
+    seed: int
+
+    def world(self) -> Mapping[str, Any]:
+        """The task, and the person who demonstrates it."""
+        return {"tasks": _definitions((self.task,)), "operator": _operator()}
+
+    @property
+    def label(self) -> str:
+        """specialist_connector_vga."""
+        return f"specialist_{_flat(self.task)}"
+
+    @property
+    def command(self) -> Command:
+        """`train_rl`."""
+        numbers = (f"demos:={self.demos}", f"steps:={self.steps}", f"seed:={self.seed}")
+        return Command(("launch", "train_rl", f"task:={self.task}", *numbers, f"name:={self.name}"))
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        return f"a specialist learns {self.task}"
+
+    @property
+    def typical_seconds(self) -> float:
+        """[s] on two cores."""
+        return 110.0
+
+
+@dataclass(frozen=True)
+class Episodes(Stage):
+    """Successful episodes of a source, the same number of every task."""
+
+    VERSION: ClassVar[int] = 1
+    source: str
+    tasks: tuple[str, ...]
+    episodes: int
+    seed: int
+    specialists: tuple[Specialist, ...] = ()
+    """one a task; none where the operator leads"""
+
+    def world(self) -> Mapping[str, Any]:
+        """The tasks, and the person where one leads."""
+        operator = {} if self.specialists else {"operator": _operator()}
+        return {"tasks": _definitions(self.tasks)} | operator
+
+    @property
+    def label(self) -> str:
+        """episodes_rldg_connector_150."""
+        return f"episodes_{self.source}_{_family(self.tasks)}_{self.episodes}"
+
+    @property
+    def command(self) -> Command:
+        """`collect`."""
+        leaders = ",".join(f"{s.task}={s.name}" for s in self.specialists)
+        who = (
+            (f"policies:={leaders}",)
+            if leaders
+            else ("source:=operator", f"task:={','.join(self.tasks)}")
+        )
+        numbers = (f"episodes:={self.episodes}", f"seed:={self.seed}")
+        return Command(("launch", "collect", *who, *numbers, f"name:={self.name}"))
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        who = "specialists" if self.specialists else "the operator"
+        return f"{self.episodes} successful episodes of {who}: {', '.join(self.tasks)}"
+
+    @property
+    def typical_seconds(self) -> float:
+        """[s] on two cores."""
+        return 10 + self.episodes * (0.6 if self.source == HUMAN else 0.4)
+
+
+@dataclass(frozen=True)
+class Relabelled(Stage):
+    """A person's episodes with the specialists' actions."""
+
+    VERSION: ClassVar[int] = 1
+    source: ClassVar[str] = RELABELLED
+    of: Episodes
+    specialists: tuple[Specialist, ...]
+    seed: int
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Those of the episodes."""
+        return self.of.tasks
+
+    @property
+    def label(self) -> str:
+        """episodes_relabelled_connector_150."""
+        return f"episodes_{self.source}_{_family(self.tasks)}_{self.of.episodes}"
+
+    @property
+    def command(self) -> Command:
+        """`relabel`."""
+        who = [word for s in self.specialists for word in ("--policy", f"{s.task}={s.name}")]
+        words = ("run", "rldg_rl", "relabel", self.of.name, *who)
+        return Command((*words, "--seed", str(self.seed), "--name", self.name))
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        return f"{self.of.episodes} human episodes get the specialists' actions"
+
+    @property
+    def typical_seconds(self) -> float:
+        """[s] on two cores."""
+        return 5 + self.of.episodes * 0.2
+
+
+@dataclass(frozen=True)
+class Dataset(Stage):
+    """Some of a collection's episodes, for training."""
+
+    VERSION: ClassVar[int] = 1
+    episodes: Episodes | Relabelled
+    count: int
+
+    @property
+    def label(self) -> str:
+        """rldg_connector_150."""
+        return f"{self.episodes.source}_{_family(self.episodes.tasks)}_{self.count}"
+
+    @property
+    def artefact(self) -> Path:
+        """A dataset, not a run."""
+        return DATA / self.name
+
+    @property
+    def command(self) -> Command:
+        """`convert`; what a killed one had published is replaced."""
+        run, count = str(RUNS / self.episodes.name), str(self.count)
+        return Command(
+            ("convert", run, "--count", count, "--out", str(self.artefact), "--overwrite")
+        )
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        return f"{self.count} {self.episodes.source} episodes become a dataset"
+
+    @property
+    def typical_seconds(self) -> float:
+        """[s] on two cores."""
+        return 4 + self.count * 0.03
+
+
+@dataclass(frozen=True)
+class Student(Stage):
+    """A student learns from a dataset."""
+
+    VERSION: ClassVar[int] = 1
+    called: str
+    """by the experiment"""
+    student: str
+    options: tuple[tuple[str, Any], ...]
+    dataset: Dataset
+
+    @property
+    def _settings(self) -> dict[str, Any]:
+        settings = super()._settings
+        del settings["called"]  # a name changes nothing
+        return settings
+
+    @property
+    def label(self) -> str:
+        """cnn_rldg_connector_150."""
+        return f"{self.called}_{self.dataset.label}"
+
+    @property
+    def command(self) -> Command:
+        """`distill`."""
+        options = [word for name, value in self.options for word in _option(name, value)]
+        start = ("distill", str(self.dataset.artefact), "--student", self.student)
+        return Command((*start, *options, "--name", self.name))
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        return f"{self.called} learns from {self.dataset.count} {self.dataset.episodes.source} episodes"
+
+    @property
+    def typical_seconds(self) -> float:
+        """[s] on two cores."""
+        return 15 + dict(self.options).get("steps", 6000) / UPDATES_PER_SECOND
+
+
+@dataclass(frozen=True)
+class Evaluation(Stage):
+    """A policy is judged on a task."""
+
+    VERSION: ClassVar[int] = 1
+    policy: Specialist | Student
+    task: str
+    episodes: int
+    seed: int
+
+    def world(self) -> Mapping[str, Any]:
+        """The task."""
+        return {"tasks": _definitions((self.task,))}
+
+    @property
+    def label(self) -> str:
+        """connector_usb_c."""
+        return _flat(self.task)
+
+    @property
+    def artefact(self) -> Path:
+        """In the policy's run."""
+        return self._all / self.name
+
+    @property
+    def _all(self) -> Path:
+        return RUNS / self.policy.name / "evaluations"
+
+    def made(self) -> Path:
+        """The latest evaluation of the policy, which is named after its time."""
+        return max(path for path in self._all.glob("[0-9]*") if (path / "summary.json").is_file())
+
+    @property
+    def command(self) -> Command:
+        """`evaluate`. One that was killed begins anew."""
+        what = (f"name:={self.policy.name}", f"task:={self.task}")
+        return Command(
+            ("launch", "evaluate", *what, f"episodes:={self.episodes}", f"seed:={self.seed}")
+        )
+
+    @property
+    def title(self) -> str:
+        """What happens, in words."""
+        return f"{self.policy.label} does {self.task} {self.episodes} times"
+
+    @property
+    def typical_seconds(self) -> float:
+        """[s] on two cores."""
+        return 12 + self.episodes * 1.0
+
+
+def _option(name: str, value: Any) -> list[str]:
+    """An option of `distill` as words."""
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    values = value if isinstance(value, list) else [value]
+    return [flag, *map(str, values)]
+
+
+def _flat(task: str) -> str:
+    """A task in a file's name."""
+    return task.replace("/", "_")
+
+
+def _family(tasks: tuple[str, ...]) -> str:
+    """Tasks of one family in a file's name."""
+    return tasks[0].split("/")[0] if len(tasks) > 1 else _flat(tasks[0])
+
+
+def _definitions(tasks: tuple[str, ...]) -> dict[str, Any]:
+    """What the tasks are at present."""
+    return {task: asdict(load_task(task)) for task in tasks}
+
+
+@cache
+def _operator() -> dict[str, str]:
+    """Who the scripted operator is at present: every YAML of the robot package that is no task."""
+    robot = Path(rldg_robot.__file__).parent
+    files = (path for path in robot.rglob("*.yaml") if path.parent.name != "tasks")
+    return {str(path.relative_to(robot)): path.read_text() for path in sorted(files)}

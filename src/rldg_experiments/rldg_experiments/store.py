@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is there already: a `stage.json` in every finished artefact, written last.
+
+Whoever deletes an artefact deletes the note with it, and the stage is done again when somebody needs it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from rldg_experiments.stages import Stage
+
+NOTE = "stage.json"
+PACKAGES = ("rldg_bringup", "rldg_distill", "rldg_rl", "rldg_robot")
+"""their sources decide, too, what comes out"""
+
+
+@dataclass(frozen=True)
+class Note:
+    """How an artefact was made."""
+
+    key: str
+    command: str
+    seconds: float
+    """[s] that the command took; of the last start, where it was killed before"""
+    resumed: bool
+    """whether an earlier start had begun it"""
+    code: str
+    """fingerprint of the sources that made it"""
+    finished: str
+    """local time"""
+
+
+def note_of(stage: Stage) -> Note | None:
+    """How a finished stage was made; None: it is not finished."""
+    path = stage.artefact / NOTE
+    return Note(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def finish(stage: Stage, seconds: float, resumed: bool) -> None:
+    """Note that a stage's command succeeded; from now on it is not run again."""
+    now = f"{datetime.now():%F %T}"
+    note = Note(stage.key, str(stage.command), round(seconds, 1), resumed, code(), now)
+    made = stage.made()
+    write_atomically(made / NOTE, json.dumps(asdict(note), indent=2) + "\n")
+    if made != stage.artefact:
+        made.rename(stage.artefact)
+
+
+def in_order(targets: Iterable[Stage]) -> list[Stage]:
+    """The targets and all that is still needed to make them, what is needed first; each once.
+
+    What only finished stages need is left out: it may have been deleted since.
+    """
+    found: dict[str, Stage] = {}
+
+    def visit(stage: Stage) -> None:
+        if stage.name in found:
+            return
+        if note_of(stage) is None:
+            for other in stage.needs:
+                visit(other)
+        found[stage.name] = stage
+
+    for target in targets:
+        visit(target)
+    return list(found.values())
+
+
+@cache
+def code() -> str:
+    """Fingerprint of the packages' sources as they are."""
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        spec = find_spec(package)
+        assert spec is not None and spec.submodule_search_locations
+        folder = Path(spec.submodule_search_locations[0])
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{package}/{path.relative_to(folder)}".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()[:10]
+
+
+def write_atomically(path: Path, content: str) -> None:
+    """Replace a file in one go: a kill leaves the old one or the new one."""
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(content)
+    os.replace(draft, path)

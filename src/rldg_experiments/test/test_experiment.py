@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Experiments: what their YAMLs mean, and which commands come of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rldg_bringup.arguments import resolve, split
+from rldg_bringup.stacks import STACKS
+from rldg_distill.distill import parse as parse_distill
+from rldg_distill.options import parse as parse_convert
+from rldg_experiments.command_line import main
+from rldg_experiments.commands import Command
+from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
+from rldg_experiments.plan import Plan, make_plan
+from rldg_experiments.stages import Dataset, Episodes, Evaluation, Stage, Student
+
+OWN = """
+base: demo
+tasks: {connector: {train: [vga], unseen: [xlr]}}
+episodes: [4, 8]
+evaluation: {episodes: 2}
+"""
+
+
+def every_stage(plan: Plan) -> dict[str, Stage]:
+    """Of a plan, finished or not."""
+    found: dict[str, Stage] = {}
+    waiting: list[Stage] = plan.targets
+    while waiting:
+        stage = waiting.pop()
+        found[stage.name] = stage
+        waiting += stage.needs
+    return found
+
+
+def own(folder: Path, text: str = OWN) -> str:
+    path = folder / "own.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def accept(command: Command) -> None:
+    """Hand a command to the parser of the program that it starts; that raises, or exits."""
+    verb, *words = command.words
+    if verb == "launch":
+        resolve(STACKS[words[0]].arguments, split(words[1:]))
+    elif verb == "run":
+        assert words[:2] == ["rldg_rl", "relabel"] and words.count("--policy") == 3
+    else:
+        {"convert": parse_convert, "distill": parse_distill}[verb](words)
+
+
+@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("budget", BUDGETS)
+def test_every_command_of_every_experiment_is_understood(name: str, budget: str) -> None:
+    stages = every_stage(make_plan(load(name, budget)))
+    assert len(stages) >= 6
+    for stage in stages.values():
+        accept(stage.command)
+
+
+def test_an_own_experiment_says_what_differs(tmp_path: Path) -> None:
+    experiment, demo = load(own(tmp_path)), load("demo")
+    assert experiment.name == "own"
+    assert experiment.tasks["connector"].unseen == ("xlr",)
+    assert experiment.evaluation.episodes == 2
+    assert experiment.evaluation.seed == demo.evaluation.seed
+    assert experiment.students == demo.students
+
+
+def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None:
+    text = OWN + "budgets: {gpu: {episodes: [300], students: {cnn: {options: {augment: null}}}}}"
+    small, large = (load(own(tmp_path, text), budget) for budget in BUDGETS)
+    assert (small.episodes, large.episodes) == ((4, 8), (300,))
+    assert "augment" in small.students["cnn"].options
+    assert "augment" not in large.students["cnn"].options
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tasks: {connector: {train: [vga], unseen: [scart]}}", "no task 'connector/scart'"),
+        ("tasks: {connector: {train: [vga], seen: [xlr]}}", "'xlr' is none of vga"),
+        ("sources: [human, monkey]", "'monkey' is none of human, rldg"),
+        ("figures: [pie]", "'pie' is none of"),
+        ("evaluation: {episode: 2}", "episode"),
+        ("episodes: [1]", "two or more for every task"),
+        ("episodes: many", "episodes"),
+        ("- vga", "not a list of"),
+        ("base: demon", "no experiment 'demon': give one of demo, fig4"),
+        ("a: [", "expected"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
+    base = "" if text.startswith(("base", "-", "a:")) else "base: demo\n"
+    with pytest.raises(ExperimentError, match=said.replace("[", r"\[")):
+        load(own(tmp_path, base + text))
+
+
+def changed(folder: Path, before: str, after: str) -> set[type[Stage]]:
+    """Kinds of the stages that one change of the YAML asks for anew."""
+    assert before in OWN
+    old = every_stage(make_plan(load(own(folder))))
+    new = every_stage(make_plan(load(own(folder, OWN.replace(before, after)))))
+    return {type(stage) for name, stage in new.items() if name not in old}
+
+
+def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> None:
+    judged = {Evaluation}
+    assert changed(tmp_path, "unseen: [xlr]", "unseen: [xlr, hdmi]") == judged
+    assert changed(tmp_path, "unseen: [xlr]", "unseen: []") == set()
+    assert changed(tmp_path, "{episodes: 2}", "{episodes: 3}") == judged
+    assert changed(tmp_path, "{episodes: 2}", "{episodes: 2}\nfigures: [scaling]") == set()
+    assert changed(tmp_path, "[4, 8]", "[6, 8]") == {Dataset, Student, Evaluation}
+    learned = "[4, 8]\nstudents: {cnn: {options: {steps: 7}}}"
+    assert changed(tmp_path, "[4, 8]", learned) == {Student, Evaluation}
+    everything = {type(stage) for stage in every_stage(make_plan(load("demo"))).values()}
+    assert changed(tmp_path, "[4, 8]", "[4, 8]\nspecialist: {steps: 9}") == everything
+    assert changed(tmp_path, "[4, 8]", "[4, 10]") == {Episodes, Dataset, Student, Evaluation}
+
+
+def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:
+    renamed = "[4, 8]\nstudents: {cnn: null, pupil: {student: cnn, options: {steps: 1500}}}"
+    twin = renamed.replace("pupil", "other")
+    first, second = (
+        {
+            s.key
+            for s in every_stage(
+                make_plan(load(own(tmp_path, OWN.replace("[4, 8]", text))))
+            ).values()
+        }
+        for text in (renamed, twin)
+    )
+    assert first == second
+
+
+def test_experiments_share_what_they_have_in_common() -> None:
+    fig4, fig6 = (every_stage(make_plan(load(name))) for name in ("fig4", "fig6"))
+    assert fig4.keys() == fig6.keys()
+
+
+def test_the_help_teaches_and_mistakes_end_with_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["--list"]) == 0
+    assert "demo" in capsys.readouterr().out
+    assert main(["dema"]) == 2
+    assert "give one of demo" in capsys.readouterr().err
+    assert main(["demo", "--plan"]) == 0
+    assert "./rldg launch train_rl task:=connector/vga" in capsys.readouterr().out
+    assert not list(tmp_path.iterdir()), "a plan writes nothing"

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Results and their report: what is claimed, what is drawn, and that one file holds it all."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from rldg_experiments.evaluation import Outcome, cycle_seconds, success_rate
+from rldg_experiments.experiment import load
+from rldg_experiments.figures import draw
+from rldg_experiments.plan import Cell, Plan, make_plan
+from rldg_experiments.report import write
+from rldg_experiments.results import HELD, OPEN, REVERSED, Data, Figures, Results, Row, figures_of
+
+FIRST_MP4_BYTES = b"\0\0\0\x20ftypisom"
+
+
+def episodes(won: int, lost: int) -> list[Outcome]:
+    return [Outcome(True, 2.0 + 0.01 * i) for i in range(won)] + [Outcome(False, 10.0)] * lost
+
+
+def figures(won: int, lost: int) -> Figures:
+    return figures_of(episodes(won, lost))
+
+
+def row(cell: Cell, won: int, lost: int) -> Row:
+    tasks = {evaluation.task: figures(won, lost) for evaluation in cell.evaluations}
+    together = figures(won * len(tasks), lost * len(tasks))
+    return Row(cell.family, cell.policy, cell.source, cell.episodes, cell.where, together, tasks)
+
+
+def results(plan: Plan, rates: dict[str, int]) -> Results:
+    """As if every cell of a source had won so many of 50 episodes on every task."""
+    rows = tuple(row(cell, rates[cell.source], 50 - rates[cell.source]) for cell in plan.cells)
+    summary = {"successes": 75, "episodes": 80, "mean_cycle_seconds": 4.2}
+    return Results(plan, rows, (Data("connector", "human", {"connector/vga": summary}),), {})
+
+
+def test_wilson_and_student() -> None:
+    rate = success_rate(episodes(95, 5))
+    assert (rate.value, round(rate.low, 4), round(rate.high, 4)) == (0.95, 0.8882, 0.9785)
+    assert (success_rate(episodes(0, 20)).low, success_rate(episodes(20, 0)).high) == (0.0, 1.0)
+    cycle = cycle_seconds(
+        [Outcome(True, 1.0), Outcome(True, 2.0), Outcome(True, 3.0), Outcome(False, 9.0)]
+    )
+    assert cycle is not None
+    assert cycle.value == 2.0
+    assert cycle.high == pytest.approx(2.0 + 4.3027 / 3**0.5, abs=1e-3)
+    assert cycle_seconds(episodes(1, 5)) is None
+
+
+@pytest.mark.parametrize(
+    ("human", "rldg", "verdict"), [(30, 49, HELD), (49, 30, REVERSED), (44, 46, OPEN)]
+)
+def test_a_claim_wants_intervals_that_do_not_touch(human: int, rldg: int, verdict: str) -> None:
+    found = results(make_plan(load("demo")), {"human": human, "rldg": rldg, "": 50})
+    assert [(c.where, c.verdict) for c in found.claims] == [("seen", verdict), ("unseen", verdict)]
+    claim = found.claims[0]
+    assert (claim.human.successes, claim.rldg.successes) == (2 * human, 2 * rldg)
+
+
+def test_the_report_is_one_file_that_says_what_was_found(tmp_path: Path) -> None:
+    plan = make_plan(load("demo"))
+    found = results(plan, {"human": 0, "rldg": 48, "": 50})
+    write(found, tmp_path)
+    html = (tmp_path / "report.html").read_text()
+    assert '<strong class="held">Yes.</strong>' in html
+    assert "96 of 100 (96 % [90, 98]) with RLDG data, 0 of 100 (0 % [0, 4]) with human data" in html
+    assert "73 of 80" in html and "arXiv:2412.09858" in html
+    assert not re.search(r'(src|href)="(?!data:|https://arxiv)', html), "nothing lies elsewhere"
+    pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
+    assert len(pictures) == len(plan.experiment.figures)
+    for picture in pictures:
+        Image.open(io.BytesIO(base64.b64decode(picture))).verify()
+    content = json.loads((tmp_path / "results.json").read_text())
+    assert [claim["verdict"] for claim in content["claims"]] == ["held", "held"]
+    assert content["results"][0]["all"]["success"]["low"] > 0.9
+    assert {(n["policy"], n["rate"]) for n in content["paper"]} >= {("Octo", 0.625)}
+
+
+def test_videos_stop_before_the_file_grows_too_large(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = make_plan(load("demo"))
+    for cell in plan.cells:
+        folder = cell.evaluations[0].artefact / "videos"
+        folder.mkdir(parents=True)
+        (folder / "evaluation.mp4").write_bytes(FIRST_MP4_BYTES + bytes(4_000_000))
+    write(results(plan, {"human": 1, "rldg": 2, "": 3}), tmp_path / "report")
+    html = (tmp_path / "report" / "report.html").read_text()
+    assert html.count("<video") == 2
+    assert f"{len(plan.cells) - 2} more were left out" in html
+    assert len(html) < 15_000_000
+
+
+@pytest.mark.parametrize("name", ["fig4", "fig5", "fig6"])
+def test_figures_have_their_marks(name: str) -> None:
+    plan = make_plan(load(name))
+    found = results(plan, {"human": 20, "rldg": 45, "": 50})
+    for figure in plan.experiment.figures:
+        image = Image.open(io.BytesIO(draw(figure, found).png)).convert("RGB")
+        colours = {pixel for _, pixel in image.getcolors(1 << 24) or []}
+        assert {(224, 130, 20), (33, 102, 172)} <= colours, "human and RLDG"
+
+
+def test_a_policy_that_never_succeeds_has_no_cycle_time() -> None:
+    plan = make_plan(load("demo"))
+    found = results(plan, {"human": 0, "rldg": 45, "": 50})
+    assert found.rows[-1].all.cycle_seconds is None or found.rows[1].all.cycle_seconds is None
+    assert (
+        draw("cycle_time", found).png != draw("cycle_time", replace(found, rows=found.rows[:1])).png
+    )
