@@ -3,14 +3,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import binomtest, t
-
-from rldg_robot.bag_reader import is_complete, read_summary
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,9 @@ class Interval:
 
 
 def outcomes(folder: Path) -> list[Outcome]:
-    """Of every episode that ended by itself."""
-    bags = [bag for bag in sorted((folder / "bags").iterdir()) if is_complete(bag)]
-    episodes = [summary for summary in map(read_summary, bags) if summary.status != "aborted"]
-    return [Outcome(e.status == "success", e.seconds) for e in episodes]
+    """Of every episode."""
+    records = map(json.loads, (folder / "episodes.jsonl").read_text().splitlines())
+    return [Outcome(record["success"], record["seconds"]) for record in records]
 
 
 def video(folder: Path) -> Path:

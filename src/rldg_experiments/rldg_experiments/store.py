@@ -49,10 +49,7 @@ def finish(stage: Stage, seconds: float, resumed: bool) -> None:
     """Note that a stage's command succeeded; from now on it is not run again."""
     now = f"{datetime.now():%F %T}"
     note = Note(stage.key, str(stage.command), round(seconds, 1), resumed, code(), now)
-    made = stage.made()
-    write_atomically(made / NOTE, json.dumps(asdict(note), indent=2) + "\n")
-    if made != stage.artefact:
-        made.rename(stage.artefact)
+    write_atomically(stage.artefact / NOTE, json.dumps(asdict(note), indent=2) + "\n")
 
 
 def in_order(targets: Iterable[Stage]) -> list[Stage]:
