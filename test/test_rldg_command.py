@@ -131,7 +131,9 @@ def test_help_lists_every_verb_and_sets_nothing_up(
 def test_unknown_names_are_answered_with_the_valid_ones(machine: Machine) -> None:
     verb = machine.rldg("lunch")
     assert verb.returncode == 1
-    assert "setup launch convert dataset distill compare experiment demo run test help" in verb.stderr
+    assert (
+        "setup launch convert dataset distill compare experiment demo run test help" in verb.stderr
+    )
     stack = machine.rldg("launch", "train")
     assert stack.returncode == 1
     assert "train_rl" in stack.stderr
