@@ -12,7 +12,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.meshes import Mesh
+from rldg_robot.meshes import Mesh, rounded_rectangle
 
 Colour = tuple[float, float, float]
 
@@ -26,6 +26,10 @@ BOARD_TEXTURES = ("holes", "plain", "speckle", "brushed", "checker")
 """the nominal one first"""
 
 TABLE_COLOUR = (0.50, 0.43, 0.36)
+TABLE_TOPS = ("grey", "beige_wood")
+GREY, BEIGE = (0.52, 0.54, 0.56), (0.86, 0.74, 0.55)
+TABLE_TILE = 0.30
+"""[m] edge of one tile of the table's texture"""
 
 WRIST_POSITION = (0.08, 0.0, 0.02)
 """[m] of the wrist camera in the hand frame: a D405 on the usual bracket, 7 cm in front of the
@@ -149,6 +153,36 @@ def draw_room(spec: mujoco.MjSpec) -> None:
     light.ambient, light.specular = [0.0, 0.0, 0.0], [0.3, 0.3, 0.3]
     light.diffuse = [0.55, 0.54, 0.52]
     light.castshadow = True
+
+
+def draw_table_top(spec: mujoco.MjSpec, covering: str = "grey") -> None:
+    """The surface `table_top` under one of `TABLE_TOPS`."""
+    add_surface(spec, GREY)
+    name = surface_material("plain")
+    if covering == "beige_wood":
+        add_texture(spec, "wood", _wood())
+        name = material(spec, "wood", BEIGE, 0.15, "wood")
+    sheet = Mesh.empty()
+    edge = rounded_rectangle(1.4, 1.2, 0.01)
+    sheet.loft([(edge, -0.001), (edge, 0.0005)])
+    sheet.add_to(spec, "table_top", TABLE_TILE)
+    show(
+        spec.worldbody, name="table_top", type=mujoco.mjtGeom.mjGEOM_MESH, meshname="table_top",
+        pos=[0.35, 0, 0], material=name,
+    )  # fmt: skip
+
+
+def _wood(size: int = 256) -> NDArray[np.uint8]:
+    """Grey tile (size, size, 3): planks along x with a wavy grain."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:size, 0:size] / size
+    planks = np.floor(4 * y).astype(int)
+    tone, phase = rng.uniform(0.88, 1.0, 4)[planks], rng.uniform(0.0, 6.0, 4)[planks]
+    wave = 0.02 * np.sin(2 * np.pi * (x + phase))
+    grain = 0.5 + 0.5 * np.sin(2 * np.pi * (14.0 * (y + wave) + phase))
+    shade = tone * (0.90 + 0.10 * grain) * (0.97 + 0.03 * rng.random((size, 1)))
+    shade[(4 * y) % 1.0 < 0.03] *= 0.6
+    return np.repeat((255 * shade).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def add_cameras(spec: mujoco.MjSpec, view: View, arm_visible: bool) -> None:

@@ -196,7 +196,8 @@ def place(
             data.qpos[start : start + 7] = np.concatenate([pose.position, quaternion])
 
 
-def fastest(data: mujoco.MjData) -> float:
-    """[m/s] of the fastest free body; they come after the arm's seven joints and the fingers."""
-    velocities = data.qvel[9:].reshape(-1, 6)[:, :3]
-    return float(np.linalg.norm(velocities, axis=1).max(initial=0.0))
+def fastest(model: mujoco.MjModel, data: mujoco.MjData) -> float:
+    """[m/s] of the fastest free body."""
+    starts = model.jnt_dofadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE]
+    speeds = [float(np.linalg.norm(data.qvel[start : start + 3])) for start in starts]
+    return max(speeds, default=0.0)

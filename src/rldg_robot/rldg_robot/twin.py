@@ -285,7 +285,7 @@ class Twin:
         return Moment(
             tcp=self.pose,
             objects=self.objects,
-            speed=scene.fastest(self.data),
+            speed=scene.fastest(self.model, self.data),
             width=self.gripper_width,
             grasped=self.gripper_grasped,
         )

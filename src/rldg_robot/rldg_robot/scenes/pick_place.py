@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pick and place: something to eat lies on the table and belongs into a bowl.
 
-`scene: {pick_place: {produce: <name>, table: <name>}}`, of `PRODUCE` and `TABLES`.
+`scene: {pick_place: {produce: <name>, table: <name>}}`, of `PRODUCE` and `TABLE_TOPS`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import dacite
 import mujoco
 import numpy as np
 
+from rldg_robot.drawing import TABLE_TOPS, draw_table_top
 from rldg_robot.poses import Pose
 from rldg_robot.scenes.grasping import grasp_waypoint, holds, reached
-from rldg_robot.scenes.pick_place_looks import draw_bowl, draw_corn, draw_pepper, draw_table
+from rldg_robot.scenes.pick_place_looks import draw_bowl, draw_corn, draw_pepper
 from rldg_robot.scenes.scene import (
     LEAVE,
     OPEN,
@@ -62,7 +63,6 @@ PRODUCE = {
     "corn": Produce((0.085, 0.036, 0.036), 0.05),
 }
 LOOKS = {"pepper": draw_pepper, "corn": draw_corn}
-TABLES = ("grey", "beige_wood")
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class PickPlaceScene(Scene):
         """
         super().__init__(task, what)
         self.setting = dacite.from_dict(Setting, what, dacite.Config(strict=True))
-        for name, there_are in ((self.setting.produce, PRODUCE), (self.setting.table, TABLES)):
+        for name, there_are in ((self.setting.produce, PRODUCE), (self.setting.table, TABLE_TOPS)):
             if name not in there_are:
                 raise UnknownThing(
                     f"no '{name}' to pick and place; there are: {', '.join(there_are)}"
@@ -120,7 +120,7 @@ class PickPlaceScene(Scene):
         """Object, bowl, and the covering of the table."""
         LOOKS[self.setting.produce](spec, spec.body("object"), self.produce.size, GRASP_HEIGHT)
         draw_bowl(spec, spec.body("bowl"), RIM, FLOOR, HEIGHT, THICKNESS)
-        draw_table(spec, self.setting.table)
+        draw_table_top(spec, self.setting.table)
 
     def place(self, rng: np.random.Generator) -> tuple[Pose, ...]:
         """The object within its range."""

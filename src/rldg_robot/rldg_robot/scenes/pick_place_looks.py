@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How produce, bowl and table of a pick-and-place task look."""
+"""How produce and bowl of a pick-and-place task look."""
 
 from __future__ import annotations
 
@@ -10,15 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
 
-from rldg_robot.drawing import (
-    add_surface,
-    add_texture,
-    material,
-    show,
-    show_mesh,
-    surface_material,
-)
-from rldg_robot.meshes import Mesh, rounded_rectangle
+from rldg_robot.drawing import material, show, show_mesh
+from rldg_robot.meshes import Mesh
 
 Array = NDArray[np.float64]
 Size = tuple[float, float, float]
@@ -30,9 +23,6 @@ GREEN, STEM, YELLOW, HUSK = (
     (0.55, 0.68, 0.28),
 )
 BOWL_COLOUR = (0.25, 0.45, 0.72)
-GREY, BEIGE = (0.52, 0.54, 0.56), (0.86, 0.74, 0.55)
-TABLE_TILE = 0.30
-"""[m] edge of one tile of the table's texture"""
 
 
 def _lobed(radius: float, lobes: int, depth: float, segments: int = 48) -> Array:
@@ -127,33 +117,3 @@ def draw_bowl(
     mesh.strip(outside[-1][0], height, inside[-1][0], height)
     mesh.cap(inside[0][0], thickness, up=True)
     show_mesh(spec, body, "bowl", mesh, material(spec, "bowl", BOWL_COLOUR, 0.5))
-
-
-def draw_table(spec: mujoco.MjSpec, covering: str) -> None:
-    """The table's top under a covering."""
-    add_surface(spec, GREY)
-    name = surface_material("plain")
-    if covering == "beige_wood":
-        add_texture(spec, "wood", _wood())
-        name = material(spec, "wood", BEIGE, 0.15, "wood")
-    sheet = Mesh.empty()
-    edge = rounded_rectangle(1.4, 1.2, 0.01)
-    sheet.loft([(edge, -0.001), (edge, 0.0005)])
-    sheet.add_to(spec, "table_top", TABLE_TILE)
-    show(
-        spec.worldbody, name="table_top", type=mujoco.mjtGeom.mjGEOM_MESH, meshname="table_top",
-        pos=[0.35, 0, 0], material=name,
-    )  # fmt: skip
-
-
-def _wood(size: int = 256) -> NDArray[np.uint8]:
-    """Grey tile (size, size, 3): planks along x with a wavy grain."""
-    rng = np.random.default_rng(0)
-    y, x = np.mgrid[0:size, 0:size] / size
-    planks = np.floor(4 * y).astype(int)
-    tone, phase = rng.uniform(0.88, 1.0, 4)[planks], rng.uniform(0.0, 6.0, 4)[planks]
-    wave = 0.02 * np.sin(2 * np.pi * (x + phase))
-    grain = 0.5 + 0.5 * np.sin(2 * np.pi * (14.0 * (y + wave) + phase))
-    shade = tone * (0.90 + 0.10 * grain) * (0.97 + 0.03 * rng.random((size, 1)))
-    shade[(4 * y) % 1.0 < 0.03] *= 0.6
-    return np.repeat((255 * shade).astype(np.uint8)[:, :, None], 3, axis=2)
