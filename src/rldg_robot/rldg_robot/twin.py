@@ -224,7 +224,7 @@ class Twin:
 
     @property
     def gripper_wish(self) -> float:
-        """What the fingers should do now: -1 close, +1 open, 0 stay as they are."""
+        """What the fingers should do at the goal: -1 close, +1 open, 0 stay as they are."""
         return self.scene.waypoint(self._moment()).gripper
 
     @property

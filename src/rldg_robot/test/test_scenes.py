@@ -199,25 +199,26 @@ def test_open_fingers_drop_it_and_it_can_be_picked_up_again(
 
 
 @pytest.mark.parametrize("task_id", GRASPING)
-def test_fingers_that_closed_on_nothing_are_told_to_open(
+def test_fingers_that_closed_on_nothing_are_told_to_open_above(
     twins: dict[str, Twin], task_id: str
 ) -> None:
     twin = twins[task_id]
     twin.reset(0)
-    assert twin.gripper_wish == 0.0
+    assert twin.gripper_wish == -1.0
     twin.command_gripper(0.0, SPEED, FORCE)
     twin.step(twin.pose, 1.5)
     assert not twin.gripper_grasped and not twin.gripper_moving
     assert twin.gripper_width < 1e-3 and twin.gripper_wish == 1.0
+    assert twin.goal.position[2] > twin.objects[-1].position[2] + 0.05
     assert twin.progress == 0.0
 
 
 def test_over_the_bowl_is_not_in_it_and_held_in_it_is_not_done(twins: dict[str, Twin]) -> None:
     twin = twins["pick_place/pepper"]
     for _ in live(twin, 0):
-        if twin.gripper_wish == 1.0:
+        if twin.gripper_wish == 1.0 and np.linalg.norm(twin.offset.position) < 0.02:
             break
-    # Still held, now pressed into the bowl.
+    # Still held, now lowered into the bowl.
     low = Pose(twin.goal.position - [0, 0, 0.05], twin.goal.quaternion)
     assert not twin.success
     twin.step(low, 1.0)

@@ -27,9 +27,10 @@ def steer(twin: Twin) -> Pose:
 
 
 def press(twin: Twin, asked: float) -> float:
-    """Do what the gripper should do, once per change; returns what it was asked for last."""
-    wish = twin.gripper_wish
-    if wish not in (0.0, asked):
+    """Close or open where that should be done, once per change; returns what the fingers were asked for last."""
+    wish, away = twin.gripper_wish, twin.offset.position
+    there = np.hypot(*away[:2]) < 0.006 and abs(away[2]) < 0.006
+    if wish not in (0.0, asked) and there:
         twin.command_gripper(MAX_WIDTH if wish > 0 else 0.0, SPEED, FORCE)
         return wish
     return asked

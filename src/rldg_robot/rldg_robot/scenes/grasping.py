@@ -1,19 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scenes in which something is grasped have in common: when it is held, where to grasp it, and when."""
+"""What the scenes in which something is grasped have in common: when it is held, and where to grasp it."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from rldg_robot.poses import Pose
-from rldg_robot.scenes.scene import CLOSE, LEAVE, OPEN, Moment, Waypoint
+from rldg_robot.scenes.scene import CLOSE, OPEN, Moment, Waypoint
 
 REACH = 0.035
 """[m] from the TCP within which an object that stopped the fingers is the one that they hold"""
-BESIDE, ABOVE = 0.008, 0.008
-"""[m] across and along the tool within which a waypoint is reached"""
 EMPTY = 0.01
 """[m] between the fingers below which they closed on nothing"""
+CLEAR = 0.06
+"""[m] above an object the fingers open for another try"""
 
 
 def holds(moment: Moment, thing: Pose) -> bool:
@@ -22,14 +22,8 @@ def holds(moment: Moment, thing: Pose) -> bool:
     return moment.grasped and distance < REACH
 
 
-def reached(moment: Moment, pose: Pose) -> bool:
-    """Whether the TCP is where the fingers may do their work."""
-    x, y, z = pose.relative_to(moment.tcp).position
-    return bool(np.hypot(x, y) < BESIDE and abs(z) < ABOVE)
-
-
 def grasp_waypoint(moment: Moment, thing: Pose, upright: Pose) -> Waypoint:
-    """To the object, then close; fingers that closed on nothing open first.
+    """To the object, and there close; fingers that closed on nothing open above it first.
 
     Args:
         moment: what is measured.
@@ -38,8 +32,8 @@ def grasp_waypoint(moment: Moment, thing: Pose, upright: Pose) -> Waypoint:
     """
     pose = Pose(thing.position, (upright @ _yaw(thing, upright)).quaternion)
     if moment.width < EMPTY:
-        return Waypoint(pose, OPEN)
-    return Waypoint(pose, CLOSE if reached(moment, pose) else LEAVE)
+        return Waypoint(pose @ Pose.from_rotvec([0.0, 0.0, -CLEAR], np.zeros(3)), OPEN)
+    return Waypoint(pose, CLOSE)
 
 
 def _yaw(thing: Pose, upright: Pose) -> Pose:

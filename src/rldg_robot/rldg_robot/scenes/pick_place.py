@@ -14,10 +14,9 @@ import numpy as np
 
 from rldg_robot.drawing import TABLE_TOPS, draw_table_top
 from rldg_robot.poses import Pose
-from rldg_robot.scenes.grasping import grasp_waypoint, holds, reached
+from rldg_robot.scenes.grasping import grasp_waypoint, holds
 from rldg_robot.scenes.pick_place_looks import draw_bowl, draw_corn, draw_pepper
 from rldg_robot.scenes.scene import (
-    LEAVE,
     OPEN,
     TCP_OFFSET,
     Moment,
@@ -131,10 +130,8 @@ class PickPlaceScene(Scene):
         """To the object; with it over the bowl, and there open."""
         (thing,) = moment.objects
         release = self.task.goal_pose
-        if holds(moment, thing):
-            return Waypoint(release, OPEN if reached(moment, release) else LEAVE)
-        if self._over_bowl(thing):
-            return Waypoint(release, LEAVE if self._released(moment) else OPEN)
+        if holds(moment, thing) or self._over_bowl(thing):
+            return Waypoint(release, OPEN)
         return grasp_waypoint(moment, thing, release)
 
     def progress(self, moment: Moment) -> float:

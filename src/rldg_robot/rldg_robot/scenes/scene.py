@@ -54,12 +54,12 @@ class Moment:
 
 @dataclass(frozen=True)
 class Waypoint:
-    """Where to go next, and what the fingers should do now."""
+    """Where to go next, and what the fingers should do there."""
 
     pose: Pose
     """of the TCP in base"""
     gripper: float = LEAVE
-    """CLOSE, LEAVE or OPEN"""
+    """CLOSE, OPEN, or LEAVE them as they are"""
 
 
 class Scene(ABC):
