@@ -15,6 +15,7 @@ from rldg_robot import scene
 from rldg_robot.film import Film
 from rldg_robot.poses import Pose
 from rldg_robot.safety import Gate
+from rldg_robot.scenes.fmb import DEPTH
 from rldg_robot.scenes.scene import UnknownThing
 from rldg_robot.task import load_task, task_ids
 from rldg_robot.twin import MAX_WIDTH, Twin
@@ -238,7 +239,7 @@ def test_a_shape_stays_out_where_it_does_not_belong(twins: dict[str, Twin], shap
         for height in (0.1, 0.04, 0.01, -0.05, -0.05):
             twin.step(goal @ Pose.from_rotvec([0, 0, -height], [0, 0, 0]), 1.5)
         assert twin.progress < 0.1, way
-        depth = twin.pose.relative_to(twin.goal).position[2] + 0.02
+        depth = twin.pose.relative_to(twin.goal).position[2] + DEPTH
         assert depth < 5e-4
 
 

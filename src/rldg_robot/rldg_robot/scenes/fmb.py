@@ -34,7 +34,7 @@ from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
 
-LENGTH, PROTRUSION, DEPTH = 0.06, 0.035, 0.02
+LENGTH, PROTRUSION, DEPTH = 0.06, 0.035, 0.014
 """[m] of the shape; of that beyond the TCP; of that in the hole at the end"""
 CLEARANCE = 0.0015
 """[m] between shape and hole on every side (RLDG: a tolerance of 1.5 mm)"""
@@ -44,10 +44,10 @@ MASS, INERTIA = 0.05, (2.0e-5, 2.2e-5, 8e-6)
 COM = (0.0, 0.0, PROTRUSION - 0.5 * LENGTH)
 BOARD, WALL = 0.125, 0.045
 """[m] edge of the board; thickness of the walls around the hole, which together are the board"""
-BOARD_HEIGHT = 0.025
+BOARD_HEIGHT = 0.02
 LATERAL_TOLERANCE = 0.0005
 """[m] by which soft contacts may let the shape into the wall"""
-CARRY, OVER = 0.035, 0.012
+CARRY, OVER = 0.03, 0.012
 """[m] above the inserted pose a shape is carried, until it is so near to the middle of the hole"""
 BOARD_COLOUR = (0.80, 0.78, 0.72)
 
