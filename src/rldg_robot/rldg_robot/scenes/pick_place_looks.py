@@ -43,7 +43,7 @@ def draw_pepper(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: Size, bottom: f
     # From the dip at the stem down to the tip: z rises.
     for place in np.linspace(len(knots) - 1, 0, 40):
         sections.append(
-            (_lobed(0.54 * width * radii(place), 4, 0.12), bottom - height * heights(place))
+            (_lobed(0.54 * width * radii(place), 4, 0.2), bottom - height * heights(place))
         )
     pepper.loft(sections)
     show_mesh(spec, body, "object", pepper, material(spec, "pepper", GREEN, 0.6))
