@@ -13,11 +13,11 @@ import mujoco
 import numpy as np
 
 from rldg_robot.drawing import TABLE_TOPS, draw_table_top
+from rldg_robot.gripper_command import OPEN
 from rldg_robot.poses import Pose
-from rldg_robot.scenes.grasping import grasp_waypoint, holds
+from rldg_robot.scenes.grasping import grasp_waypoint, holds, travel
 from rldg_robot.scenes.pick_place_looks import draw_bowl, draw_corn, draw_pepper
 from rldg_robot.scenes.scene import (
-    OPEN,
     TCP_OFFSET,
     Moment,
     Scene,
@@ -131,7 +131,7 @@ class PickPlaceScene(Scene):
         (thing,) = moment.objects
         release = self.task.goal_pose
         if holds(moment, thing) or self._over_bowl(thing):
-            return Waypoint(release, OPEN)
+            return travel(moment, release, 0.0, OPEN)
         return grasp_waypoint(moment, thing, release)
 
     def progress(self, moment: Moment) -> float:

@@ -11,13 +11,12 @@ import mujoco
 import numpy as np
 
 from rldg_robot.drawing import View
+from rldg_robot.gripper_command import LEAVE
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
 
 TCP_OFFSET = 0.1034
 """[m] from the hand's flange to the TCP"""
-CLOSE, LEAVE, OPEN = -1.0, 0.0, 1.0
-"""wishes for the gripper"""
 
 
 class UnknownThing(ValueError):
