@@ -30,6 +30,8 @@ milliseconds of an impact are not the press after it"""
 POSTURE_STIFFNESS, POSTURE_DAMPING = 1.0, 1.5
 """[Nm/rad], [Nm s/rad] of the spring that keeps the elbow where it was; weak, for it also pulls at
 the TCP"""
+ROAMING_DAMPING = 0.3
+"""[Nm s/rad] of the same where the arm goes far: dampers of joints turn a hand that moves"""
 JOINT_FRICTION = 0.1
 """of the MJCF's dry friction: with all of it, about 1.1 Nm, the TCP stops up to 3 mm from its
 target. The real arm compensates for its own friction"""
@@ -77,7 +79,7 @@ def build(task: Task, *, arm_visible: bool = False) -> mujoco.MjModel:
     drawing.draw_room(spec)
     drawing.add_cameras(spec, world.view, arm_visible)
     _add_impedance(spec, task)
-    _add_posture(spec)
+    _add_posture(spec, ROAMING_DAMPING if world.roams else POSTURE_DAMPING)
     _add_sensors(spec)
     return spec.compile()
 
@@ -151,12 +153,12 @@ def _bias_actuator(
     return actuator
 
 
-def _add_posture(spec: mujoco.MjSpec) -> None:
+def _add_posture(spec: mujoco.MjSpec, damping: float) -> None:
     """Weak joint springs for the redundant degree of freedom, and the finger servos."""
     for i in range(7):
         actuator = spec.add_actuator(name=f"posture{i + 1}", target=f"fr3_joint{i + 1}")
         actuator.trntype = mujoco.mjtTrn.mjTRN_JOINT
-        actuator.set_to_position(kp=POSTURE_STIFFNESS, kv=POSTURE_DAMPING)
+        actuator.set_to_position(kp=POSTURE_STIFFNESS, kv=damping)
     for i in (1, 2):
         actuator = spec.add_actuator(name=f"finger{i}", target=f"finger_joint{i}")
         actuator.trntype = mujoco.mjtTrn.mjTRN_JOINT

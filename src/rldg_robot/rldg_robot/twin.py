@@ -64,6 +64,8 @@ class Twin:
         self._renderer: mujoco.Renderer | None = None
         self._tcp = self.model.site("tcp").id
         self._first_finger = self.model.actuator("finger1").id
+        first = self.model.actuator("posture1").id
+        self._posture = slice(first, first + 7)
         self._target = int(self.model.body("target").mocapid[0])
         self._home = self._inverse_kinematics(task.first_pose, np.array(scene.HOME))
         self.reset(0)
@@ -92,8 +94,7 @@ class Twin:
         width = self._stop = self.scene.tool.width
         width = width or MAX_WIDTH
         self.data.qpos[7:9] = 0.5 * width
-        posture = self.model.actuator("posture1").id
-        self.data.ctrl[posture : posture + 7] = self._home
+        self.data.ctrl[self._posture] = self._home
         self._width_goal = self._width_target = width
         self._gripper_speed, self._gripper_force = 0.1, 20.0
         self._hold_fingers()
@@ -113,6 +114,8 @@ class Twin:
         x, y, z, w = target.quaternion
         self.data.mocap_pos[self._target] = target.position
         self.data.mocap_quat[self._target] = (w, x, y, z)
+        if self.scene.roams:
+            self._relax_posture()
         left = round(seconds / scene.TIMESTEP)
         while left > 0:
             count = left
@@ -279,6 +282,14 @@ class Twin:
         yaw = rng.uniform(-r.yaw, r.yaw)
         # z of the goal frame points down.
         return self.task.first_pose @ Pose.from_rotvec([r.ahead + x, y, -r.height], [0.0, 0.0, yaw])
+
+    def _relax_posture(self) -> None:
+        """Aim the joints' springs at home as far as that does not move the TCP."""
+        joints = self.data.qpos[:7]
+        jacobian = np.empty((6, self.model.nv))
+        mujoco.mj_jacSite(self.model, self.data, jacobian[:3], jacobian[3:], self._tcp)
+        away, j = self._home - joints, jacobian[:, :7]
+        self.data.ctrl[self._posture] = joints + away - np.linalg.pinv(j) @ (j @ away)
 
     def _moment(self) -> Moment:
         """What the scene judges by."""

@@ -32,6 +32,7 @@ class ConnectorScene(Scene):
     """Progress is the inserted part of the depth."""
 
     surface = "board"
+    roams = False
     view = View(eye=(1.22, -0.78, 0.66), focus=(0.30, 0.0, 0.335))
 
     def __init__(self, task: Task, what: str) -> None:

@@ -72,6 +72,8 @@ class Scene(ABC):
     """geom whose colour and texture `Randomization` draws; wears one of the materials of `drawing.add_surface`"""
     view = View(eye=(1.28, -0.98, 0.80), focus=(0.34, 0.0, 0.29))
     """of the overview"""
+    roams: bool = True
+    """whether the arm goes so far that the springs of its posture would turn the hand; they then move the elbow alone"""
     movable: tuple[str, ...] = ()
     """bodies whose poses differ from episode to episode: free ones and mocap bodies"""
 
