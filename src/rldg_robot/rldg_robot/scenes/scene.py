@@ -73,7 +73,7 @@ class Scene(ABC):
     view = View(eye=(1.28, -0.98, 0.80), focus=(0.34, 0.0, 0.29))
     """of the overview"""
     roams: bool = True
-    """whether the arm goes so far that the springs of its posture would turn the hand; they then move the elbow alone"""
+    """whether the arm goes so far that its posture's springs would turn the hand; they then move the elbow alone"""
     movable: tuple[str, ...] = ()
     """bodies whose poses differ from episode to episode: free ones and mocap bodies"""
 
