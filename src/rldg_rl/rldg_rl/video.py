@@ -74,7 +74,7 @@ def _shots(bag: Path) -> Iterator[Shot]:
 def _frames(film: Film, shots: Iterable[Shot]) -> Iterator[np.ndarray]:
     posed, placed = np.full(9, np.inf), np.full(3 * film.objects, np.inf)
     for joints, objects, image in shots:
-        places = np.concatenate([pose.position for pose in objects] or [[]])
+        places = np.array([pose.position for pose in objects]).ravel()
         moved = np.abs(places - placed).max(initial=0.0) > MOVED
         if (
             moved or np.abs(joints - posed).max() > STILL
