@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every task family through a whole stack: trained on a little, filmed, recorded, and made a dataset."""
+"""Every task family through whole stacks: shown by the operator, trained on a little, filmed, and made a dataset."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import numpy as np
 import pytest
 from harness import Processes
 
 from rldg_distill.convert import main as convert
-from rldg_distill.dataset import Dataset
+from rldg_distill.rlds import Dataset
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of
@@ -18,32 +19,41 @@ from rldg_robot.message_values import pose_of
 from rldg_robot.scenes import scene_of
 from rldg_robot.task import load_task
 
-pytestmark = pytest.mark.timeout(240)
+FAMILIES = ("fmb_insertion/rectangle", "pick_place/pepper", "fmb_assembly/rectangle")
+pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize(
-    "task_id", ["fmb_insertion/rectangle", "pick_place/pepper", "fmb_assembly/rectangle"]
-)
-def test_a_family_goes_through_the_whole_stack(processes: Processes, task_id: str) -> None:
-    task = load_task(task_id)
-    words = {"task": task_id, "name": "small", "demos": 0, "operator": "none"}
-    stack = processes.stack("train_rl", **words, steps=40, episodes=1)
-    assert stack.wait(200) == 0, stack.log.read_text()
+def test_the_operator_shows_every_family(processes: Processes) -> None:
+    words = {"name": "shown", "source": "operator", "task": ",".join(FAMILIES), "episodes": 3}
+    stack = processes.stack("collect", **words)
+    assert stack.wait(270) == 0, stack.log.read_text()
+    run = RunFolder(processes.folder / "runs" / "shown")
+    shown = [episode for episode in run.episodes() if episode.status == "success"]
+    assert Counter(episode.task for episode in shown) == dict.fromkeys(FAMILIES, 1)
+    assert (run.videos / "collection.mp4").stat().st_size > 5_000
+    for episode in shown:
+        task = load_task(episode.task)
+        states = messages_of(run.bags / episode.episode_id, contract.TASK_STATE)
+        assert {len(state.objects) for state in states} == {len(scene_of(task).movable)}
+        assert (-1.0 in {state.gripper for state in states}) == (task.grasp is not None)
+        away = [pose_of(state.goal).position - task.goal_pose.position for state in states]
+        assert np.all(np.array(away) > task.box.lower) and np.all(np.array(away) < task.box.upper)
+
+    data = processes.folder / "data" / "shown"
+    assert convert([str(run.path), "--out", str(data)]) == 0
+    dataset = Dataset(data)
+    for episode in (e for split in ("train", "val") for e in dataset.episodes(split)):
+        task = load_task(episode.metadata.task_id)
+        assert set(episode.instruction) == {task.instruction}
+        asked = set(episode.action[:, 6])
+        assert asked == ({0.0} if task.gripper == "closed" else {0.0, 1.0})
+
+
+def test_a_specialist_with_a_gripper_goes_through_the_whole_stack(processes: Processes) -> None:
+    words = {"task": "pick_place/pepper", "name": "small", "demos": 1, "steps": 40, "episodes": 1}
+    stack = processes.stack("train_rl", **words)
+    assert stack.wait(270) == 0, stack.log.read_text()
     run = RunFolder(processes.folder / "runs" / "small")
     assert json.loads(run.summary.read_text())["evaluation"]["episodes"] == 1
+    assert [e.status for e in run.episodes() if e.source == "demonstration"][-1] == "success"
     assert (run.videos / "evaluation.mp4").stat().st_size > 5_000
-
-    states = messages_of(run.bags / run.episodes()[0].episode_id, contract.TASK_STATE)
-    assert {len(state.objects) for state in states} == {len(scene_of(task).movable)}
-    assert states[0].gripper == 0.0  # nothing to close or open on the way
-    lower, upper = np.array(task.box.lower), np.array(task.box.upper)
-    for state in states:
-        away = pose_of(state.goal).position - task.goal_pose.position
-        assert np.all(away > lower) and np.all(away < upper)
-
-    data = processes.folder / "data" / "small"
-    assert convert([str(run.path), "--out", str(data), "--status", "all"]) == 0
-    dataset = Dataset(data)
-    (episode, *_) = [e for split in ("train", "val") for e in dataset.episodes(split)]
-    assert episode.metadata.task_id == task_id
-    assert set(episode.instruction) == {task.instruction}
