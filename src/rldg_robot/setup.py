@@ -8,7 +8,7 @@ PACKAGE = "rldg_robot"
 setup(
     name=PACKAGE,
     version="0.1.0",
-    packages=[PACKAGE],
+    packages=[PACKAGE, f"{PACKAGE}.scenes"],
     package_data={PACKAGE: ["operators/*.yaml", "tasks/*.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),

@@ -131,4 +131,5 @@ class Stage:
 
     def _shoot(self, image: np.ndarray) -> None:
         if self._camera:
-            self.shots.append((self._robot.twin.joint_positions, image))
+            twin = self._robot.twin
+            self.shots.append((twin.joint_positions, twin.objects, image))

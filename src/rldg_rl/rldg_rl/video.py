@@ -12,17 +12,20 @@ import imageio.v2 as imageio
 import numpy as np
 
 from rldg_robot.bag_reader import images, messages_of, nearest
-from rldg_robot.contract import JOINT_STATES, STEP, WRIST_IMAGE
+from rldg_robot.contract import JOINT_STATES, STEP, TASK_STATE, WRIST_IMAGE
 from rldg_robot.film import Film
-from rldg_robot.message_values import nanoseconds
+from rldg_robot.message_values import nanoseconds, pose_of
+from rldg_robot.poses import Pose
 from rldg_robot.task import load_task
 
 SIZE = 384
 PAUSE_FRAMES = 8
 STILL = 1e-3
 """[rad] of every joint: less than a pixel"""
-Shot = tuple[np.ndarray, np.ndarray]
-"""joint positions (9,) and wrist image (H, W, 3) uint8 of a moment"""
+MOVED = 1e-3
+"""[m] of an object: less than a pixel, too"""
+Shot = tuple[np.ndarray, Sequence[Pose], np.ndarray]
+"""joint positions (9,), poses of what moves in the scene, and wrist image (H, W, 3) uint8 of a moment"""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ def write_video(path: Path, clips: Sequence[Clip]) -> None:
 
 def _shots(bag: Path) -> Iterator[Shot]:
     joints = {nanoseconds(m.header.stamp): m.position for m in messages_of(bag, JOINT_STATES)}
+    objects = {nanoseconds(m.header.stamp): m.objects for m in messages_of(bag, TASK_STATE)}
     seen = images(bag, WRIST_IMAGE)
     steps = messages_of(bag, STEP)
     moments = [(nanoseconds(s.state_stamp), nanoseconds(s.image_stamp)) for s in steps]
@@ -63,14 +67,19 @@ def _shots(bag: Path) -> Iterator[Shot]:
         (nanoseconds(s.next_state_stamp), nanoseconds(s.next_image_stamp)) for s in steps[-1:]
     ]
     for state, image in moments:
-        yield np.asarray(nearest(joints, state)), nearest(seen, image)
+        poses = [pose_of(pose) for pose in nearest(objects, state)]
+        yield np.asarray(nearest(joints, state)), poses, nearest(seen, image)
 
 
 def _frames(film: Film, shots: Iterable[Shot]) -> Iterator[np.ndarray]:
-    posed = np.full(9, np.inf)
-    for joints, image in shots:
-        if np.abs(joints - posed).max() > STILL:  # who is stuck need not be drawn again and again
-            scene, posed = film.frame(joints), joints
+    posed, placed = np.full(9, np.inf), np.full(3 * film.objects, np.inf)
+    for joints, objects, image in shots:
+        places = np.array([pose.position for pose in objects]).ravel()
+        moved = np.abs(places - placed).max(initial=0.0) > MOVED
+        if (
+            moved or np.abs(joints - posed).max() > STILL
+        ):  # who is stuck need not be drawn again and again
+            scene, posed, placed = film.frame(joints, objects), joints, places
         yield np.hstack([scene, _enlarge(image, SIZE)])
 
 

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from rldg_robot.polygons import offset_polygon, round_polygon
+
 Array = NDArray[np.float64]
 Colour = tuple[float, float, float]
 MM = 1e-3
@@ -26,38 +28,6 @@ rest keeps them off the board"""
 
 class UnknownConnector(ValueError):
     """No connector of that name; the message lists the names there are."""
-
-
-def offset_polygon(polygon: Array, distance: float) -> Array:
-    """Move every edge of a convex, counter-clockwise polygon (n, 2) outwards by `distance` [m]."""
-    corners = []
-    for before, corner, after in zip(
-        np.roll(polygon, 1, axis=0), polygon, np.roll(polygon, -1, axis=0), strict=True
-    ):
-        n1, n2 = _outward(corner - before), _outward(after - corner)
-        corners.append(corner + distance * (n1 + n2) / (1.0 + n1 @ n2))
-    return np.array(corners)
-
-
-def round_polygon(polygon: Array, radius: float, segments: int = 4) -> Array:
-    """Outline (n * (segments + 1), 2) of a convex, counter-clockwise polygon with corners of
-    `radius` [m].
-    """
-    centres = offset_polygon(polygon, -radius)
-    outline = []
-    for before, centre, after in zip(
-        np.roll(centres, 1, axis=0), centres, np.roll(centres, -1, axis=0), strict=True
-    ):
-        start = math.atan2(*_outward(centre - before)[::-1])
-        turn = (math.atan2(*_outward(after - centre)[::-1]) - start) % (2.0 * math.pi)
-        angles = start + turn * np.linspace(0.0, 1.0, segments + 1)
-        outline.append(centre + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1))
-    return np.concatenate(outline)
-
-
-def _outward(edge: Array) -> Array:
-    """Unit normal that points out of a counter-clockwise polygon, right of the edge's direction."""
-    return np.array([edge[1], -edge[0]]) / math.hypot(*edge)
 
 
 @dataclass(frozen=True)

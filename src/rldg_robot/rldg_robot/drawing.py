@@ -1,44 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the twin's world looks: plug, socket, board, table, light and cameras. Nothing here collides
-or weighs anything.
+"""What every scene looks like: materials, table, light and cameras. Nothing here collides or weighs
+anything.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.connectors import (
-    BRASS,
-    SHOULDER,
-    Colour,
-    Connector,
-    offset_polygon,
-    round_polygon,
-)
 from rldg_robot.meshes import Mesh, rounded_rectangle
+
+Colour = tuple[float, float, float]
 
 SEEN_GROUP, ARM_GROUP, COLLISION_GROUP = 1, 2, 3
 """geom groups: what every camera sees; the arm, which the wrist camera never meets; what nobody
 sees"""
 
-BOARD, BOARD_THICKNESS, BOARD_DROP = 0.275, 0.012, 0.0006
-"""[m] edge and thickness of the board, and how far its surface lies below the mouth of the
-socket"""
-PLATE = (0.026, 0.031, 0.003)
-"""[m] x, y and corner radius of the D-type plate around the socket"""
 TILE = 0.05
 """[m] edge of one tile of the board's texture"""
 BOARD_TEXTURES = ("holes", "plain", "speckle", "brushed", "checker")
 """the nominal one first"""
 
-BOARD_COLOUR = (0.58, 0.61, 0.64)
-PLATE_COLOUR = (0.10, 0.10, 0.11)
 TABLE_COLOUR = (0.50, 0.43, 0.36)
+TABLE_TOPS = ("grey", "beige_wood")
+GREY, BEIGE = (0.52, 0.54, 0.56), (0.86, 0.74, 0.55)
+TABLE_TILE = 0.30
+"""[m] edge of one tile of the table's texture"""
 
 WRIST_POSITION = (0.08, 0.0, 0.02)
 """[m] of the wrist camera in the hand frame: a D405 on the usual bracket, 7 cm in front of the
@@ -49,17 +40,19 @@ WRIST_FOV = 58.0
 """[deg] vertical field of view of a D405; the image is its square crop"""
 
 
-def draw(spec: mujoco.MjSpec, plug: Connector, arm_visible: bool) -> None:
-    """Draw the world around the bodies `hand`, `plug` and `socket`."""
-    _picture(spec)
-    _draw_plug(spec, plug)
-    _draw_socket(spec, plug)
-    _draw_board(spec)
-    _draw_room(spec)
-    _add_cameras(spec, arm_visible)
+@dataclass(frozen=True)
+class View:
+    """From where the overview is seen."""
+
+    eye: tuple[float, float, float]
+    """[m] in base"""
+    focus: tuple[float, float, float]
+    """[m] in base"""
+    fov: float = 38.0
+    """[deg] vertical"""
 
 
-def _picture(spec: mujoco.MjSpec) -> None:
+def set_up(spec: mujoco.MjSpec) -> None:
     """Renderer settings."""
     spec.visual.global_.offwidth, spec.visual.global_.offheight = 1280, 1280
     # Multisampling is what a software renderer spends its time on.
@@ -74,26 +67,25 @@ def _picture(spec: mujoco.MjSpec) -> None:
     spec.stat.extent, spec.stat.center = 1.0, [0.4, 0.0, 0.3]
 
 
-def _show(body: mujoco.MjsBody, **kwargs: Any) -> mujoco.MjsGeom:
+def show(body: mujoco.MjsBody, **kwargs: Any) -> mujoco.MjsGeom:
     """A geom that is only seen."""
     return body.add_geom(contype=0, conaffinity=0, mass=0, **{"group": SEEN_GROUP, **kwargs})
 
 
-def _show_mesh(
-    spec: mujoco.MjSpec, body: mujoco.MjsBody, name: str, mesh: Mesh, material: str
+def show_mesh(
+    spec: mujoco.MjSpec,
+    body: mujoco.MjsBody,
+    name: str,
+    mesh: Mesh,
+    material: str,
+    tile: float | None = None,
 ) -> None:
-    """A procedural mesh of a material, under one name."""
-    mesh.add_to(spec, name, TILE if name == "board" else None)
-    _show(body, name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=material)
+    """A procedural mesh of a material, under one name; `tile` [m] is the size of one tile of its texture."""
+    mesh.add_to(spec, name, tile)
+    show(body, name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=material)
 
 
-def _dim(colour: Colour) -> Colour:
-    """Three quarters of the brightness."""
-    red, green, blue = colour
-    return (0.75 * red, 0.75 * green, 0.75 * blue)
-
-
-def _material(
+def material(
     spec: mujoco.MjSpec,
     name: str,
     colour: Colour,
@@ -101,111 +93,31 @@ def _material(
     texture: str = "",
 ) -> str:
     """Material of a colour; `gloss` in [0, 1]."""
-    material = spec.add_material(
+    made = spec.add_material(
         name=name, rgba=[*colour, 1.0], specular=gloss, shininess=0.3 + 0.5 * gloss
     )
     if texture:
-        material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture
+        made.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = texture
     return name
 
 
-def _draw_plug(spec: mujoco.MjSpec, plug: Connector) -> None:
-    """Shell with its plastic core, grip between the fingers, cable up along the hand."""
-    body = spec.body("plug")
-    shell, core = _material(spec, "shell", plug.shell, 0.8), _material(spec, "core", plug.insert)
-    grip = _material(spec, "grip", plug.body, 0.3)
-    outline, tip = round_polygon(plug.profile, plug.corner_radius), plug.protrusion
-    bevel = 0.5 * plug.corner_radius
-    mesh = Mesh.empty()
-    mesh.loft(
-        [
-            (outline, SHOULDER - 0.003),
-            (outline, tip - bevel),
-            (offset_polygon(outline, -0.6 * bevel), tip),
-        ]
-    )
-    _show_mesh(spec, body, "shell", mesh, shell)
-    mesh = Mesh.empty()
-    inner = offset_polygon(outline, -0.0006 - 0.6 * bevel)
-    mesh.loft([(inner, tip - 0.001), (inner, tip + 0.00005)])
-    _show_mesh(spec, body, "core", mesh, core)
-    mesh = Mesh.empty()
-    x, y = plug.grip
-    full = rounded_rectangle(x, y, 0.002)
-    slim = rounded_rectangle(x - 0.002, y - 0.002, 0.002)
-    mesh.loft([(slim, -0.014), (full, -0.012), (full, 0.009), (slim, 0.011)])
-    # Slimmer than the grip towards the board, so that the wrist camera sees past it.
-    neck = offset_polygon(outline, 0.001)
-    mesh.loft([(neck, 0.008), (neck, SHOULDER - 0.0008)])
-    _show_mesh(spec, body, "grip", mesh, grip)
-    path = [(0.0, -0.012), (0.0, -0.02), (-0.02, -0.031), (-0.045, -0.034), (-0.07, -0.05)]
-    path += [(-0.08, -0.085), (-0.08, -0.13)]
-    for (xa, za), (xb, zb) in pairwise(path):
-        kind = mujoco.mjtGeom.mjGEOM_CAPSULE
-        _show(body, type=kind, fromto=[xa, 0, za, xb, 0, zb], size=[0.0024, 0, 0], material=grip)
-
-
-def _draw_socket(spec: mujoco.MjSpec, plug: Connector) -> None:
-    """D-type plate with screws, dark cavity, the core that carries the contacts."""
-    body = spec.body("socket")
-    outline = round_polygon(plug.hole, plug.corner_radius)
-    edge = rounded_rectangle(*PLATE)
-    plate = Mesh.empty()
-    plate.ring(edge, outline, 0.0, up=False)
-    plate.strip(edge, 0.0, edge, 0.002)
-    _show_mesh(spec, body, "plate", plate, _material(spec, "plate", PLATE_COLOUR, 0.4))
-    rim = Mesh.empty()
-    rim.ring(offset_polygon(outline, 0.0007), outline, -0.00005, up=False)
-    rim.strip(outline, -0.00005, outline, plug.depth, inward=True)
-    _show_mesh(spec, body, "rim", rim, _material(spec, "rim", _dim(plug.shell), 0.6))
-    cavity = Mesh.empty()
-    cavity.strip(outline, 0.0008, outline, plug.depth, inward=True)
-    cavity.cap(outline, plug.depth, up=False)
-    _show_mesh(spec, body, "cavity", cavity, _material(spec, "cavity", (0.02, 0.02, 0.02), 0.0))
-    carrier = Mesh.empty()
-    inner = offset_polygon(outline, -0.0011)
-    carrier.loft([(inner, 0.0008), (inner, plug.depth - 0.0001)])
-    _show_mesh(spec, body, "carrier", carrier, _material(spec, "carrier", plug.insert))
-    contacts = Mesh.empty()
-    for x, y in plug.contacts.positions:
-        width, height = plug.contacts.size
-        radius = 0.5 * min(width, height) if width == height else 0.1 * min(width, height)
-        contact = rounded_rectangle(width, height, 0.999 * radius) + np.array([x, y])
-        contacts.loft([(contact, 0.0006), (contact, 0.001)])
-    _show_mesh(spec, body, "contacts", contacts, _material(spec, "contacts", BRASS, 0.7))
-    screw = _material(spec, "screw", (0.6, 0.6, 0.62), 0.8)
-    for sign in (-1.0, 1.0):
-        x, y = sign * (0.5 * PLATE[0] - 0.0035), -sign * (0.5 * PLATE[1] - 0.0035)
-        kind = mujoco.mjtGeom.mjGEOM_CYLINDER
-        _show(body, type=kind, pos=[x, y, 0], size=[0.0018, 0.0003, 0], material=screw)
-
-
-def _draw_board(spec: mujoco.MjSpec) -> None:
-    """Board around the plate, on four posts; one material per texture, so that a texture is chosen
-    by an index.
-    """
-    body = spec.body("socket")
+def add_surface(spec: mujoco.MjSpec, colour: Colour) -> None:
+    """One material per texture of a surface, so that a texture is chosen by an index."""
     for name in BOARD_TEXTURES:
-        pixels = _texture(name)
-        texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, nchannel=3)
-        texture.width, texture.height = pixels.shape[1], pixels.shape[0]
-        texture.data = pixels.tobytes()
-        _material(spec, f"board_{name}", BOARD_COLOUR, 0.1, name)
-    square, edge = rounded_rectangle(BOARD, BOARD, 0.012), rounded_rectangle(*PLATE)
-    top, bottom = BOARD_DROP, BOARD_DROP + BOARD_THICKNESS
-    board = Mesh.empty()
-    board.ring(square, edge, top, up=False)
-    board.strip(square, top, square, bottom)
-    board.cap(square, bottom, up=True)
-    _show_mesh(spec, body, "board", board, f"board_{BOARD_TEXTURES[0]}")
-    height = float(body.pos[2]) - bottom
-    steel = _material(spec, "post", (0.30, 0.31, 0.33), 0.5)
-    reach = 0.5 * BOARD - 0.02
-    for x in (-reach, reach):
-        for y in (-reach, reach):
-            kind = mujoco.mjtGeom.mjGEOM_CYLINDER
-            centre = [x, y, bottom + 0.5 * height]
-            _show(body, type=kind, pos=centre, size=[0.008, 0.5 * height, 0], material=steel)
+        add_texture(spec, name, _texture(name))
+        material(spec, surface_material(name), colour, 0.1, name)
+
+
+def add_texture(spec: mujoco.MjSpec, name: str, pixels: NDArray[np.uint8]) -> None:
+    """A flat texture of an RGB tile (height, width, 3)."""
+    texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D, nchannel=3)
+    texture.width, texture.height = pixels.shape[1], pixels.shape[0]
+    texture.data = pixels.tobytes()
+
+
+def surface_material(texture: str) -> str:
+    """The name of the surface's material with a texture."""
+    return f"board_{texture}"
 
 
 def _texture(name: str, size: int = 128) -> NDArray[np.uint8]:
@@ -226,16 +138,16 @@ def _texture(name: str, size: int = 128) -> NDArray[np.uint8]:
     return np.repeat((255 * shade).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def _draw_room(spec: mujoco.MjSpec) -> None:
+def draw_room(spec: mujoco.MjSpec) -> None:
     """Table, sky, key light."""
     sky = spec.add_texture(
         name="sky", type=mujoco.mjtTexture.mjTEXTURE_SKYBOX, width=64, height=384
     )
     sky.builtin = mujoco.mjtBuiltin.mjBUILTIN_GRADIENT
     sky.rgb1, sky.rgb2 = [0.85, 0.89, 0.93], [0.45, 0.50, 0.56]
-    table = _material(spec, "table", TABLE_COLOUR, 0.1)
+    table = material(spec, "table", TABLE_COLOUR, 0.1)
     kind = mujoco.mjtGeom.mjGEOM_BOX
-    _show(spec.worldbody, type=kind, pos=[0.35, 0, -0.02], size=[0.7, 0.6, 0.02], material=table)
+    show(spec.worldbody, type=kind, pos=[0.35, 0, -0.02], size=[0.7, 0.6, 0.02], material=table)
     light = spec.worldbody.add_light(name="key", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
     light.pos, light.dir = [0.3, -0.8, 2.0], [0.12, 0.40, -0.9]
     light.ambient, light.specular = [0.0, 0.0, 0.0], [0.3, 0.3, 0.3]
@@ -243,21 +155,51 @@ def _draw_room(spec: mujoco.MjSpec) -> None:
     light.castshadow = True
 
 
-def _add_cameras(spec: mujoco.MjSpec, arm_visible: bool) -> None:
+def draw_table_top(spec: mujoco.MjSpec, covering: str = "grey") -> None:
+    """The surface `table_top` under one of `TABLE_TOPS`."""
+    add_surface(spec, GREY)
+    name = surface_material("plain")
+    if covering == "beige_wood":
+        add_texture(spec, "wood", _wood())
+        name = material(spec, "wood", BEIGE, 0.15, "wood")
+    sheet = Mesh.empty()
+    edge = rounded_rectangle(1.4, 1.2, 0.01)
+    sheet.loft([(edge, -0.001), (edge, 0.0005)])
+    sheet.add_to(spec, "table_top", TABLE_TILE)
+    show(
+        spec.worldbody, name="table_top", type=mujoco.mjtGeom.mjGEOM_MESH, meshname="table_top",
+        pos=[0.35, 0, 0], material=name,
+    )  # fmt: skip
+
+
+def _wood(size: int = 256) -> NDArray[np.uint8]:
+    """Grey tile (size, size, 3): planks along x with a wavy grain."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[0:size, 0:size] / size
+    planks = np.floor(4 * y).astype(int)
+    tone, phase = rng.uniform(0.88, 1.0, 4)[planks], rng.uniform(0.0, 6.0, 4)[planks]
+    wave = 0.02 * np.sin(2 * np.pi * (x + phase))
+    grain = 0.5 + 0.5 * np.sin(2 * np.pi * (14.0 * (y + wave) + phase))
+    shade = tone * (0.90 + 0.10 * grain) * (0.97 + 0.03 * rng.random((size, 1)))
+    shade[(4 * y) % 1.0 < 0.03] *= 0.6
+    return np.repeat((255 * shade).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def add_cameras(spec: mujoco.MjSpec, view: View, arm_visible: bool) -> None:
     """`wrist` on the hand, image up away from the fingers; `overview` beside the table."""
     hand = spec.body("hand")
     c, s = float(np.cos(WRIST_TILT)), float(np.sin(WRIST_TILT))
     hand.add_camera(name="wrist", pos=WRIST_POSITION, xyaxes=[0, 1, 0, c, 0, s], fovy=WRIST_FOV)
     if arm_visible:
-        black = _material(spec, "camera", (0.15, 0.15, 0.16), 0.4)
+        black = material(spec, "camera", (0.15, 0.15, 0.16), 0.4)
         quat = [np.cos(0.5 * -WRIST_TILT), 0, np.sin(0.5 * -WRIST_TILT), 0]
         x, _, z = WRIST_POSITION
         kind = mujoco.mjtGeom.mjGEOM_BOX
-        _show(
+        show(
             hand, type=kind, pos=[x + 0.005, 0, z - 0.012], quat=quat, size=[0.021, 0.021, 0.0115],
             material=black, group=ARM_GROUP,
         )  # fmt: skip
-        _show(
+        show(
             hand,
             type=kind,
             pos=[0.05, 0, 0.012],
@@ -265,9 +207,9 @@ def _add_cameras(spec: mujoco.MjSpec, arm_visible: bool) -> None:
             material=black,
             group=ARM_GROUP,
         )
-    eye, focus = np.array([1.22, -0.78, 0.66]), np.array([0.30, 0.0, 0.335])
+    eye, focus = np.array(view.eye), np.array(view.focus)
     back = (eye - focus) / np.linalg.norm(eye - focus)
     right = np.cross([0.0, 0.0, 1.0], back)
     right /= np.linalg.norm(right)
     up = np.cross(back, right)
-    spec.worldbody.add_camera(name="overview", pos=eye, xyaxes=[*right, *up], fovy=38)
+    spec.worldbody.add_camera(name="overview", pos=eye, xyaxes=[*right, *up], fovy=view.fov)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 
@@ -22,6 +23,8 @@ class Sight:
     """TCP in base"""
     offset: Pose
     """goal in the TCP frame"""
+    gripper: float = LEAVE
+    """what the fingers should do there: OPEN, LEAVE or CLOSE"""
 
 
 @dataclass(frozen=True)
@@ -66,4 +69,4 @@ class Eye:
         position = position + self._bias * abs(position[2])
         position = position + self._rng.normal(0.0, traits.resolution, 3)
         turn = seen.offset.rotvec + self._rng.normal(0.0, traits.turn_resolution, 3)
-        return Sight(seen.stamp, seen.pose, Pose.from_rotvec(position, turn))
+        return Sight(seen.stamp, seen.pose, Pose.from_rotvec(position, turn), seen.gripper)

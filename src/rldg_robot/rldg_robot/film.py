@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A third-person picture of a recorded moment: arm, board and plug, posed from joint positions
-without physics.
+"""A third-person picture of a recorded moment: the scene, posed from joint positions and the poses of
+what moves in it, without physics.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 import imageio.v3 as imageio
@@ -14,6 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rldg_robot import drawing, scene
+from rldg_robot.poses import Pose
+from rldg_robot.scenes import scene_of
 from rldg_robot.task import Task, load_task
 from rldg_robot.twin import JOINT_NAMES, Twin
 
@@ -33,6 +36,7 @@ class Film:
             smooth: anti-aliased, for stills.
         """
         self._model = scene.build(task, arm_visible=True)
+        self._movable = scene_of(task).movable
         # Smooth edges cost half of the frame rate, and a smaller shadow map wins a tenth of it
         # back.
         self._model.vis.quality.offsamples = 4 if smooth else 0
@@ -46,23 +50,37 @@ class Film:
         self._options.geomgroup[[drawing.SEEN_GROUP, drawing.ARM_GROUP]] = 1
         self._options.sitegroup[:] = 0
 
-    def frame(self, joint_positions: ArrayLike, camera: str = "overview") -> NDArray[np.uint8]:
+    @property
+    def objects(self) -> int:
+        """How many bodies move in the scene."""
+        return len(self._movable)
+
+    def frame(
+        self,
+        joint_positions: ArrayLike,
+        objects: Sequence[Pose] = (),
+        camera: str = "overview",
+    ) -> NDArray[np.uint8]:
         """RGB (size, size, 3).
 
         Args:
             joint_positions: [rad, m] (9,) as in `JOINT_NAMES`.
+            objects: where the scene's movable bodies are, as `Twin.objects` has them.
             camera: `overview` or `wrist`.
 
         Raises:
-            ValueError: not nine joints.
+            ValueError: not nine joints, or not as many objects as move in the scene.
         """
         joints = np.asarray(joint_positions, dtype=np.float64)
         if joints.shape != (len(JOINT_NAMES),):
             raise ValueError(f"joint_positions has shape {joints.shape}, expected {JOINT_NAMES}")
+        if len(objects) != len(self._movable):
+            raise ValueError(f"{len(objects)} objects given, expected {self._movable}")
         if self._renderer is None:
             self._renderer = mujoco.Renderer(self._model, self._size, self._size)
             self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self._shadows
-        self._data.qpos[:] = joints
+        self._data.qpos[: len(joints)] = joints
+        scene.place(self._model, self._data, self._movable, objects)
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         self._renderer.update_scene(self._data, camera, self._options)
@@ -75,11 +93,13 @@ class Film:
             self._renderer = None
 
 
-def render_overview(task: Task, joint_positions: ArrayLike, size: int = 480) -> NDArray[np.uint8]:
+def render_overview(
+    task: Task, joint_positions: ArrayLike, objects: Sequence[Pose] = (), size: int = 480
+) -> NDArray[np.uint8]:
     """One anti-aliased still (size, size, 3); for many frames keep a `Film`."""
     film = Film(task, size, smooth=True)
     try:
-        return film.frame(joint_positions)
+        return film.frame(joint_positions, objects)
     finally:
         film.close()
 
@@ -94,7 +114,6 @@ def main() -> None:
     arguments = parser.parse_args()
     twin = Twin(load_task(arguments.task))
     twin.reset(arguments.seed)
-    imageio.imwrite(
-        arguments.output, render_overview(twin.task, twin.joint_positions, arguments.size)
-    )
+    picture = render_overview(twin.task, twin.joint_positions, twin.objects, arguments.size)
+    imageio.imwrite(arguments.output, picture)
     print(arguments.output)

@@ -28,6 +28,8 @@ class Phase(Enum):
     """pressing and feeling to one side after another"""
     BACK_OFF = auto()
     """out again, for another try"""
+    HANDLE = auto()
+    """still, while the fingers close or open"""
 
 
 THROUGH = 0.1
@@ -49,8 +51,16 @@ class IntentionTraits:
     """[m] sideways error at which they stop going down"""
     straight: float
     """[rad] error within which they dare to go down"""
+    grip: float
+    """the same errors, sideways and of turn, may be so many times larger where the fingers close or open"""
+    reach: float
+    """[m] before the goal at which they let the fingers do that"""
+    elsewhere: float
+    """[m] sideways at which the goal is another one, to be approached; so is one that lies behind"""
     fast: float
     """largest deflection while approaching, in (0, 1]"""
+    stride: float
+    """[m] longer ways are approached faster, in proportion"""
     careful: float
     """largest deflection while aligning, turning and going down"""
     push: float
@@ -94,26 +104,33 @@ class Intention:
         self._deepest = np.inf
         self._searched = 0
 
-    def wish(self, seen: Pose, expected: Pose) -> Wish:
+    def wish(self, seen: Pose, expected: Pose, handles: bool) -> Wish:
         """Decide what to do next.
 
         Args:
             seen: goal in the TCP frame, as last seen.
             expected: the same, as it should be by now.
+            handles: whether the fingers close or open at the goal; otherwise something is pushed in.
         """
         moving = seen.position[2] < self._deepest - self._traits.budge
         if moving:
             self._deepest = seen.position[2]
         # Where something is touched, what counts is what is seen, not what was pushed.
         offset = seen if self.phase in PUSHING else expected
-        phase = self._next_phase(offset, moving)
+        phase = self._next_phase(offset, moving, handles)
         pause = self._enter(phase, seen) if phase is not self.phase else 0.0
-        return Wish(self._move(offset), min(self._speed() * self._mood, 1.0), pause)
+        move = self._move(offset, handles)
+        return Wish(move, min(self._speed(move) * self._mood, 1.0), pause)
 
-    def _next_phase(self, offset: Pose, moving: bool) -> Phase:
+    def _next_phase(self, offset: Pose, moving: bool, handles: bool) -> Phase:
         traits, phase = self._traits, self.phase
-        sideways, depth = float(np.hypot(*offset.position[:2])), offset.position[2]
-        crooked = float(np.abs(offset.rotvec).max()) > traits.straight
+        ease = traits.grip if handles else 1.0
+        sideways, depth = float(np.hypot(*offset.position[:2])) / ease, offset.position[2]
+        crooked = float(np.abs(offset.rotvec).max()) > traits.straight * ease
+        if sideways * ease > traits.elsewhere or depth < -traits.near:
+            return Phase.APPROACH
+        if phase is Phase.HANDLE:
+            return phase if handles else Phase.APPROACH
         if phase is Phase.APPROACH:
             there = max(sideways, abs(depth - traits.hover)) < traits.near
             inside = sideways < traits.aligned and depth < traits.hover
@@ -126,6 +143,8 @@ class Intention:
             return phase
         if phase is Phase.BACK_OFF:
             return Phase.ALIGN
+        if handles and depth < traits.reach:
+            return Phase.HANDLE
         if moving:
             return Phase.ALIGN if sideways > traits.lost else Phase.DESCEND
         if phase is Phase.DESCEND:
@@ -145,15 +164,15 @@ class Intention:
             return 0.0
         return float(self._rng.exponential(self._traits.pause))
 
-    def _speed(self) -> float:
+    def _speed(self, move: np.ndarray) -> float:
         traits = self._traits
         if self.phase is Phase.APPROACH:
-            return traits.fast
+            return traits.fast * max(float(np.abs(move[:3]).max()) / traits.stride, 1.0)
         if self.phase in (Phase.PRESS, Phase.SEARCH):
             return traits.push
         return traits.careful
 
-    def _move(self, offset: Pose) -> np.ndarray:
+    def _move(self, offset: Pose, handles: bool) -> np.ndarray:
         """(6,) in the TCP frame."""
         traits, move = self._traits, np.zeros(6)
         x, y, depth = offset.position
@@ -165,6 +184,10 @@ class Intention:
             move[:2] = x, y
         elif self.phase is Phase.BACK_OFF:
             move[2] = -traits.lift
+        elif self.phase is Phase.HANDLE:
+            pass
+        elif handles:
+            move[2] = depth
         elif self.phase is Phase.SEARCH:
             self._searched += 1
             side = int(abs(y) > abs(x))

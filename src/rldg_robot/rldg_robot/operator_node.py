@@ -31,7 +31,7 @@ class OperatorNode(Node):
         self.operator = ScriptedOperator(task, seed, person)
         self._period = task.period
         self._pose: tuple[int, Pose] | None = None
-        self._task_state: tuple[int, Pose] | None = None
+        self._task_state: tuple[int, Pose, float] | None = None
         self._pushed = 0
         self._in_episode = False
 
@@ -48,7 +48,8 @@ class OperatorNode(Node):
         self._push()
 
     def _on_task_state(self, message: TaskState) -> None:
-        self._task_state = (nanoseconds(message.header.stamp), pose_of(message.offset))
+        stamp = nanoseconds(message.header.stamp)
+        self._task_state = (stamp, pose_of(message.offset), message.gripper)
         self._push()
 
     def _on_episode(self, message: Episode) -> None:
@@ -69,15 +70,15 @@ class OperatorNode(Node):
         if abs(stamp - self._pushed) < 0.9e9 * self._period:
             return
         self._pushed = stamp
-        deflection = self.operator.deflection(Sight(stamp, self._pose[1], self._task_state[1]))
-        self._publish(self._pose[0], deflection)
+        sight = Sight(stamp, self._pose[1], *self._task_state[1:])
+        self._publish(stamp, self.operator.deflection(sight))
 
     def _publish(self, stamp: int, deflection: np.ndarray) -> None:
         twist = Twist()
         linear, angular = twist.linear, twist.angular
         linear.x, linear.y, linear.z, angular.x, angular.y, angular.z = deflection.tolist()
         self._twist.publish(twist)
-        joy = Joy(axes=deflection.tolist(), buttons=[0, 0])
+        joy = Joy(axes=deflection.tolist(), buttons=list(self.operator.buttons))
         joy.header.stamp = to_stamp(stamp)
         self._joy.publish(joy)
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random looks: light, colours, the board's texture and the wrist camera's pose. The physics is
+"""Random looks: light, colours, the surface's texture and the wrist camera's pose. The physics is
 never touched.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from rldg_robot.drawing import BOARD_TEXTURES
+from rldg_robot.drawing import BOARD_TEXTURES, surface_material
 
 Array = NDArray[np.float64]
 
@@ -26,11 +26,11 @@ class Randomization:
     brightness: tuple[float, float] = (0.6, 1.4)
     """factor on the key light, and independently on the light from the camera"""
     board: tuple[float, float] = (0.25, 0.95)
-    """of every colour channel of the board"""
+    """of every colour channel of the surface: the board, or the table"""
     colour: float = 0.15
     """largest change of every other colour's channels"""
     textures: tuple[str, ...] = BOARD_TEXTURES
-    """of the board"""
+    """of the surface"""
     camera_position: float = 0.003
     """[m] largest shift along each axis"""
     camera_rotation: float = 0.035
@@ -40,12 +40,14 @@ class Randomization:
 class Appearance:
     """The looks of one compiled world: remembers the nominal ones, draws others."""
 
-    def __init__(self, model: mujoco.MjModel, ranges: Randomization | None = None) -> None:
-        """Remember how `model` looks now."""
+    def __init__(
+        self, model: mujoco.MjModel, surface: str, ranges: Randomization | None = None
+    ) -> None:
+        """Remember how `model` looks now; its geom `surface` changes colour and texture."""
         self._model = model
         self._ranges = ranges or Randomization()
         self._wrist = model.camera("wrist").id
-        self._board = model.geom("board").id
+        self._surface = model.geom(surface).id
         head = model.vis.headlight
         self._arrays = (
             model.light_dir,
@@ -85,9 +87,9 @@ class Appearance:
         change = rng.uniform(-self._ranges.colour, self._ranges.colour, size=colours.shape)
         colours[:] = np.clip(colours + change, 0.0, 1.0)
         name = self._ranges.textures[rng.integers(len(self._ranges.textures))]
-        material = self._model.material(f"board_{name}").id
+        material = self._model.material(surface_material(name)).id
         colours[material] = rng.uniform(*self._ranges.board, size=3)
-        self._model.geom_matid[self._board] = material
+        self._model.geom_matid[self._surface] = material
 
     def _draw_camera(self, rng: np.random.Generator) -> None:
         shift, turn = self._ranges.camera_position, self._ranges.camera_rotation

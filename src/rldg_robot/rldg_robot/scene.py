@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The twin's world: a Franka Research 3 with its hand, a plug in the fingers, a socket in a board.
+"""The twin's world: a Franka Research 3 with its hand, and around it what the task's scene adds.
 
 The arm is the MJCF of the `franky-sim` wheel. Its position servos give way to a Cartesian impedance
 made of native actuators, because an
@@ -9,43 +9,29 @@ impedance written in Python inside the physics loop is about ten times slower (`
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import mujoco
 import numpy as np
 
 from rldg_robot import drawing
-from rldg_robot.connectors import SHOULDER, Connector, connector
+from rldg_robot.poses import Pose
+from rldg_robot.scenes import scene_of
+from rldg_robot.scenes.scene import TCP_OFFSET
 from rldg_robot.task import Task
 
 TIMESTEP = 0.002
 """[s] of physics"""
-TCP_OFFSET = 0.1034
-"""[m] from the hand's flange to the TCP"""
-PLUG_MASS = 0.04
-"""[kg]"""
-PLUG_COM = (0.0, 0.0, 0.005)
-"""[m] in the TCP frame"""
-
 WRENCH_SAMPLES = 25
 """physics steps over which the wrench is averaged: the robot filters its estimate, and the few
 milliseconds of an impact are not the press after it"""
 
-PLUG_BIT, SOCKET_BIT = 1, 2
-"""collision bits: the moving side meets only the fixed one"""
-
-FRICTION = 0.3
-"""of metal and plastic shells"""
-FLOOR_GAP = 0.0005
-"""[m] that the socket is deeper than the plug is long, so that a fully inserted plug has stopped on
-nothing"""
-WALL = 0.13
-"""[m] thickness of the walls around the hole: they are the board, too, wherever the plug can
-reach"""
-
 POSTURE_STIFFNESS, POSTURE_DAMPING = 1.0, 1.5
 """[Nm/rad], [Nm s/rad] of the spring that keeps the elbow where it was; weak, for it also pulls at
 the TCP"""
+ROAMING_DAMPING = 0.3
+"""[Nm s/rad] of the same where the arm goes far: dampers of joints turn a hand that moves"""
 JOINT_FRICTION = 0.1
 """of the MJCF's dry friction: with all of it, about 1.1 Nm, the TCP stops up to 3 mm from its
 target. The real arm compensates for its own friction"""
@@ -75,20 +61,25 @@ def build(task: Task, *, arm_visible: bool = False) -> mujoco.MjModel:
     """Compile the world of a task.
 
     Args:
-        task: its scene names the connector, its compliance sets the actuators.
+        task: its scene says what is added to the arm, its compliance sets the actuators.
         arm_visible: with the arm's meshes. They take seconds to load, and the wrist camera never
         sees them.
+
+    Raises:
+        UnknownThing: the task's scene names something that there is not.
     """
-    plug = connector(task.scene["connector"])
+    world = scene_of(task)
     spec = _arm(arm_visible)
     _options(spec)
     hand = spec.body("hand")
     hand.add_site(name="tcp", pos=[0, 0, TCP_OFFSET])
-    _add_plug(spec, hand, plug)
-    _add_socket(spec, plug, task)
-    drawing.draw(spec, plug, arm_visible)
+    world.add(spec, hand)
+    drawing.set_up(spec)
+    world.draw(spec)
+    drawing.draw_room(spec)
+    drawing.add_cameras(spec, world.view, arm_visible)
     _add_impedance(spec, task)
-    _add_posture(spec)
+    _add_posture(spec, ROAMING_DAMPING if world.roams else POSTURE_DAMPING)
     _add_sensors(spec)
     return spec.compile()
 
@@ -122,67 +113,6 @@ def _options(spec: mujoco.MjSpec) -> None:
     """Time step and integrator."""
     spec.option.timestep = TIMESTEP
     spec.option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST
-
-
-CONTACT = {
-    "friction": [FRICTION, 0.005, 0.0001],
-    "solref": [0.004, 1.0],
-    "solimp": [0.95, 0.99, 0.0005, 0.5, 2.0],
-    "group": drawing.COLLISION_GROUP,
-    "rgba": [0.9, 0.3, 0.3, 0.3],
-}
-
-
-def _add_plug(spec: mujoco.MjSpec, hand: mujoco.MjsBody, plug: Connector) -> None:
-    """Plug fixed to the hand; its shell is the hull of capsules along the edges, one analytic
-    contact each.
-    """
-    body = hand.add_body(name="plug", pos=[0, 0, TCP_OFFSET], gravcomp=1.0)
-    body.explicitinertial = True
-    body.mass, body.ipos, body.inertia = PLUG_MASS, PLUG_COM, [1e-5, 1e-5, 5e-6]
-    body.add_site(name="wrench")
-    r = plug.corner_radius
-    for x, y in plug.edges:
-        body.add_geom(
-            type=mujoco.mjtGeom.mjGEOM_CAPSULE,
-            fromto=[x, y, SHOULDER - 0.01, x, y, plug.protrusion - r],
-            size=[r, 0, 0],
-            contype=PLUG_BIT,
-            conaffinity=SOCKET_BIT,
-            **CONTACT,
-        )
-
-
-def _add_socket(spec: mujoco.MjSpec, plug: Connector, task: Task) -> None:
-    """Socket body: its origin at the mouth, z into the board, axes as the TCP's at the goal."""
-    x, y, z, w = task.goal.quaternion
-    socket = spec.worldbody.add_body(name="socket", quat=[w, x, y, z])
-    rotation = np.zeros(9)
-    mujoco.mju_quat2Mat(rotation, np.array([w, x, y, z]))
-    socket.pos = np.array(task.goal.position) + rotation.reshape(3, 3)[:, 2] * SHOULDER
-    solid = {
-        "type": mujoco.mjtGeom.mjGEOM_BOX,
-        "contype": SOCKET_BIT,
-        "conaffinity": PLUG_BIT,
-        **CONTACT,
-    }
-    deep = plug.depth + FLOOR_GAP
-    hole = plug.hole
-    for a, b in zip(hole, np.roll(hole, -1, axis=0), strict=True):
-        along = (b - a) / np.linalg.norm(b - a)
-        out = np.array([along[1], -along[0]])
-        # Longer than its edge: outside a convex hole a wall may go on for ever, and all walls
-        # together close the board.
-        centre = 0.5 * (a + b) + 0.5 * WALL * out
-        angle = float(np.arctan2(along[1], along[0]))
-        socket.add_geom(
-            pos=[*centre, 0.5 * deep],
-            size=[WALL, 0.5 * WALL, 0.5 * deep],
-            quat=[np.cos(0.5 * angle), 0, 0, np.sin(0.5 * angle)],
-            **solid,
-        )
-    half = 0.5 * np.ptp(hole, axis=0) + 0.005
-    socket.add_geom(pos=[0, 0, deep + 0.005], size=[*half, 0.005], **solid)
 
 
 def _add_impedance(spec: mujoco.MjSpec, task: Task) -> None:
@@ -223,12 +153,12 @@ def _bias_actuator(
     return actuator
 
 
-def _add_posture(spec: mujoco.MjSpec) -> None:
+def _add_posture(spec: mujoco.MjSpec, damping: float) -> None:
     """Weak joint springs for the redundant degree of freedom, and the finger servos."""
     for i in range(7):
         actuator = spec.add_actuator(name=f"posture{i + 1}", target=f"fr3_joint{i + 1}")
         actuator.trntype = mujoco.mjtTrn.mjTRN_JOINT
-        actuator.set_to_position(kp=POSTURE_STIFFNESS, kv=POSTURE_DAMPING)
+        actuator.set_to_position(kp=POSTURE_STIFFNESS, kv=damping)
     for i in (1, 2):
         actuator = spec.add_actuator(name=f"finger{i}", target=f"finger_joint{i}")
         actuator.trntype = mujoco.mjtTrn.mjTRN_JOINT
@@ -236,7 +166,7 @@ def _add_posture(spec: mujoco.MjSpec) -> None:
 
 
 def _add_sensors(spec: mujoco.MjSpec) -> None:
-    """Force and torque between plug and hand."""
+    """Force and torque between hand and plug, or arm and hand: at the site `wrench`."""
     for name, kind in (
         ("force", mujoco.mjtSensor.mjSENS_FORCE),
         ("torque", mujoco.mjtSensor.mjSENS_TORQUE),
@@ -245,3 +175,31 @@ def _add_sensors(spec: mujoco.MjSpec) -> None:
             name=name, type=kind, objtype=mujoco.mjtObj.mjOBJ_SITE, objname="wrench"
         )
         sensor.nsample = WRENCH_SAMPLES
+
+
+def poses_of(model: mujoco.MjModel, data: mujoco.MjData, bodies: Sequence[str]) -> tuple[Pose, ...]:
+    """Where bodies are, in base."""
+    found = (data.body(name) for name in bodies)
+    return tuple(Pose(body.xpos.copy(), np.roll(body.xquat, -1)) for body in found)
+
+
+def place(
+    model: mujoco.MjModel, data: mujoco.MjData, bodies: Sequence[str], poses: Sequence[Pose]
+) -> None:
+    """Put free and mocap bodies somewhere in base."""
+    for name, pose in zip(bodies, poses, strict=True):
+        quaternion = np.roll(pose.quaternion, 1)
+        body = model.body(name)
+        mocap = int(body.mocapid[0])
+        if mocap >= 0:
+            data.mocap_pos[mocap], data.mocap_quat[mocap] = pose.position, quaternion
+        else:
+            start = int(model.jnt_qposadr[body.jntadr[0]])
+            data.qpos[start : start + 7] = np.concatenate([pose.position, quaternion])
+
+
+def fastest(model: mujoco.MjModel, data: mujoco.MjData) -> float:
+    """[m/s] of the fastest free body."""
+    starts = model.jnt_dofadr[model.jnt_type == mujoco.mjtJoint.mjJNT_FREE]
+    speeds = [float(np.linalg.norm(data.qvel[start : start + 3])) for start in starts]
+    return max(speeds, default=0.0)

@@ -11,6 +11,7 @@ import numpy as np
 import yaml
 
 from rldg_robot.eye import Eye, EyeTraits, Sight
+from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
 from rldg_robot.hand import Hand, HandTraits
 from rldg_robot.intention import Intention, IntentionTraits, Phase
 from rldg_robot.message_values import SECOND
@@ -20,6 +21,7 @@ from rldg_robot.teleop import action_from_twist
 
 OPERATORS = Path(__file__).parent / "operators"
 HANDS_OFF = np.zeros(6)
+NO_BUTTON = (0, 0)
 
 
 class UnknownPerson(ValueError):
@@ -87,7 +89,10 @@ class ScriptedOperator:
         self._help_until = 0
 
     def deflection(self, sight: Sight) -> np.ndarray:
-        """SpaceMouse deflection (6,) in [-1, 1], linear then angular in base axes; zeros: hands off."""
+        """SpaceMouse deflection (6,) in [-1, 1], linear then angular in base axes; zeros: hands off.
+
+        `buttons` then says which are pressed: the left one closes the gripper, the right one opens it.
+        """
         self.eye.watch(sight)
         if not (self._leads or self._must_help(sight)):
             self._take_up()
@@ -103,6 +108,7 @@ class ScriptedOperator:
 
     def _take_up(self) -> None:
         """Both hands free, nothing begun."""
+        self.buttons = NO_BUTTON
         self._intention = Intention(self.person.intention, self._rng)
         self._hand = Hand(self.person.hand, self.task, self._rng)
 
@@ -114,7 +120,12 @@ class ScriptedOperator:
         way = self._hand.moved_since(seen.stamp)
         way = action_from_twist(way, seen.pose.quaternion)
         expected = seen.offset.relative_to(Pose.from_rotvec(way[:3], way[3:]))
-        wish = self._intention.wish(seen.offset, expected)
+        wish = self._intention.wish(seen.offset, expected, seen.gripper != LEAVE)
+        handles = self.phase is Phase.HANDLE
+        self.buttons = (
+            int(handles and seen.gripper == CLOSE),
+            int(handles and seen.gripper == OPEN),
+        )
         self._hand.plan(wish, seen.pose.quaternion, now)
 
     def _must_help(self, sight: Sight) -> bool:

@@ -36,7 +36,7 @@ class ActionScale:
 
 @dataclass(frozen=True)
 class ResetRange:
-    """Where an episode starts, relative to the goal."""
+    """Where an episode starts, relative to the middle of its first goal's range."""
 
     height: float
     """[m] above the goal"""
@@ -44,11 +44,13 @@ class ResetRange:
     """[m] half width of the uniform range"""
     yaw: float
     """[rad] half width of the uniform range"""
+    ahead: float = 0.0
+    """[m] along x of the goal: the wrist camera looks back at the fingers"""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Workspace of the TCP around the goal pose, in axes parallel to base."""
+    """Workspace of the TCP around the middle of the goal's range, in axes parallel to base."""
 
     lower: tuple[float, float, float]
     """[m]"""
@@ -95,13 +97,41 @@ class WrenchLimit:
 
 
 @dataclass(frozen=True)
+class Spread:
+    """How far a pose lies from its nominal one, drawn anew for every episode: half widths of uniform ranges."""
+
+    x: float = 0.0
+    """[m] along x of base"""
+    y: float = 0.0
+    """[m] along y of base"""
+    yaw: float = 0.0
+    """[rad] about z of the nominal pose"""
+
+
+@dataclass(frozen=True)
 class Goal:
-    """TCP pose in base at which the task is done."""
+    """A TCP pose in base, and the range that it is drawn from."""
 
     position: tuple[float, float, float]
     """[m]"""
     quaternion: tuple[float, float, float, float]
     """x y z w"""
+    spread: Spread = Spread()
+
+    @property
+    def pose(self) -> Pose:
+        """The middle of the range."""
+        return Pose(np.array(self.position), np.array(self.quaternion))
+
+    def draw(self, rng: np.random.Generator) -> Pose:
+        """Uniform in the range; a width of zero takes nothing from `rng`."""
+        x, y, yaw = (
+            rng.uniform(-half, half) if half else 0.0
+            for half in (self.spread.x, self.spread.y, self.spread.yaw)
+        )
+        pose = self.pose
+        turned = pose @ Pose.from_rotvec(np.zeros(3), [0.0, 0.0, yaw])
+        return Pose(pose.position + [x, y, 0.0], turned.quaternion)
 
 
 @dataclass(frozen=True)
@@ -122,6 +152,7 @@ class Task:
     gripper: str
     """`closed`: held closed throughout; the policy then learns six dimensions. `learned`: the seventh is the gripper"""
     goal: Goal
+    """where the task is done"""
     reset: ResetRange
     box: Box
     compliance: Compliance
@@ -129,7 +160,9 @@ class Task:
     success_progress: float
     """progress from which the task counts as done, in (0, 1]"""
     scene: dict[str, Any]
-    """what the twin's scene function needs: for a connector, its name"""
+    """the twin's scene: its kind, one of `scenes.SCENES`, with what that has to be told; for a connector, its name"""
+    grasp: Goal | None = None
+    """where the object is grasped, for it lies on the table; None: it is in the fingers from the start"""
     grasp_penalty: float = 0.0
     """taken off the reward that the gripper's critic sees, where a step changes what a learned gripper is asked for"""
 
@@ -150,8 +183,13 @@ class Task:
 
     @property
     def goal_pose(self) -> Pose:
-        """TCP pose in base at which the task is done."""
-        return Pose(np.array(self.goal.position), np.array(self.goal.quaternion))
+        """TCP pose in base at which the task is done; where it is drawn anew, the middle of its range."""
+        return self.goal.pose
+
+    @property
+    def first_pose(self) -> Pose:
+        """TCP pose in base to which an episode leads first, in the middle of its range."""
+        return (self.grasp or self.goal).pose
 
     @property
     def period(self) -> float:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldg_robot import drawing, scene
-from rldg_robot.connectors import connector
 from rldg_robot.poses import Pose
 from rldg_robot.randomization import Appearance, Randomization
+from rldg_robot.scenes import scene_of
+from rldg_robot.scenes.scene import Moment
 from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
@@ -22,8 +23,10 @@ MAX_WIDTH = 0.08
 """[m] between the open fingers"""
 GRIPPER_PERIOD = 0.02
 """[s] between two targets of the moving fingers"""
-LATERAL_TOLERANCE = 0.0003
-"""[m] by which soft contacts may let the plug into the wall"""
+STALL_LAG, STALL_SPEED = 0.004, 0.002
+"""[m] that the fingers are behind their target and [m/s] below which they stand: an object stopped them"""
+SLIP = 0.005
+"""[m] that the fingers may close further on what they grasped before it counts as lost"""
 
 
 class Twin:
@@ -49,31 +52,34 @@ class Twin:
             randomization: ranges for `reset(randomize=True)`.
 
         Raises:
-            UnknownConnector: the task's scene names one that is not in `connectors`.
+            UnknownThing: the task's scene names something that there is not.
         """
         self.task = task
-        self.connector = connector(task.scene["connector"])
+        self.scene = scene_of(task)
         self.model = scene.build(task)
         self.data = mujoco.MjData(self.model)
         self.image_size = image_size
         self._camera = self.model.camera(camera).id
-        self._appearance = Appearance(self.model, randomization)
+        self._appearance = Appearance(self.model, self.scene.surface, randomization)
         self._renderer: mujoco.Renderer | None = None
         self._tcp = self.model.site("tcp").id
         self._first_finger = self.model.actuator("finger1").id
-        self._goal = task.goal_pose
-        self._home = self._inverse_kinematics(self._goal, np.array(scene.HOME))
+        first = self.model.actuator("posture1").id
+        self._posture = slice(first, first + 7)
+        self._target = int(self.model.body("target").mocapid[0])
+        self._home = self._inverse_kinematics(task.first_pose, np.array(scene.HOME))
         self.reset(0)
 
     def reset(self, seed: int, randomize: bool = False) -> None:
         """Start an episode in the task's reset range; the same seed gives the same bits.
 
         Args:
-            seed: of the start pose and of the looks.
+            seed: of the start pose, of where things lie, and of the looks.
             randomize: draw light, colours, texture and camera pose, instead of the nominal ones.
         """
         rng = np.random.default_rng(seed)
         start = self._draw_start(rng)
+        placed = self.scene.place(rng)
         if randomize:
             self._appearance.draw(rng)
         else:
@@ -84,10 +90,11 @@ class Twin:
         joints = self._inverse_kinematics(start, self._home)
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:7] = joints
-        width = self.connector.grip[1]
+        scene.place(self.model, self.data, self.scene.movable, placed)
+        width = self._stop = self.scene.tool.width
+        width = width or MAX_WIDTH
         self.data.qpos[7:9] = 0.5 * width
-        posture = self.model.actuator("posture1").id
-        self.data.ctrl[posture : posture + 7] = self._home
+        self.data.ctrl[self._posture] = self._home
         self._width_goal = self._width_target = width
         self._gripper_speed, self._gripper_force = 0.1, 20.0
         self._hold_fingers()
@@ -105,8 +112,10 @@ class Twin:
                 f"quaternion {target.quaternion}"
             )
         x, y, z, w = target.quaternion
-        self.data.mocap_pos[0] = target.position
-        self.data.mocap_quat[0] = (w, x, y, z)
+        self.data.mocap_pos[self._target] = target.position
+        self.data.mocap_quat[self._target] = (w, x, y, z)
+        if self.scene.roams:
+            self._relax_posture()
         left = round(seconds / scene.TIMESTEP)
         while left > 0:
             count = left
@@ -120,11 +129,13 @@ class Twin:
         mujoco.mj_forward(self.model, self.data)
 
     def command_gripper(self, width: float, speed: float, force: float) -> None:
-        """Move the fingers to `width` [m] at `speed` [m/s]; on the plug they stop and press with
+        """Move the fingers to `width` [m] at `speed` [m/s]; on an object they stop and press with
         `force` [N].
         """
         self._width_goal = float(np.clip(width, 0.0, MAX_WIDTH))
         self._gripper_speed, self._gripper_force = max(float(speed), 1e-3), float(force)
+        if self._width_goal > self._stop:
+            self._let_go()
 
     def state(self) -> Array:
         """Everything the physics depends on, for `set_state`."""
@@ -137,6 +148,8 @@ class Twin:
         """Return to a state of this task's twin; fingers on their way stop."""
         mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
         self._width_goal = self._width_target = 2.0 * float(self.data.ctrl[self._first_finger])
+        squeezing = bool(self.data.qfrc_applied[7] < 0.0)
+        self._stop = self._width_target if squeezing else self.scene.tool.width
         mujoco.mj_forward(self.model, self.data)
 
     @property
@@ -156,14 +169,15 @@ class Twin:
     @property
     def wrench(self) -> Array:
         """[N, Nm] (6,) what the environment exerts on the robot at the TCP, in the TCP frame; the
-        plug's weight is removed.
+        tool's weight is removed.
         """
-        # MuJoCo senses what the hand exerts on the plug; at rest that carries the weight and
+        # MuJoCo senses what the arm exerts on the tool; at rest that carries the weight and
         # withstands the environment.
         sensed = self._wrench_history().mean(axis=1).ravel()
         down = self.data.site_xmat[self._tcp].reshape(3, 3).T @ self.model.opt.gravity
-        weight = scene.PLUG_MASS * down
-        return -sensed - np.concatenate([weight, np.cross(scene.PLUG_COM, weight)])
+        tool = self.scene.tool
+        weight = tool.mass * down
+        return -sensed - np.concatenate([weight, np.cross(tool.com, weight)])
 
     @property
     def joint_positions(self) -> Array:
@@ -180,8 +194,8 @@ class Twin:
         """[Nm, N] (9,) of the motors, gravity included, as libfranka's tau_J."""
         efforts = (self.data.qfrc_actuator + self.data.qfrc_gravcomp)[:9]
         if self.gripper_grasped:
-            # The grip is rigid in the physics; the fingers report what they were told to press
-            # with.
+            # Where the grip is rigid in the physics: the fingers report what they were told to
+            # press with.
             efforts[7:9] = -self._gripper_force
         return efforts
 
@@ -193,33 +207,38 @@ class Twin:
     @property
     def gripper_moving(self) -> bool:
         """Whether the fingers are on their way."""
-        return self._width_target != max(self._width_goal, self.connector.grip[1])
+        return self._width_target != max(self._width_goal, self._stop)
 
     @property
     def gripper_grasped(self) -> bool:
-        """Whether the fingers press on the plug."""
-        return not self.gripper_moving and self._width_goal <= self.connector.grip[1]
+        """Whether the fingers press on something."""
+        held = self._stop > 0.0 and self.gripper_width > self._stop - SLIP
+        return held and not self.gripper_moving and self._width_goal <= self._stop
+
+    @property
+    def objects(self) -> tuple[Pose, ...]:
+        """Where the scene's movable bodies are, in base, in the order of `scene.movable`."""
+        return scene.poses_of(self.model, self.data, self.scene.movable)
 
     @property
     def goal(self) -> Pose:
-        """TCP in base with the plug fully inserted."""
-        return self._goal
+        """TCP in base to reach next."""
+        return self.scene.waypoint(self._moment()).pose
+
+    @property
+    def gripper_wish(self) -> float:
+        """What the fingers should do at the goal: -1 close, +1 open, 0 stay as they are."""
+        return self.scene.waypoint(self._moment()).gripper
 
     @property
     def offset(self) -> Pose:
         """Goal in the TCP frame."""
-        return self._goal.relative_to(self.pose)
+        return self.goal.relative_to(self.pose)
 
     @property
     def progress(self) -> float:
-        """Inserted part of the depth in [0, 1]; 0 while the plug's tip is not in the hole."""
-        measured = self.pose.relative_to(self._goal)
-        plug = self.connector
-        tip = np.array([measured.transform((x, y, plug.protrusion)) for x, y in plug.profile])
-        inserted = float(tip[:, 2].mean()) - scene.SHOULDER
-        if inserted <= 0.0 or not _inside(tip[:, :2], plug.hole, LATERAL_TOLERANCE):
-            return 0.0
-        return min(inserted / plug.depth, 1.0)
+        """How much of the task is done in [0, 1]; for an insertion the inserted part of the depth."""
+        return self.scene.progress(self._moment())
 
     @property
     def success(self) -> bool:
@@ -257,12 +276,30 @@ class Twin:
             self._renderer = None
 
     def _draw_start(self, rng: np.random.Generator) -> Pose:
-        """Uniform in the reset range around the goal, above the board."""
+        """Uniform in the reset range, above the table."""
         r = self.task.reset
         x, y = rng.uniform(-r.xy, r.xy, size=2)
         yaw = rng.uniform(-r.yaw, r.yaw)
-        # z of the goal frame points into the board.
-        return self._goal @ Pose.from_rotvec([x, y, -r.height], [0.0, 0.0, yaw])
+        # z of the goal frame points down.
+        return self.task.first_pose @ Pose.from_rotvec([r.ahead + x, y, -r.height], [0.0, 0.0, yaw])
+
+    def _relax_posture(self) -> None:
+        """Aim the joints' springs at home as far as that does not move the TCP."""
+        joints = self.data.qpos[:7]
+        jacobian = np.empty((6, self.model.nv))
+        mujoco.mj_jacSite(self.model, self.data, jacobian[:3], jacobian[3:], self._tcp)
+        away, j = self._home - joints, jacobian[:, :7]
+        self.data.ctrl[self._posture] = joints + away - np.linalg.pinv(j) @ (j @ away)
+
+    def _moment(self) -> Moment:
+        """What the scene judges by."""
+        return Moment(
+            tcp=self.pose,
+            objects=self.objects,
+            speed=scene.fastest(self.model, self.data),
+            width=self.gripper_width,
+            grasped=self.gripper_grasped,
+        )
 
     def _site_pose(self) -> Pose:
         quaternion = np.empty(4)
@@ -299,7 +336,10 @@ class Twin:
         return self.data.history.reshape(2, 2 + n + 3 * n)[:, 2 + n :].reshape(2, n, 3)
 
     def _advance_fingers(self, seconds: float) -> None:
-        goal = max(self._width_goal, self.connector.grip[1])
+        if self._fingers_stalled():
+            self._squeeze()
+            return
+        goal = max(self._width_goal, self._stop)
         most = self._gripper_speed * seconds
         self._width_target += float(np.clip(goal - self._width_target, -most, most))
         if abs(goal - self._width_target) < 1e-9:
@@ -310,12 +350,17 @@ class Twin:
         i = self._first_finger
         self.data.ctrl[i : i + 2] = 0.5 * self._width_target
 
+    def _fingers_stalled(self) -> bool:
+        """Whether an object stops the closing fingers."""
+        behind = self.gripper_width - self._width_target
+        return behind > STALL_LAG and abs(float(self.data.qvel[7:9].sum())) < STALL_SPEED
 
-def _inside(points: Array, polygon: Array, tolerance: float) -> bool:
-    """Whether all points (m, 2) lie in a convex counter-clockwise polygon (n, 2), up to `tolerance`
-    [m].
-    """
-    edges = np.roll(polygon, -1, axis=0) - polygon
-    normals = np.stack([edges[:, 1], -edges[:, 0]], axis=1) / np.linalg.norm(edges, axis=1)[:, None]
-    distances = np.einsum("pek,ek->pe", points[:, None] - polygon[None], normals)
-    return bool(distances.max() <= tolerance)
+    def _squeeze(self) -> None:
+        """Stay where the object stopped the fingers, and press."""
+        self._stop = self._width_target = self.gripper_width
+        self.data.qfrc_applied[7:9] = -self._gripper_force
+        self._hold_fingers()
+
+    def _let_go(self) -> None:
+        self._stop = self.scene.tool.width
+        self.data.qfrc_applied[7:9] = 0.0

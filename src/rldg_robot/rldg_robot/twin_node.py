@@ -158,6 +158,8 @@ class TwinNode(Node):
             offset=to_pose_msg(twin.offset),
             progress=float(twin.progress),
             success=bool(twin.success),
+            gripper=float(twin.gripper_wish),
+            objects=[to_pose_msg(pose) for pose in twin.objects],
         )
         for publisher, message, frame in (
             (self._pose, pose, BASE_FRAME),

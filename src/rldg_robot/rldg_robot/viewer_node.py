@@ -13,10 +13,12 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 
-from rldg_msgs.msg import Episode
+from rldg_msgs.msg import Episode, TaskState
 from rldg_robot import contract
 from rldg_robot.film import Film
+from rldg_robot.message_values import pose_of
 from rldg_robot.node_main import run_node
+from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task, named_tasks
 from rldg_robot.user_error import UserError
@@ -100,6 +102,7 @@ class ViewerNode(Node):
         port = int(self.declare_parameter("port", 8090).value)
         self.stage = Stage()
         self._joints: np.ndarray | None = None
+        self._objects: list[Pose] = []
         self._wrist: Image | None = None
         try:
             self._server = ThreadingHTTPServer(("127.0.0.1", port), handler_for(self.stage))
@@ -109,6 +112,7 @@ class ViewerNode(Node):
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
         listen_to(self, contract.EPISODE, self._on_episode)
         listen_to(self, contract.JOINT_STATES, self._on_joints)
+        listen_to(self, contract.TASK_STATE, self._on_task_state)
         listen_to(self, contract.WRIST_IMAGE, self._on_image)
         self.create_timer(PERIOD, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME))
         self.get_logger().info(f"watch at http://localhost:{port}")
@@ -126,13 +130,18 @@ class ViewerNode(Node):
     def _on_joints(self, message: JointState) -> None:
         self._joints = np.array(message.position)
 
+    def _on_task_state(self, message: TaskState) -> None:
+        self._objects = [pose_of(pose) for pose in message.objects]
+
     def _on_image(self, message: Image) -> None:
         self._wrist = message
 
     def _draw(self) -> None:
         if self._joints is None or self.stage.watchers == 0:
             return
-        scene = self.film.frame(self._joints)
+        if len(self._objects) != self.film.objects:
+            return  # the episode's scene is up, and what was heard last is of another
+        scene = self.film.frame(self._joints, self._objects)
         self.stage.show(np.hstack([scene, self._wrist_view()]) if self._wrist else scene)
 
     def _wrist_view(self) -> np.ndarray:

@@ -21,7 +21,7 @@ from rldg_robot.scripted_operator import (
 )
 from rldg_robot.task import Task, load_task
 from rldg_robot.teleop import action_from_twist
-from rldg_robot.twin import Twin
+from rldg_robot.twin import MAX_WIDTH, Twin
 
 TASK = load_task("connector/vga")
 PERIOD = int(SECOND * TASK.period)
@@ -81,7 +81,10 @@ def demonstrate(task: Task, twin: Twin, operator: ScriptedOperator, seed: int) -
     hand, offsets, forces, phases = [], [], [], []
     while len(hand) < task.horizon and not twin.success:
         pose, offset = twin.pose, twin.offset
-        hand.append(operator.deflection(Sight(SECOND + len(hand) * PERIOD, pose, offset)))
+        sight = Sight(SECOND + len(hand) * PERIOD, pose, offset, twin.gripper_wish)
+        hand.append(operator.deflection(sight))
+        if any(operator.buttons):
+            twin.command_gripper(MAX_WIDTH if operator.buttons[1] else 0.0, 0.1, 30.0)
         offsets.append(offset.position)
         phases.append(operator.phase)
         action, scale = action_from_twist(hand[-1], pose.quaternion), task.action_scale
@@ -118,6 +121,34 @@ def all_lived(lived: dict[str, list[Lived]]) -> list[Lived]:
 @pytest.mark.parametrize("name", CONNECTORS)
 def test_it_demonstrates_every_connector(lived: dict[str, list[Lived]], name: str) -> None:
     assert sum(episode.success for episode in lived[name]) >= 0.8 * EPISODES
+
+
+@pytest.mark.parametrize(
+    "name", ["pick_place/pepper", "fmb_insertion/rectangle", "fmb_assembly/rectangle"]
+)
+def test_it_demonstrates_the_other_families(name: str) -> None:
+    task = load_task(name)
+    twin, operator = Twin(task), ScriptedOperator(task, seed=0)
+    episodes = [demonstrate(task, twin, operator, seed) for seed in range(6)]
+    assert sum(episode.success for episode in episodes) >= 5
+    assert max(episode.force for episode in episodes) < 0.75 * task.wrench_limit.force
+    assert all((Phase.HANDLE in e.phases) == (task.grasp is not None) for e in episodes)
+
+
+def test_it_presses_a_button_where_the_fingers_work_and_nowhere_else() -> None:
+    operator = ScriptedOperator(TASK, 0, steady())
+    operator.begin("demonstration")
+    pressed = {}
+    for i in range(60):  # it comes nearer, whatever is pushed, and stands still there
+        away = max(0.05 - 0.002 * i, 0.002)
+        operator.deflection(replace(sight(SECOND + i * PERIOD, z=away), gripper=-1.0))
+        pressed[i] = operator.buttons
+    assert pressed[0] == (0, 0) and pressed[20] == (0, 0)
+    assert pressed[59] == (1, 0) and operator.phase is Phase.HANDLE
+    # The object is held, and the next goal is to let it go elsewhere.
+    for i in range(60, 70):
+        operator.deflection(replace(sight(SECOND + i * PERIOD, z=0.05, x=0.2), gripper=1.0))
+    assert operator.buttons == (0, 0) and operator.phase is Phase.APPROACH
 
 
 def test_it_succeeds_as_often_as_an_expert_and_takes_as_long(all_lived: list[Lived]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from rldg_robot.connectors import connector
 from rldg_robot.film import Film
 from rldg_robot.poses import Pose
 from rldg_robot.task import load_task
@@ -106,7 +107,7 @@ def test_a_target_that_is_not_finite_is_refused(twin: Twin) -> None:
 
 
 def test_gripper_opens_and_closes_on_the_plug(twin: Twin) -> None:
-    closed = twin.connector.grip[1]
+    closed = connector("vga").grip[1]
     assert twin.gripper_grasped and not twin.gripper_moving
     assert twin.gripper_width == pytest.approx(closed, abs=1e-4)
     pose = twin.pose
@@ -153,7 +154,7 @@ def test_the_wrist_camera_sees_socket_and_plug(twin: Twin) -> None:
         camera = twin.data.camera("wrist")
         # MuJoCo's cameras look along -z with y up, the pinhole's along z with y down.
         axes = camera.xmat.reshape(3, 3) * [1, -1, -1]
-        tip = twin.pose.transform([0, 0, twin.connector.protrusion])
+        tip = twin.pose.transform([0, 0, connector("vga").protrusion])
         mouth = twin.goal.transform([0, 0, 0.018])
         for point in (tip, mouth):
             u, v, depth = matrix @ (axes.T @ (point - camera.xpos))
@@ -170,3 +171,45 @@ def test_film_shows_the_recorded_pose(twin: Twin) -> None:
     with pytest.raises(ValueError, match="expected"):
         film.frame(np.zeros(7))
     film.close()
+
+
+RECORDED = {
+    # seed: TCP in base [m] and progress after 50, 100 and 150 control steps
+    0: [
+        (0.5001932669821254, -1.9064708533397636e-05, 0.14991612695836967, 1.0),
+        (0.49751716676956487, -0.000256831077910657, 0.15025582586829417, 0.9281907714714163),
+        (0.501009803246328, 0.000642582442932168, 0.14988185210855437, 1.0),
+    ],
+    1: [
+        (0.5001980320045134, -1.8980565336116724e-05, 0.14991619419182195, 1.0),
+        (0.499176493790648, 0.0004344350510412016, 0.14981641448111338, 1.0),
+        (0.4979450321324506, 0.00024956228450453283, 0.15006557404287946, 0.9680273419909816),
+    ],
+}
+
+
+@pytest.mark.parametrize("seed", RECORDED)
+def test_connectors_move_as_they_were_recorded(twin: Twin, seed: int) -> None:
+    """Insert, then shake in the socket at random, the gripper opening and closing: what runs before other families
+    came were recorded with.
+    """
+    rng, measured = np.random.default_rng(seed), []
+    twin.reset(seed)
+    for step in range(150):
+        shake = rng.uniform(-1, 1, 6)
+        if step > 60:
+            shake[2] = abs(shake[2])
+        move, turn = shake[:3] * 0.015, shake[3:] * 0.1
+        if step < 60:
+            move, turn = twin.offset.position, np.clip(twin.offset.rotvec, -0.1, 0.1)
+            aside = np.hypot(*move[:2])
+            move = np.clip(move, -0.015, 0.015)
+            if aside > 1e-3:
+                move[2] = min(move[2], twin.offset.position[2] - 0.03)
+        if step in (70, 90):
+            twin.command_gripper(MAX_WIDTH if step == 70 else 0.0, 0.1, 30.0)
+        twin.step(twin.pose @ Pose.from_rotvec(move, turn), TASK.period)
+        if step % 50 == 49:
+            measured.append((*twin.pose.position, twin.progress))
+    # Another processor may round otherwise.
+    np.testing.assert_allclose(measured, RECORDED[seed], rtol=0, atol=1e-7)
