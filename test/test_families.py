@@ -9,6 +9,7 @@ from collections import Counter
 import numpy as np
 import pytest
 from harness import Processes
+from test_evaluate import assert_same_trajectory, lived_directly
 
 from rldg_distill.convert import main as convert
 from rldg_distill.rlds import Dataset
@@ -57,3 +58,7 @@ def test_a_specialist_with_a_gripper_goes_through_the_whole_stack(processes: Pro
     assert json.loads(run.summary.read_text())["evaluation"]["episodes"] == 1
     assert [e.status for e in run.episodes() if e.source == "demonstration"][-1] == "success"
     assert (run.videos / "evaluation.mp4").stat().st_size > 5_000
+    # Object, gripper and all: without ROS it is the same episode, bit for bit.
+    evaluated = [episode for episode in run.episodes() if episode.source == "evaluation"][-1]
+    steps = lived_directly(run.path, evaluated.task, evaluated.seed)
+    assert_same_trajectory(run.bags / evaluated.episode_id, steps)

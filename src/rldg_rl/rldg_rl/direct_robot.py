@@ -66,8 +66,8 @@ class DirectRobot:
         if wish in (0.0, self._gripper_wish):  # 0 leaves it as it is
             return
         self._gripper_wish = wish
-        if passed := self.gate.gripper(*gripper_command(wish)):
-            self.twin.command_gripper(*passed)
+        if passed := self.gate.gripper(*map(as_sent, gripper_command(wish))):
+            self.twin.command_gripper(*map(as_sent, passed))
 
     def _advance(self) -> Observation:
         """Measure what is now, and tell the gate."""

@@ -86,6 +86,7 @@ class ScriptedOperator:
         self._take_up()
         self._nearest = np.inf
         self._nearest_stamp = 0
+        self._distance = 0.0
         self._help_until = 0
 
     def deflection(self, sight: Sight) -> np.ndarray:
@@ -133,7 +134,9 @@ class ScriptedOperator:
             return False
         attention = self.person.attention
         distance = float(np.linalg.norm(sight.offset.position))
-        if self._nearest_stamp == 0 or distance < self._nearest - attention.nearer:
+        leapt = distance > self._distance + self.person.intention.elsewhere  # another goal
+        self._distance = distance
+        if self._nearest_stamp == 0 or leapt or distance < self._nearest - attention.nearer:
             self._nearest, self._nearest_stamp = distance, sight.stamp
         if sight.stamp - self._nearest_stamp > attention.patience * SECOND:
             self._help_until = sight.stamp + int(attention.help_seconds * SECOND)

@@ -260,6 +260,12 @@ def test_it_leaves_a_policy_alone_that_comes_nearer() -> None:
     assert not watch(ScriptedOperator(TASK, 0, watchful()), "policy", *nearer).any()
 
 
+def test_it_leaves_a_policy_alone_that_goes_on_to_the_next_goal() -> None:
+    first = [sight(SECOND + i * PERIOD, z=0.1 - 0.0035 * i) for i in range(26)]
+    second = [sight(SECOND + i * PERIOD, z=0.3 - 0.0035 * i) for i in range(26, 76)]
+    assert not watch(ScriptedOperator(TASK, 0, watchful()), "policy", *first, *second).any()
+
+
 def test_the_same_seed_makes_the_same_hand() -> None:
     ahead = [sight(SECOND + i * PERIOD) for i in range(20)]
     first, again, other = (
