@@ -55,4 +55,4 @@ def cycle_seconds(episodes: Sequence[Outcome]) -> Interval | None:
         return None
     mean, error = float(np.mean(seconds)), float(np.std(seconds, ddof=1)) / len(seconds) ** 0.5
     reach = float(t.ppf(0.975, len(seconds) - 1)) * error
-    return Interval(mean, mean - reach, mean + reach)
+    return Interval(mean, max(mean - reach, 0.0), mean + reach)
