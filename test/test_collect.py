@@ -78,5 +78,5 @@ def test_a_policy_that_cannot_do_it_is_told(processes: Processes) -> None:
     run = trained_run(runs / "a", "connector/vga")
     (run / "checkpoints" / "policy.safetensors").write_bytes(b"not weights")
     stack = processes.stack("collect", policy="a", episodes=1)
-    assert stack.wait(60) == 2
+    assert stack.wait(120) == 2
     assert "cannot load the policy" in stack.log.read_text()

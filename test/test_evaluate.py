@@ -176,7 +176,8 @@ def test_a_stop_of_the_gate_fails_one_episode_and_the_next_ones_are_lived(
 
 def start(*words: str) -> subprocess.Popen[str]:
     """The evaluator in a process group of its own."""
-    command = [sys.executable, "-m", "rldg_rl.evaluator", *words]
+    # A test that runs in the background is deaf to SIGINT, and what it starts would be, too.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "rldg_rl.evaluator", *words]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 

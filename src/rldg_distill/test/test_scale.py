@@ -49,7 +49,15 @@ def content(out: Path) -> dict[str, bytes]:
 
 def start(*options: str) -> subprocess.Popen[str]:
     """`convert` in a process group of its own."""
-    command = [sys.executable, "-m", "rldg_distill.convert", *options]
+    # A test that runs in the background is deaf to SIGINT, and what it starts would be, too.
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "rldg_distill.convert",
+        *options,
+    ]
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
