@@ -19,6 +19,8 @@ class Outcome:
     success: bool
     seconds: float
     """[s] of robot time"""
+    failure: str | None = None
+    """class of the failure, see docs/evaluate.md; None: it succeeded"""
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class Interval:
 def outcomes(folder: Path) -> list[Outcome]:
     """Of every episode."""
     records = map(json.loads, (folder / "episodes.jsonl").read_text().splitlines())
-    return [Outcome(record["success"], record["seconds"]) for record in records]
+    return [Outcome(r["success"], r["seconds"], r["failure"]) for r in records]
 
 
 def video(folder: Path) -> Path:
-    """Film of the first episodes."""
+    """Film of the first failures; where there are none, of the first successes."""
     return folder / "videos" / "evaluation.mp4"
 
 

@@ -61,7 +61,7 @@ def _success(results: Results) -> Figure:
         return Interval(100 * success.value, 100 * success.low, 100 * success.high)
 
     figure, axes = _bars(results, rate, with_paper=True)
-    axes.set(ylabel="success [%]", ylim=(0, 103))
+    axes.set(ylabel="success [%]", ylim=(0, 108), yticks=range(0, 101, 20))
     return figure
 
 
@@ -104,14 +104,9 @@ def _bars(
             )
             shown.setdefault(NAMES[row.source], bar)
             if row.source:
+                top = (x, interval.high)
                 axes.annotate(
-                    row.policy,
-                    (x, 0),
-                    (0, 3),
-                    textcoords="offset points",
-                    ha="center",
-                    color="white",
-                    fontsize=8,
+                    row.policy, top, (0, 3), textcoords="offset points", ha="center", fontsize=8
                 )
         if with_paper:
             _draw_paper(axes, group, family, where, shown)

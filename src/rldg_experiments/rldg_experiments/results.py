@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,6 +34,8 @@ class Figures:
     success: Interval
     cycle_seconds: Interval | None
     """of the successes; None for fewer than two"""
+    failures: dict[str, int]
+    """how many of which class, most frequent first"""
 
 
 @dataclass(frozen=True)
@@ -142,7 +145,9 @@ def _row(cell: Cell) -> Row:
 def figures_of(episodes: Sequence[Outcome]) -> Figures:
     """What episodes say together."""
     successes = sum(episode.success for episode in episodes)
-    return Figures(len(episodes), successes, success_rate(episodes), cycle_seconds(episodes))
+    failures = dict(Counter(e.failure for e in episodes if e.failure).most_common())
+    rate, seconds = success_rate(episodes), cycle_seconds(episodes)
+    return Figures(len(episodes), successes, rate, seconds, failures)
 
 
 def _data(episodes: Episodes | Relabelled) -> Data:

@@ -24,7 +24,9 @@ FIRST_MP4_BYTES = b"\0\0\0\x20ftypisom"
 
 
 def episodes(won: int, lost: int) -> list[Outcome]:
-    return [Outcome(True, 2.0 + 0.01 * i) for i in range(won)] + [Outcome(False, 10.0)] * lost
+    return [Outcome(True, 2.0 + 0.01 * i) for i in range(won)] + [
+        Outcome(False, 10.0, "timed out")
+    ] * lost
 
 
 def figures(won: int, lost: int) -> Figures:
@@ -74,6 +76,7 @@ def test_the_report_is_one_file_that_says_what_was_found(tmp_path: Path) -> None
     html = (tmp_path / "report.html").read_text()
     assert '<strong class="held">Yes.</strong>' in html
     assert "96 of 100 (96 % [90, 98]) with RLDG data, 0 of 100 (0 % [0, 4]) with human data" in html
+    assert "100 timed out" in html, "how they failed"
     assert "73 of 80" in html and "arXiv:2412.09858" in html
     assert not re.search(r'(src|href)="(?!data:|https://arxiv)', html), "nothing lies elsewhere"
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
