@@ -12,7 +12,7 @@ from rldg_rl.checkpoint import save_policy
 from rldg_rl.observation import STATE_DIM
 from rldg_rl.policy import Policy
 
-OFFSET, MAGNIFIED, TURN = 19, 22, 25
+WIDTH, OFFSET, MAGNIFIED, TURN = 18, 19, 22, 25
 """where the state vector has them"""
 
 
@@ -28,11 +28,20 @@ def steering_policy() -> Policy:
     return Policy({"head.weight": weight, "head.bias": bias})
 
 
-def trained_run(path: Path, task: str) -> Path:
-    """A run's folder as far as others need it."""
+def fumbling_policy() -> Policy:
+    """The same with fingers that near a goal close where they are open, and open where they are not."""
+    weight, bias = np.zeros((STATE_DIM, 3), np.float32), np.array([-0.5, 0.0, 2.5], np.float32)
+    weight[OFFSET + 2] = -1.0, 0.0, -1.0
+    weight[WIDTH] = 1.0, 0.0, -4.0
+    fingers = {"gripper.head.weight": weight, "gripper.head.bias": bias}
+    return Policy(steering_policy().tensors | fingers)
+
+
+def trained_run(path: Path, task: str, policy: Policy | None = None) -> Path:
+    """A run's folder as far as others need it; without a policy, the steering one's."""
     checkpoint = path / "checkpoints" / "policy.safetensors"
     checkpoint.parent.mkdir(parents=True)
-    save_policy(checkpoint, steering_policy(), task, updates=7)
+    save_policy(checkpoint, policy or steering_policy(), task, updates=7)
     arguments = {"stack": "train_rl", "arguments": {"task": task}}
     (path / "arguments.yaml").write_text(yaml.safe_dump(arguments))
     return path

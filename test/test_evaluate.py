@@ -19,7 +19,7 @@ from geometry_msgs.msg import WrenchStamped
 from harness import Processes, wait_until
 from pupil import untrained_student
 from rclpy.node import Node
-from steering import trained_run
+from steering import fumbling_policy, trained_run
 
 from rldg_msgs.msg import Episode
 from rldg_rl.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
@@ -38,7 +38,7 @@ from rldg_robot.message_values import nanoseconds
 from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.task import load_task
 
-VGA, HDMI = "connector/vga", "connector/hdmi"
+VGA, HDMI, PEPPER = "connector/vga", "connector/hdmi", "pick_place/pepper"
 pytestmark = pytest.mark.timeout(240)
 
 
@@ -102,6 +102,16 @@ def test_through_ros_and_directly_a_policy_lives_the_same_episodes(processes: Pr
         assert summaries[0][part] == summaries[1][part]
     assert set(summaries[0]["evaluations"]) == {VGA, HDMI}
     assert (run / "evaluations" / "ros" / "videos" / "evaluation.mp4").stat().st_size > 10_000
+
+
+def test_fingers_that_open_and_close_do_so_at_the_same_steps(processes: Processes) -> None:
+    run = trained_run(processes.folder / "runs" / "a", PEPPER, fumbling_policy())
+    stack = processes.stack("evaluate", name="a", episodes=1, evaluation="ros")
+    assert stack.wait(200) == 0, stack.log.read_text()
+    (record,) = records(run, "ros")
+    steps = lived_directly(run, PEPPER, record.seed)
+    assert sum(step.gripper_changed for step in steps) > 2
+    assert_same_trajectory(run / "evaluations" / "ros" / "bags" / record.bag, steps)
 
 
 def assert_same_trajectory(bag: Path, steps: list[LivedStep]) -> None:

@@ -140,7 +140,7 @@ class HandsOff:
 
     def deflection(self, stamp: int) -> np.ndarray:
         """See `Hands`."""
-        return np.zeros(6)
+        return np.zeros(7)
 
 
 class Witness(Protocol):

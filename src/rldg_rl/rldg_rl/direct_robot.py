@@ -10,6 +10,7 @@ import numpy as np
 
 from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
+from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 from rldg_robot.safety import BASE_FRAME, Gate
@@ -63,7 +64,7 @@ class DirectRobot:
         self.twin.close()
 
     def _command_gripper(self, wish: float) -> None:
-        if wish in (0.0, self._gripper_wish):  # 0 leaves it as it is
+        if wish in (LEAVE, self._gripper_wish):
             return
         self._gripper_wish = wish
         if passed := self.gate.gripper(*map(as_sent, gripper_command(wish))):

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rldg_rl.actor import EpisodeResult, LivedStep, Status
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
+from rldg_robot.gripper_command import CLOSE, command_after, command_at_start
 from rldg_robot.task import Task
 
 GATE_STOP = "gate stop"
@@ -69,7 +69,7 @@ class Trace:
 
     def __init__(self) -> None:
         self._moments: list[Moment] = []
-        self._closed: bool | None = None
+        self._command: float | None = None
 
     def add(self, step: LivedStep) -> None:
         """A step was lived."""
@@ -87,11 +87,10 @@ class Trace:
 
     def _holds(self, step: LivedStep) -> bool:
         before, width = step.seen.gripper_width, step.after.gripper_width
-        if self._closed is None:
-            self._closed = before < MAX_GRIPPER_WIDTH / 2
-        if step.action[6]:  # 0 leaves the gripper as it was told before
-            self._closed = bool(step.action[6] < 0.0)
-        return self._closed and width > EMPTY and abs(width - before) < AT_REST
+        if self._command is None:
+            self._command = command_at_start(before)
+        self._command = command_after(self._command, float(step.action[6]))
+        return self._command == CLOSE and width > EMPTY and abs(width - before) < AT_REST
 
     @property
     def peak_force(self) -> float:

@@ -76,9 +76,8 @@ def _frames(film: Film, shots: Iterable[Shot]) -> Iterator[np.ndarray]:
     for joints, objects, image in shots:
         places = np.array([pose.position for pose in objects]).ravel()
         moved = np.abs(places - placed).max(initial=0.0) > MOVED
-        if (
-            moved or np.abs(joints - posed).max() > STILL
-        ):  # who is stuck need not be drawn again and again
+        moved = moved or np.abs(joints - posed).max() > STILL
+        if moved:  # who is stuck need not be drawn again and again
             scene, posed, placed = film.frame(joints, objects), joints, places
         yield np.hstack([scene, _enlarge(image, SIZE)])
 

@@ -22,6 +22,7 @@ from rldg_rl.outcomes import (
     TIMED_OUT,
     Trace,
 )
+from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
 from rldg_robot.task import Task, WrenchLimit, load_task
 
 TASK = load_task("connector/vga")
@@ -30,16 +31,37 @@ TASK = load_task("connector/vga")
 class Steered(Policy):
     """Moves as a function of the goal in the TCP frame [m] and the step says, in full actions."""
 
-    def __init__(self, motion: Callable[[np.ndarray, int], list[float]], gripper: int = -1) -> None:
+    def __init__(self, motion: Callable[[np.ndarray, int], list[float]]) -> None:
         self._motion = motion
-        self._gripper = gripper
         self._step = 0
 
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         motion = np.clip(self._motion(seen.offset.position, self._step), -1.0, 1.0)
         self._step += 1
-        gripper = self._gripper if self._step > 20 else -1.0
-        action = np.array([*motion, 0.0, 0.0, 0.0, gripper], np.float32)
+        action = np.array([*motion, 0.0, 0.0, 0.0, CLOSE], np.float32)
+        return Belief(action, np.zeros(0), np.zeros(0), 0)
+
+
+class Grasping(Policy):
+    """Grasps, lifts, and then lets go or does not."""
+
+    def __init__(self, then: float) -> None:
+        self._then = then
+        self._grasped: int | None = None
+        self._step = 0
+
+    def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
+        self._step += 1
+        goal, gripper = seen.offset.position / 0.02, LEAVE
+        motion = np.array([*goal[:2], goal[2] * (np.linalg.norm(goal[:2]) < 0.2)])
+        if self._grasped is not None:
+            since = self._step - self._grasped
+            motion = np.array([0.0, 0.0, -0.5 * (10 < since < 23)])
+            gripper = self._then if since == 20 else LEAVE
+        elif np.linalg.norm(goal) < 0.2:
+            self._grasped, gripper = self._step, CLOSE
+        turn = seen.offset.rotvec / 0.1
+        action = np.clip([*motion, *turn, gripper], -1.0, 1.0).astype(np.float32)
         return Belief(action, np.zeros(0), np.zeros(0), 0)
 
 
@@ -130,11 +152,12 @@ def test_a_stop_of_the_gate_ends_the_episode_and_the_next_reset_releases_it() ->
     assert robot.gate.reason == ""
 
 
-def test_what_was_held_and_let_go_is_dropped() -> None:
-    learned = replace(TASK, gripper="learned")
-    stay = lambda goal, step: [0.0, 0.0, 0.0]  # noqa: E731
-    assert live(Steered(stay, gripper=1), learned)[0] == DROPPED
-    assert live(Steered(stay, gripper=0), learned)[0] == TIMED_OUT, "left as it was: closed"
+@pytest.mark.parametrize(("then", "failure"), [(OPEN, DROPPED), (LEAVE, TIMED_OUT)])
+def test_what_was_held_and_let_go_in_the_air_is_dropped(then: float, failure: str) -> None:
+    pepper = load_task("pick_place/pepper")
+    found, judge, _ = live(Grasping(then), pepper, seed=3)
+    assert max(step.after.progress for step in judge.steps) > 0.0, "it had it in its hand"
+    assert found == failure
 
 
 def test_without_a_step_nothing_was_measured() -> None:
