@@ -150,11 +150,11 @@ def test_a_student_is_judged_alike_and_noted_in_its_run(processes: Processes) ->
     assert summary["evaluation"] == summary["evaluations"][HDMI]
 
 
-def test_a_stop_of_the_gate_fails_one_episode_and_the_next_ones_are_lived(
+def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
     processes: Processes, domain: int
 ) -> None:
     run = trained_run(processes.folder / "runs" / "a", VGA)
-    stack = processes.stack("evaluate", name="a", episodes=2, evaluation="ros")
+    stack = processes.stack("evaluate", name="a", episodes=6, evaluation="ros")
     rclpy.init()
     node = Node("fist")
     fist = publish_on(node, contract.EXTERNAL_WRENCH)
@@ -175,12 +175,16 @@ def test_a_stop_of_the_gate_fails_one_episode_and_the_next_ones_are_lived(
     node.destroy_node()
     rclpy.shutdown()
     assert stack.wait(150) == 0, stack.log.read_text()
-    first, second = records(run, "ros")
-    assert first.failure == GATE_STOP and not first.success and first.steps < 100
-    assert second.failure != GATE_STOP and second.number == 1
+    found = records(run, "ros")
+    assert [record.number for record in found] == list(range(6))
+    # Whichever episode the blow fell into; one that was still on its way may have hit the next, too.
+    stopped = [record for record in found if record.failure == GATE_STOP]
+    assert 1 <= len(stopped) <= 2
+    hit = stopped[0]
+    assert not hit.success and hit.steps < 100
     summary = json.loads((run / "evaluations" / "ros" / "summary.json").read_text())
-    assert summary["evaluation"]["failures"][GATE_STOP] == 1
-    last = messages_of(run / "evaluations" / "ros" / "bags" / first.bag, contract.EPISODE)[-1]
+    assert summary["evaluation"]["failures"][GATE_STOP] == len(stopped)
+    last = messages_of(run / "evaluations" / "ros" / "bags" / hit.bag, contract.EPISODE)[-1]
     assert last.status == Episode.FAILURE and "wrench" in last.reason
 
 
