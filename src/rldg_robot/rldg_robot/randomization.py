@@ -13,8 +13,12 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from rldg_robot.drawing import BOARD_TEXTURES, surface_material
+from rldg_robot.perturbation import Perturbation
 
 Array = NDArray[np.float64]
+
+LIGHT, COLOURS = slice(0, 4), slice(4, 5)
+"""among the arrays that an `Appearance` changes"""
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,38 @@ class Appearance:
         self.restore()
         self._draw_light(rng)
         self._draw_colours(rng)
-        self._draw_camera(rng)
+        self._draw_camera(rng, self._ranges.camera_position, self._ranges.camera_rotation)
+
+    def draw_perturbed(self, rng: np.random.Generator, by: Perturbation) -> None:
+        """Looks as far from the nominal ones as a perturbation says; each of its axes changes only its own part."""
+        self.restore()
+        self._draw_light(rng)
+        self._blend(LIGHT, by.light)
+        self._model.light_dir[0] /= np.linalg.norm(self._model.light_dir[0])
+        worn = self._model.geom_matid[self._surface]
+        self._draw_colours(rng)
+        drawn = self._model.geom_matid[self._surface]
+        self._model.mat_rgba[worn] = self._model.mat_rgba[drawn]
+        self._blend(COLOURS, by.colours)
+        self._wear(self._other_texture(rng, worn, by.texture), worn)
+        self._draw_camera(rng, by.camera, by.camera_turn)
+
+    def _blend(self, which: slice, share: float) -> None:
+        """Go from the nominal looks only a share of the way to those that are there now."""
+        for array, nominal in zip(self._arrays[which], self._nominal[which], strict=True):
+            array[...] = nominal + share * (array - nominal)
+
+    def _other_texture(self, rng: np.random.Generator, worn: int, chance: float) -> int:
+        """With that chance a material of another texture than the one worn."""
+        materials = [self._model.material(surface_material(t)).id for t in self._ranges.textures]
+        others = [material for material in materials if material != worn]
+        changed, other = rng.random() < chance, others[rng.integers(len(others))]
+        return other if changed else worn
+
+    def _wear(self, material: int, colour: int) -> None:
+        """A material of the surface, in the colour of another."""
+        self._model.mat_rgba[material] = self._model.mat_rgba[colour]
+        self._model.geom_matid[self._surface] = material
 
     def _draw_light(self, rng: np.random.Generator) -> None:
         tilt, azimuth = rng.uniform(0.0, self._ranges.light_tilt), rng.uniform(0.0, 2.0 * np.pi)
@@ -91,8 +126,7 @@ class Appearance:
         colours[material] = rng.uniform(*self._ranges.board, size=3)
         self._model.geom_matid[self._surface] = material
 
-    def _draw_camera(self, rng: np.random.Generator) -> None:
-        shift, turn = self._ranges.camera_position, self._ranges.camera_rotation
+    def _draw_camera(self, rng: np.random.Generator, shift: float, turn: float) -> None:
         self._model.cam_pos[self._wrist] += rng.uniform(-shift, shift, size=3)
         nominal = Rotation.from_quat(self._model.cam_quat[self._wrist], scalar_first=True)
         turned = nominal * Rotation.from_rotvec(rng.uniform(-turn, turn, size=3))

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import mujoco
 import numpy as np
+from numpy.typing import NDArray
 
 from rldg_robot import drawing
 from rldg_robot.poses import Pose
@@ -196,6 +197,14 @@ def place(
         else:
             start = int(model.jnt_qposadr[body.jntadr[0]])
             data.qpos[start : start + 7] = np.concatenate([pose.position, quaternion])
+
+
+def position_of(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> NDArray[np.float64]:
+    """Where a body stands that nothing pushes [m] (3,): not a copy, whoever writes to it moves the body."""
+    body = model.body(name)
+    mocap = int(body.mocapid[0])
+    place: NDArray[np.float64] = model.body_pos[body.id] if mocap < 0 else data.mocap_pos[mocap]
+    return place
 
 
 def fastest(model: mujoco.MjModel, data: mujoco.MjData) -> float:

@@ -165,6 +165,8 @@ class Task:
     """where the object is grasped, for it lies on the table; None: it is in the fingers from the start"""
     grasp_penalty: float = 0.0
     """taken off the reward that the gripper's critic sees, where a step changes what a learned gripper is asked for"""
+    extra_clearance: float = 0.0
+    """[m] that what goes into a hole has more room there on every side than the scene says; negative: less"""
 
     @property
     def id(self) -> str:

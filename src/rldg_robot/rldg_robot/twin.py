@@ -5,11 +5,18 @@ the real arm is.
 
 from __future__ import annotations
 
+import sys
+from collections import deque
+from collections.abc import Callable
+from functools import partial
+
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from rldg_robot import drawing, scene
+from rldg_robot.disturbance import Disturbance
+from rldg_robot.perturbation import NOMINAL, Perturbation
 from rldg_robot.poses import Pose
 from rldg_robot.randomization import Appearance, Randomization
 from rldg_robot.scenes import scene_of
@@ -27,6 +34,8 @@ STALL_LAG, STALL_SPEED = 0.004, 0.002
 """[m] that the fingers are behind their target and [m/s] below which they stand: an object stopped them"""
 SLIP = 0.005
 """[m] that the fingers may close further on what they grasped before it counts as lost"""
+SETTLE = 0.3
+"""[s] that the arm has to come to rest before an episode begins"""
 
 
 class Twin:
@@ -42,6 +51,7 @@ class Twin:
         image_size: int = 128,
         camera: str = "wrist",
         randomization: Randomization | None = None,
+        perturbation: Perturbation = NOMINAL,
     ) -> None:
         """Build the world and reset it with seed 0.
 
@@ -50,13 +60,18 @@ class Twin:
             image_size: [pixel] edge of the square image.
             camera: which camera `image` looks through, `wrist` or `overview`.
             randomization: ranges for `reset(randomize=True)`.
+            perturbation: how far everything is off.
 
         Raises:
             UnknownThing: the task's scene names something that there is not.
+            UserError: the perturbation is of something that the scene has not.
         """
-        self.task = task
+        self.task = task = perturbation.applied(task)
         self.scene = scene_of(task)
         self.model = scene.build(task)
+        self.model.geom_friction *= 1.0 + perturbation.friction
+        self._perturbation = perturbation
+        self._latency = round(perturbation.latency / scene.TIMESTEP)
         self.data = mujoco.MjData(self.model)
         self.image_size = image_size
         self._camera = self.model.camera(camera).id
@@ -67,6 +82,9 @@ class Twin:
         first = self.model.actuator("posture1").id
         self._posture = slice(first, first + 7)
         self._target = int(self.model.body("target").mocapid[0])
+        self._board = scene.position_of(self.model, self.data, self.scene.board)
+        self._board_place = self._board.copy()
+        self._pending: deque[tuple[int, Callable[[], None]]] = deque()
         self._home = self._inverse_kinematics(task.first_pose, np.array(scene.HOME))
         self.reset(0)
 
@@ -77,13 +95,18 @@ class Twin:
             seed: of the start pose, of where things lie, and of the looks.
             randomize: draw light, colours, texture and camera pose, instead of the nominal ones.
         """
+        assert not (randomize and self._perturbation.changes_looks), "looks are drawn in one way"
         rng = np.random.default_rng(seed)
         start = self._draw_start(rng)
         placed = self.scene.place(rng)
         if randomize:
             self._appearance.draw(rng)
+        elif self._perturbation.changes_looks:
+            self._appearance.draw_perturbed(rng, self._perturbation)
         else:
             self._appearance.restore()
+        self._disturbance = Disturbance(self._perturbation, seed)
+        self._board[:] = self._board_place
         # Before and after the inverse kinematics: neither the last episode nor the search may leave
         # a trace, not even in rounding.
         mujoco.mj_resetData(self.model, self.data)
@@ -91,6 +114,7 @@ class Twin:
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:7] = joints
         scene.place(self.model, self.data, self.scene.movable, placed)
+        self._board_place = self._board.copy()
         width = self._stop = self.scene.tool.width
         width = width or MAX_WIDTH
         self.data.qpos[7:9] = 0.5 * width
@@ -98,7 +122,11 @@ class Twin:
         self._width_goal = self._width_target = width
         self._gripper_speed, self._gripper_force = 0.1, 20.0
         self._hold_fingers()
-        self.step(start, 0.3)
+        self._pending.clear()
+        self._shift = np.zeros(3)
+        self._elapsed = -round(SETTLE / scene.TIMESTEP)
+        self._pull_to(start)
+        self._simulate(SETTLE)
 
     def step(self, target: Pose, seconds: float) -> None:
         """Pull the TCP towards `target` for `seconds` of physics.
@@ -111,31 +139,14 @@ class Twin:
                 f"target pose is not finite: position {target.position}, "
                 f"quaternion {target.quaternion}"
             )
-        x, y, z, w = target.quaternion
-        self.data.mocap_pos[self._target] = target.position
-        self.data.mocap_quat[self._target] = (w, x, y, z)
-        if self.scene.roams:
-            self._relax_posture()
-        left = round(seconds / scene.TIMESTEP)
-        while left > 0:
-            count = left
-            if self.gripper_moving:
-                count = min(left, round(GRIPPER_PERIOD / scene.TIMESTEP))
-                self._advance_fingers(count * scene.TIMESTEP)
-            mujoco.mj_step(self.model, self.data, count)
-            left -= count
-        # mj_step ends with an integration: positions are new, everything derived from them is one
-        # substep old.
-        mujoco.mj_forward(self.model, self.data)
+        self._carry_out(partial(self._pull_to, target))
+        self._simulate(seconds)
 
     def command_gripper(self, width: float, speed: float, force: float) -> None:
         """Move the fingers to `width` [m] at `speed` [m/s]; on an object they stop and press with
         `force` [N].
         """
-        self._width_goal = float(np.clip(width, 0.0, MAX_WIDTH))
-        self._gripper_speed, self._gripper_force = max(float(speed), 1e-3), float(force)
-        if self._width_goal > self._stop:
-            self._let_go()
+        self._carry_out(partial(self._send_fingers, width, speed, force))
 
     def state(self) -> Array:
         """Everything the physics depends on, for `set_state`."""
@@ -147,6 +158,7 @@ class Twin:
     def set_state(self, state: Array) -> None:
         """Return to a state of this task's twin; fingers on their way stop."""
         mujoco.mj_setState(self.model, self.data, state, mujoco.mjtState.mjSTATE_INTEGRATION)
+        self._pending.clear()
         self._width_goal = self._width_target = 2.0 * float(self.data.ctrl[self._first_finger])
         squeezing = bool(self.data.qfrc_applied[7] < 0.0)
         self._stop = self._width_target if squeezing else self.scene.tool.width
@@ -177,7 +189,8 @@ class Twin:
         down = self.data.site_xmat[self._tcp].reshape(3, 3).T @ self.model.opt.gravity
         tool = self.scene.tool
         weight = tool.mass * down
-        return -sensed - np.concatenate([weight, np.cross(tool.com, weight)])
+        true = -sensed - np.concatenate([weight, np.cross(tool.com, weight)])
+        return self._disturbance.wrench(true, self._elapsed)
 
     @property
     def joint_positions(self) -> Array:
@@ -223,7 +236,7 @@ class Twin:
     @property
     def goal(self) -> Pose:
         """TCP in base to reach next."""
-        return self.scene.waypoint(self._moment()).pose
+        return _shifted(self.scene.waypoint(self._moment()).pose, self._shift)
 
     @property
     def gripper_wish(self) -> float:
@@ -232,8 +245,8 @@ class Twin:
 
     @property
     def offset(self) -> Pose:
-        """Goal in the TCP frame."""
-        return self.goal.relative_to(self.pose)
+        """Goal in the TCP frame, as it is measured."""
+        return self._disturbance.offset(self.goal.relative_to(self.pose), self._elapsed)
 
     @property
     def progress(self) -> float:
@@ -258,7 +271,7 @@ class Twin:
             self._options.geomgroup[drawing.SEEN_GROUP] = 1
             self._options.sitegroup[:] = 0
         self._renderer.update_scene(self.data, self._camera, self._options)
-        return self._renderer.render().copy()
+        return self._disturbance.image(self._renderer.render().copy(), self._elapsed)
 
     @property
     def camera_matrix(self) -> Array:
@@ -274,6 +287,57 @@ class Twin:
         if self._renderer is not None:
             self._renderer.close()
             self._renderer = None
+
+    def _carry_out(self, command: Callable[[], None]) -> None:
+        """At once, or after the latency."""
+        if self._latency:
+            self._pending.append((self._elapsed + self._latency, command))
+        else:
+            command()
+
+    def _pull_to(self, target: Pose) -> None:
+        x, y, z, w = target.quaternion
+        self.data.mocap_pos[self._target] = target.position
+        self.data.mocap_quat[self._target] = (w, x, y, z)
+
+    def _send_fingers(self, width: float, speed: float, force: float) -> None:
+        self._width_goal = float(np.clip(width, 0.0, MAX_WIDTH))
+        self._gripper_speed, self._gripper_force = max(float(speed), 1e-3), float(force)
+        if self._width_goal > self._stop:
+            self._let_go()
+
+    def _simulate(self, seconds: float) -> None:
+        if self.scene.roams:
+            self._relax_posture()
+        left = round(seconds / scene.TIMESTEP)
+        while left > 0:
+            count = min(left, self._do_what_is_due())
+            if self.gripper_moving:
+                count = min(count, round(GRIPPER_PERIOD / scene.TIMESTEP))
+                self._advance_fingers(count * scene.TIMESTEP)
+            self._integrate(count)
+            left -= count
+        # mj_step ends with an integration: positions are new, everything derived from them is one
+        # substep old.
+        mujoco.mj_forward(self.model, self.data)
+
+    def _do_what_is_due(self) -> int:
+        """Carry out the commands whose time has come; returns the physics steps until that of the next one."""
+        while self._pending and self._pending[0][0] <= self._elapsed:
+            self._pending.popleft()[1]()
+        return self._pending[0][0] - self._elapsed if self._pending else sys.maxsize
+
+    def _integrate(self, steps: int) -> None:
+        """Let the physics pass, step by step where the board moves."""
+        if not self._perturbation.board:
+            mujoco.mj_step(self.model, self.data, steps)
+            self._elapsed += steps
+            return
+        for _ in range(steps):
+            mujoco.mj_step(self.model, self.data)
+            self._elapsed += 1
+            self._shift = self._disturbance.board(self._elapsed * scene.TIMESTEP)
+            self._board[:] = self._board_place + self._shift
 
     def _draw_start(self, rng: np.random.Generator) -> Pose:
         """Uniform in the reset range, above the table."""
@@ -292,10 +356,11 @@ class Twin:
         self.data.ctrl[self._posture] = joints + away - np.linalg.pinv(j) @ (j @ away)
 
     def _moment(self) -> Moment:
-        """What the scene judges by."""
+        """What the scene judges by: everything as if the board were in its place."""
+        back = -self._shift
         return Moment(
-            tcp=self.pose,
-            objects=self.objects,
+            tcp=_shifted(self.pose, back),
+            objects=tuple(_shifted(pose, back) for pose in self.objects),
             speed=scene.fastest(self.model, self.data),
             width=self.gripper_width,
             grasped=self.gripper_grasped,
@@ -364,3 +429,8 @@ class Twin:
     def _let_go(self) -> None:
         self._stop = self.scene.tool.width
         self.data.qfrc_applied[7:9] = 0.0
+
+
+def _shifted(pose: Pose, by: Array) -> Pose:
+    """The pose, moved by (3,) [m]; not at all: the same bits."""
+    return Pose(pose.position + by, pose.quaternion) if by.any() else pose

@@ -23,6 +23,7 @@ from rldg_msgs.srv import Reset
 from rldg_robot import contract
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
+from rldg_robot.perturbation import read_perturbation
 from rldg_robot.ros import TCP_FRAME, listen_to, publish_on, to_pose_msg, to_stamp
 from rldg_robot.safety import BASE_FRAME
 from rldg_robot.task import Task, UnknownTask, load_task, named_tasks
@@ -44,9 +45,11 @@ class TwinNode(Node):
         task = load_task(first)
         self.factor = float(self.declare_parameter("real_time_factor", 0.0).value)
         self.image_size = int(self.declare_parameter("image_size", 128).value)
+        self.randomize = bool(self.declare_parameter("randomize", False).value)
+        perturb = str(self.declare_parameter("perturb", "").value)
+        self.perturbation = read_perturbation(perturb, randomize=self.randomize)
         self._twins: dict[str, Twin] = {}
         self._take_up(task)
-        self.randomize = bool(self.declare_parameter("randomize", False).value)
         # Bags then carry true dates. Rounded so that stamps stay exact multiples of the control period.
         self.stamp = time.time_ns() // self.period * self.period
         self._target = self.twin.pose
@@ -80,7 +83,9 @@ class TwinNode(Node):
     def _take_up(self, task: Task) -> None:
         """Change the scene; one that was there before is kept."""
         if task.id not in self._twins:
-            self._twins[task.id] = Twin(task, image_size=self.image_size)
+            self._twins[task.id] = Twin(
+                task, image_size=self.image_size, perturbation=self.perturbation
+            )
         self.twin = self._twins[task.id]
         self.period = int(SECOND * task.period)
 

@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import mujoco
 import numpy as np
 
@@ -32,6 +34,8 @@ class ConnectorScene(Scene):
     """Progress is the inserted part of the depth."""
 
     surface = "board"
+    board = "socket"
+    has_hole = True
     roams = False
     view = View(eye=(1.22, -0.78, 0.66), focus=(0.30, 0.0, 0.335))
 
@@ -42,7 +46,8 @@ class ConnectorScene(Scene):
             UnknownConnector: there is none of that name.
         """
         super().__init__(task, what)
-        self.connector = connector(what)
+        plug = connector(what)
+        self.connector = replace(plug, clearance=plug.clearance + task.extra_clearance)
         self.tool = Tool(PLUG_MASS, PLUG_COM, self.connector.grip[1])
 
     def add(self, spec: mujoco.MjSpec, hand: mujoco.MjsBody) -> None:

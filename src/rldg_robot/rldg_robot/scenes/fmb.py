@@ -97,6 +97,8 @@ class FmbScene(Scene):
     """Progress is the inserted part of the depth; where the shape is grasped first, that is the first half of it."""
 
     surface = "board"
+    board = "board"
+    has_hole = True
 
     def __init__(self, task: Task, what: str) -> None:
         """Look up the shape.
@@ -108,7 +110,7 @@ class FmbScene(Scene):
         if what not in SHAPES:
             raise UnknownThing(f"no shape '{what}'; there are: {', '.join(SHAPES)}")
         self.shape = SHAPES[what]
-        self.hole = offset_polygon(self.shape.polygon, CLEARANCE)
+        self.hole = offset_polygon(self.shape.polygon, CLEARANCE + task.extra_clearance)
         self.free = task.grasp is not None
         self.tool = HAND if self.free else Tool(MASS, COM, self.shape.width)
         self.movable = ("board", "object") if self.free else ("board",)

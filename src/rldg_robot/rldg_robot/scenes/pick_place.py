@@ -76,6 +76,7 @@ class PickPlaceScene(Scene):
     """Done once it is at rest in the bowl and let go."""
 
     surface = "table_top"
+    board = "bowl"
     movable = ("object",)
     tool = HAND
 

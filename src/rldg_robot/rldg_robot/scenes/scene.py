@@ -14,6 +14,7 @@ from rldg_robot.drawing import View
 from rldg_robot.gripper_command import LEAVE
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
 
 TCP_OFFSET = 0.1034
 """[m] from the hand's flange to the TCP"""
@@ -70,6 +71,10 @@ class Scene(ABC):
     tool: Tool
     surface: str
     """geom whose colour and texture `Randomization` draws; wears one of the materials of `drawing.add_surface`"""
+    board: str
+    """body that things belong into or onto, without joints or a mocap body: the perturbation `board` slides it"""
+    has_hole: bool = False
+    """whether something goes into it with a clearance, which the task's `extra_clearance` changes"""
     view = View(eye=(1.28, -0.98, 0.80), focus=(0.34, 0.0, 0.29))
     """of the overview"""
     roams: bool = True
@@ -82,7 +87,10 @@ class Scene(ABC):
 
         Raises:
             UnknownThing: `what` names something that there is not.
+            UserError: another clearance is asked for where nothing goes into a hole.
         """
+        if task.extra_clearance and not self.has_hole:
+            raise UserError(f"{task.id} has no hole: leave out clearance")
         self.task = task
 
     @abstractmethod
