@@ -35,9 +35,14 @@ from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import images, messages_of
 from rldg_robot.message_values import nanoseconds
+from rldg_robot.perturbation import read_perturbation
 from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.task import load_task
 
+EVERYTHING = (
+    "light:0.5,colours:0.3,texture:1,camera:2mm,camera_turn:1deg,clearance:0.1mm,friction:50%,board:1mm,noise:0.2mm,"
+    "force_noise:0.5N,image_noise:2%,latency:60ms"
+)
 VGA, HDMI, PEPPER = "connector/vga", "connector/hdmi", "pick_place/pepper"
 pytestmark = pytest.mark.timeout(240)
 
@@ -70,12 +75,13 @@ class Diary:
         pass
 
 
-def lived_directly(run: Path, task_id: str, seed: int) -> list[LivedStep]:
+def lived_directly(run: Path, task_id: str, seed: int, perturb: str = "") -> list[LivedStep]:
     """The steps of an episode without ROS."""
     task, diary = load_task(task_id), Diary()
     checkpoint = run / "checkpoints" / "policy.safetensors"
     policy = trained_policy(checkpoint, task, Execution(), beside=False)
-    actor = Actor(RobotEnv(DirectRobot(task), task), HandsOff(), diary)
+    robot = DirectRobot(task, perturbation=read_perturbation(perturb))
+    actor = Actor(RobotEnv(robot, task), HandsOff(), diary)
     actor.run_episode("evaluation_00000", EVALUATION, seed, policy)
     return diary.steps
 
@@ -102,6 +108,30 @@ def test_through_ros_and_directly_a_policy_lives_the_same_episodes(processes: Pr
         assert summaries[0][part] == summaries[1][part]
     assert set(summaries[0]["evaluations"]) == {VGA, HDMI}
     assert (run / "evaluations" / "ros" / "videos" / "evaluation.mp4").stat().st_size > 10_000
+
+
+def test_perturbed_they_are_the_same_too(processes: Processes) -> None:
+    run = trained_run(processes.folder / "runs" / "a", VGA)
+    words = {"name": "a", "episodes": 2, "evaluation": "ros", "perturb": EVERYTHING}
+    stack = processes.stack("evaluate", **words)
+    assert stack.wait(200) == 0, stack.log.read_text()
+    through_ros = records(run, "ros")
+    told = ("--task", VGA, "--episodes", "2")
+    directly = evaluate(run, "direct", *told, "--perturb", EVERYTHING)
+    assert directly == [replace(record, bag="") for record in through_ros]
+    assert directly != evaluate(run, "nominal", *told)
+    bags = run / "evaluations" / "ros" / "bags"
+    for record in through_ros:
+        steps = lived_directly(run, record.task, record.seed, EVERYTHING)
+        assert_same_trajectory(bags / record.bag, steps)
+    for name, perturb in (("ros", EVERYTHING), ("direct", EVERYTHING), ("nominal", None)):
+        summary = json.loads((run / "evaluations" / name / "summary.json").read_text())
+        assert summary["perturb"] == perturb
+
+    again = processes.stack("evaluate", **{**words, "episodes": 3, "perturb": "light:0.5"})
+    assert again.wait(60) != 0, "an evaluation goes on as it began"
+    assert "was made with perturb:=light" in again.log.read_text()
+    assert len(records(run, "ros")) == 2
 
 
 def test_fingers_that_open_and_close_do_so_at_the_same_steps(processes: Processes) -> None:
@@ -229,6 +259,8 @@ def test_an_evaluation_goes_on_as_it_began_only(
     assert "made with seed:=0, not 1; give another name" in " ".join(
         capsys.readouterr().err.split()
     )
+    assert main([*words, "--episodes", "2", "--perturb", "noise:1mm"]) == 2
+    assert "made with perturb:=None, not noise:1mm" in " ".join(capsys.readouterr().err.split())
     assert main([*words, "--episodes", "2"]) == 0, "more of the same are welcome"
     assert len(records(run, "x")) == 2
     policy = run / "checkpoints" / "policy.safetensors"
@@ -241,6 +273,7 @@ def test_an_evaluation_goes_on_as_it_began_only(
     [
         (["--task", VGA], "has no trained policy"),
         (["--task", "connector/scart"], "no task 'connector/scart'; there are: connector/"),
+        (["--task", VGA, "--perturb", "weather:3"], "there is no axis 'weather'"),
     ],
 )
 def test_what_cannot_be_evaluated_is_told(

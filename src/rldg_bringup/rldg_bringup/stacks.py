@@ -215,6 +215,16 @@ RANDOMIZE = Argument(
     parse=flag,
     resume=Resume.KEPT,
 )
+PERTURB = Argument(
+    "perturb",
+    "",
+    "Robustness: how far the twin's world is off, axis:value,… such as light:0.5,camera:5mm; docs/robustness.md has "
+    "the axes. Empty: not at all.",
+    parse=matching(
+        r"|\w+:[^\s:,]+(,\w+:[^\s:,]+)*",
+        "axis:value, with commas between several, such as light:0.5,camera:5mm",
+    ),
+)
 ROBOT = Argument("robot", "sim", "Robot; sim: the simulated twin.", choices=("sim",))
 VIEWER = Argument("viewer", "false", "Show the scene live.", choices=("true", "false"), parse=flag)
 REAL_TIME_FACTOR = Argument(
@@ -291,7 +301,7 @@ def _clocked(values: Values) -> dict[str, Value]:
 
 def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
     """The robot and its gate, which knows the limits of all `tasks`, a comma between them; by default of the one."""
-    twin = {name: values[name] for name in ("task", "randomize")}
+    twin = {name: values[name] for name in ("task", "randomize", "perturb") if name in values}
     gate = {"task": tasks or values["task"], **_clocked(values)}
     return [
         NodeSpec(
@@ -393,7 +403,10 @@ def evaluate(values: Values) -> list[NodeSpec]:
     if unused := [name for name in ("workers", "ray") if values[name]]:
         raise StackError(f"{unused[0]}:= is for transport:=direct: through ROS there is one robot")
     student = Path(str(values["checkpoint"])).is_dir()
-    return _with_policy(values, values["evaluation"], student_run=values["run"] if student else "")
+    student_run = values["run"] if student else ""
+    return _with_policy(
+        values, values["evaluation"], student_run=student_run, perturb=values["perturb"]
+    )
 
 
 def _evaluator(values: Values) -> NodeSpec:
@@ -406,6 +419,7 @@ def _evaluator(values: Values) -> NodeSpec:
         ["--ray", str(values["ray"])] if values["ray"] else ["--workers", str(values["workers"])]
     )
     words += [f"--{name}" for name in ("deterministic", "randomize") if values[name]]
+    words += ["--perturb", str(values["perturb"])] if values["perturb"] else []
     words += ["--ensemble", str(values["ensemble"])] if float(values["ensemble"]) >= 0 else []
     return replace(_leader("rldg_rl", "evaluator", {}), arguments=tuple(words))
 
@@ -519,7 +533,7 @@ STACKS: Mapping[str, Stack] = {
                 replace(SEED, description="Seed of the episodes.", resume=Resume.NEW),
                 *(TRANSPORT, WORKERS, RAY, EVALUATION),
                 *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
-                *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW)),
+                *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
             ),
             evaluate,
             makes_run=False,

@@ -149,6 +149,7 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
         "replan": 1,
         "ensemble": -1.0,
         "student_run": "",
+        "perturb": "",
         "operator": "none",
         "mode": "evaluate",
         "lockstep": True,
@@ -197,6 +198,16 @@ def test_a_direct_evaluation_is_one_program_that_knows_no_ros(runs: str, trained
     assert node.arguments[-2:] == ("--ray", "auto")
 
 
+def test_a_perturbation_reaches_whoever_has_to_know(runs: str, trained: str) -> None:
+    given = {"runs": runs, "name": trained, "perturb": "clearance:-0.1mm,friction:50%"}
+    told = parameters(EVALUATE.plan(given))
+    assert {name for name, values in told.items() if "perturb" in values} == {"twin", "actor"}
+    assert told["twin"]["perturb"] == told["actor"]["perturb"] == given["perturb"]
+    (node,) = EVALUATE.plan({**given, "transport": "direct"}).nodes
+    assert node.arguments is not None
+    assert node.arguments[-2:] == ("--perturb", given["perturb"])
+
+
 def test_an_evaluation_of_several_tasks_tells_them_to_twin_gate_and_actor(
     runs: str, trained: str
 ) -> None:
@@ -217,6 +228,7 @@ def test_an_evaluation_of_several_tasks_tells_them_to_twin_gate_and_actor(
         ({"transport": "dds"}, "Valid: ros, direct"),
         ({"task": "connector/vga,"}, "family/seen or family/unseen"),
         ({"evaluation": "../b"}, "no '/'"),
+        ({"perturb": "camera=5mm"}, "axis:value, with commas between several"),
     ],
 )
 def test_an_evaluation_that_cannot_be_is_told(

@@ -45,6 +45,7 @@ from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
+from rldg_robot.perturbation import read_perturbation
 from rldg_robot.ros import listen_to
 from rldg_robot.task import Task, load_task, named_tasks
 from rldg_robot.user_error import UserError
@@ -73,6 +74,7 @@ class ActorNode(Node):
         self.deterministic: bool = self._parameter("deterministic", False)
         self.policy: str = self._parameter("policy", "")
         self.student_run: str = self._parameter("student_run", "")
+        self.perturbation = read_perturbation(self._parameter("perturb", ""))
         self.observation: str = self._parameter("observation", "state")
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
@@ -138,7 +140,8 @@ class ActorNode(Node):
             raise UserError(
                 f"demos:={self.plan.demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
             )
-        fixed = ("task", "observation", *(("seed", "policy") if self.mode == "evaluate" else ()))
+        of_policy = ("seed", "policy", "perturb") if self.mode == "evaluate" else ()
+        fixed = ("task", "observation", *of_policy)
         try:
             self.run.prepare()
             self.run.settle_config(
@@ -147,6 +150,7 @@ class ActorNode(Node):
                     "observation": self.observation,
                     "seed": self.seed,
                     "policy": self.policy,
+                    "perturb": str(self.perturbation) or None,
                     "operator": self.operator,
                     "plan": vars(self.plan),
                 }
@@ -264,8 +268,8 @@ class ActorNode(Node):
             return
         policy = self.policies[self.progress.task]
         updates = int(self._learner.updates) if self.training else policy.version
-        report_run(self.run, self.progress, self.seed, updates, wall)
-        if self.student_run:
+        report_run(self.run, self.progress, self.seed, updates, wall, str(self.perturbation))
+        if self.student_run and not self.perturbation.is_some:
             note_evaluation(RunFolder(Path(self.student_run)), self.run)
 
     def _close_orphan(self) -> None:

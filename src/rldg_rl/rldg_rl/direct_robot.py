@@ -12,6 +12,7 @@ from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
 from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND
+from rldg_robot.perturbation import NOMINAL, Perturbation
 from rldg_robot.poses import Pose
 from rldg_robot.safety import BASE_FRAME, Gate
 from rldg_robot.task import Task
@@ -23,15 +24,26 @@ BLACK = np.zeros((128, 128, 3), np.uint8)
 class DirectRobot:
     """Implements `environment.Robot`. A stop of the gate is released by the next reset."""
 
-    def __init__(self, task: Task, *, looks: bool = True, randomize: bool = False) -> None:
+    def __init__(
+        self,
+        task: Task,
+        *,
+        looks: bool = True,
+        randomize: bool = False,
+        perturbation: Perturbation = NOMINAL,
+    ) -> None:
         """Build the twin.
 
         Args:
             task: the one that it does.
             looks: render the wrist image; otherwise it is black, which takes no time.
             randomize: draw light, colours, texture and camera pose with every reset.
+            perturbation: how far its world is off.
+
+        Raises:
+            UserError: the perturbation is of something that the task's scene has not.
         """
-        self.twin = Twin(task)
+        self.twin = Twin(task, perturbation=perturbation)
         self.gate = Gate(task)
         self._looks, self._randomize = looks, randomize
         self._period = int(SECOND * task.period)

@@ -24,6 +24,7 @@ from rldg_rl.results import Record, make_record
 from rldg_rl.schedule import episode_seed
 from rldg_rl.trained_policy import trained_policy
 from rldg_rl.video import Clip, Shot
+from rldg_robot.perturbation import NOMINAL, Perturbation
 from rldg_robot.task import load_task
 
 
@@ -41,6 +42,8 @@ class Assignment:
     """specialists: act on the mean"""
     randomize: bool = False
     """other looks in every episode"""
+    perturbation: Perturbation = NOMINAL
+    """how far the robot's world is off"""
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ def live(trial: Trial, assignment: Assignment) -> Iterator[Record]:
     """What an episode came to; `pool.Work`.
 
     Raises:
-        UserError: the policy cannot be read, or does not fit the task.
+        UserError: the policy cannot be read, or it or the perturbation does not fit the task.
     """
     yield _stage(assignment, trial.task).live(trial.number)
 
@@ -71,6 +74,11 @@ def relive(assignment: Assignment, record: Record) -> Clip | None:
     stage = _stage(assignment, record.task, camera=True)
     same = stage.live(record.number) == record
     return Clip(record.task, stage.shots) if same else None
+
+
+def strike() -> None:
+    """Let go of all policies and twins that were made: who judges under other conditions needs others."""
+    _stage.cache_clear()
 
 
 @cache
@@ -98,7 +106,12 @@ class Stage:
         self._camera = camera
         self._policy = trained_policy(assignment.policy, task, assignment.execution, beside=False)
         looks = camera or self._policy.looks
-        self._robot = DirectRobot(task, looks=looks, randomize=assignment.randomize)
+        self._robot = DirectRobot(
+            task,
+            looks=looks,
+            randomize=assignment.randomize,
+            perturbation=assignment.perturbation,
+        )
         self._env = RobotEnv(self._robot, task)
         self._actor = Actor(self._env, HandsOff(), self)
 

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,6 +29,7 @@ from rldg_rl.report import note_evaluation
 from rldg_rl.results import Record, RecordFile, summarize, worth_filming
 from rldg_rl.run_folder import RunError, RunFolder, write_atomically
 from rldg_rl.video import write_video
+from rldg_robot.perturbation import EXAMPLE, help_text, read_perturbation
 from rldg_robot.task import UnknownTask, named_tasks
 from rldg_robot.user_error import UserError
 
@@ -48,6 +49,7 @@ examples:
   evaluator runs/pupil --task connector --episodes 200               200 of every connector
   evaluator runs/pupil --task connector/unseen --name new            of those that no specialist has seen
   evaluator runs/pupil --task connector/seen,connector/xlr --ray auto
+  evaluator runs/pupil --task connector/vga --perturb light:0.5,camera:5mm
 """
 
 
@@ -93,6 +95,7 @@ class Order:
             "replan": judged.execution.horizon,
             "ensemble": judged.execution.ensemble,
             "randomize": judged.randomize,
+            "perturb": str(judged.perturbation) or None,
         }
 
 
@@ -100,13 +103,13 @@ def parse(arguments: Sequence[str] | None) -> Order:
     """The order of a command line.
 
     Raises:
-        UserError: the run has no policy.
+        UserError: the run has no policy, or there is no such perturbation.
         UnknownTask: a name that means no task.
     """
     parser = argparse.ArgumentParser(
         prog="evaluator",
         description="Judge a trained policy on the twin, without ROS: the same episodes as in lockstep, bit for bit.",
-        epilog=EPILOG,
+        epilog=f"{EPILOG}\n{help_text()}\n",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
@@ -115,14 +118,30 @@ def parse(arguments: Sequence[str] | None) -> Order:
         type=Path,
         help="folder of the run whose policy is judged: a specialist's or a student's",
     )
+    add("--name", help="of the evaluation; that of an earlier one goes on (the time of its start)")
+    add(
+        "--perturb",
+        metavar="AXIS:VALUE,...",
+        default="",
+        help=f"make the robot's world harder, such as {EXAMPLE}; the axes are listed below",
+    )
+    add("--no-video", dest="video", action="store_false", help="film nothing")
+    add_settings(parser, episodes=20)
+    given = parser.parse_args(arguments)
+    name = given.name or f"{datetime.now():%Y%m%d_%H%M%S}"
+    return order_of(given, given.run, name, given.perturb, given.video)
+
+
+def add_settings(parser: argparse.ArgumentParser, episodes: int) -> None:
+    """The options of everybody who evaluates; `order_of` reads them."""
+    add = parser.add_argument
     add(
         "--task",
         required=True,
         help="family/variant; family; family/seen; family/unseen; several with commas",
     )
-    add("--episodes", type=_count, default=20, help="of every task (20)")
+    add("--episodes", type=_count, default=episodes, help=f"of every task ({episodes})")
     add("--seed", type=int, default=0, help="of the starts (0)")
-    add("--name", help="of the evaluation; that of an earlier one goes on (the time of its start)")
     add("--deterministic", action="store_true", help="specialists: act on the mean, draw nothing")
     add(
         "--replan",
@@ -132,7 +151,6 @@ def parse(arguments: Sequence[str] | None) -> Order:
     )
     add("--ensemble", type=float, help="students: temporal ensembling; see docs/policy.md (off)")
     add("--randomize", action="store_true", help="other light, colours, textures, camera pose")
-    add("--no-video", dest="video", action="store_false", help="film nothing")
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
         "--workers", type=int, default=0, help="processes; 0: one for every core (0)"
@@ -140,14 +158,24 @@ def parse(arguments: Sequence[str] | None) -> Order:
     place.add_argument(
         "--ray", metavar="ADDRESS", default="", help="a Ray cluster: host:port, or auto"
     )
-    given = parser.parse_args(arguments)
+
+
+def order_of(
+    given: argparse.Namespace, run: Path, name: str, perturbation: str, video: bool
+) -> Order:
+    """The order that follows from the options of `add_settings`.
+
+    Raises:
+        UserError, UnknownTask: see `parse`.
+    """
     return Order(
-        run=given.run.absolute(),
-        name=given.name or f"{datetime.now():%Y%m%d_%H%M%S}",
+        run=run.absolute(),
+        name=name,
         tasks=tuple(named_tasks(given.task)),
         episodes=given.episodes,
         assignment=Assignment(
-            policy=policy_of(given.run.absolute()),
+            perturbation=read_perturbation(perturbation, randomize=given.randomize),
+            policy=policy_of(run.absolute()),
             seed=given.seed,
             execution=Execution(given.replan, given.ensemble),
             deterministic=given.deterministic,
@@ -155,7 +183,7 @@ def parse(arguments: Sequence[str] | None) -> Order:
         ),
         workers=given.workers,
         ray=given.ray,
-        video=given.video,
+        video=video,
     )
 
 
@@ -179,8 +207,8 @@ def policy_of(run: Path) -> Path:
     raise UserError(f"{run} has no trained policy: there is no {' and no '.join(map(str, places))}")
 
 
-def evaluate(order: Order, console: Console) -> None:
-    """Live what is missing of an evaluation, and report.
+def evaluate(order: Order, console: Console) -> list[Record]:
+    """Live what is missing of an evaluation, and report; the tasks in turn.
 
     Raises:
         UserError: the policy does not fit, or the folder belongs to another evaluation.
@@ -196,7 +224,7 @@ def evaluate(order: Order, console: Console) -> None:
         done = {(record.task, record.number) for record in records.mend()}
         missing = [t for t in order.trials if (t.task, t.number) not in done]
         live_all(order, missing, records, console)
-        report(order, console)
+        return report(order, console)
 
 
 def live_all(order: Order, missing: list[Trial], records: RecordFile, console: Console) -> None:
@@ -222,8 +250,8 @@ def lived(order: Order, trials: list[Trial]) -> Iterator[Record]:
     return (record for trial in trials for record in work(trial))
 
 
-def report(order: Order, console: Console) -> None:
-    """Write what came out, show it, and film it."""
+def report(order: Order, console: Console) -> list[Record]:
+    """Write what came out, and film it."""
     folder = order.folder
     lived_trials = {(r.task, r.number): r for r in RecordFile(folder.records).read()}
     records = [lived_trials[trial.task, trial.number] for trial in order.trials]
@@ -235,11 +263,11 @@ def report(order: Order, console: Console) -> None:
         **summarize(records),
     }
     write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")
-    if order.assignment.policy.is_dir():
+    if order.assignment.policy.is_dir() and not order.assignment.perturbation.is_some:
         note_evaluation(RunFolder(order.run), folder)
     if order.video:
         film(order, records, console)
-    console.print(outcome(folder.path))
+    return records
 
 
 def film(order: Order, records: list[Record], console: Console) -> None:
@@ -276,23 +304,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         order = parse(arguments)
     except (UserError, UnknownTask) as error:
-        return fail(error, 2)
-    try:
+        return fail("evaluator", error, 2)
+
+    def work() -> None:
         evaluate(order, console)
+        console.print(outcome(order.folder.path))
+
+    return exit_code("evaluator", work, f"the same command with --name {order.name} goes on")
+
+
+def exit_code(program: str, work: Callable[[], None], goes_on: str) -> int:
+    """Of some work: its errors are told, and how it goes on after Ctrl-C. See `main`."""
+    try:
+        work()
     except (UserError, RunError, OSError) as error:
-        return fail(error, 2)
+        return fail(program, error, 2)
     except PoolError as error:
-        return fail(error, 1)
+        return fail(program, error, 1)
     except KeyboardInterrupt:
-        console.print(f"evaluator: stopped; the same command with --name {order.name} goes on")
+        Console().print(f"{program}: stopped; {goes_on}")
         return 130
     return 0
 
 
-def fail(error: Exception, code: int) -> int:
+def fail(program: str, error: Exception, code: int) -> int:
     """Tell an error; returns the exit code."""
     Console(stderr=True).print(
-        f"evaluator: {error}", style="red", highlight=False, soft_wrap=True, markup=False
+        f"{program}: {error}", style="red", highlight=False, soft_wrap=True, markup=False
     )
     return code
 

@@ -24,12 +24,18 @@ from matplotlib import pyplot as plt
 
 
 def summarize_run(
-    seed: int, progress: Progress, records: Sequence[Record], updates: int, wall_seconds: float
+    seed: int,
+    progress: Progress,
+    records: Sequence[Record],
+    updates: int,
+    wall_seconds: float,
+    perturb: str = "",
 ) -> dict[str, Any]:
     """The contents of summary.json. Times in seconds; of the evaluation what `results.judge` says."""
     return {
         "task": ",".join(progress.plan.tasks),
         "seed": seed,
+        "perturb": perturb or None,
         "steps": progress.steps,
         "updates": updates,
         "demos": progress.demos,
@@ -66,11 +72,16 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def report_run(
-    run: RunFolder, progress: Progress, seed: int, updates: int, wall_seconds: float
+    run: RunFolder,
+    progress: Progress,
+    seed: int,
+    updates: int,
+    wall_seconds: float,
+    perturb: str = "",
 ) -> None:
     """Write what came of a training or an evaluation; the summary first, lest a picture fail before it is there."""
     records = finished_records(run, progress)
-    summary = summarize_run(seed, progress, records, updates, wall_seconds)
+    summary = summarize_run(seed, progress, records, updates, wall_seconds, perturb)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if progress.episodes[POLICY]:
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)

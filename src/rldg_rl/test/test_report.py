@@ -46,10 +46,11 @@ def records() -> list[Record]:
 
 
 def test_the_summary_has_every_figure() -> None:
-    summary = summarize_run(3, progress(), records(), updates=900, wall_seconds=61.26)
+    summary = summarize_run(3, progress(), records(), 900, wall_seconds=61.26, perturb="noise:1mm")
     assert summary == {
         "task": "connector/vga",
         "seed": 3,
+        "perturb": "noise:1mm",
         "steps": 450,
         "updates": 900,
         "demos": 2,
