@@ -17,18 +17,21 @@ from rich.table import Table
 from rldg_rl.paired import Comparison, Pair, compare
 from rldg_rl.results import Record, RecordFile
 from rldg_rl.run_folder import RunFolder
+from rldg_robot.perturbation import read_perturbation
 from rldg_robot.task import UnknownTask, named_tasks
 from rldg_robot.user_error import UserError
 
 EVERYTHING = "all"
 EPILOG = """\
 Of a run, the last evaluation of every task counts; one certain evaluation is named by its folder. Episodes are paired
-by task and seed: evaluate both policies with the same seed:= and the same number of episodes:=.
+by task and seed: evaluate both policies with the same seed:= and the same number of episodes:=. Episodes under
+different perturbations are no pairs.
 
 examples:
   compare runs/pupil runs/human                      which of two students is better?
   compare runs/pupil runs/human --task connector/unseen
-  compare runs/a/evaluations/dim runs/a/evaluations/bright --json
+  compare runs/pupil runs/human --perturb camera:5mm
+  compare runs/a/evaluations/sharp runs/b/evaluations/sharp --json
 """
 
 
@@ -41,18 +44,34 @@ class Evaluated:
     folders: dict[str, Path]
     """of every task: where its records are from"""
 
+    def perturbation(self, task: str) -> str:
+        """Under which a task was evaluated; empty: none."""
+        return RunFolder(self.folders[task]).perturbation
 
-def evaluated(path: Path) -> Evaluated:
+
+def evaluated(path: Path, perturbation: str) -> Evaluated:
     """The last records of every task below a run or an evaluation.
+
+    Args:
+        path: folder of a run, of whose evaluations those under the perturbation count; or of one certain evaluation.
+        perturbation: as it is typed; empty: none.
 
     Raises:
         UserError: there are none, or a file is damaged.
     """
-    files = [RunFolder(path).records, *path.glob("evaluations/*/episodes.jsonl")]
+    own = RunFolder(path).records
+    files = [own, *path.glob("evaluations/*/episodes.jsonl")]
     there = sorted((f for f in files if f.is_file()), key=lambda file: file.stat().st_mtime)
     if not there:
         raise UserError(
             f"{path} holds no episodes.jsonl: evaluate it first, ./rldg launch evaluate name:={path.name}"
+        )
+    # What is named itself counts as it is.
+    named = [own] if not perturbation else []
+    there = [f for f in there if f in named or RunFolder(f.parent).perturbation == perturbation]
+    if not there:
+        raise UserError(
+            f"{path} was not evaluated {_under(perturbation)}: say --perturb, or name one evaluation by its folder"
         )
     records: dict[str, list[Record]] = {}
     folders: dict[str, Path] = {}
@@ -69,7 +88,7 @@ def pair_up(first: Evaluated, second: Evaluated, tasks: Sequence[str]) -> dict[s
     """Pairs of episodes with the same start, by task; of these tasks alone, if any are named.
 
     Raises:
-        UserError: there are none.
+        UserError: there are none, or the worlds of the two differed.
     """
     pairs: dict[str, list[Pair]] = {}
     for start in sorted(first.records.keys() & second.records.keys()):
@@ -80,7 +99,18 @@ def pair_up(first: Evaluated, second: Evaluated, tasks: Sequence[str]) -> dict[s
             f"no episode of the first ({_tasks(first)}) began as one of the second ({_tasks(second)}): evaluate both "
             "with the same seed:= on the same task:="
         )
+    for task in pairs:
+        ours, others = first.perturbation(task), second.perturbation(task)
+        if ours != others:
+            raise UserError(
+                f"{task} was evaluated {_under(ours)} by the first and {_under(others)} by the second: such "
+                "episodes are no pairs; evaluate both with the same perturb:="
+            )
     return pairs
+
+
+def _under(perturbation: str) -> str:
+    return f"under {perturbation}" if perturbation else "under no perturbation"
 
 
 def _tasks(evaluated: Evaluated) -> str:
@@ -141,11 +171,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--task", help="family/variant; family; family/seen; family/unseen; with commas (all)"
     )
+    parser.add_argument(
+        "--perturb",
+        metavar="AXIS:VALUE,...",
+        default="",
+        help="of runs: the evaluations under this perturbation (those under none)",
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args(arguments)
     try:
         tasks = named_tasks(given.task) if given.task else []
-        first, second = evaluated(given.first), evaluated(given.second)
+        perturbation = str(read_perturbation(given.perturb))
+        first, second = (evaluated(path, perturbation) for path in (given.first, given.second))
         pairs = pair_up(first, second, tasks)
     except (UserError, UnknownTask) as error:
         print(f"compare: {error}", file=sys.stderr)

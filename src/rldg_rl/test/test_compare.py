@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from rldg_rl.compare import main
 from rldg_rl.results import Record, RecordFile
@@ -24,9 +25,10 @@ def records(task: str, solved: int, count: int = 20) -> list[Record]:
     ]
 
 
-def keep(folder: Path, lived: list[Record], moment: int) -> Path:
+def keep(folder: Path, lived: list[Record], moment: int, perturb: str | None = None) -> Path:
     """An evaluation that was finished at a moment."""
     folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump({"seed": 0, "perturb": perturb}))
     file = RecordFile(folder / "episodes.jsonl")
     for record in lived:
         file.add(record)
@@ -64,6 +66,28 @@ def test_of_a_run_the_last_evaluation_of_every_task_counts(
     assert found["all"]["pairs"] == 40 and found["all"]["only_first"] == 16
     found = compared(capsys, run / "evaluations" / "b", other, "--task", "connector/seen")
     assert set(found) == {VGA} and found[VGA]["only_first"] == 3
+
+
+def test_only_evaluations_under_the_same_perturbation_are_paired(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    keep(run / "evaluations" / "plain", records(VGA, 12), 1)
+    late = keep(run / "evaluations" / "late", records(VGA, 3), 2, "latency:100ms")
+    plain = keep(other / "evaluations" / "plain", records(VGA, 0), 1)
+    assert compared(capsys, run, other)[VGA]["only_first"] == 12, "the last one of the nominal"
+    assert main([str(run), str(other), "--perturb", "latency:0.1s"]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"{other} was not evaluated under latency:100ms" in told
+    assert main([str(late), str(plain)]) == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert "under latency:100ms by the first and under no perturbation by the second" in told
+    second = keep(other / "evaluations" / "late", records(VGA, 1), 3, "latency:100ms")
+    assert compared(capsys, run, other, "--perturb", "latency:0.1s")[VGA]["only_first"] == 2
+    assert compared(capsys, late, second)[VGA]["only_first"] == 2
+    assert compared(capsys, run, other)[VGA]["only_first"] == 12
+    assert main([str(run), str(other), "--perturb", "weather:1"]) == 2
+    assert "there is no axis 'weather'" in capsys.readouterr().err
 
 
 def test_the_table_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
