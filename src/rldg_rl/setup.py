@@ -27,6 +27,7 @@ setup(
             "recorder = rldg_rl.recorder_node:main",
             "relabel = rldg_rl.relabel:main",
             "replayer = rldg_rl.replayer_node:main",
+            "sweep = rldg_rl.sweep:main",
         ],
     },
 )
