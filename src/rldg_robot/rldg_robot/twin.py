@@ -32,8 +32,8 @@ GRIPPER_PERIOD = 0.02
 """[s] between two targets of the moving fingers"""
 STALL_LAG, STALL_SPEED = 0.004, 0.002
 """[m] that the fingers are behind their target and [m/s] below which they stand: an object stopped them"""
-SLIP = 0.005
-"""[m] that the fingers may close further on what they grasped before it counts as lost"""
+MET = 0.002
+"""[m] between fingers that have nothing between them any more; what they hold may turn, and they follow"""
 SETTLE = 0.3
 """[s] that the arm has to come to rest before an episode begins"""
 
@@ -225,7 +225,7 @@ class Twin:
     @property
     def gripper_grasped(self) -> bool:
         """Whether the fingers press on something."""
-        held = self._stop > 0.0 and self.gripper_width > self._stop - SLIP
+        held = self._stop > 0.0 and self.gripper_width > MET
         return held and not self.gripper_moving and self._width_goal <= self._stop
 
     @property

@@ -150,6 +150,28 @@ def test_a_grasp_holds_against_gravity_jerks_and_time(twins: dict[str, Twin], ta
     np.testing.assert_allclose(twin.joint_efforts[7:], -FORCE)
 
 
+def test_what_was_grasped_askew_and_turns_between_the_fingers_is_still_held(
+    twins: dict[str, Twin],
+) -> None:
+    twin = twins["pick_place/pepper"]
+    twin.reset(3)
+    askew = twin.task.goal_pose @ Pose.from_rotvec(np.zeros(3), [0, 0, 0.5])
+    for height in (0.06, 0.0):
+        way = Pose(twin.objects[-1].position + [0, 0, height], askew.quaternion)
+        for _ in range(15):
+            here = twin.pose.position
+            step = np.clip(way.position - here, -0.02, 0.02)
+            twin.step(Pose(here + step, way.quaternion), 0.1)
+    twin.command_gripper(0.0, SPEED, FORCE)
+    here = twin.pose
+    twin.step(here, 0.8)
+    first = twin.gripper_width
+    for side in (1.0, -1.0) * 12:
+        twin.step(here @ Pose.from_rotvec([0.01 * side, 0, 0], [0, 0, 0.1 * side]), 0.1)
+    assert twin.gripper_width < first - 0.005
+    assert twin.gripper_grasped and twin.progress == 0.5
+
+
 @pytest.mark.parametrize("task_id", GRASPING)
 def test_a_held_object_weighs_on_the_wrist(twins: dict[str, Twin], task_id: str) -> None:
     twin = twins[task_id]
