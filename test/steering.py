@@ -9,18 +9,19 @@ import numpy as np
 import yaml
 
 from rldg_rl.checkpoint import save_policy
-from rldg_rl.observation import STATE_DIM
+from rldg_rl.observation import LIMIT, NEAR, state_dim
 from rldg_rl.policy import Policy
+from rldg_robot.task import Task, load_task
 
 WIDTH, OFFSET, MAGNIFIED, TURN = 18, 19, 22, 25
 """where the state vector has them"""
 
 
-def steering_policy() -> Policy:
+def steering_policy(task: Task) -> Policy:
     """Sideways faster than down, so that the plug is over the socket when it arrives."""
-    weight = np.zeros((STATE_DIM, 12), np.float32)
-    for axis, gain in enumerate((3.0, 3.0, 0.4)):
-        weight[OFFSET + axis, axis] = gain
+    weight = np.zeros((state_dim(task), 12), np.float32)
+    for axis, gain in enumerate((60.0, 60.0, 8.0)):  # per metre
+        weight[OFFSET + axis, axis] = gain * max(task.box.reach, NEAR) / LIMIT
         weight[TURN + axis, 3 + axis] = 1.0
     weight[MAGNIFIED, 0] = weight[MAGNIFIED + 1, 1] = 0.3
     bias = np.zeros(12, np.float32)
@@ -28,20 +29,22 @@ def steering_policy() -> Policy:
     return Policy({"head.weight": weight, "head.bias": bias})
 
 
-def fumbling_policy() -> Policy:
+def fumbling_policy(task: Task) -> Policy:
     """The same with fingers that near a goal close where they are open, and open where they are not."""
-    weight, bias = np.zeros((STATE_DIM, 3), np.float32), np.array([-0.5, 0.0, 2.5], np.float32)
-    weight[OFFSET + 2] = -1.0, 0.0, -1.0
+    weight = np.zeros((state_dim(task), 3), np.float32)
+    bias = np.array([-0.5, 0.0, 2.5], np.float32)
+    near = 20.0 * max(task.box.reach, NEAR) / LIMIT
+    weight[OFFSET + 2] = -near, 0.0, -near
     weight[WIDTH] = 1.0, 0.0, -4.0
     fingers = {"gripper.head.weight": weight, "gripper.head.bias": bias}
-    return Policy(steering_policy().tensors | fingers)
+    return Policy(steering_policy(task).tensors | fingers)
 
 
 def trained_run(path: Path, task: str, policy: Policy | None = None) -> Path:
     """A run's folder as far as others need it; without a policy, the steering one's."""
     checkpoint = path / "checkpoints" / "policy.safetensors"
     checkpoint.parent.mkdir(parents=True)
-    save_policy(checkpoint, policy or steering_policy(), task, updates=7)
+    save_policy(checkpoint, policy or steering_policy(load_task(task)), task, updates=7)
     arguments = {"stack": "train_rl", "arguments": {"task": task}}
     (path / "arguments.yaml").write_text(yaml.safe_dump(arguments))
     return path

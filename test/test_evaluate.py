@@ -98,7 +98,8 @@ def test_through_ros_and_directly_a_policy_lives_the_same_episodes(processes: Pr
 
     bags = run / "evaluations" / "ros" / "bags"
     for record in through_ros:
-        assert_same_trajectory(bags / record.bag, lived_directly(run, record.task, record.seed))
+        steps = lived_directly(run, record.task, record.seed)
+        assert_same_trajectory(bags / record.bag, record.task, steps)
 
     summaries = [
         json.loads((run / "evaluations" / name / "summary.json").read_text())
@@ -123,7 +124,7 @@ def test_perturbed_they_are_the_same_too(processes: Processes) -> None:
     bags = run / "evaluations" / "ros" / "bags"
     for record in through_ros:
         steps = lived_directly(run, record.task, record.seed, EVERYTHING)
-        assert_same_trajectory(bags / record.bag, steps)
+        assert_same_trajectory(bags / record.bag, record.task, steps)
     for name, perturb in (("ros", EVERYTHING), ("direct", EVERYTHING), ("nominal", None)):
         summary = json.loads((run / "evaluations" / name / "summary.json").read_text())
         assert summary["perturb"] == perturb
@@ -135,18 +136,18 @@ def test_perturbed_they_are_the_same_too(processes: Processes) -> None:
 
 
 def test_fingers_that_open_and_close_do_so_at_the_same_steps(processes: Processes) -> None:
-    run = trained_run(processes.folder / "runs" / "a", PEPPER, fumbling_policy())
+    run = trained_run(processes.folder / "runs" / "a", PEPPER, fumbling_policy(load_task(PEPPER)))
     stack = processes.stack("evaluate", name="a", episodes=1, evaluation="ros")
     assert stack.wait(200) == 0, stack.log.read_text()
     (record,) = records(run, "ros")
     steps = lived_directly(run, PEPPER, record.seed)
     assert sum(step.gripper_changed for step in steps) > 2
-    assert_same_trajectory(run / "evaluations" / "ros" / "bags" / record.bag, steps)
+    assert_same_trajectory(run / "evaluations" / "ros" / "bags" / record.bag, record.task, steps)
 
 
-def assert_same_trajectory(bag: Path, steps: list[LivedStep]) -> None:
+def assert_same_trajectory(bag: Path, task_id: str, steps: list[LivedStep]) -> None:
     """Bit for bit: observations, actions, rewards, ends, poses and images."""
-    stored = list(stored_steps(bag))
+    stored = list(stored_steps(bag, load_task(task_id)))
     assert len(stored) == len(steps)
     for then, now in zip(stored, steps, strict=True):
         assert np.array_equal(then.observation, now.state)

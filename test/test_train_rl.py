@@ -27,7 +27,9 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, read_summary
 from rldg_robot.ros import listen_to
+from rldg_robot.task import load_task
 
+VGA = load_task("connector/vga")
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 3}
 pytestmark = pytest.mark.timeout(600)
 
@@ -82,7 +84,7 @@ def check_run(path: Path) -> dict:
     assert all(is_complete(bag) for bag in bags)
     summaries = [read_summary(bag) for bag in bags]
     for bag, recorded in zip(bags, summaries, strict=True):
-        steps = list(stored_steps(bag))
+        steps = list(stored_steps(bag, VGA))
         assert [step.index for step in steps] == list(range(recorded.steps))
     assert summary["steps"] == sum(s.steps for s in summaries if s.source == "policy")
     return summary
@@ -157,6 +159,6 @@ def test_all_of_it_can_be_killed(processes: Processes, listener: Listener) -> No
     assert again.wait(200) == 0, again.log.read_text()
     check_run(processes.folder / "runs" / "mini")
     on_disk = {
-        (step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag)
+        (step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag, VGA)
     }
     assert len(heard - on_disk) <= 1, "more than the step in flight was lost"

@@ -63,7 +63,7 @@ class LivedStep:
     index: int
     seen: Observation
     state: np.ndarray
-    """(STATE_DIM,) float32: what the policy saw"""
+    """(state_dim(task),) float32: what the policy saw"""
     action: np.ndarray
     """(7,) float32 as executed"""
     gripper_changed: bool
@@ -119,7 +119,7 @@ class Policy(ABC):
 
     @abstractmethod
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
-        """Decide, given what was measured, also as the state vector (STATE_DIM,)."""
+        """Decide, given what was measured, also as the task's state vector."""
 
 
 class Hands(Protocol):

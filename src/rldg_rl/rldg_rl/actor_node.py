@@ -101,7 +101,7 @@ class ActorNode(Node):
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
             (task,) = self.tasks.values()
-            self._learned = LivePolicy(task.action_dim)
+            self._learned = LivePolicy(task)
             self.policies = {task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:

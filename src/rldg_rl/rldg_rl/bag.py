@@ -50,6 +50,7 @@ from rldg_robot.contract import (
 )
 from rldg_robot.gripper_command import command_after, command_at_start
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
+from rldg_robot.task import Task
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 FOREVER = QosTime(sec=2147483647, nsec=4294967295)
@@ -140,8 +141,8 @@ def recover(path: Path) -> EpisodeSummary | None:
     return summary
 
 
-def stored_steps(path: Path) -> Iterator[StoredStep]:
-    """The episode's steps as the learner was sent them, bit for bit.
+def stored_steps(path: Path, task: Task) -> Iterator[StoredStep]:
+    """The episode's steps, of that task, as the learner was sent them, bit for bit.
 
     The state of a step is found by its stamp. Where the streams of a real robot carry stamps of their own, the
     nearest message counts.
@@ -172,13 +173,15 @@ def stored_steps(path: Path) -> Iterator[StoredStep]:
         yield StoredStep(
             episode_id=step.episode_id,
             index=int(step.index),
-            observation=state_vector(seen, start.pose),
+            observation=state_vector(seen, start.pose, task, command_before),
             action=np.asarray(step.action, np.float32),
             executed_by=int(step.executed_by),
             reward=float(step.reward),
             terminated=bool(step.terminated),
             truncated=bool(step.truncated),
-            next_observation=None if after is None else state_vector(after, start.pose),
+            next_observation=None
+            if after is None
+            else state_vector(after, start.pose, task, command),
             gripper_changed=command != command_before,
         )
 
@@ -196,6 +199,7 @@ def _observation(streams: Mapping[str, Mapping[int, Any]], stamp: int) -> Observ
         wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
         gripper_width=float(nearest(streams[GRIPPER_STATE.name], stamp).width),
         offset=pose_of(task_state.offset),
+        gripper_wish=float(task_state.gripper),
         progress=float(task_state.progress),
         success=bool(task_state.success),
         image=NO_IMAGE,

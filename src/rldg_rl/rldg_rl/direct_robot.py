@@ -101,6 +101,7 @@ class DirectRobot:
             wrench=twin.wrench,
             gripper_width=as_sent(twin.gripper_width),
             offset=twin.offset,
+            gripper_wish=twin.gripper_wish,
             progress=as_sent(twin.progress),
             success=twin.success,
             image=twin.image() if self._looks else BLACK,

@@ -9,7 +9,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from rldg_rl.observation import LIMIT, STATE_DIM, Observation, state_vector
+from rldg_rl.observation import LIMIT, Observation, state_dim, state_vector
 from rldg_robot.gripper_command import CLOSE, command_after, command_at_start
 from rldg_robot.poses import Pose
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
@@ -44,7 +44,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
 
     Action: (7,) in [-1, 1], see `Task.action_scale`. The seventh is the gripper: ignored where the task holds it
     closed, else rounded to -1 close, 0 leave it, +1 open.
-    Observation: `state` (STATE_DIM,) float32 and `image` (H, W, 3) uint8 RGB.
+    Observation: `state` (state_dim(task),) float32 and `image` (H, W, 3) uint8 RGB.
     Reward: 1 on success, which terminates; the task's horizon truncates.
     `info["action"]` holds the action as executed, `info["gripper_changed"]` whether it asked the gripper for something
     else than what held; `latest` is what was measured last, stamps included.
@@ -59,7 +59,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
         self.observation_space: spaces.Space[Any] = spaces.Dict(
             {
-                "state": spaces.Box(-LIMIT, LIMIT, (STATE_DIM,), np.float32),
+                "state": spaces.Box(-LIMIT, LIMIT, (state_dim(task),), np.float32),
                 "image": spaces.Box(0, 255, (image_size, image_size, 3), np.uint8),
             }
         )
@@ -123,6 +123,6 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     def _view(self) -> dict[str, np.ndarray]:
         assert self._reset_pose is not None
         return {
-            "state": state_vector(self.latest, self._reset_pose),
+            "state": state_vector(self.latest, self._reset_pose, self.task, self._gripper_command),
             "image": self.latest.image,
         }

@@ -30,7 +30,7 @@ from rldg_rl.checkpoint import (
 from rldg_rl.learner import Learner
 from rldg_rl.learner_config import LearnerConfig
 from rldg_rl.messages import stored_step
-from rldg_rl.observation import STATE_DIM
+from rldg_rl.observation import state_dim
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
@@ -57,9 +57,10 @@ class LearnerNode(Node):
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
         penalty = self.task.grasp_penalty if self.task.learns_gripper else None
+        observation_dim, action_dim = state_dim(self.task), self.task.action_dim
         self.learner = Learner(
-            Agent(AgentConfig(), STATE_DIM, self.task.action_dim, seed, penalty),
-            ReplayBuffer(learner_config.capacity, STATE_DIM, self.task.action_dim),
+            Agent(AgentConfig(), observation_dim, action_dim, seed, penalty),
+            ReplayBuffer(learner_config.capacity, observation_dim, action_dim),
             learner_config,
             seed,
         )
@@ -117,7 +118,7 @@ class LearnerNode(Node):
                 raise UserError(str(error)) from error
         for bag in sorted(self.run.bags.iterdir()):
             if not bag.name.startswith((".", "evaluation")):
-                for step in stored_steps(bag):
+                for step in stored_steps(bag, self.task):
                     self.learner.take_in(self._for_task(step))
         if self.learner.buffer.steps_received:
             self.get_logger().info(

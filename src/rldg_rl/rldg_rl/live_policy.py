@@ -8,15 +8,16 @@ import numpy as np
 from rldg_rl import actor
 from rldg_rl.actor import Belief
 from rldg_rl.checkpoint import CheckpointError, policy_from_bytes
-from rldg_rl.observation import STATE_DIM, Observation
+from rldg_rl.observation import Observation, state_dim
 from rldg_rl.policy import Policy
+from rldg_robot.task import Task
 
 
 class LivePolicy(actor.Policy):
     """Acts with the weights that were loaded last; its exploration noise goes on across them to the episode's end."""
 
-    def __init__(self, action_dim: int) -> None:
-        self._sizes = (STATE_DIM, action_dim)
+    def __init__(self, task: Task) -> None:
+        self._sizes = (state_dim(task), task.action_dim)
         self._rng = np.random.default_rng()
         self._policy: Policy | None = None
         self.version = -1

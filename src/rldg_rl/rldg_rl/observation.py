@@ -13,23 +13,25 @@ import numpy as np
 
 from rldg_robot.poses import Pose
 from rldg_robot.proprioception import proprioception
+from rldg_robot.task import Task
 
-STATE_DIM = 28
+LIMIT = 3.0
+NEAR = 0.15
+"""[m] that positions are told within at least; beyond a task's reach they are clipped"""
 SCALES = np.concatenate(
     [
-        np.full(3, 20.0),  # [1/m] TCP position relative to the reset pose: 5 cm -> 1
+        np.full(3, LIMIT),  # TCP position relative to the reset pose, of the task's reach
         np.full(3, 10.0),  # [1/rad]
         np.full(3, 10.0),  # [s/m] linear twist: 0.1 m/s -> 1
         np.full(3, 2.0),  # [s/rad]
         np.full(3, 0.05),  # [1/N] force: 20 N -> 1
         np.full(3, 0.5),  # [1/Nm]
         np.full(1, 12.5),  # [1/m] gripper: 0.08 m -> 1
-        np.full(3, 20.0),  # [1/m] goal in the TCP frame
+        np.full(3, LIMIT),  # goal in the TCP frame, of the task's reach
         np.full(3, 200.0),  # [1/m] the same, magnified: the last 5 mm decide
         np.full(3, 10.0),  # [1/rad] turn to the goal
     ]
 )
-LIMIT = 3.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Observation:
     """[m]"""
     offset: Pose
     """goal in the TCP frame"""
+    gripper_wish: float
+    """what the fingers should do there: -1 close, +1 open, 0 stay as they are"""
     progress: float
     """in [0, 1]"""
     success: bool
@@ -55,25 +59,41 @@ class Observation:
     """(H, W, 3) uint8 RGB of the wrist camera"""
 
 
-def state_vector(observation: Observation, reset_pose: Pose) -> np.ndarray:
-    """The specialist's input: (STATE_DIM,) float32, each about in [-1, 1], never beyond LIMIT.
+def state_dim(task: Task) -> int:
+    """Length of the task's state vector."""
+    return len(SCALES) + 3 * task.learns_gripper
+
+
+def state_vector(
+    observation: Observation, reset_pose: Pose, task: Task, gripper_command: float
+) -> np.ndarray:
+    """The specialist's input: (state_dim(task),) float32, each about in [-1, 1], never beyond LIMIT.
+
+    Where the gripper is learned there are three more: what the fingers should do at the goal; what they are asked for,
+    since they take a few steps to get there and their width does not tell which way they are going; and the progress,
+    for the way to the bowl looks alike with and without something in the hand.
 
     Args:
         observation: what was measured.
         reset_pose: TCP pose at the start of the episode; poses are told relative to it (HIL-SERL, section IV-B).
+        task: the one that is done.
+        gripper_command: OPEN or CLOSE, what holds at this step before the policy decides.
     """
-    raw = np.concatenate(
-        [
-            proprioception(
-                observation.pose,
-                observation.twist,
-                observation.wrench,
-                observation.gripper_width,
-                reset_pose,
-            ),
-            observation.offset.position,
-            observation.offset.position,
-            observation.offset.rotvec,
-        ]
+    body = proprioception(
+        observation.pose,
+        observation.twist,
+        observation.wrench,
+        observation.gripper_width,
+        reset_pose,
     )
-    return np.clip(raw * SCALES, -LIMIT, LIMIT).astype(np.float32)
+    offset = observation.offset
+    reach = max(task.box.reach, NEAR)
+    raw = np.concatenate(
+        [body[:3] / reach, body[3:], offset.position / reach, offset.position, offset.rotvec]
+    )
+    state = np.clip(raw * SCALES, -LIMIT, LIMIT)
+    if task.learns_gripper:
+        state = np.append(
+            state, [observation.gripper_wish, gripper_command, 2.0 * observation.progress]
+        )
+    return state.astype(np.float32)

@@ -33,6 +33,7 @@ from rldg_robot.bag_reader import (
     typestore,
 )
 from rldg_robot.contract import EPISODE, STEP, Topic
+from rldg_robot.task import load_task
 
 RELABELLED = "relabelled"
 """source of such episodes"""
@@ -53,7 +54,8 @@ def relabel(bag: Path, out: Path, policy: Policy, updates: int) -> None:
         policy: whose actions.
         updates: that its weights have seen.
     """
-    actions = {step.index: policy.act(step.observation) for step in stored_steps(bag)}
+    task = load_task(read_summary(bag).task)
+    actions = {step.index: policy.act(step.observation) for step in stored_steps(bag, task)}
     shutil.rmtree(out, ignore_errors=True)
     writer = BagWriter(out)
     for topic, _, time, cdr in raw_messages(bag):

@@ -156,6 +156,7 @@ class RobotClient:
             wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
             gripper_width=float(self._latest[contract.GRIPPER_STATE.name].width),
             offset=pose_of(task_state.offset),
+            gripper_wish=float(task_state.gripper),
             progress=float(task_state.progress),
             success=bool(task_state.success),
             image=image_of_cdr(self._latest[contract.WRIST_IMAGE.name]),

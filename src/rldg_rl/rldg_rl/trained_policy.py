@@ -37,7 +37,7 @@ def trained_policy(
             students = import_module("rldg_rl.student_policy")
             student: StudentPolicy = students.student_policy(path, task, execution, beside)
             return student
-        policy = LivePolicy(task.action_dim)
+        policy = LivePolicy(task)
         policy.load(path.read_bytes())
         return policy
     except (OSError, CheckpointError) as error:

@@ -21,7 +21,9 @@ from rldg_robot.bag_reader import (
     read_summary,
     typestore,
 )
+from rldg_robot.task import load_task
 
+VGA = load_task("connector/vga")
 PERIOD = 100_000_000
 START = 1_700_000_000_000_000_000
 STEPS = 5
@@ -128,7 +130,7 @@ def write_step(writer: BagWriter, episode: str, index: int, gripper: float, last
 
 
 def check_steps(path: Path, expected: int) -> None:
-    steps = list(stored_steps(path))
+    steps = list(stored_steps(path, VGA))
     assert [step.index for step in steps] == list(range(expected))
     for step in steps:
         assert step.observation[0] == pytest.approx(0.01 * step.index * 20.0, abs=1e-6)
@@ -149,7 +151,7 @@ def test_an_episode_comes_back(tmp_path: Path) -> None:
 def test_what_changed_the_gripper_is_told_from_the_actions(tmp_path: Path) -> None:
     path = tmp_path / "policy_00001"
     write_episode(path, gripper=(-1.0, 1.0, 0.0, 1.0, -1.0))  # 2 cm apart at first: closed
-    changed = [step.gripper_changed for step in stored_steps(path)]
+    changed = [step.gripper_changed for step in stored_steps(path, VGA)]
     assert changed == [False, True, False, False, True]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
-from rldg_rl.observation import LIMIT, STATE_DIM
+from rldg_rl.observation import LIMIT, state_dim
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -38,7 +38,7 @@ def test_observations_lie_in_their_space(env: RobotEnv) -> None:
     for _ in range(20):
         assert env.observation_space.contains(view)
         view, *_ = env.step(env.action_space.sample())
-    assert view["state"].shape == (STATE_DIM,) and np.abs(view["state"]).max() <= LIMIT
+    assert view["state"].shape == (state_dim(env.task),) and np.abs(view["state"]).max() <= LIMIT
 
 
 def test_a_target_is_the_measured_pose_moved_in_its_own_frame(env: RobotEnv) -> None:

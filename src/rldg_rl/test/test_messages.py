@@ -19,7 +19,6 @@ from rldg_rl.environment import RobotEnv
 from rldg_rl.learner import Learner
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.messages import step_message, stored_step, transition_message
-from rldg_rl.observation import STATE_DIM
 from rldg_rl.replay_buffer import ReplayBuffer
 from rldg_robot.task import load_task
 
@@ -68,8 +67,9 @@ def test_a_recorded_step_names_what_the_policy_saw_and_believed(diary: Diary) ->
 
 def test_the_learner_owes_updates_for_policy_steps_only(diary: Diary) -> None:
     config = LearnerConfig(starts=10)
-    agent = Agent(AgentConfig(hidden=(16,), batch_size=8), STATE_DIM, 7, seed=0)
-    learner = Learner(agent, ReplayBuffer(500, STATE_DIM, 7), config)
+    dim = len(diary.steps[0].state)
+    agent = Agent(AgentConfig(hidden=(16,), batch_size=8), dim, 7, seed=0)
+    learner = Learner(agent, ReplayBuffer(500, dim, 7), config)
     steps = [stored_step(transition_message(step)) for step in diary.steps]
     for step in steps[:9]:
         learner.take_in(step)

@@ -24,7 +24,9 @@ from rldg_robot.bag_reader import (
     read_summary,
 )
 from rldg_robot.contract import EPISODE, STEP
+from rldg_robot.task import load_task
 
+VGA = load_task("connector/vga")
 OTHERS = {STEP.name, EPISODE.name}
 
 
@@ -40,7 +42,7 @@ def runs(tmp_path: Path) -> Path:
         )
     checkpoint = RunFolder(tmp_path / "vga").policy_checkpoint
     checkpoint.parent.mkdir(parents=True)
-    save_policy(checkpoint, steering_policy(), "connector/vga", updates=7)
+    save_policy(checkpoint, steering_policy(VGA), "connector/vga", updates=7)
     return tmp_path
 
 
@@ -60,8 +62,8 @@ def test_actions_are_the_specialists_and_the_rest_is_as_it_was(runs: Path) -> No
     assert read_summary(bag) == replace(summary, source="relabelled")
     assert {m.source for m in messages_of(bag, EPISODE)} == {"relabelled"}
 
-    policy = steering_policy()
-    seen = [step.observation for step in stored_steps(old / bag.name)]
+    policy = steering_policy(VGA)
+    seen = [step.observation for step in stored_steps(old / bag.name, VGA)]
     for before, after, observation in zip(
         messages_of(old / bag.name, STEP), messages_of(bag, STEP), seen, strict=True
     ):

@@ -59,6 +59,11 @@ class Box:
     rotation: tuple[float, float, float]
     """[rad] largest rotation from the goal about each axis of the goal frame"""
 
+    @property
+    def reach(self) -> float:
+        """[m] along its longest side."""
+        return float(np.subtract(self.upper, self.lower).max())
+
 
 @dataclass(frozen=True)
 class Clip:
