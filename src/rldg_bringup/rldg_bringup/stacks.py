@@ -187,9 +187,9 @@ DEMOS = Argument(
 )
 STEPS = Argument(
     "steps",
-    "8000",
-    "Most environment steps of training; it stops earlier once the task is learned.",
-    parse=whole(1),
+    "0",
+    "Most environment steps of training; it stops earlier once the task is learned. 0: as the task's YAML says.",
+    parse=whole(0),
     resume=Resume.KEPT,
 )
 OPERATOR = Argument(

@@ -69,7 +69,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "task": "connector/vga",
         "seed": 3,
         "demos": 20,
-        "steps": 8000,
+        "steps": 0,
         "episodes": 20,
         "operator": "scripted",
         "observation": "state",

@@ -44,7 +44,8 @@ class SpecialistSettings:
     """Arguments of `train_rl`."""
 
     demos: int = 20
-    steps: int = 8000
+    steps: int = 0
+    """0: as many as each task's YAML says"""
     seed: int = 0
 
 

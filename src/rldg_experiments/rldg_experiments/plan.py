@@ -16,6 +16,7 @@ from rldg_experiments.stages import (
     Stage,
     Student,
 )
+from rldg_robot.task import load_task
 
 SPECIALIST = "specialist"
 WHERE = ("seen", "unseen")
@@ -73,8 +74,8 @@ def make_plan(experiment: Experiment) -> Plan:
 def _specialists(experiment: Experiment, family: str, variants: Variants) -> tuple[Specialist, ...]:
     told = experiment.specialist
     return tuple(
-        Specialist(f"{family}/{variant}", told.demos, told.steps, told.seed)
-        for variant in variants.train
+        Specialist(task.id, told.demos, told.steps or task.learning.steps, told.seed)
+        for task in (load_task(f"{family}/{variant}") for variant in variants.train)
     )
 
 

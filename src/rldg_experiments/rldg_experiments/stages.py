@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import rldg_robot
 from rldg_experiments.commands import Command
 from rldg_experiments.experiment import HUMAN, RELABELLED
-from rldg_robot.task import load_task
+from rldg_robot.task import Task, load_task
 
 RUNS, DATA = Path("runs"), Path("data")
 UPDATES_PER_SECOND = 5.0
@@ -127,7 +127,7 @@ class Specialist(Stage):
     @property
     def typical_seconds(self) -> float:
         """[s] on two cores."""
-        return 110.0
+        return 110.0 * self.steps / 8000
 
 
 @dataclass(frozen=True)
@@ -353,8 +353,13 @@ def _family(tasks: tuple[str, ...]) -> str:
 
 
 def _definitions(tasks: tuple[str, ...]) -> dict[str, Any]:
-    """What the tasks are at present."""
-    return {task: asdict(load_task(task)) for task in tasks}
+    """What the tasks are at present; what is at its default counts for nothing, so that a new field changes no key."""
+    return {task: _told(load_task(task)) for task in tasks}
+
+
+def _told(task: Task) -> dict[str, Any]:
+    given = asdict(task)
+    return {f.name: given[f.name] for f in fields(task) if getattr(task, f.name) != f.default}
 
 
 @cache

@@ -25,7 +25,7 @@ from rldg_rl.actor import (
     LivedStep,
     Status,
 )
-from rldg_rl.agent_config import AgentConfig
+from rldg_rl.agent_config import agent_config
 from rldg_rl.announcer import Announcer
 from rldg_rl.chunks import Execution
 from rldg_rl.closed_loop import close_the_loop
@@ -100,9 +100,8 @@ class ActorNode(Node):
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
-            (task,) = self.tasks.values()
-            self._learned = LivePolicy(task)
-            self.policies = {task.id: self._learned}
+            self._learned = LivePolicy(self._learned_task)
+            self.policies = {self._learned_task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
             self._load_policies()
@@ -123,10 +122,18 @@ class ActorNode(Node):
         return Plan(
             tasks=tuple(self.tasks),
             demos=self._parameter("demos", 20) if self.training else 0,
-            steps=self._parameter("steps", 8000) if self.training else 0,
+            steps=self._steps() if self.training else 0,
             evaluations=episodes,
             endless=episodes == 0,
         )
+
+    def _steps(self) -> int:
+        return int(self._parameter("steps", 0)) or self._learned_task.learning.steps
+
+    @property
+    def _learned_task(self) -> Task:
+        (task,) = self.tasks.values()
+        return task
 
     def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
         if isinstance(self.plan, CollectionPlan):
@@ -163,7 +170,7 @@ class ActorNode(Node):
     def _learning(self) -> dict[str, Any]:
         if not self.training:
             return {}
-        return {"learner": vars(LearnerConfig()), "agent": vars(AgentConfig())}
+        return {"learner": vars(LearnerConfig()), "agent": vars(agent_config(self._learned_task))}
 
     def _load_policies(self) -> None:
         """One for every task, or the same for all; none where a person leads."""
@@ -352,14 +359,18 @@ class ActorNode(Node):
 
     def _owed(self) -> int:
         """Updates that the learner owes for the training steps so far."""
-        return updates_due(self._training_steps(), LearnerConfig(), AgentConfig())
+        config = agent_config(self._learned_task)
+        return updates_due(self._training_steps(), LearnerConfig(), config)
 
     def _training_steps(self) -> int:
         """Steps of a policy so far, those of the open episode included."""
         return self.progress.steps + (self._lived_steps if self._source == POLICY else 0)
 
     def _ahead(self) -> bool:
-        return self._owed() - self._learner.updates > MAX_LAG * AgentConfig().updates_per_step
+        return (
+            self._owed() - self._learner.updates
+            > MAX_LAG * agent_config(self._learned_task).updates_per_step
+        )
 
     def lived(self, step: LivedStep) -> None:
         """Publish the step."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rldg_robot.task import Task
+
 
 @dataclass(frozen=True)
 class AgentConfig:
@@ -35,3 +37,9 @@ class AgentConfig:
         object.__setattr__(self, "hidden", tuple(self.hidden))  # a list, where read from JSON
         if self.critics < 1 or not self.hidden:
             raise ValueError("an agent takes at least one critic and one hidden layer")
+
+
+def agent_config(task: Task) -> AgentConfig:
+    """The hyper-parameters that a task is learned with."""
+    learning = task.learning
+    return AgentConfig(discount=learning.discount, initial_temperature=learning.initial_temperature)

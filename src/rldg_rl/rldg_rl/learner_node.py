@@ -18,7 +18,7 @@ from tensorboard.summary import Writer
 
 from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, Transition
 from rldg_rl.agent import Agent
-from rldg_rl.agent_config import AgentConfig
+from rldg_rl.agent_config import agent_config
 from rldg_rl.bag import stored_steps
 from rldg_rl.checkpoint import (
     CheckpointError,
@@ -59,7 +59,7 @@ class LearnerNode(Node):
         penalty = self.task.grasp_penalty if self.task.learns_gripper else None
         observation_dim, action_dim = state_dim(self.task), self.task.action_dim
         self.learner = Learner(
-            Agent(AgentConfig(), observation_dim, action_dim, seed, penalty),
+            Agent(agent_config(self.task), observation_dim, action_dim, seed, penalty),
             ReplayBuffer(learner_config.capacity, observation_dim, action_dim),
             learner_config,
             seed,

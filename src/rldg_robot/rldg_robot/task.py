@@ -140,6 +140,19 @@ class Goal:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What a specialist needs to learn a task, where that is not what most tasks need."""
+
+    steps: int = 8000
+    """most training steps"""
+    discount: float = 0.97
+    """per control step; a long task needs one nearer to 1"""
+    initial_temperature: float = 0.01
+    """weight of the entropy bonus at the start; on a long task one action more or less changes little, which a large
+    weight drowns"""
+
+
+@dataclass(frozen=True)
 class Task:
     """One variant of a task family, as its YAML says."""
 
@@ -170,6 +183,7 @@ class Task:
     """where the object is grasped, for it lies on the table; None: it is in the fingers from the start"""
     grasp_penalty: float = 0.0
     """taken off the reward that the gripper's critic sees, where a step changes what a learned gripper is asked for"""
+    learning: Learning = Learning()
     extra_clearance: float = 0.0
     """[m] that what goes into a hole has more room there on every side than the scene says; negative: less"""
 
