@@ -10,12 +10,15 @@ import numpy as np
 from gymnasium import spaces
 
 from rldg_rl.observation import LIMIT, Observation, state_dim, state_vector
-from rldg_robot.gripper_command import CLOSE, command_after, command_at_start
+from rldg_robot.gripper_command import CLOSE, LEAVE, command_after, command_at_start
 from rldg_robot.poses import Pose
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
 
 GRIPPER_SPEED, GRIPPER_FORCE = 0.1, 30.0
+GRIPPER_SECONDS = 0.6
+"""[s] that a gripper has for what it was asked before it listens to anything else (HIL-SERL waits as long): a hand
+cannot turn round at every step, and a policy that hesitates would never grasp"""
 
 
 class Robot(Protocol):
@@ -43,7 +46,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     """One task on one robot.
 
     Action: (7,) in [-1, 1], see `Task.action_scale`. The seventh is the gripper: ignored where the task holds it
-    closed, else rounded to -1 close, 0 leave it, +1 open.
+    closed, else rounded to -1 close, 0 leave it, +1 open; within GRIPPER_SECONDS after a change it is left.
     Observation: `state` (state_dim(task),) float32 and `image` (H, W, 3) uint8 RGB.
     Reward: 1 on success, which terminates; the task's horizon truncates.
     `info["action"]` holds the action as executed, `info["gripper_changed"]` whether it asked the gripper for something
@@ -67,6 +70,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._latest: Observation | None = None
         self._reset_pose: Pose | None = None
         self._gripper_command = CLOSE
+        self._gripper_busy = 0
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -76,7 +80,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._latest = self.robot.reset(int(self.np_random.integers(2**63)), self.task.id)
         self._reset_pose = self._latest.pose
         self._gripper_command = command_at_start(self._latest.gripper_width)
-        self._steps = 0
+        self._steps = self._gripper_busy = 0
         return self._view(), {}
 
     def step(
@@ -89,11 +93,14 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self.robot.act(self.target(executed), float(executed[6]), before.state_stamp)
         self._latest = self.robot.observe(after=before.state_stamp)
         self._steps += 1
+        changed = self._gripper_command != command_before
+        pause = round(GRIPPER_SECONDS * self.task.control_rate)
+        self._gripper_busy = pause - 1 if changed else max(self._gripper_busy - 1, 0)
         terminated = self._latest.success
         truncated = not terminated and self._steps >= self.task.horizon
         info = {
             "action": executed,
-            "gripper_changed": self._gripper_command != command_before,
+            "gripper_changed": changed,
         }
         return self._view(), float(terminated), terminated, truncated, info
 
@@ -104,9 +111,10 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return self._latest
 
     def executable(self, action: np.ndarray) -> np.ndarray:
-        """The action (7,) float32 as it will be executed: clipped, and the gripper as the task wants it."""
+        """The action (7,) float32 as it will be executed: clipped, and the gripper as the task wants it and can."""
         executed = np.clip(np.asarray(action, np.float32), -1.0, 1.0)
-        executed[6] = np.round(executed[6]) if self.task.learns_gripper else CLOSE
+        free = LEAVE if self._gripper_busy else np.round(executed[6])
+        executed[6] = free if self.task.learns_gripper else CLOSE
         return executed
 
     def target(self, action: np.ndarray) -> Pose:

@@ -105,14 +105,15 @@ def test_an_intervention_is_decided_once_per_step_and_released_with_a_delay(env:
 def test_a_button_is_a_hand_at_the_wheel_where_the_gripper_is_learned() -> None:
     task = replace(TASK, gripper="learned")
     diary = Diary()
-    actor = Actor(RobotEnv(DirectRobot(task), task), Hands([OFF, OFF, -BUTTON, OFF]), diary)
+    actor = Actor(RobotEnv(DirectRobot(task), task), Hands([*[OFF] * 6, -BUTTON, OFF]), diary)
     actor.run_episode("policy_00000", POLICY, 0, Open())
-    by = [step.executed_by for step in diary.steps[:7]]
-    assert by == [ExecutedBy.POLICY] * 2 + [ExecutedBy.INTERVENTION] * 4 + [ExecutedBy.POLICY]
-    grippers = [step.action[6] for step in diary.steps[:7]]
-    assert grippers == [1, 1, -1, 0, 0, 0, 1], "a person who does not press leaves it alone"
-    changed = [step.gripper_changed for step in diary.steps[:7]]
-    assert changed == [True, False, True, False, False, False, True], "whoever asked last counts"
+    by = [step.executed_by for step in diary.steps[:13]]
+    assert by == [ExecutedBy.POLICY] * 6 + [ExecutedBy.INTERVENTION] * 4 + [ExecutedBy.POLICY] * 3
+    grippers = [step.action[6] for step in diary.steps[:13]]
+    # it opens; the next it hears is the button; whose hand is not on it leaves it alone; it opens again
+    assert grippers == [1, 0, 0, 0, 0, 0, -1, 0, 0, 0, 0, 0, 1]
+    changed = [step.index for step in diary.steps[:13] if step.gripper_changed]
+    assert changed == [0, 6, 12], "whoever asked last counts"
 
 
 def test_a_button_does_nothing_where_the_task_holds_the_gripper(env: RobotEnv) -> None:

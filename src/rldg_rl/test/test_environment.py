@@ -67,12 +67,12 @@ def test_a_learned_gripper_is_opened_closed_or_left(monkeypatch: pytest.MonkeyPa
     )
     env = RobotEnv(robot, task)
     env.reset(seed=0)  # the plug is between the fingers: closed is what holds
-    lived = [(-0.8, -1, False), (0.4, 0, False), (0.9, 1, True), (-0.2, 0, False), (1, 1, False)]
-    for wanted, executed, changed in [*lived, (-1, -1, True), (-1, -1, False)]:
+    hesitation = [(-1, 0, False)] * 5  # within 0.6 s
+    lived = [(-0.8, -1, False), (0.4, 0, False), (0.9, 1, True), *hesitation, (-0.2, 0, False)]
+    for wanted, executed, changed in [*lived, (1, 1, False), (-1, -1, True), (1, 0, False)]:
         *_, info = env.step(np.append(np.zeros(6), wanted))
         assert (info["action"][6], info["gripper_changed"]) == (executed, changed)
         assert asked[-1] == executed
-    env.step(np.append(np.zeros(6), 1.0))
     env.reset(seed=0)
     *_, info = env.step(np.append(np.zeros(6), -1.0))
     assert not info["gripper_changed"], "what was asked for in the last episode is forgotten"

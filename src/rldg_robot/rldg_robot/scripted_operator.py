@@ -38,8 +38,8 @@ class Attention:
     """[s] without coming nearer until the operator reaches for the SpaceMouse"""
     nearer: float
     """[m] that counts as coming nearer"""
-    help_seconds: float
-    """[s] for which the operator then leads"""
+    help: float
+    """of the time that an episode has: for so long the operator then leads"""
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,7 @@ class ScriptedOperator:
         self.task = task
         self.person = person or load_person("default")
         self._rng = np.random.default_rng(seed)
+        self._episode_time = task.horizon * task.period * SECOND
         self.begin("")
 
     def begin(self, source: str) -> None:
@@ -139,6 +140,6 @@ class ScriptedOperator:
         if self._nearest_stamp == 0 or leapt or distance < self._nearest - attention.nearer:
             self._nearest, self._nearest_stamp = distance, sight.stamp
         if sight.stamp - self._nearest_stamp > attention.patience * SECOND:
-            self._help_until = sight.stamp + int(attention.help_seconds * SECOND)
+            self._help_until = sight.stamp + int(attention.help * self._episode_time)
             self._nearest_stamp = sight.stamp
         return sight.stamp < self._help_until
