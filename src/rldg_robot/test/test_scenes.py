@@ -15,8 +15,9 @@ from rldg_robot import scene
 from rldg_robot.film import Film
 from rldg_robot.poses import Pose
 from rldg_robot.safety import Gate
-from rldg_robot.scenes.fmb import DEPTH
-from rldg_robot.scenes.scene import UnknownThing
+from rldg_robot.scenes import scene_of
+from rldg_robot.scenes.fmb import DEPTH, PROTRUSION
+from rldg_robot.scenes.scene import Moment, UnknownThing
 from rldg_robot.task import load_task, task_ids
 from rldg_robot.twin import MAX_WIDTH, Twin
 
@@ -206,7 +207,7 @@ def test_open_fingers_drop_it_and_it_can_be_picked_up_again(
     twin.reset(0)
     assert twin.gripper_width == pytest.approx(MAX_WIDTH, abs=1e-3) and not twin.gripper_grasped
     until_held(twin, 0)
-    assert twin.progress >= 0.5
+    assert twin.progress > 0.0
     # Low enough to stay upright.
     twin.step(twin.pose @ Pose.from_rotvec([0, 0, 0.02], [0, 0, 0]), 1.0)
     twin.command_gripper(MAX_WIDTH, SPEED, FORCE)
@@ -249,6 +250,44 @@ def test_over_the_bowl_is_not_in_it_and_held_in_it_is_not_done(twins: dict[str, 
     twin.command_gripper(MAX_WIDTH, SPEED, FORCE)
     twin.step(twin.pose, 1.5)
     assert twin.success
+
+
+def test_an_assembly_progresses_in_stages(twins: dict[str, Twin]) -> None:
+    """Lying, held, held over the hole, and from there on only further, down to the end."""
+    twin = twins["fmb_assembly/rectangle"]
+    told = []
+    for _ in live(twin, 0):
+        told.append(twin.progress)
+    assert twin.success and told == sorted(told)
+    assert {0.0, 0.25, 0.5} == {progress for progress in told if progress <= 0.5}
+    assert any(0.5 < progress < 0.95 for progress in told)
+    assert told.index(0.5) < told.index(next(p for p in told if p > 0.5)) - 3, (
+        "well before the hole"
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "turn", "progress"),
+    [
+        ([0.012, 0.0, -0.03], [0.0, 0.0, 0.0], 0.5),
+        ([0.0, 0.012, -0.10], [0.0, 0.0, 0.0], 0.5),
+        ([0.0, 0.019, -0.03], [0.0, 0.0, 0.0], 0.25),
+        ([0.0, 0.0, -0.06], [0.3, 0.0, 0.0], 0.25),
+    ],
+)
+def test_a_shape_is_over_the_hole_where_its_tip_is_upright(
+    way: list[float], turn: list[float], progress: float
+) -> None:
+    """`way` [m] from the inserted pose along the tool's axes, `turn` [rad] about the tip."""
+    scene = scene_of(load_task("fmb_assembly/rectangle"))
+    board, shape = scene.place(np.random.default_rng(0))
+    inserted = board @ Pose.from_rotvec([0.0, 0.0, DEPTH - PROTRUSION], np.zeros(3))
+    tip = Pose.from_rotvec([0.0, 0.0, PROTRUSION], np.zeros(3))
+    shape = inserted @ Pose.from_rotvec(way, np.zeros(3)) @ tip @ Pose.from_rotvec([0, 0, 0], turn)
+    shape = shape @ tip.inverse()
+    held = Moment(shape, (board, shape), speed=0.0, width=0.026, grasped=True)
+    assert scene.progress(held) == progress
+    assert scene.progress(replace(held, width=0.08, grasped=False)) == 0.0
 
 
 @pytest.mark.parametrize("shape", ["rectangle", "square", "hexagon", "circle"])

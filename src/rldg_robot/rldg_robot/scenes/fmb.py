@@ -20,7 +20,7 @@ from rldg_robot.gripper_command import LEAVE
 from rldg_robot.meshes import Mesh, rounded_rectangle
 from rldg_robot.polygons import contains, offset_polygon, round_polygon
 from rldg_robot.poses import Pose
-from rldg_robot.scenes.grasping import grasp_waypoint, holds, travel
+from rldg_robot.scenes.grasping import OVER, grasp_waypoint, holds, travel
 from rldg_robot.scenes.scene import TCP_OFFSET, Moment, Scene, Tool, UnknownThing, Waypoint
 from rldg_robot.scenes.solids import (
     GRASP_CONTACT,
@@ -50,6 +50,10 @@ LATERAL_TOLERANCE = 0.0005
 """[m] by which soft contacts may let the shape into the wall"""
 CARRY = 0.03
 """[m] above the inserted pose at which a shape is carried"""
+UPRIGHT = 0.2
+"""[rad] by which a shape that is held over the hole may lean"""
+HELD, HELD_OVER_HOLE = 0.25, 0.5
+"""progress"""
 BOARD_COLOUR = (0.80, 0.78, 0.72)
 
 
@@ -94,7 +98,7 @@ SHAPES = {
 
 
 class FmbScene(Scene):
-    """Progress is the inserted part of the depth; where the shape is grasped first, that is the first half of it."""
+    """Progress is the inserted part of the depth; where the shape is grasped first, that is the second half of it."""
 
     surface = "board"
     board = "board"
@@ -179,12 +183,20 @@ class FmbScene(Scene):
         return travel(moment, inserted @ moment.tcp.relative_to(shape), CARRY, LEAVE)
 
     def progress(self, moment: Moment) -> float:
-        """Inserted part of the depth; 0 while the tip is not in the hole."""
+        """Inserted part of the depth; 0 while the tip is not in the hole.
+
+        Where the shape is grasped first: 0 lying, HELD, HELD_OVER_HOLE, and from there on to 1 with the inserted part.
+        """
         shape = moment.objects[1] if self.free else moment.tcp
-        part = self._inserted_part(shape.relative_to(self._inserted(moment)))
+        place = shape.relative_to(self._inserted(moment))
+        part = self._inserted_part(place)
         if not self.free:
             return part
-        return 0.5 + 0.5 * part if part > 0.0 or holds(moment, shape) else 0.0
+        if part > 0.0:
+            return HELD_OVER_HOLE + (1.0 - HELD_OVER_HOLE) * part
+        if not holds(moment, shape):
+            return 0.0
+        return HELD_OVER_HOLE if _is_over(place) else HELD
 
     def _inserted(self, moment: Moment) -> Pose:
         """The shape's pose in base when it is all the way in."""
@@ -207,6 +219,14 @@ class FmbScene(Scene):
             **GRIP,
             **GRASP_CONTACT,
         )
+
+
+def _is_over(shape: Pose) -> bool:
+    """Whether an upright shape, relative to its inserted pose, has its tip over the hole: at any height, for beside the
+    hole there is the board.
+    """
+    aside = float(np.hypot(*shape.transform((0.0, 0.0, PROTRUSION))[:2]))
+    return aside < OVER and bool(shape.matrix[2, 2] > math.cos(UPRIGHT))
 
 
 def _along(z: float) -> Pose:
