@@ -68,6 +68,8 @@ class LivedStep:
     """(7,) float32 as executed"""
     gripper_changed: bool
     """whether the action asked the gripper for something else than what held"""
+    handed_over: bool
+    """whether the task's hand-over had been reached: specialists do not learn from what comes before"""
     executed_by: ExecutedBy
     belief: Belief | None
     reward: float
@@ -88,6 +90,8 @@ class EpisodeResult:
     status: Status = Status.OPEN
     steps: int = 0
     interventions: int = 0
+    lead_in: int = 0
+    """steps that a person led, up to the hand-over, in an episode of a policy"""
     seconds: float = 0.0
     reason: str = ""
     stopped: bool = False
@@ -97,7 +101,7 @@ class EpisodeResult:
 
     @property
     def autonomous_success(self) -> bool:
-        """Success without a person's hand."""
+        """Success without a person's hand, but for what the task leaves to one."""
         return self.status is Status.SUCCESS and self.interventions == 0
 
 
@@ -108,6 +112,8 @@ class Policy(ABC):
     """what it was told to do, in words; empty: it needs no telling"""
     looks: bool = False
     """whether it looks at images"""
+    led_in: bool = False
+    """whether a person leads up to the task's hand-over; otherwise it does the whole task"""
 
     @property
     def health(self) -> Health | None:
@@ -125,20 +131,20 @@ class Policy(ABC):
 class Hands(Protocol):
     """The SpaceMouse; see rldg_rl.hands."""
 
-    def begin(self) -> None:
+    def begin(self, task: Task, seed: int) -> None:
         """A new episode."""
 
-    def deflection(self, stamp: int) -> np.ndarray:
+    def deflection(self, seen: Observation) -> np.ndarray:
         """(7,): six axes of base, then the buttons: -1 close the gripper, +1 open it, 0 neither."""
 
 
 class HandsOff:
     """Nobody at the SpaceMouse."""
 
-    def begin(self) -> None:
+    def begin(self, task: Task, seed: int) -> None:
         """See `Hands`."""
 
-    def deflection(self, stamp: int) -> np.ndarray:
+    def deflection(self, seen: Observation) -> np.ndarray:
         """See `Hands`."""
         return np.zeros(7)
 
@@ -170,10 +176,19 @@ class GateStop(RuntimeError):
 class Actor:
     """Runs one episode at a time."""
 
-    def __init__(self, env: RobotEnv, hands: Hands, witness: Witness) -> None:
+    def __init__(self, env: RobotEnv, hands: Hands, witness: Witness, helped: bool = True) -> None:
+        """An actor for one task.
+
+        Args:
+            env: the robot at that task.
+            hands: who demonstrates, leads in and helps.
+            witness: who hears of it.
+            helped: whether the hands may take over from a policy in episodes with the source `policy`.
+        """
         self._env = env
         self._hands = hands
         self._witness = witness
+        self._helped = helped
         self._latch = InterventionLatch()
 
     def run_episode(
@@ -184,14 +199,15 @@ class Actor:
         policy: Policy | None = None,
         deterministic: bool = False,
     ) -> EpisodeResult:
-        """Live one episode. Without a policy a person leads throughout.
+        """Live one episode. Without a policy a person leads throughout; with one that is led in, until the task's
+        hand-over was reached once.
 
         Raises:
             EpisodeAborted or what the robot raised: the episode was closed as aborted first.
         """
         result = EpisodeResult(episode_id, self._env.task, source, seed)
         view, _ = self._env.reset(seed=seed)
-        self._hands.begin()
+        self._hands.begin(self._env.task, seed)
         self._latch.begin()
         if policy is not None:
             result.instruction = policy.instruction
@@ -217,11 +233,13 @@ class Actor:
         policy: Policy | None,
         deterministic: bool,
     ) -> None:
-        done = False
+        done = handed_over = False
         while not done:
             seen = self._env.latest
             self._witness.before_step()
-            belief = policy.act(seen, state, deterministic) if policy else None
+            handed_over = handed_over or seen.progress >= self._env.task.handover
+            acts = policy is not None and (handed_over or not policy.led_in)
+            belief = policy.act(seen, state, deterministic) if policy and acts else None
             action, executed_by = self._decide(result.source, seen, belief)
             view, reward, terminated, truncated, info = self._env.step(action)
             after = self._env.latest
@@ -234,6 +252,7 @@ class Actor:
                     state=state,
                     action=info["action"],
                     gripper_changed=info["gripper_changed"],
+                    handed_over=handed_over,
                     executed_by=executed_by,
                     belief=belief,
                     reward=reward,
@@ -245,12 +264,15 @@ class Actor:
             )
             result.steps += 1
             result.interventions += executed_by is ExecutedBy.INTERVENTION
+            result.lead_in += policy is not None and belief is None
             result.seconds += (after.state_stamp - seen.state_stamp) / SECOND
             if too_much:
                 raise GateStop(too_much)
             state, done = view["state"], terminated or truncated
         result.status = Status.SUCCESS if terminated else Status.FAILURE
-        result.reason = "solved" if terminated else "the time ran out"
+        led_throughout = 0 < result.lead_in == result.steps
+        in_time = " before the hand-over" if led_throughout else ""
+        result.reason = "solved" if terminated else f"the time ran out{in_time}"
 
     def _too_much(self, source: str, after: Observation) -> str:
         """Why the gate stops the arm; judged here too, lest the outcome depend on when its message arrives."""
@@ -260,12 +282,12 @@ class Actor:
         self, source: str, seen: Observation, belief: Belief | None
     ) -> tuple[np.ndarray, ExecutedBy]:
         """The action (7,) and its author: decided once per step."""
-        if source in (EVALUATION, REPLAY):
-            assert belief is not None
+        if belief is not None and (source in (EVALUATION, REPLAY) or not self._helped):
             return _with_gripper(belief.action), belief.author
         # where the task holds the gripper, its buttons are no hand at the wheel
-        deflection = self._hands.deflection(seen.state_stamp)[: self._env.task.action_dim]
+        deflection = self._hands.deflection(seen)[: self._env.task.action_dim]
         if belief is None:
+            self._latch.lead()
             return self._by_hand(deflection, seen), ExecutedBy.DEMO
         if self._latch.decide(seen.state_stamp, deflection):
             return self._by_hand(deflection, seen), ExecutedBy.INTERVENTION

@@ -21,6 +21,7 @@ from rldg_rl.actor import (
     Actor,
     EpisodeAborted,
     EpisodeResult,
+    ExecutedBy,
     GateStop,
     LivedStep,
     Status,
@@ -35,6 +36,7 @@ from rldg_rl.hands import Hands
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.outcomes import Trace
+from rldg_rl.played_hands import PlayedHands
 from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.report import note_evaluation, report_collection, report_run
 from rldg_rl.results import RecordFile, make_record
@@ -83,7 +85,7 @@ class ActorNode(Node):
         self.announcer = Announcer(self, self.run.tensorboard / "actor", self.run.wall_seconds())
         self._source = ""
         self._trial = 0
-        self._lived_steps = 0
+        self._lived_steps = self._lead_in = 0
         self._records = RecordFile(self.run.records)
         self._records.mend()
 
@@ -105,9 +107,10 @@ class ActorNode(Node):
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
             self._load_policies()
-        hands = Hands(self, self.robot, self.operator)
+        nobody = self.operator == "none"
+        hands = PlayedHands() if nobody else Hands(self, self.robot, self.operator)
         self.actors = {
-            name: Actor(RobotEnv(self.robot, task), hands, self)
+            name: Actor(RobotEnv(self.robot, task), hands, self, helped=self.training)
             for name, task in self.tasks.items()
         }
 
@@ -146,6 +149,11 @@ class ActorNode(Node):
         if isinstance(self.plan, Plan) and self.plan.demos and self.operator == "none":
             raise UserError(
                 f"demos:={self.plan.demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
+            )
+        led_in = [name for name, task in self.tasks.items() if task.handover]
+        if self.training and led_in and self.operator == "none":
+            raise UserError(
+                f"{led_in[0]} needs a person up to its hand-over: use operator:=scripted or spacemouse"
             )
         of_policy = ("seed", "policy", "perturb") if self.mode == "evaluate" else ()
         fixed = ("task", "observation", *of_policy)
@@ -327,7 +335,7 @@ class ActorNode(Node):
 
     def opened(self, result: EpisodeResult) -> None:
         """Open the episode for everybody."""
-        self._lived_steps = 0
+        self._lived_steps = self._lead_in = 0
         self._trace = Trace()
         self._result = result
         self.announcer.episode(result)
@@ -363,8 +371,9 @@ class ActorNode(Node):
         return updates_due(self._training_steps(), LearnerConfig(), config)
 
     def _training_steps(self) -> int:
-        """Steps of a policy so far, those of the open episode included."""
-        return self.progress.steps + (self._lived_steps if self._source == POLICY else 0)
+        """Steps of a policy so far, those of the open episode included; those of its lead-in are none."""
+        own = self._lived_steps - self._lead_in
+        return self.progress.steps + (own if self._source == POLICY else 0)
 
     def _ahead(self) -> bool:
         return (
@@ -375,8 +384,10 @@ class ActorNode(Node):
     def lived(self, step: LivedStep) -> None:
         """Publish the step."""
         self._lived_steps += 1
+        self._lead_in += step.executed_by is ExecutedBy.DEMO
         self._trace.add(step)
-        self.announcer.step(step, to_learner=self.training and self._source != EVALUATION)
+        learns = self.training and self._source != EVALUATION and step.handed_over
+        self.announcer.step(step, to_learner=learns)
         if policy := self.policies.get(self.progress.task):
             self.announcer.health(policy.health)
         self._tell_status(self._source)
@@ -397,9 +408,10 @@ class ActorNode(Node):
             steps=result.steps,
             interventions=result.interventions,
             seconds=result.seconds,
+            lead_in=result.lead_in,
         )
         self.progress.add(summary)
-        self._lived_steps = 0
+        self._lived_steps = self._lead_in = 0
         self.run.keep_wall_seconds(self.announcer.wall_seconds)
         if result.status is not Status.ABORTED:
             self.announcer.outcome(summary, self.progress)

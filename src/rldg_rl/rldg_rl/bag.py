@@ -142,7 +142,7 @@ def recover(path: Path) -> EpisodeSummary | None:
 
 
 def stored_steps(path: Path, task: Task) -> Iterator[StoredStep]:
-    """The episode's steps, of that task, as the learner was sent them, bit for bit.
+    """The episode's steps, of that task, as the learner was sent them, bit for bit: none before the task's hand-over.
 
     The state of a step is found by its stamp. Where the streams of a real robot carry stamps of their own, the
     nearest message counts.
@@ -165,9 +165,13 @@ def stored_steps(path: Path, task: Task) -> Iterator[StoredStep]:
         return
     start = _observation(streams, nanoseconds(steps[0].state_stamp))
     command = command_at_start(start.gripper_width)
+    handed_over = False
     for step in steps:
         command_before, command = command, command_after(command, float(step.action[6]))
         seen = _observation(streams, nanoseconds(step.state_stamp))
+        handed_over = handed_over or seen.progress >= task.handover
+        if not handed_over:
+            continue
         last = bool(step.terminated or step.truncated)
         after = _observation(streams, nanoseconds(step.next_state_stamp)) if last else None
         yield StoredStep(

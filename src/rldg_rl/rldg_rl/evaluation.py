@@ -15,11 +15,12 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg_rl.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
+from rldg_rl.actor import EVALUATION, Actor, EpisodeResult, LivedStep
 from rldg_rl.chunks import Execution
 from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.outcomes import Trace
+from rldg_rl.played_hands import PlayedHands
 from rldg_rl.results import Record, make_record
 from rldg_rl.schedule import episode_seed
 from rldg_rl.trained_policy import trained_policy
@@ -113,7 +114,7 @@ class Stage:
             perturbation=assignment.perturbation,
         )
         self._env = RobotEnv(self._robot, task)
-        self._actor = Actor(self._env, HandsOff(), self)
+        self._actor = Actor(self._env, PlayedHands(), self)
 
     def live(self, number: int) -> Record:
         """Live an episode."""

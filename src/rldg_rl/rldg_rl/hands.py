@@ -9,10 +9,12 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 
+from rldg_rl.observation import Observation
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
 from rldg_robot.message_values import nanoseconds
 from rldg_robot.ros import listen_to
+from rldg_robot.task import Task
 
 AXES = 6
 HANDS_OFF = np.zeros(AXES + 1)
@@ -29,7 +31,7 @@ class Hands:
             node: whose topics are used.
             robot: spun while waiting.
             operator: `scripted`: its deflection for this very step is waited for, so that lockstep stays reproducible;
-                `spacemouse`: the latest one counts; `none`: hands off.
+                `spacemouse`: the latest one counts.
         """
         self._node = node
         self._robot = robot
@@ -38,30 +40,28 @@ class Hands:
         self._pressed = 0.0
         self._stamp = 0
         self._heard = 0.0
-        if operator != "none":
-            listen_to(node, contract.SPACENAV_JOY, self._keep)
+        listen_to(node, contract.SPACENAV_JOY, self._keep)
 
-    def begin(self) -> None:
+    def begin(self, task: Task, seed: int) -> None:
         """A new episode: what was pushed before does not count. Waits for an operator who is still on the way.
 
         Raises:
             RobotSilent: nobody publishes `spacenav/joy`.
         """
-        if self._operator != "none":
-            name = contract.SPACENAV_JOY.name
-            self._robot.wait_for(
-                lambda: self._node.count_publishers(name) > 0, f"the operator on {name}", 20.0
-            )
+        name = contract.SPACENAV_JOY.name
+        self._robot.wait_for(
+            lambda: self._node.count_publishers(name) > 0, f"the operator on {name}", 20.0
+        )
         self._axes, self._pressed, self._stamp = HANDS_OFF[:AXES], 0.0, 0
 
-    def deflection(self, stamp: int) -> np.ndarray:
-        """(7,) in [-1, 1] at the control step stamped `stamp` [ns]: linear, angular in base axes, then the buttons.
+    def deflection(self, seen: Observation) -> np.ndarray:
+        """(7,) in [-1, 1] at this control step: linear, angular in base axes, then the buttons.
 
         The left button closes the gripper (-1), the right one opens it (+1).
         """
         if self._operator == "scripted":
             try:
-                self._robot.wait_for(lambda: self._stamp >= stamp, "the operator", 2.0)
+                self._robot.wait_for(lambda: self._stamp >= seen.state_stamp, "the operator", 2.0)
             except RobotSilent as error:
                 self._node.get_logger().warning(f"{error} Going on without a hand.")
                 return HANDS_OFF

@@ -25,11 +25,16 @@ class InterventionLatch:
 
     def __init__(self, config: InterventionConfig | None = None) -> None:
         self.config = config or InterventionConfig()
-        self._last_active: int | None = None
+        self.begin()
 
     def begin(self) -> None:
         """A new episode: nobody is at the wheel."""
-        self._last_active = None
+        self._last_active: int | None = None
+        self._led = False
+
+    def lead(self) -> None:
+        """The person leads anyway. Once that is over their hand counts as a new one: after it was off."""
+        self._led = True
 
     def decide(self, now: int, deflection: np.ndarray) -> bool:
         """True if the person acts in this step.
@@ -38,7 +43,9 @@ class InterventionLatch:
             now: stamp of the control step [ns].
             deflection: of the SpaceMouse, each in [-1, 1]: six axes, then the buttons where they count.
         """
-        if float(np.linalg.norm(deflection)) > self.config.deadband:
+        active = float(np.linalg.norm(deflection)) > self.config.deadband
+        self._led = self._led and active
+        if active and not self._led:
             self._last_active = now
         if self._last_active is None:
             return False

@@ -16,6 +16,8 @@ from rldg_robot.task import Task
 class LivePolicy(actor.Policy):
     """Acts with the weights that were loaded last; its exploration noise goes on across them to the episode's end."""
 
+    led_in = True
+
     def __init__(self, task: Task) -> None:
         self._sizes = (state_dim(task), task.action_dim)
         self._rng = np.random.default_rng()

@@ -178,6 +178,8 @@ def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
             f"95 % of the episodes below {force['p95']:.1f} N, {torque['p95']:.2f} Nm",
         )
     )
+    if led_in := evaluation.get("led_in"):
+        rows.append(("led in", f"{led_in} by a person up to the hand-over, then by the policy"))
     if failures := evaluation["failures"]:
         rows.append(("failures", ", ".join(f"{count} {name}" for name, count in failures.items())))
     return rows

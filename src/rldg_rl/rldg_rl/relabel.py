@@ -72,6 +72,8 @@ def _relabelled(
     step: Any, actions: Mapping[int, tuple[np.ndarray, np.ndarray, np.ndarray]], updates: int
 ) -> Any:
     """A rldg_msgs/Step with the specialist's action; what the specialist does not decide stays."""
+    if int(step.index) not in actions:  # before the task's hand-over, which is no specialist's
+        return step
     action, mean, log_std = actions[int(step.index)]
     return replace(
         step,

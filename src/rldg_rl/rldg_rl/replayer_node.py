@@ -15,10 +15,9 @@ from rclpy.node import Node
 from rich.console import Console
 
 from rldg_msgs.msg import SafetyState
-from rldg_rl.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, LivedStep
+from rldg_rl.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.environment import RobotEnv
-from rldg_rl.hands import Hands
 from rldg_rl.messages import episode_message, step_message
 from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.replay import Comparison, RecordedActions, Recording, compare, read_recording, table
@@ -101,7 +100,7 @@ class ReplayerNode(Node):
         summary = recording.summary
         # Whatever comes of them: when the actions are all sent the episode is over.
         self.env = RobotEnv(self.robot, replace(task, horizon=len(recording.actions)))
-        actor = Actor(self.env, Hands(self, self.robot, "none"), self)
+        actor = Actor(self.env, HandsOff(), self)
         self._recording, reason = recording, ""
         try:
             actor.run_episode(

@@ -64,6 +64,7 @@ def _outcomes(episodes: list[EpisodeSummary]) -> dict[str, Any]:
     return {
         **rate(successes, len(episodes)),
         "mean_cycle_seconds": _rounded(mean_seconds(episodes)),
+        "led_in": sum(e.lead_in > 0 for e in episodes),
     }
 
 
@@ -122,7 +123,7 @@ def report_collection(
 def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress) -> None:
     """Success and cycle time over training steps, demonstrations and evaluation beside them."""
     episodes = progress.finished(POLICY)
-    steps = np.cumsum([e.steps for e in episodes])
+    steps = np.cumsum([e.own_steps for e in episodes])
     success = np.array([autonomous_success(e) for e in episodes], float)
     rolling = [success[max(0, i - WINDOW + 1) : i + 1].mean() for i in range(len(success))]
     figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")

@@ -43,6 +43,8 @@ class Record:
     """one of `outcomes.FAILURES`; None where it succeeded"""
     bag: str = ""
     """what recorded it, if anything did"""
+    lead_in: int = 0
+    """steps that a person led, up to the task's hand-over"""
 
 
 def make_record(result: EpisodeResult, trace: Trace, number: int, bag: str = "") -> Record:
@@ -58,6 +60,7 @@ def make_record(result: EpisodeResult, trace: Trace, number: int, bag: str = "")
         peak_torque=round(trace.peak_torque, 3),
         failure=trace.failure(result),
         bag=bag,
+        lead_in=result.lead_in,
     )
 
 
@@ -105,7 +108,8 @@ def judge(records: Sequence[Record]) -> dict[str, Any]:
     """The figures of one evaluation.
 
     `ci95` is the Wilson interval of the success rate; `mean_cycle_seconds` is over the successes; `peak_force` [N] and
-    `peak_torque` [Nm] are the median and the 95th percentile of the episodes' greatest; `failures` counts the classes.
+    `peak_torque` [Nm] are the median and the 95th percentile of the episodes' greatest; `failures` counts the classes;
+    `led_in`, the episodes that a person led up to the task's hand-over: it is of person and specialist together.
     """
     successes = [record for record in records if record.success]
     return {
@@ -114,6 +118,7 @@ def judge(records: Sequence[Record]) -> dict[str, Any]:
         "peak_force": _spread([record.peak_force for record in records]),
         "peak_torque": _spread([record.peak_torque for record in records]),
         "failures": dict(Counter(record.failure for record in records if record.failure)),
+        "led_in": sum(record.lead_in > 0 for record in records),
     }
 
 

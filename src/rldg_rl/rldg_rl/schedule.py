@@ -46,8 +46,11 @@ class Logbook:
 
     @property
     def steps(self) -> int:
-        """Steps of a policy in training or collection, those of aborted episodes included: the learner has them."""
-        return sum(e.steps for e in self.episodes[POLICY])
+        """Steps of a policy in training or collection, those of aborted episodes included: the learner has them.
+
+        Those that a person led, up to the task's hand-over, are none of them.
+        """
+        return sum(e.own_steps for e in self.episodes[POLICY])
 
     @property
     def seconds(self) -> float:
@@ -147,7 +150,11 @@ class Progress(Logbook):
     def steps_left(self) -> float:
         """Estimate for the whole run, if training takes all its steps."""
         plan = self.plan
-        steps = float(max(plan.steps - self.steps, 0)) * (not self.mastered)
+        lived = sum(e.steps for e in self.episodes[POLICY])
+        led_in = (
+            lived / self.steps if self.steps else 1.0
+        )  # steps lived for every step of the policy
+        steps = max(plan.steps - self.steps, 0) * led_in * (not self.mastered)
         demos = max(plan.demos - self.demos, 0)
         wanted = plan.evaluations * len(plan.tasks)
         evaluations = max(wanted - len(self.finished(EVALUATION)), 0)

@@ -24,7 +24,7 @@ from rldg_rl.actor import (
 from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.observation import Observation
-from rldg_robot.task import load_task
+from rldg_robot.task import Task, load_task
 
 TASK = load_task("connector/vga")
 PUSH = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0, 0.0])
@@ -52,10 +52,10 @@ class Hands:
     def __init__(self, pushes: list[np.ndarray]) -> None:
         self.pushes = pushes
 
-    def begin(self) -> None:
+    def begin(self, task: Task, seed: int) -> None:
         self.left = list(self.pushes)
 
-    def deflection(self, stamp: int) -> np.ndarray:
+    def deflection(self, seen: Observation) -> np.ndarray:
         return self.left.pop(0) if self.left else OFF
 
 
@@ -138,6 +138,13 @@ def test_nobody_intervenes_in_an_evaluation(env: RobotEnv) -> None:
     )
     assert {step.executed_by for step in diary.steps} == {ExecutedBy.POLICY}
     assert result.status is Status.FAILURE and result.steps == TASK.horizon
+
+
+def test_nobody_intervenes_where_nobody_is_to_help(env: RobotEnv) -> None:
+    diary = Diary()
+    actor = Actor(env, Hands([PUSH] * 50), diary, helped=False)
+    actor.run_episode("policy_00000", POLICY, 0, Stay())
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.POLICY}
 
 
 def test_steps_are_adjacent_and_counted(env: RobotEnv) -> None:

@@ -24,6 +24,14 @@ def test_a_short_release_keeps_the_wheel() -> None:
     assert decided == [True] * 7 + [False] * 2
 
 
+def test_a_hand_that_led_anyway_is_no_intervention_until_it_was_off() -> None:
+    latch = InterventionLatch()
+    latch.lead()
+    hands = [PUSH, PUSH, OFF, OFF, PUSH, OFF]
+    decided = [latch.decide(i * TENTH, hand) for i, hand in enumerate(hands)]
+    assert decided == [False] * 4 + [True] * 2
+
+
 def test_a_new_episode_begins_with_nobody_at_the_wheel() -> None:
     latch = InterventionLatch()
     latch.decide(0, PUSH)

@@ -43,6 +43,10 @@ def test_cycle_time_is_of_successes_and_wrench_of_all() -> None:
     assert judged["failures"] == {"timed out": 1, "gate stop": 1}
 
 
+def test_episodes_that_a_person_led_in_are_counted() -> None:
+    assert judge([WON, replace(WON, lead_in=12), replace(LOST, lead_in=100)])["led_in"] == 2
+
+
 def test_nothing_lived_makes_no_figures() -> None:
     judged = judge([])
     assert judged["success_rate"] is None and judged["ci95"] == [0.0, 1.0]

@@ -11,9 +11,10 @@ PLAN = Plan(("connector/vga",), demos=2, steps=100, evaluations=3, mastered=4)
 
 
 def episode(
-    source: str, status: str = "success", steps: int = 10, by_hand: int = 0
+    source: str, status: str = "success", steps: int = 10, by_hand: int = 0, lead_in: int = 0
 ) -> EpisodeSummary:
-    return EpisodeSummary("x", source, status, "connector/vga", 0, steps, by_hand, steps / 10)
+    seconds = steps / 10
+    return EpisodeSummary("x", source, status, "connector/vga", 0, steps, by_hand, seconds, lead_in)
 
 
 def progress(*episodes: EpisodeSummary) -> Progress:
@@ -80,6 +81,14 @@ def test_what_is_left_is_estimated_from_what_was_seen() -> None:
     assert progress().steps_left == 2 * 55 + 100 + 3 * 20
     half = progress(*DEMOS, episode(POLICY, "failure", 50), episode(EVALUATION, steps=30))
     assert half.steps_left == 50 + 2 * 30
+
+
+def test_a_lead_in_is_no_training_but_takes_its_time() -> None:
+    state = progress(*DEMOS, *[episode(POLICY, "failure", 50, lead_in=40)] * 2)
+    assert state.steps == 20 and state.source == POLICY
+    assert state.steps_left == 80 * 5 + 3 * 20
+    led_in = [episode(POLICY, steps=50, lead_in=45)] * 4
+    assert progress(*DEMOS, *led_in).mastered, "the person did not help the policy"
 
 
 def test_rates_and_cycle_times_are_over_the_last_episodes() -> None:

@@ -53,6 +53,13 @@ class EpisodeSummary:
     """steps that a person acted in, in an episode that a policy began"""
     seconds: float
     """[s] of ROS time from the first to the last step"""
+    lead_in: int = 0
+    """steps that a person led, up to the task's hand-over, in an episode of a policy"""
+
+    @property
+    def own_steps(self) -> int:
+        """Steps after the lead-in."""
+        return self.steps - self.lead_in
 
 
 @cache
@@ -191,6 +198,7 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
         if steps
         else 0.0
     )
+    of_policy = episode.source in ("policy", "evaluation")
     return EpisodeSummary(
         episode_id=episode.episode_id,
         source=episode.source,
@@ -200,6 +208,7 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
         steps=len(steps),
         interventions=sum(int(step.executed_by) == 1 for step in steps),
         seconds=seconds,
+        lead_in=sum(int(step.executed_by) == 2 for step in steps) if of_policy else 0,
     )
 
 

@@ -25,6 +25,8 @@ class Sight:
     """goal in the TCP frame"""
     gripper: float = LEAVE
     """what the fingers should do there: OPEN, LEAVE or CLOSE"""
+    progress: float = 0.0
+    """of the task, in [0, 1]"""
 
 
 @dataclass(frozen=True)
@@ -69,4 +71,6 @@ class Eye:
         position = position + self._bias * abs(position[2])
         position = position + self._rng.normal(0.0, traits.resolution, 3)
         turn = seen.offset.rotvec + self._rng.normal(0.0, traits.turn_resolution, 3)
-        return Sight(seen.stamp, seen.pose, Pose.from_rotvec(position, turn), seen.gripper)
+        return Sight(
+            seen.stamp, seen.pose, Pose.from_rotvec(position, turn), seen.gripper, seen.progress
+        )

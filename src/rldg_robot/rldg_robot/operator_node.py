@@ -31,7 +31,7 @@ class OperatorNode(Node):
         self.operator = ScriptedOperator(task, seed, person)
         self._period = task.period
         self._pose: tuple[int, Pose] | None = None
-        self._task_state: tuple[int, Pose, float] | None = None
+        self._task_state: tuple[int, Pose, float, float] | None = None
         self._pushed = 0
         self._in_episode = False
 
@@ -49,7 +49,12 @@ class OperatorNode(Node):
 
     def _on_task_state(self, message: TaskState) -> None:
         stamp = nanoseconds(message.header.stamp)
-        self._task_state = (stamp, pose_of(message.offset), message.gripper)
+        self._task_state = (
+            stamp,
+            pose_of(message.offset),
+            message.gripper,
+            message.progress,
+        )
         self._push()
 
     def _on_episode(self, message: Episode) -> None:

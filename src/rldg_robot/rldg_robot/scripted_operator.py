@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,9 +70,9 @@ def load_person(name: str) -> Person:
 
 
 class ScriptedOperator:
-    """Leads demonstrations, helps policies that are stuck."""
+    """Leads demonstrations, leads specialists in up to the task's hand-over, helps policies that are stuck."""
 
-    def __init__(self, task: Task, seed: int, person: Person | None = None) -> None:
+    def __init__(self, task: Task, seed: int | Sequence[int], person: Person | None = None) -> None:
         self.task = task
         self.person = person or load_person("default")
         self._rng = np.random.default_rng(seed)
@@ -79,9 +80,12 @@ class ScriptedOperator:
         self.begin("")
 
     def begin(self, source: str) -> None:
-        """A new episode. The operator leads demonstrations, watches policies and leaves evaluations alone."""
+        """A new episode. The operator leads demonstrations, and the others until the task's hand-over; from there on it
+        watches policies and leaves evaluations alone.
+        """
         person, rng = self.person, self._rng
         self._leads = source == "demonstration"
+        self._leads_in = source in ("policy", "evaluation")
         self._watches = source == "policy" and rng.random() < person.attention.probability
         self.eye = Eye(person.eye, rng)
         self._take_up()
@@ -96,7 +100,8 @@ class ScriptedOperator:
         `buttons` then says which are pressed: the left one closes the gripper, the right one opens it.
         """
         self.eye.watch(sight)
-        if not (self._leads or self._must_help(sight)):
+        self._leads_in = self._leads_in and sight.progress < self.task.handover
+        if not (self._leads or self._leads_in or self._must_help(sight)):
             self._take_up()
             return HANDS_OFF
         if self._hand.is_free(sight.stamp):

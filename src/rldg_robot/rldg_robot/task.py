@@ -181,6 +181,8 @@ class Task:
     """the twin's scene: its kind, one of `scenes.SCENES`, with what that has to be told; for a connector, its name"""
     grasp: Goal | None = None
     """where the object is grasped, for it lies on the table; None: it is in the fingers from the start"""
+    handover: float = 0.0
+    """progress from which a specialist leads; until then a person does. 0: the specialist does the whole task"""
     grasp_penalty: float = 0.0
     """taken off the reward that the gripper's critic sees, where a step changes what a learned gripper is asked for"""
     learning: Learning = Learning()

@@ -247,6 +247,17 @@ def test_hands_off_where_it_has_no_business(source: str) -> None:
     assert not watch(ScriptedOperator(TASK, 0, watchful()), source, *still).any()
 
 
+@pytest.mark.parametrize("source", ["policy", "evaluation"])
+def test_it_leads_up_to_the_hand_over_and_then_no_more(source: str) -> None:
+    task = replace(TASK, handover=0.5)
+    still = [sight(SECOND + i * PERIOD) for i in range(28)]
+    told = [0.25] * 8 + [0.5] * 10 + [0.25] * 10
+    sights = [replace(s, progress=p) for s, p in zip(still, told, strict=True)]
+    hand = watch(ScriptedOperator(task, 0, steady()), source, *sights)
+    assert np.abs(hand[:8]).max() > ACTIVE
+    assert not hand[8:].any(), "nor when the progress is lost again"
+
+
 def test_it_helps_a_policy_that_is_stuck_and_lets_go_again() -> None:
     still = [sight(SECOND + i * PERIOD) for i in range(55)]
     hand = watch(ScriptedOperator(TASK, 0, watchful()), "policy", *still)

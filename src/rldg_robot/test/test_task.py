@@ -92,6 +92,12 @@ def test_all_that_an_episode_needs_lies_inside_the_workspace_box(task_id: str) -
         assert inside(place.pose, place.spread) and place.spread.yaw < turn[2]
 
 
+def test_specialists_insert_what_people_grasped_and_carried() -> None:
+    handovers = {name: load_task(name).handover for name in task_ids()}
+    assert {name for name, at in handovers.items() if at} == set(named_tasks("fmb_assembly"))
+    assert all(0.0 <= at < load_task(name).success_progress for name, at in handovers.items())
+
+
 def test_poses_are_drawn_from_their_whole_range() -> None:
     goal = load_task("fmb_insertion/rectangle").goal
     rng = np.random.default_rng(0)
