@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,15 @@ def header(stamp: int) -> Any:
 
 
 def write_episode(
-    path: Path, steps: int = STEPS, close: bool = True, gripper: tuple[float, ...] = (0.5,) * STEPS
+    path: Path,
+    steps: int = STEPS,
+    close: bool = True,
+    gripper: tuple[float, ...] = (0.5,) * STEPS,
+    progress: tuple[float, ...] = (0.0,) * (STEPS + 1),
 ) -> BagWriter:
-    """An episode whose TCP moves 1 cm a step along x; `gripper` is the last part of its actions."""
+    """An episode whose TCP moves 1 cm a step along x; `gripper` is the last part of its actions, `progress` that of
+    the task before every step and after the last.
+    """
     writer = BagWriter(path)
     writer.write(
         "episode",
@@ -79,7 +86,7 @@ def write_episode(
     )
     for index in range(steps + 1):
         stamp = START + index * PERIOD
-        write_state(writer, stamp, 0.01 * index)
+        write_state(writer, stamp, 0.01 * index, progress[index])
         if index:
             write_step(writer, path.name, index - 1, gripper[index - 1], last=index == steps)
             writer.flush()
@@ -90,7 +97,7 @@ def write_episode(
     return writer
 
 
-def write_state(writer: BagWriter, stamp: int, x: float) -> None:
+def write_state(writer: BagWriter, stamp: int, x: float, progress: float) -> None:
     point = message("geometry_msgs/msg/Point", x=x, y=0.0, z=0.0)
     upright = message("geometry_msgs/msg/Quaternion", w=1.0)
     pose = message("geometry_msgs/msg/Pose", position=point, orientation=upright)
@@ -100,7 +107,7 @@ def write_state(writer: BagWriter, stamp: int, x: float) -> None:
         (contract.CURRENT_TWIST, {}),
         (contract.EXTERNAL_WRENCH, {}),
         (contract.GRIPPER_STATE, {"width": 0.02}),
-        (contract.TASK_STATE, {"offset": pose}),
+        (contract.TASK_STATE, {"offset": pose, "progress": progress}),
         (
             contract.WRIST_IMAGE,
             {"height": 8, "width": 8, "step": 24, "encoding": "rgb8", "data": pixels},
@@ -153,6 +160,21 @@ def test_what_changed_the_gripper_is_told_from_the_actions(tmp_path: Path) -> No
     write_episode(path, gripper=(-1.0, 1.0, 0.0, 1.0, -1.0))  # 2 cm apart at first: closed
     changed = [step.gripper_changed for step in stored_steps(path, VGA)]
     assert changed == [False, True, False, False, True]
+
+
+def test_what_came_before_the_hand_over_is_no_experience(tmp_path: Path) -> None:
+    path = tmp_path / "policy_00001"
+    write_episode(
+        path, progress=(0.0, 0.25, 0.5, 0.25, 0.0, 0.0), gripper=(1.0, 0.0, 1.0, 0.0, -1.0)
+    )
+    whole = list(stored_steps(path, VGA))
+    kept = list(stored_steps(path, replace(VGA, handover=0.5)))
+    assert [step.index for step in kept] == [2, 3, 4], "whatever becomes of the progress"
+    for step, same in zip(kept, whole[2:], strict=True):
+        np.testing.assert_array_equal(step.observation, same.observation)
+        assert step.gripper_changed == same.gripper_changed
+    assert [step.gripper_changed for step in kept] == [False, False, True]
+    assert list(stored_steps(path, replace(VGA, handover=0.75))) == []
 
 
 def test_other_readers_read_it(tmp_path: Path) -> None:

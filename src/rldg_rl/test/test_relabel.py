@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -79,6 +80,24 @@ def test_actions_are_the_specialists_and_the_rest_is_as_it_was(runs: Path) -> No
     assert told["tasks"] == {
         "connector/vga": {"episodes": 2, "successes": 2, "mean_cycle_seconds": 0.5}
     }
+
+
+def test_what_came_before_the_hand_over_stays_the_persons(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rldg_rl.relabel.load_task", lambda _: replace(VGA, handover=0.5))
+    bag = RunFolder(runs / "person").bags / "demonstration_2"
+    shutil.rmtree(bag)
+    summary = EpisodeSummary(bag.name, "demonstration", "success", VGA.id, 3, 5, 0, 0.5)
+    write_episode(bag, close=False, progress=(0.0, 0.0, 0.5, 0.5, 0.5, 1.0)).close(summary)
+    assert relabel(runs) == 0
+    new = RunFolder(runs / "new").bags / bag.name
+    then, now = (
+        [cdr for topic, _, _, cdr in raw_messages(path) if topic == STEP.name]
+        for path in (bag, new)
+    )
+    assert now[:2] == then[:2]
+    assert [step.policy_version for step in messages_of(new, STEP)] == [0, 0, 7, 7, 7]
 
 
 def test_a_killed_relabelling_goes_on_with_the_same_draws(runs: Path) -> None:
