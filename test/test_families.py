@@ -61,4 +61,4 @@ def test_a_specialist_with_a_gripper_goes_through_the_whole_stack(processes: Pro
     # Object, gripper and all: without ROS it is the same episode, bit for bit.
     evaluated = [episode for episode in run.episodes() if episode.source == "evaluation"][-1]
     steps = lived_directly(run.path, evaluated.task, evaluated.seed)
-    assert_same_trajectory(run.bags / evaluated.episode_id, steps)
+    assert_same_trajectory(run.bags / evaluated.episode_id, evaluated.task, steps)

@@ -151,10 +151,8 @@ class Progress(Logbook):
         """Estimate for the whole run, if training takes all its steps."""
         plan = self.plan
         lived = sum(e.steps for e in self.episodes[POLICY])
-        led_in = (
-            lived / self.steps if self.steps else 1.0
-        )  # steps lived for every step of the policy
-        steps = max(plan.steps - self.steps, 0) * led_in * (not self.mastered)
+        lived_for_each = lived / self.steps if self.steps else 1.0  # lead-ins take time, too
+        steps = max(plan.steps - self.steps, 0) * lived_for_each * (not self.mastered)
         demos = max(plan.demos - self.demos, 0)
         wanted = plan.evaluations * len(plan.tasks)
         evaluations = max(wanted - len(self.finished(EVALUATION)), 0)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,7 @@ def test_the_summary_has_every_figure() -> None:
             "peak_force": {"median": 19.5, "p95": pytest.approx(28.6)},
             "peak_torque": {"median": 0.5, "p95": pytest.approx(0.575)},
             "failures": {"stuck pressing": 1},
+            "led_in": 0,
         },
         "demo_cycle_seconds": 4.0,
     }
@@ -100,6 +102,14 @@ def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(outcome(tmp_path))
     assert f"{successes}/20 succeeded" in console.export_text()
+
+
+def test_the_table_says_that_a_person_led_in(tmp_path: Path) -> None:
+    summary = summarize_run(0, progress(), [replace(r, lead_in=9) for r in records()], 900, 60.0)
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(outcome(tmp_path))
+    assert "20 by a person up to the hand-over" in console.export_text()
 
 
 def test_a_collection_shows_its_own_goal_and_table_only(tmp_path: Path) -> None:

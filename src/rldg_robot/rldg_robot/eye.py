@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -71,6 +71,4 @@ class Eye:
         position = position + self._bias * abs(position[2])
         position = position + self._rng.normal(0.0, traits.resolution, 3)
         turn = seen.offset.rotvec + self._rng.normal(0.0, traits.turn_resolution, 3)
-        return Sight(
-            seen.stamp, seen.pose, Pose.from_rotvec(position, turn), seen.gripper, seen.progress
-        )
+        return replace(seen, offset=Pose.from_rotvec(position, turn))
