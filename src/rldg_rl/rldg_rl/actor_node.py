@@ -126,6 +126,7 @@ class ActorNode(Node):
             tasks=tuple(self.tasks),
             demos=self._parameter("demos", 20) if self.training else 0,
             steps=self._steps() if self.training else 0,
+            least_steps=self._learned_task.learning.least_steps if self.training else 0,
             evaluations=episodes,
             endless=episodes == 0,
         )

@@ -84,6 +84,8 @@ class Plan:
     """successful demonstrations"""
     steps: int = 8000
     """most training steps"""
+    least_steps: int = 0
+    """fewest, however well it goes"""
     evaluations: int = 20
     """evaluation episodes of every task"""
     mastered: int = 40
@@ -111,7 +113,9 @@ class Progress(Logbook):
 
     @property
     def mastered(self) -> bool:
-        """Whether the last training episodes all succeeded without help."""
+        """Whether the last training episodes all succeeded without help, after the fewest steps."""
+        if self.steps < self.plan.least_steps:
+            return False
         last = self.finished(POLICY)[-self.plan.mastered :]
         return len(last) == self.plan.mastered and all(map(autonomous_success, last))
 

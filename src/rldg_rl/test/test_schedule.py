@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.schedule import Plan, Progress, episode_seed
 from rldg_robot.bag_reader import EpisodeSummary
@@ -40,6 +42,13 @@ def test_training_ends_early_once_the_task_is_mastered_without_help() -> None:
     assert progress(*DEMOS, *[episode(POLICY, steps=5)] * 4).source == EVALUATION
     helped = [episode(POLICY, steps=5)] * 3 + [episode(POLICY, steps=5, by_hand=1)]
     assert progress(*DEMOS, *helped).source == POLICY
+
+
+def test_a_lucky_row_ends_no_training_that_has_hardly_begun() -> None:
+    plan = replace(PLAN, least_steps=30)
+    row = [*DEMOS, *[episode(POLICY, steps=5)] * 4]
+    assert Progress(plan, row).source == POLICY
+    assert Progress(plan, [*row, *row[2:]]).source == EVALUATION
 
 
 def test_aborted_episodes_count_as_steps_and_as_nothing_else() -> None:

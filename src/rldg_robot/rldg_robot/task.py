@@ -145,6 +145,8 @@ class Learning:
 
     steps: int = 8000
     """most training steps"""
+    least_steps: int = 0
+    """before these, not even an unbroken row of successes ends training: in a short task it comes by luck"""
     discount: float = 0.97
     """per control step; a long task needs one nearer to 1"""
     initial_temperature: float = 0.01
