@@ -76,7 +76,6 @@ class ScriptedOperator:
         self.task = task
         self.person = person or load_person("default")
         self._rng = np.random.default_rng(seed)
-        self._episode_time = task.horizon * task.period * SECOND
         self.begin("")
 
     def begin(self, source: str) -> None:
@@ -145,6 +144,7 @@ class ScriptedOperator:
         if self._nearest_stamp == 0 or leapt or distance < self._nearest - attention.nearer:
             self._nearest, self._nearest_stamp = distance, sight.stamp
         if sight.stamp - self._nearest_stamp > attention.patience * SECOND:
-            self._help_until = sight.stamp + int(attention.help * self._episode_time)
+            seconds = attention.help * self.task.horizon * self.task.period
+            self._help_until = sight.stamp + int(seconds * SECOND)
             self._nearest_stamp = sight.stamp
         return sight.stamp < self._help_until
