@@ -14,8 +14,12 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from rldg_msgs.msg import SafetyState
+from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.environment import RobotEnv
 from rldg_rl.robot_client import RobotClient, RobotSilent
+from rldg_robot import contract
+from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -54,6 +58,12 @@ def test_the_same_actions_lead_to_the_same_states(processes: Processes, node: No
     processes.node("rldg_robot", "twin", task=TASK.id)
     processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
     env = environment(node)
+    states: list[SafetyState] = []
+    listen_to(node, contract.SAFETY_STATE, states.append)
+    # a gate that has not heard of everything yet holds the arm
+    close_the_loop(
+        node, env.robot, TASK, lambda: bool(states) and states[-1].state != SafetyState.HOLD
+    )
     actions = np.random.default_rng(0).uniform(-1, 1, (30, 7))
 
     def trajectory() -> np.ndarray:
