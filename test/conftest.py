@@ -9,18 +9,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import rclpy
 from harness import Processes
 
 DOMAINS = range(60, 100)
 
 
 @pytest.fixture
-def domain(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> int:
-    """A ROS domain that no other test of this session uses, and that stays on this machine."""
+def domain(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A ROS domain that no other test of this session uses, and that stays on this machine.
+
+    Whatever became of the test, ROS is shut down after it: one that failed halfway takes no others with it.
+    """
     number = DOMAINS[zlib.crc32(request.node.nodeid.encode()) % len(DOMAINS)]
     monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    return number
+    yield number
+    rclpy.try_shutdown()
 
 
 @pytest.fixture
