@@ -40,11 +40,22 @@ def environment(node: Node, patience: float = 20.0) -> RobotEnv:
     return RobotEnv(RobotClient(node, executor, TASK, patience=patience), TASK)
 
 
+def connected(node: Node) -> RobotEnv:
+    """An environment whose targets arrive: what is sent before everybody knows each other is lost, or held."""
+    env = environment(node)
+    states: list[SafetyState] = []
+    listen_to(node, contract.SAFETY_STATE, states.append)
+    close_the_loop(
+        node, env.robot, TASK, lambda: bool(states) and states[-1].state != SafetyState.HOLD
+    )
+    return env
+
+
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_it_is_a_gymnasium_environment(processes: Processes, node: Node) -> None:
     processes.node("rldg_robot", "twin", task=TASK.id)
     processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
-    env = environment(node)
+    env = connected(node)
     check_env(env, skip_render_check=True)
 
     first, _ = env.reset(seed=5)
@@ -57,13 +68,7 @@ def test_it_is_a_gymnasium_environment(processes: Processes, node: Node) -> None
 def test_the_same_actions_lead_to_the_same_states(processes: Processes, node: Node) -> None:
     processes.node("rldg_robot", "twin", task=TASK.id)
     processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
-    env = environment(node)
-    states: list[SafetyState] = []
-    listen_to(node, contract.SAFETY_STATE, states.append)
-    # a gate that has not heard of everything yet holds the arm
-    close_the_loop(
-        node, env.robot, TASK, lambda: bool(states) and states[-1].state != SafetyState.HOLD
-    )
+    env = connected(node)
     actions = np.random.default_rng(0).uniform(-1, 1, (30, 7))
 
     def trajectory() -> np.ndarray:
