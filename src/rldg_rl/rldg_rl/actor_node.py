@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from rldg_rl.actor import (
     LivedStep,
     Status,
 )
-from rldg_rl.agent_config import agent_config
+from rldg_rl.agent_config import AgentConfig, agent_config
 from rldg_rl.announcer import Announcer
 from rldg_rl.chunks import Execution
 from rldg_rl.closed_loop import close_the_loop
@@ -139,6 +140,10 @@ class ActorNode(Node):
         (task,) = self.tasks.values()
         return task
 
+    @cached_property
+    def _agent_config(self) -> AgentConfig:
+        return agent_config(self._learned_task)
+
     def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
         if isinstance(self.plan, CollectionPlan):
             return Collection(self.plan, episodes)
@@ -179,7 +184,7 @@ class ActorNode(Node):
     def _learning(self) -> dict[str, Any]:
         if not self.training:
             return {}
-        return {"learner": vars(LearnerConfig()), "agent": vars(agent_config(self._learned_task))}
+        return {"learner": vars(LearnerConfig()), "agent": vars(self._agent_config)}
 
     def _load_policies(self) -> None:
         """One for every task, or the same for all; none where a person leads."""
@@ -368,8 +373,7 @@ class ActorNode(Node):
 
     def _owed(self) -> int:
         """Updates that the learner owes for the training steps so far."""
-        config = agent_config(self._learned_task)
-        return updates_due(self._training_steps(), LearnerConfig(), config)
+        return updates_due(self._training_steps(), LearnerConfig(), self._agent_config)
 
     def _training_steps(self) -> int:
         """Steps of a policy so far, those of the open episode included; those of its lead-in are none."""
@@ -377,10 +381,7 @@ class ActorNode(Node):
         return self.progress.steps + (own if self._source == POLICY else 0)
 
     def _ahead(self) -> bool:
-        return (
-            self._owed() - self._learner.updates
-            > MAX_LAG * agent_config(self._learned_task).updates_per_step
-        )
+        return self._owed() - self._learner.updates > MAX_LAG * self._agent_config.updates_per_step
 
     def lived(self, step: LivedStep) -> None:
         """Publish the step."""
