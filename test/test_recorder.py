@@ -16,7 +16,7 @@ from sensor_msgs.msg import Image
 from rldg_msgs.msg import Episode, RecorderStatus, Step
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, raw_messages, read_summary
-from rldg_robot.ros import listen_to, publish_on
+from rldg_robot.ros import listen_to, message_class, publish_on
 
 PIXELS = np.random.default_rng(0).integers(0, 255, 128 * 128 * 3, dtype=np.uint8).tobytes()
 
@@ -101,6 +101,22 @@ def test_a_step_that_comes_before_its_episode_is_recorded(
         rclpy.spin_once(teller, timeout_sec=0.02)
     teller.episode.publish(Episode(episode_id="policy_00000", source="policy"))
     teller.until(lambda: teller.status.open and teller.status.steps == 1, "the early step")
+
+
+def test_it_tells_which_streams_of_the_robot_it_has_not_heard(
+    processes: Processes, teller: Teller
+) -> None:
+    streams = {topic.name: topic for topic in contract.OBSERVED if topic != contract.WRIST_IMAGE}
+    processes.node("rldg_rl", "recorder", run=processes.folder / "run")
+    teller.wait_for_recorder()
+    assert list(teller.status.unheard) == [topic.name for topic in contract.OBSERVED]
+    teller.tell("policy_00000", 0)
+    teller.until(lambda: set(teller.status.unheard) == set(streams), "the image to be heard")
+    for topic in streams.values():
+        publisher = publish_on(teller, topic)
+        teller.until(publisher.get_subscription_count, f"the recorder to find {topic.name}")
+        publisher.publish(message_class(topic)())
+    teller.until(lambda: not teller.status.unheard, "all to be heard")
 
 
 def test_a_folder_that_cannot_be_written_is_a_clear_error(processes: Processes) -> None:

@@ -249,7 +249,8 @@ class ActorNode(Node):
         if source != DEMONSTRATION and self.training:
             self._wait_for_weights(final=source == EVALUATION)
         if not self._loop_closed:
-            close_the_loop(self, self.robot, self.tasks[self.progress.task], self._gate_passes)
+            task = self.tasks[self.progress.task]
+            close_the_loop(self, self.robot, task, self._gate_passes, self.recorder)
             self._loop_closed = True
         self._source = source
         number = self.run.next_episode_number(source)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a wish really reaches the arm: asked before the first episode, not learned from it."""
+"""Whether a wish reaches the arm and its state the recorder: asked before the first episode, not learned from it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 from rclpy.node import Node
 
 from rldg_rl.environment import RobotEnv
+from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
 from rldg_robot.task import Task
@@ -19,15 +20,20 @@ ATTEMPTS = 5
 
 
 def close_the_loop(
-    node: Node, robot: RobotClient, task: Task, gate_passes: Callable[[], bool]
+    node: Node,
+    robot: RobotClient,
+    task: Task,
+    gate_passes: Callable[[], bool],
+    recorder: RecorderWatch,
 ) -> None:
-    """Stand still until the gate lets that pass.
+    """Stand still until the gate lets that pass and the recorder hears it.
 
     While nodes find each other the gate hears nothing of a camera or a wrench and holds the arm: a step that is lived
-    then says of its action that it was executed, and it was not.
+    then says of its action that it was executed, and it was not. A recorder that hears the robot later than the actor
+    leaves the first states out of the first bag.
 
     Raises:
-        RobotSilent: gate or driver do not answer.
+        RobotSilent: gate or driver do not answer, or the recorder does not hear them.
     """
     for whom, topic in (
         ("the safety gate", contract.POLICY_TARGET_POSE),
@@ -44,6 +50,7 @@ def close_the_loop(
             env.reset(seed=0)
             env.step(np.zeros(7))
             robot.wait_for(gate_passes, "the safety gate", GATE_SECONDS)
+            robot.wait_for(recorder.hears_the_robot, "the recorder to hear it", GATE_SECONDS)
             return
         except RobotSilent:
             if attempt == ATTEMPTS - 1:

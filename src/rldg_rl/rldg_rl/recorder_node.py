@@ -79,7 +79,10 @@ class RecorderNode(Node):
         name = topic.name
 
         def keep(cdr: bytes) -> None:
+            first = name not in self._cache
             self._cache[name] = cdr
+            if first and topic in contract.OBSERVED:
+                self._report()
             if self._bag is not None:
                 self._write(name, cdr)
                 if self._bag is not None and self._bag.closing:
@@ -195,6 +198,7 @@ class RecorderNode(Node):
             episode_id=self._last_id,
             open=self._bag is not None,
             steps=len(self._bag.steps) if self._bag is not None else steps,
+            unheard=[topic.name for topic in contract.OBSERVED if topic.name not in self._cache],
             error=self._error,
         )
         message.header.stamp = to_stamp(now(self))

@@ -24,6 +24,10 @@ class RecorderWatch:
         self._check()
         return self._heard
 
+    def hears_the_robot(self) -> bool:
+        """Whether every stream of an observation has reached it: a bag then lacks nothing of its first step."""
+        return self.is_there() and not self._status.unheard
+
     def is_free(self) -> bool:
         """Whether it is there and has no episode open."""
         return self.is_there() and not self.open_episode

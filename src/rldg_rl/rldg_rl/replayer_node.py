@@ -81,7 +81,7 @@ class ReplayerNode(Node):
 
     def _wait_for_everybody(self) -> None:
         self.robot.wait_for(self.recorder.is_free, "the recorder", START_SECONDS)
-        close_the_loop(self, self.robot, self.first, self._gate_passes)
+        close_the_loop(self, self.robot, self.first, self._gate_passes, self.recorder)
 
     def _gate_passes(self) -> bool:
         return bool(self._safety.state != SafetyState.HOLD)

@@ -72,6 +72,16 @@ RUN_STATUS = Topic("run/status", "rldg_msgs/msg/RunStatus", latched=True)
 
 RESET = "reset"  # rldg_msgs/srv/Reset, offered by the driver
 
+OBSERVED = (
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    TASK_STATE,
+    WRIST_IMAGE,
+)
+"""what an observation is made of"""
+
 RECORDED = (
     TARGET_POSE,
     GRIPPER_COMMAND,
