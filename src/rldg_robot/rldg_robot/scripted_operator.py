@@ -17,6 +17,7 @@ from rldg_robot.hand import Hand, HandTraits
 from rldg_robot.intention import Intention, IntentionTraits, Phase
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
+from rldg_robot.route import next_leg
 from rldg_robot.task import Task
 from rldg_robot.teleop import action_from_twist
 
@@ -98,6 +99,8 @@ class ScriptedOperator:
 
         `buttons` then says which are pressed: the left one closes the gripper, the right one opens it.
         """
+        if self.task.grasp is not None:
+            sight = next_leg(sight)
         self.eye.watch(sight)
         self._leads_in = self._leads_in and sight.progress < self.task.handover
         if not (self._leads or self._leads_in or self._must_help(sight)):

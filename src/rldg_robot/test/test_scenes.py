@@ -228,7 +228,7 @@ def test_fingers_that_closed_on_nothing_are_told_to_open_above(
 ) -> None:
     twin = twins[task_id]
     twin.reset(0)
-    assert twin.gripper_wish == 0.0  # it is not over the object yet
+    assert twin.gripper_wish == -1.0  # on the object
     twin.command_gripper(0.0, SPEED, FORCE)
     twin.step(twin.pose, 1.5)
     assert not twin.gripper_grasped and not twin.gripper_moving

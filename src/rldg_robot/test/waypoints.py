@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A controller that goes from waypoint to waypoint, as a policy would that sees the offset and the gripper's wish."""
+"""A controller that goes from waypoint to waypoint, as a person would who sees the offset and the gripper's wish."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rldg_robot.eye import Sight
 from rldg_robot.poses import Pose
+from rldg_robot.route import next_leg
 from rldg_robot.twin import MAX_WIDTH, Twin
 
 SPEED, FORCE = 0.1, 30.0
@@ -16,7 +18,9 @@ SPEED, FORCE = 0.1, 30.0
 def steer(twin: Twin) -> Pose:
     """The target of one control step: aside first, down only over the goal; never more than a full action."""
     scale = twin.task.action_scale
-    move, turn = twin.offset.position, twin.offset.rotvec
+    sight = Sight(0, twin.pose, twin.offset, twin.gripper_wish)
+    offset = (next_leg(sight) if twin.task.grasp else sight).offset
+    move, turn = offset.position, offset.rotvec
     aside = float(np.hypot(*move[:2]))
     if aside > 0.003 or np.abs(turn).max() > 0.03:
         move[2] = min(move[2], move[2] - 0.03)

@@ -16,11 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from rldg_robot.drawing import TILE, Colour, add_surface, material, show_mesh, surface_material
-from rldg_robot.gripper_command import LEAVE
 from rldg_robot.meshes import Mesh, rounded_rectangle
 from rldg_robot.polygons import contains, offset_polygon, round_polygon
 from rldg_robot.poses import Pose
-from rldg_robot.scenes.grasping import OVER, grasp_waypoint, holds, travel
+from rldg_robot.scenes.grasping import grasp_waypoint, holds
 from rldg_robot.scenes.scene import TCP_OFFSET, Moment, Scene, Tool, UnknownThing, Waypoint
 from rldg_robot.scenes.solids import (
     GRASP_CONTACT,
@@ -48,8 +47,8 @@ BOARD, WALL = 0.125, 0.045
 BOARD_HEIGHT = 0.02
 LATERAL_TOLERANCE = 0.0005
 """[m] by which soft contacts may let the shape into the wall"""
-CARRY = 0.03
-"""[m] above the inserted pose at which a shape is carried"""
+OVER = 0.015
+"""[m] sideways within which a tip is over the hole"""
 UPRIGHT = 0.2
 """[rad] by which a shape that is held over the hole may lean"""
 HELD, HELD_OVER_HOLE = 0.25, 0.5
@@ -172,7 +171,7 @@ class FmbScene(Scene):
         return (board, self.task.grasp.draw(rng)) if self.task.grasp else (board,)
 
     def waypoint(self, moment: Moment) -> Waypoint:
-        """To the shape, with it over the hole, into it."""
+        """To the shape, with it into the hole."""
         inserted = self._inserted(moment)
         if not self.free:
             return Waypoint(inserted)
@@ -180,7 +179,7 @@ class FmbScene(Scene):
         if not holds(moment, shape):
             return grasp_waypoint(moment, shape, self.task.goal_pose)
         # It was not grasped exactly where it should be: what counts is where it is, not the TCP.
-        return travel(moment, inserted @ moment.tcp.relative_to(shape), CARRY, LEAVE)
+        return Waypoint(inserted @ moment.tcp.relative_to(shape))
 
     def progress(self, moment: Moment) -> float:
         """Inserted part of the depth; 0 while the tip is not in the hole.

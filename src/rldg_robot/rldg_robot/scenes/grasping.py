@@ -17,8 +17,6 @@ EMPTY = 0.01
 """[m] between the fingers below which they closed on nothing"""
 CLEAR = 0.06
 """[m] above what is grasped, open fingers touch nothing"""
-OVER, LOW = 0.015, 0.015
-"""[m] sideways within which one is over a place; below the height of travel from where on one goes up first"""
 
 
 def holds(moment: Moment, thing: Pose) -> bool:
@@ -28,7 +26,7 @@ def holds(moment: Moment, thing: Pose) -> bool:
 
 
 def grasp_waypoint(moment: Moment, thing: Pose, upright: Pose) -> Waypoint:
-    """Over the object, down to it, and there close; fingers that closed on nothing open above it first.
+    """To the object, and there close; fingers that closed on nothing open above it first.
 
     Args:
         moment: what is measured.
@@ -38,24 +36,7 @@ def grasp_waypoint(moment: Moment, thing: Pose, upright: Pose) -> Waypoint:
     grasp = Pose(thing.position, (upright @ _yaw(thing, upright)).quaternion)
     if moment.width < EMPTY:
         return Waypoint(Pose(grasp.position + [0.0, 0.0, CLEAR], grasp.quaternion), OPEN)
-    return travel(moment, grasp, CLEAR, CLOSE)
-
-
-def travel(moment: Moment, target: Pose, above: float, gripper: float) -> Waypoint:
-    """Up, across, and only then down to a TCP pose, to do there what `gripper` says.
-
-    Args:
-        moment: what is measured.
-        target: where the way ends.
-        above: [m] over the target at which the way leads across.
-        gripper: CLOSE, LEAVE or OPEN.
-    """
-    if np.hypot(*(target.position - moment.tcp.position)[:2]) < OVER:
-        return Waypoint(target, gripper)
-    height = target.position[2] + above
-    low = moment.tcp.position[2] < height - LOW
-    x, y = (moment.tcp if low else target).position[:2]
-    return Waypoint(Pose(np.array([x, y, height]), target.quaternion))
+    return Waypoint(grasp, CLOSE)
 
 
 def _yaw(thing: Pose, upright: Pose) -> Pose:

@@ -15,7 +15,7 @@ import numpy as np
 from rldg_robot.drawing import TABLE_TOPS, draw_table_top
 from rldg_robot.gripper_command import OPEN
 from rldg_robot.poses import Pose
-from rldg_robot.scenes.grasping import grasp_waypoint, holds, travel
+from rldg_robot.scenes.grasping import grasp_waypoint, holds
 from rldg_robot.scenes.pick_place_looks import draw_bowl, draw_corn, draw_pepper
 from rldg_robot.scenes.scene import (
     TCP_OFFSET,
@@ -128,11 +128,11 @@ class PickPlaceScene(Scene):
         return (self.task.grasp.draw(rng),)
 
     def waypoint(self, moment: Moment) -> Waypoint:
-        """To the object; with it over the bowl, and there open."""
+        """To the object; with it to the bowl, and there open."""
         (thing,) = moment.objects
         release = self.task.goal_pose
         if holds(moment, thing) or self._over_bowl(thing):
-            return travel(moment, release, 0.0, OPEN)
+            return Waypoint(release, OPEN)
         return grasp_waypoint(moment, thing, release)
 
     def progress(self, moment: Moment) -> float:
