@@ -202,8 +202,9 @@ OPERATOR = Argument(
 OBSERVATION = Argument(
     "observation",
     "state",
-    "What the policy sees; state: the true offset of the socket.",
-    choices=("state",),
+    "What the specialist sees beside its own body; state: where the goal truly is, which the twin tells; image: the "
+    "wrist camera.",
+    choices=("state", "image"),
     resume=Resume.FIXED,
 )
 EPISODES = Argument("episodes", "20", "Evaluation episodes.", parse=whole(1), resume=Resume.KEPT)
@@ -377,7 +378,7 @@ def _named_policy(values: Values) -> dict[str, Value]:
 
 def train_rl(values: Values) -> list[NodeSpec]:
     """Nodes of demonstrations, training and evaluation."""
-    learner = {name: values[name] for name in ("run", "task", "seed")}
+    learner = {name: values[name] for name in ("run", "task", "seed", "observation")}
     actor = {
         name: values[name]
         for name in (
@@ -431,7 +432,7 @@ def policy(values: Values) -> list[NodeSpec]:
 
 def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]:
     """Nodes that run a trained policy: no operator and no learner."""
-    actor = {name: values[name] for name in ("task", "seed", "episodes", "observation", *ACTING)}
+    actor = {name: values[name] for name in ("task", "seed", "episodes", *ACTING)}
     actor |= {
         "run": folder,
         "policy": values["checkpoint"],
@@ -453,10 +454,7 @@ def collect(values: Values) -> list[NodeSpec]:
     """Nodes that gather successful episodes of one task, or of an even mix of several."""
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0]}
-    actor = {
-        name: values[name]
-        for name in ("run", "seed", "episodes", "observation", "operator", *ACTING)
-    }
+    actor = {name: values[name] for name in ("run", "seed", "episodes", "operator", *ACTING)}
     actor |= {
         "task": tasks,
         "policy": values["checkpoints"],
@@ -532,7 +530,7 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 replace(SEED, description="Seed of the episodes.", resume=Resume.NEW),
                 *(TRANSPORT, WORKERS, RAY, EVALUATION),
-                *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
+                *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
             ),
             evaluate,
@@ -561,7 +559,7 @@ STACKS: Mapping[str, Stack] = {
                     description="Episodes; 0: until it is stopped.",
                     parse=whole(0),
                 ),
-                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
+                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 replace(REAL_TIME_FACTOR, default="1"),
                 *(RUNS, RANDOMIZE),
             ),
@@ -604,7 +602,7 @@ STACKS: Mapping[str, Stack] = {
                     NAME,
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
-                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, OBSERVATION, VIEWER),
+                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, RANDOMIZE),
             ),
             collect,

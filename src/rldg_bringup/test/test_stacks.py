@@ -144,7 +144,6 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
         "task": "connector/usb_a",
         "seed": 0,
         "episodes": 20,
-        "observation": "state",
         "deterministic": False,
         "replan": 1,
         "ensemble": -1.0,
@@ -342,7 +341,7 @@ def test_broken_settings_are_a_clear_error(runs: str) -> None:
     [
         ({"demo": "1"}, r"unknown argument 'demo'. Did you mean 'demos'\? Valid: task, name"),
         ({"robot": "simm"}, r"robot:=simm is not valid. Did you mean 'sim'\? Valid: sim"),
-        ({"observation": "image"}, "Valid: state"),
+        ({"observation": "touch"}, "Valid: state, image"),
         ({"viewer": "True"}, "Valid: true, false"),
         ({"demos": "-1"}, "at least 0"),
         ({"steps": "many"}, "whole number"),

@@ -34,7 +34,7 @@ from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
-from rldg_rl.learner_config import LearnerConfig, updates_due
+from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS, LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.outcomes import Trace
 from rldg_rl.played_hands import PlayedHands
@@ -78,7 +78,7 @@ class ActorNode(Node):
         self.policy: str = self._parameter("policy", "")
         self.student_run: str = self._parameter("student_run", "")
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
-        self.observation: str = self._parameter("observation", "state")
+        self.observation: str = self._parameter("observation", "state") if self.training else ""
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
@@ -140,6 +140,11 @@ class ActorNode(Node):
         (task,) = self.tasks.values()
         return task
 
+    @property
+    def _sees(self) -> bool:
+        """Whether the learner needs images."""
+        return self.observation == "image"
+
     @cached_property
     def _agent_config(self) -> AgentConfig:
         return agent_config(self._learned_task)
@@ -150,11 +155,15 @@ class ActorNode(Node):
         return Progress(self.plan, episodes)
 
     def _prepare_run(self) -> None:
-        if self.observation != "state":
-            raise UserError(f"observation:={self.observation} is not there yet; there is: state")
-        if isinstance(self.plan, Plan) and self.plan.demos and self.operator == "none":
+        demos = self.plan.demos if isinstance(self.plan, Plan) else 0
+        if self._sees and demos < FEWEST_DEMONSTRATIONS:
             raise UserError(
-                f"demos:={self.plan.demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
+                "observation:=image learns to see from demonstrations: give demos:=20, "
+                f"{FEWEST_DEMONSTRATIONS} at least"
+            )
+        if demos and self.operator == "none":
+            raise UserError(
+                f"demos:={demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
             )
         led_in = [name for name, task in self.tasks.items() if task.handover]
         if self.training and led_in and self.operator == "none":
@@ -162,13 +171,13 @@ class ActorNode(Node):
                 f"{led_in[0]} needs a person up to its hand-over: use operator:=scripted or spacemouse"
             )
         of_policy = ("seed", "policy", "perturb") if self.mode == "evaluate" else ()
-        fixed = ("task", "observation", *of_policy)
+        fixed = ("task", *(("observation",) if self.training else ()), *of_policy)
         try:
             self.run.prepare()
             self.run.settle_config(
                 {
                     "task": ",".join(self.tasks),
-                    "observation": self.observation,
+                    "observation": self.observation or None,
                     "seed": self.seed,
                     "policy": self.policy,
                     "perturb": str(self.perturbation) or None,
@@ -317,12 +326,14 @@ class ActorNode(Node):
 
         if final and self._source == POLICY:
             self.robot.spin(SETTLE_SECONDS)  # for the last transition to arrive there
-        self._wait_for(there, "the learner")
+        self._wait_for(there, "the learner", lambda: str(self._learner.note))
 
-    def _wait_for(self, condition: Callable[[], bool], whom: str) -> None:
-        """Wait as long as it takes, and say so."""
+    def _wait_for(
+        self, condition: Callable[[], bool], whom: str, doing: Callable[[], str] = str
+    ) -> None:
+        """Wait as long as it takes, and say so, or what they are doing."""
         while rclpy.ok() and not condition():
-            self._tell_status(self.progress.source, note=f"waiting for {whom}")
+            self._tell_status(self.progress.source, note=doing() or f"waiting for {whom}")
             self.robot.spin(0.1)
 
     def _gate_passes(self) -> bool:
@@ -390,7 +401,7 @@ class ActorNode(Node):
         self._lead_in += step.executed_by is ExecutedBy.DEMO
         self._trace.add(step)
         learns = self.training and self._source != EVALUATION and step.handed_over
-        self.announcer.step(step, to_learner=learns)
+        self.announcer.step(step, to_learner=learns, with_image=self._sees)
         if policy := self.policies.get(self.progress.task):
             self.announcer.health(policy.health)
         self._tell_status(self._source)

@@ -22,7 +22,7 @@ from rldg_rl.adam import Adam
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.gripper_critic import GripperCritic
 from rldg_rl.networks import StackedMLP, Tape
-from rldg_rl.policy import GRIPPER, STD_MAX, STD_MIN, Policy
+from rldg_rl.policy import ENCODER, GRIPPER, STD_MAX, STD_MIN, Policy
 from rldg_rl.replay_buffer import Batch
 
 
@@ -30,7 +30,8 @@ class Agent:
     """Policy, critics, target critics and temperature, and the update that trains them.
 
     With a `grasp_penalty` (see `Task`), 0 included, the last of the action's dimensions is the
-    gripper's and chosen by a `GripperCritic`; with None all of them are motion. The same seed and
+    gripper's and chosen by a `GripperCritic`; with None all of them are motion. The weights of an
+    `encoder` that makes the observations go along with the policy's, in place. The same seed and
     the same batches give the same weights, also across `state_dict`.
     """
 
@@ -41,6 +42,7 @@ class Agent:
         action_dim: int,
         seed: int,
         grasp_penalty: float | None = None,
+        encoder: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.config = config
         self.observation_dim = observation_dim
@@ -73,6 +75,7 @@ class Agent:
         if grasp_penalty is not None:
             self._gripper = GripperCritic(config, observation_dim, grasp_penalty, self._generator)
             tensors |= _views(self._gripper.online, GRIPPER)
+        tensors |= {ENCODER + name: tensor for name, tensor in (encoder or {}).items()}
         self.policy = Policy(tensors, np.random.default_rng(seed))
         """acts with this agent's weights as they are now"""
 

@@ -62,12 +62,12 @@ class Announcer:
         """Tell that an episode was opened or closed."""
         self._episode.publish(episode_message(result, now(self._node)))
 
-    def step(self, step: LivedStep, to_learner: bool) -> None:
-        """Tell of a step."""
+    def step(self, step: LivedStep, to_learner: bool, with_image: bool = False) -> None:
+        """Tell of a step; the learner with its images where the policy sees."""
         self._pace.count()
         self._step.publish(step_message(step))
         if to_learner:
-            self._transition.publish(transition_message(step))
+            self._transition.publish(transition_message(step, with_image))
 
     def health(self, health: Health | None) -> None:
         """Tell how a policy that takes its time fares, once a second."""

@@ -26,6 +26,7 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
+from rldg_rl.actor import ExecutedBy, LivedStep
 from rldg_rl.observation import Observation, state_vector
 from rldg_rl.replay_buffer import StoredStep
 from rldg_robot.bag_reader import (
@@ -43,9 +44,11 @@ from rldg_robot.contract import (
     CURRENT_TWIST,
     EXTERNAL_WRENCH,
     GRIPPER_STATE,
+    OBSERVED,
     RECORDED,
     STEP,
     TASK_STATE,
+    WRIST_IMAGE,
     Topic,
 )
 from rldg_robot.gripper_command import command_after, command_at_start
@@ -141,16 +144,43 @@ def recover(path: Path) -> EpisodeSummary | None:
     return summary
 
 
-def stored_steps(path: Path, task: Task) -> Iterator[StoredStep]:
+def stored_steps(path: Path, task: Task, looks: bool = False) -> Iterator[StoredStep]:
     """The episode's steps, of that task, as the learner was sent them, bit for bit: none before the task's hand-over.
+
+    `looks`: with their images, as a learner that sees was.
+    """
+    for step in lived_steps(path, task, looks):
+        if not step.handed_over:
+            continue
+        last = step.terminated or step.truncated
+        yield StoredStep(
+            episode_id=step.episode_id,
+            index=step.index,
+            observation=step.state,
+            action=step.action,
+            executed_by=int(step.executed_by),
+            reward=step.reward,
+            terminated=step.terminated,
+            truncated=step.truncated,
+            next_observation=step.next_state if last else None,
+            gripper_changed=step.gripper_changed,
+            image=step.seen.image if looks else None,
+            next_image=step.after.image if looks and last else None,
+        )
+
+
+def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedStep]:
+    """The episode's steps, of that task, as the actor lived them, but for what the policy believed.
 
     The state of a step is found by its stamp. Where the streams of a real robot carry stamps of their own, the
     nearest message counts.
+
+    Args:
+        path: the bag's folder.
+        task: that was done.
+        looks: decode images; otherwise they are empty.
     """
-    wanted = {
-        topic.name: topic
-        for topic in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE, TASK_STATE)
-    }
+    wanted = {topic.name: topic for topic in OBSERVED if looks or topic != WRIST_IMAGE}
     streams: dict[str, dict[int, Any]] = {name: {} for name in wanted}
     steps = []
     for topic, _, _, cdr in raw_messages(path):
@@ -163,41 +193,46 @@ def stored_steps(path: Path, task: Task) -> Iterator[StoredStep]:
             streams[topic][nanoseconds(message.header.stamp)] = message
     if not steps or steps[0].index != 0:
         return
-    start = _observation(streams, nanoseconds(steps[0].state_stamp))
-    command = command_at_start(start.gripper_width)
-    handed_over = False
+    seen = _observation(streams, steps[0].state_stamp, steps[0].image_stamp)
+    start, command, handed_over = seen, command_at_start(seen.gripper_width), False
     for step in steps:
         command_before, command = command, command_after(command, float(step.action[6]))
-        seen = _observation(streams, nanoseconds(step.state_stamp))
+        seen = _observation(streams, step.state_stamp, step.image_stamp)
+        after = _observation(streams, step.next_state_stamp, step.next_image_stamp)
         handed_over = handed_over or seen.progress >= task.handover
-        if not handed_over:
-            continue
-        last = bool(step.terminated or step.truncated)
-        after = _observation(streams, nanoseconds(step.next_state_stamp)) if last else None
-        yield StoredStep(
+        yield LivedStep(
             episode_id=step.episode_id,
             index=int(step.index),
-            observation=state_vector(seen, start.pose, task, command_before),
+            seen=seen,
+            state=state_vector(seen, start.pose, task, command_before),
             action=np.asarray(step.action, np.float32),
-            executed_by=int(step.executed_by),
+            gripper_changed=command != command_before,
+            handed_over=handed_over,
+            executed_by=ExecutedBy(int(step.executed_by)),
+            belief=None,
             reward=float(step.reward),
             terminated=bool(step.terminated),
             truncated=bool(step.truncated),
-            next_observation=None
-            if after is None
-            else state_vector(after, start.pose, task, command),
-            gripper_changed=command != command_before,
+            after=after,
+            next_state=state_vector(after, start.pose, task, command),
         )
 
 
-def _observation(streams: Mapping[str, Mapping[int, Any]], stamp: int) -> Observation:
+def _observation(
+    streams: Mapping[str, Mapping[int, Any]], state_stamp: Any, image_stamp: Any
+) -> Observation:
+    stamp, image_time = nanoseconds(state_stamp), nanoseconds(image_stamp)
     pose = nearest(streams[CURRENT_POSE.name], stamp).pose
     twist = nearest(streams[CURRENT_TWIST.name], stamp).twist
     wrench = nearest(streams[EXTERNAL_WRENCH.name], stamp).wrench
     task_state = nearest(streams[TASK_STATE.name], stamp)
+    image = NO_IMAGE
+    if WRIST_IMAGE.name in streams:
+        message = nearest(streams[WRIST_IMAGE.name], image_time)
+        image = message.data.reshape(message.height, message.width, 3)
     return Observation(
         state_stamp=stamp,
-        image_stamp=0,
+        image_stamp=image_time,
         pose=pose_of(pose),
         twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
         wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
@@ -206,5 +241,5 @@ def _observation(streams: Mapping[str, Mapping[int, Any]], stamp: int) -> Observ
         gripper_wish=float(task_state.gripper),
         progress=float(task_state.progress),
         success=bool(task_state.success),
-        image=NO_IMAGE,
+        image=image,
     )

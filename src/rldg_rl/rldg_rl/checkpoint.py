@@ -71,7 +71,7 @@ def load_learner(path: Path, agent: Agent, task: str) -> CheckpointInfo:
     Raises CheckpointError when the file is missing, damaged, of another contract version, task or
     size, or holds a policy only; the agent is then unchanged.
     """
-    state, info = _unpack(_read(Path(path)), str(path), task)
+    state, info = _unpack(read_weights(Path(path)), str(path), task)
     found = (info.observation_dim, info.action_dim)
     wanted = (agent.observation_dim, agent.action_dim)
     if found != wanted:
@@ -103,7 +103,7 @@ def load_policy(
 
     See `policy_from_bytes`.
     """
-    return _policy(_read(Path(path)), str(path), task, rng)
+    return _policy(read_weights(Path(path)), str(path), task, rng)
 
 
 def policy_to_bytes(policy: Policy, task: str, updates: int) -> bytes:
@@ -190,7 +190,8 @@ def _checksum(state: Mapping[str, np.ndarray]) -> str:
     return f"{checksum:08x}"
 
 
-def _read(path: Path) -> bytes:
+def read_weights(path: Path) -> bytes:
+    """What a file of weights holds, unread. Raises CheckpointError when it cannot be opened."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -100,12 +100,12 @@ class Stage:
             camera: keep the `shots` of the last episode.
         """
         task = load_task(task_id)
-        if assignment.policy.is_dir():
-            # The processes share the cores; and the same bits come of any number of them.
-            import_module("torch").set_num_threads(1)
         self._assignment = assignment
         self._camera = camera
         self._policy = trained_policy(assignment.policy, task, assignment.execution, beside=False)
+        if self._policy.looks:
+            # The processes share the cores; and the same bits come of any number of them.
+            import_module("torch").set_num_threads(1)
         looks = camera or self._policy.looks
         self._robot = DirectRobot(
             task,

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +25,8 @@ class Learner:
     policy_steps: int = 0
     """training steps taken in so far (steps of episodes that a policy led)"""
     metrics: dict[str, float] = field(default_factory=dict)
+    look: Callable[[StoredStep], StoredStep] | None = None
+    """makes of a step with an image one that the buffer holds; None: the policy takes the state"""
 
     def __post_init__(self) -> None:
         """Draw batches reproducibly."""
@@ -32,8 +35,9 @@ class Learner:
 
     def take_in(self, step: StoredStep) -> None:
         """Store a step; one that was already taken in counts for nothing."""
-        if not self.buffer.add(step):
+        if (step.episode_id, step.index) in self.buffer:
             return
+        self.buffer.add(step if self.look is None else self.look(step))
         if step.episode_id.startswith("policy"):
             self.policy_steps += 1
 

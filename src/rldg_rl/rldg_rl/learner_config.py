@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from rldg_rl.agent_config import AgentConfig
 
+FEWEST_DEMONSTRATIONS = 3
+"""that an image encoder can learn from"""
+
 
 @dataclass(frozen=True)
 class LearnerConfig:

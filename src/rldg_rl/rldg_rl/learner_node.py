@@ -7,7 +7,11 @@ It rebuilds itself from checkpoint and bags, so that it can be killed at any mom
 from __future__ import annotations
 
 import array
+import json
+import math
+import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import rclpy
@@ -16,10 +20,11 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from tensorboard.summary import Writer
 
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, Transition
+from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Transition
+from rldg_rl.actor import DEMONSTRATION
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import agent_config
-from rldg_rl.bag import stored_steps
+from rldg_rl.bag import lived_steps, stored_steps
 from rldg_rl.checkpoint import (
     CheckpointError,
     load_learner,
@@ -27,12 +32,14 @@ from rldg_rl.checkpoint import (
     save_learner,
     save_policy,
 )
+from rldg_rl.encoder_training import UPDATES, train_encoder
+from rldg_rl.image_encoder import VARIANTS, ImageEncoder, encoded
 from rldg_rl.learner import Learner
 from rldg_rl.learner_config import LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import state_dim
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
-from rldg_rl.run_folder import RunFolder
+from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_robot import contract
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
@@ -52,21 +59,35 @@ class LearnerNode(Node):
     def __init__(self) -> None:
         super().__init__("learner")
         self.task = load_task(self.declare_parameter("task", "connector/vga").value)
-        seed = int(self.declare_parameter("seed", 0).value)
+        self.seed = seed = int(self.declare_parameter("seed", 0).value)
         self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
-        penalty = self.task.grasp_penalty if self.task.learns_gripper else None
-        observation_dim, action_dim = state_dim(self.task), self.task.action_dim
+        self.encoder = self._make_encoder(self.declare_parameter("observation", "state").value)
+        encoder = self.encoder
+        observation_dim = encoder.output_dim if encoder else state_dim(self.task)
+        action_dim = self.task.action_dim
         self.learner = Learner(
-            Agent(agent_config(self.task), observation_dim, action_dim, seed, penalty),
-            ReplayBuffer(learner_config.capacity, observation_dim, action_dim),
+            Agent(
+                agent_config(self.task),
+                observation_dim,
+                action_dim,
+                seed,
+                self.task.grasp_penalty if self.task.learns_gripper else None,
+                encoder.tensors if encoder else None,
+            ),
+            ReplayBuffer(
+                learner_config.capacity, observation_dim, action_dim, VARIANTS if encoder else 1
+            ),
             learner_config,
             seed,
+            look=self._look if encoder else None,
         )
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
         self._recorder_is_there = False
+        self._run_status = RunStatus()
+        self._note = ""
         self._waiting: list[StoredStep] = []
         self._ready = False
         self._published = -1
@@ -78,14 +99,36 @@ class LearnerNode(Node):
         self._status = publish_on(self, contract.LEARNER_STATUS)
         listen_to(self, contract.TRANSITION, self._on_transition)
         listen_to(self, contract.RECORDER_STATUS, self._on_recorder)
+        listen_to(self, contract.RUN_STATUS, self._on_run)
         self.board = Writer(str(self.run.tensorboard / "learner"))
 
+    def _make_encoder(self, observation: str) -> ImageEncoder | None:
+        if observation == "state":
+            return None
+        torch.manual_seed(self.seed)
+        self._variants = torch.Generator().manual_seed(self.seed)
+        return ImageEncoder(self.task).requires_grad_(False)
+
+    def _look(self, step: StoredStep) -> StoredStep:
+        assert self.encoder is not None
+        return encoded(step, self.encoder, self.task, self._variants)
+
+    @property
+    def _is_blind(self) -> bool:
+        """It has to learn to see first; what it cannot look at yet, it will find in the bags."""
+        return self.encoder is not None and not self.encoder.is_trained
+
     def _on_transition(self, message: Transition) -> None:
+        if self._is_blind:
+            return
         step = self._for_task(stored_step(message))
         if self._ready:
             self.learner.take_in(step)
         else:
             self._waiting.append(step)
+
+    def _on_run(self, message: RunStatus) -> None:
+        self._run_status = message
 
     def _on_recorder(self, _: RecorderStatus) -> None:
         self._recorder_is_there = True
@@ -116,9 +159,11 @@ class LearnerNode(Node):
                 load_learner(self.run.learner_checkpoint, self.learner.agent, self.task.id)
             except CheckpointError as error:
                 raise UserError(str(error)) from error
+        if self.encoder is not None and self._is_blind:
+            self._learn_to_see(self.encoder)
         for bag in sorted(self.run.bags.iterdir()):
             if not bag.name.startswith((".", "evaluation")):
-                for step in stored_steps(bag, self.task):
+                for step in stored_steps(bag, self.task, looks=self.encoder is not None):
                     self.learner.take_in(self._for_task(step))
         if self.learner.buffer.steps_received:
             self.get_logger().info(
@@ -130,6 +175,40 @@ class LearnerNode(Node):
             self.learner.take_in(step)
         self._waiting.clear()
         self._publish_weights()
+
+    def _learn_to_see(self, encoder: ImageEncoder) -> None:
+        """Train it once all demonstrations are there."""
+        while rclpy.ok() and not self._demonstrated():
+            self._executor.spin_once(timeout_sec=0.1)
+            self._tell_status()
+        demonstrations = [
+            [step for step in lived_steps(bag, self.task, looks=True) if step.handed_over]
+            for bag in self.run.succeeded(DEMONSTRATION)
+        ]
+        threads = torch.get_num_threads()
+        torch.set_num_threads(os.cpu_count() or 1)  # the robot stands still
+        try:
+            fit = train_encoder(encoder, self.task, demonstrations, self.seed, self._tell_sight)
+        except ValueError as error:
+            raise UserError(str(error)) from error
+        torch.set_num_threads(threads)
+        self._note = ""
+        write_atomically(self.run.encoder_fit, json.dumps(asdict(fit), indent=2) + "\n")
+        self.get_logger().info(
+            f"learned to see: tells the goal to {1000 * fit.position:.1f} mm, near it to "
+            f"{1000 * fit.near:.1f} mm, and {math.degrees(fit.rotation):.1f} degrees"
+        )
+
+    def _demonstrated(self) -> bool:
+        """Whether all demonstrations are there, and on disk."""
+        wanted = self._run_status.demos_wanted
+        heard = 0 < wanted <= self._run_status.demos
+        return heard and len(self.run.succeeded(DEMONSTRATION)) >= wanted
+
+    def _tell_sight(self, update: int) -> None:
+        self._note = f"learning to see, {100 * update // UPDATES} %"
+        self._executor.spin_once(timeout_sec=0.0)
+        self._tell_status()
 
     def _round(self) -> None:
         learner, config = self.learner, self.learner.config
@@ -190,6 +269,7 @@ class LearnerNode(Node):
             demo_size=learner.buffer.demo_size,
             updates_per_second=learner.updates_per_second(),
             ready=self._ready,
+            note=self._note,
             **{
                 name: float(learner.metrics.get(name, 0.0))
                 for name in ("critic_loss", "actor_loss", "entropy", "temperature")

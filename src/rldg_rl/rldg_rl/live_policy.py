@@ -3,25 +3,35 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from rldg_rl import actor
 from rldg_rl.actor import Belief
 from rldg_rl.checkpoint import CheckpointError, policy_from_bytes
-from rldg_rl.observation import Observation, state_dim
+from rldg_rl.observation import Observation, body_part, state_dim
 from rldg_rl.policy import Policy
 from rldg_robot.task import Task
 
+if TYPE_CHECKING:
+    from rldg_rl.image_encoder import ImageEncoder
+
 
 class LivePolicy(actor.Policy):
-    """Acts with the weights that were loaded last; its exploration noise goes on across them to the episode's end."""
+    """Acts with the weights that were loaded last; its exploration noise goes on across them to the episode's end.
+
+    Weights that an encoder comes with look at the wrist image and are blind to the goal in the state.
+    """
 
     led_in = True
 
     def __init__(self, task: Task) -> None:
-        self._sizes = (state_dim(task), task.action_dim)
+        self._task = task
         self._rng = np.random.default_rng()
         self._policy: Policy | None = None
+        self._encoder: ImageEncoder | None = None
         self.version = -1
         """the learner's update count when the weights were published; -1: none yet"""
 
@@ -37,12 +47,28 @@ class LivePolicy(actor.Policy):
             checkpoint.CheckpointError: of another contract or shape, or broken.
         """
         policy, version = policy_from_bytes(data, rng=self._rng)
-        if (sizes := (policy.observation_dim, policy.action_dim)) != self._sizes:
+        self._load_encoder(policy)
+        encoder = self._encoder
+        wanted = (encoder.output_dim if encoder else state_dim(self._task), self._task.action_dim)
+        if (sizes := (policy.observation_dim, policy.action_dim)) != wanted:
             raise CheckpointError(
-                f"the policy takes and gives {sizes} numbers, this task {self._sizes}: "
+                f"the policy takes and gives {sizes} numbers, this task {wanted}: "
                 "it was trained for another kind of task or observation"
             )
-        self._policy, self.version = policy, version
+        self._policy, self.version, self.looks = policy, version, encoder is not None
+
+    def _load_encoder(self, policy: Policy) -> None:
+        if not policy.encoder:
+            self._encoder = None
+            return
+        if self._encoder is None:
+            # Specialists with the state observation need no torch.
+            encoders = import_module("rldg_rl.image_encoder")
+            self._encoder = encoders.ImageEncoder(self._task)
+        try:
+            self._encoder.load(policy.encoder)
+        except ValueError as error:
+            raise CheckpointError(f"the policy does not fit this task: {error}") from error
 
     def begin(self, seen: Observation, seed: int) -> None:
         """See `actor.Policy`."""
@@ -53,5 +79,8 @@ class LivePolicy(actor.Policy):
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         """See `actor.Policy`."""
         assert self._policy is not None, "no weights yet"
-        action, mean, log_std = self._policy.act(state, deterministic)
+        observation = state
+        if self._encoder is not None:
+            (observation,) = self._encoder.encode(seen.image, body_part(state, self._task))
+        action, mean, log_std = self._policy.act(observation, deterministic)
         return Belief(action, mean, log_std, self.version)

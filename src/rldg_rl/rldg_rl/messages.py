@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import array
+
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
@@ -59,8 +61,8 @@ def step_message(step: LivedStep) -> Step:
     return message
 
 
-def transition_message(step: LivedStep) -> Transition:
-    """A step for the learner."""
+def transition_message(step: LivedStep, with_image: bool = False) -> Transition:
+    """A step for the learner, with its images where the policy sees."""
     last = step.terminated or step.truncated
     message = Transition(
         episode_id=step.episode_id,
@@ -74,6 +76,11 @@ def transition_message(step: LivedStep) -> Transition:
         truncated=step.truncated,
         next_observation=step.next_state.tolist() if last else [],
     )
+    if with_image:
+        # rclpy copies an array.array at once and anything else byte by byte.
+        message.image_height, message.image_width, _ = step.seen.image.shape
+        message.image = array.array("B", step.seen.image.tobytes())
+        message.next_image = array.array("B", step.after.image.tobytes() if last else b"")
     message.header.stamp = to_stamp(step.after.state_stamp)
     return message
 
@@ -92,7 +99,16 @@ def stored_step(message: Transition) -> StoredStep:
         truncated=message.truncated,
         next_observation=following if len(following) else None,
         gripper_changed=message.gripper_changed,
+        image=_image(message, message.image),
+        next_image=_image(message, message.next_image),
     )
+
+
+def _image(message: Transition, pixels: array.array[int]) -> np.ndarray | None:
+    if not pixels:
+        return None
+    size = (message.image_height, message.image_width, 3)
+    return np.frombuffer(pixels, np.uint8).reshape(size)
 
 
 def health_message(health: Health, stamp: int) -> DiagnosticArray:

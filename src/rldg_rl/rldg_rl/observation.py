@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rldg_robot.poses import Pose
-from rldg_robot.proprioception import proprioception
+from rldg_robot.proprioception import PROPRIOCEPTION, proprioception
 from rldg_robot.task import Task
 
 LIMIT = 3.0
@@ -32,6 +32,12 @@ SCALES = np.concatenate(
         np.full(3, 10.0),  # [1/rad] turn to the goal
     ]
 )
+BODY = len(PROPRIOCEPTION)
+"""numbers of a state vector that tell of the arm itself; they come first"""
+GOAL = len(SCALES) - BODY
+"""numbers that tell where the goal is; they come next"""
+COMMAND = len(SCALES) + 1
+"""where the gripper is learned, the place of what its fingers are asked for"""
 
 
 @dataclass(frozen=True)
@@ -64,6 +70,28 @@ def state_dim(task: Task) -> int:
     return len(SCALES) + 3 * task.learns_gripper
 
 
+def body_dim(task: Task) -> int:
+    """Length of what `body_part` keeps of it."""
+    return BODY + task.learns_gripper
+
+
+def body_part(state: np.ndarray, task: Task) -> np.ndarray:
+    """What an arm knows of itself of a state vector: (..., body_dim(task)) of (..., state_dim(task)).
+
+    Neither goal nor progress, which nobody measures outside of the twin; what the fingers are asked for, it knows.
+    """
+    if not task.learns_gripper:
+        return state[..., :BODY]
+    return np.concatenate([state[..., :BODY], state[..., COMMAND, None]], -1)
+
+
+def goal_part(offset: Pose, task: Task) -> np.ndarray:
+    """How the state vector tells of a goal in the TCP frame: (GOAL,) float64."""
+    reach = max(task.box.reach, NEAR)
+    raw = np.concatenate([offset.position / reach, offset.position, offset.rotvec])
+    return np.clip(raw * SCALES[BODY:], -LIMIT, LIMIT)
+
+
 def state_vector(
     observation: Observation, reset_pose: Pose, task: Task, gripper_command: float
 ) -> np.ndarray:
@@ -86,12 +114,9 @@ def state_vector(
         observation.gripper_width,
         reset_pose,
     )
-    offset = observation.offset
-    reach = max(task.box.reach, NEAR)
-    raw = np.concatenate(
-        [body[:3] / reach, body[3:], offset.position / reach, offset.position, offset.rotvec]
-    )
-    state = np.clip(raw * SCALES, -LIMIT, LIMIT)
+    body[:3] /= max(task.box.reach, NEAR)
+    body = np.clip(body * SCALES[:BODY], -LIMIT, LIMIT)
+    state = np.concatenate([body, goal_part(observation.offset, task)])
     if task.learns_gripper:
         state = np.append(
             state, [observation.gripper_wish, gripper_command, 2.0 * observation.progress]

@@ -20,6 +20,8 @@ STD_MIN, STD_MAX = 1e-5, 5.0
 LAYER_NORM_EPSILON = 1e-6
 GRIPPER = "gripper."
 """prefix of the weights that decide on the gripper"""
+ENCODER = "encoder."
+"""prefix of the weights that look at the image, see `image_encoder`"""
 GRIPPER_CHOICES = (CLOSE, LEAVE, OPEN)
 """in the order of their values"""
 
@@ -30,7 +32,8 @@ class Policy:
     `tensors` names the float32 weights: for every hidden layer n `layer<n>.weight` (in, out),
     `layer<n>.bias`, `.scale` and `.shift` (out,); then `head.weight` (in, 2 * motion_dim) and
     `head.bias`. Where the gripper is learned, the same once more as `gripper.<name>`, with a head of
-    three. They are used, not copied: whoever changes them in place changes the policy.
+    three. Where the observation is what an encoder made of an image, its weights may go along as
+    `encoder.<name>`. They are used, not copied: whoever changes them in place changes the policy.
     `rng` draws the exploration noise; where weights are replaced often, hand on the same one, so
     that the noise does not start over. Raises ValueError when the weights do not fit together.
     """
@@ -40,11 +43,12 @@ class Policy:
     ) -> None:
         self.tensors = dict(tensors)
         self.rng = np.random.default_rng() if rng is None else rng
-        gripper = {n: t for n, t in tensors.items() if n.startswith(GRIPPER)}
-        self._motion = _Network({n: t for n, t in tensors.items() if n not in gripper})
-        self._gripper = (
-            _Network({n.removeprefix(GRIPPER): t for n, t in gripper.items()}) if gripper else None
-        )
+        self.encoder = _part(tensors, ENCODER)
+        """weights of the encoder that makes its observations; none where it takes the state"""
+        gripper = _part(tensors, GRIPPER)
+        parts = (ENCODER, GRIPPER)
+        self._motion = _Network({n: t for n, t in tensors.items() if not n.startswith(parts)})
+        self._gripper = _Network(gripper) if gripper else None
         if self._gripper and self._gripper.ends != (self.observation_dim, len(GRIPPER_CHOICES)):
             raise ValueError(f"not a policy: its gripper maps {self._gripper.ends} numbers")
 
@@ -83,6 +87,11 @@ class Policy:
             choice = GRIPPER_CHOICES[self._gripper(x).argmax()]
             action = np.append(action, np.float32(choice))
         return action, mean, log_std
+
+
+def _part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    """Those of a prefix, by their names without it."""
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 class _Network:

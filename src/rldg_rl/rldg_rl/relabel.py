@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from rldg_rl.actor import ExecutedBy
-from rldg_rl.bag import BagWriter, stored_steps
-from rldg_rl.checkpoint import CheckpointError, load_policy
-from rldg_rl.policy import Policy
+from rldg_rl.actor import Belief, ExecutedBy
+from rldg_rl.bag import BagWriter, lived_steps
+from rldg_rl.checkpoint import CheckpointError
+from rldg_rl.live_policy import LivePolicy
 from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.trained_policy import specialist
 from rldg_robot.bag_reader import (
     EpisodeSummary,
     decode,
@@ -43,7 +44,7 @@ class RelabelError(Exception):
     """A person has to change something; the message says what."""
 
 
-def relabel(bag: Path, out: Path, policy: Policy, updates: int) -> None:
+def relabel(bag: Path, out: Path, policy: LivePolicy, seed: int) -> None:
     """Write an episode anew, with what a policy draws at every recorded state.
 
     Everything else stays as it was, byte for byte, but for the source. A kill leaves no closed bag.
@@ -52,36 +53,38 @@ def relabel(bag: Path, out: Path, policy: Policy, updates: int) -> None:
         bag: the episode.
         out: folder of the new one; replaced if it is there.
         policy: whose actions.
-        updates: that its weights have seen.
+        seed: of the draws.
     """
     task = load_task(read_summary(bag).task)
-    actions = {step.index: policy.act(step.observation) for step in stored_steps(bag, task)}
+    steps = [step for step in lived_steps(bag, task, policy.looks) if step.handed_over]
+    if steps:
+        policy.begin(steps[0].seen, seed)
+    actions = {step.index: policy.act(step.seen, step.state, False) for step in steps}
     shutil.rmtree(out, ignore_errors=True)
     writer = BagWriter(out)
     for topic, _, time, cdr in raw_messages(bag):
         content = cdr
         if topic == STEP.name:
-            content = _encode(STEP, _relabelled(decode(STEP, cdr), actions, updates))
+            content = _encode(STEP, _relabelled(decode(STEP, cdr), actions))
         elif topic == EPISODE.name:
             content = _encode(EPISODE, replace(decode(EPISODE, cdr), source=RELABELLED))
         writer.write(topic, time, content)
     writer.close(replace(read_summary(bag), source=RELABELLED, interventions=0))
 
 
-def _relabelled(
-    step: Any, actions: Mapping[int, tuple[np.ndarray, np.ndarray, np.ndarray]], updates: int
-) -> Any:
+def _relabelled(step: Any, actions: Mapping[int, Belief]) -> Any:
     """A rldg_msgs/Step with the specialist's action; what the specialist does not decide stays."""
     if int(step.index) not in actions:  # before the task's hand-over, which is no specialist's
         return step
-    action, mean, log_std = actions[int(step.index)]
+    wish = actions[int(step.index)]
+    left = step.action[len(wish.action) :]
     return replace(
         step,
-        action=np.concatenate([action, step.action[len(action) :]]).astype(np.float32),
+        action=np.concatenate([wish.action, left]).astype(np.float32),
         executed_by=int(ExecutedBy.POLICY),
-        policy_mean=mean.astype(np.float32),
-        policy_log_std=log_std.astype(np.float32),
-        policy_version=updates,
+        policy_mean=wish.mean.astype(np.float32),
+        policy_log_std=wish.log_std.astype(np.float32),
+        policy_version=wish.version,
     )
 
 
@@ -110,14 +113,15 @@ def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], se
         raise RelabelError(f"{run.path} has no successful episodes")
     if unled := {episode.task for episode in episodes} - set(policies):
         raise RelabelError(f"{', '.join(sorted(unled))} needs a specialist: --policy <task>=<run>")
-    specialists = {task: load_policy(checkpoint) for task, checkpoint in policies.items()}
+    specialists = {
+        task: specialist(checkpoint, load_task(task)) for task, checkpoint in policies.items()
+    }
     out.bags.mkdir(parents=True, exist_ok=True)
     for index, episode in enumerate(episodes):
         new = out.bags / episode.episode_id
         if not is_complete(new):
-            policy, updates = specialists[episode.task]
-            policy.rng = np.random.default_rng((seed, index))
-            relabel(run.bags / episode.episode_id, new, policy, updates)
+            draws = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
+            relabel(run.bags / episode.episode_id, new, specialists[episode.task], draws)
     write_atomically(out.summary, json.dumps(_summary(run, episodes), indent=2) + "\n")
     return len(episodes)
 

@@ -29,7 +29,7 @@ class StoredStep:
     index: int
     """0-based number of this step in its episode"""
     observation: np.ndarray
-    """(observation_dim,) what the policy saw before the action"""
+    """(observation_dim,) what the policy saw before the action; in variants (variants, observation_dim)"""
     action: np.ndarray
     """(action_dim,) the executed action in [-1, 1]"""
     executed_by: int
@@ -41,9 +41,13 @@ class StoredStep:
     truncated: bool = False
     """the time ran out here: the value of the next observation still counts"""
     next_observation: np.ndarray | None = None
-    """(observation_dim,) what was seen after an episode's last step; None before"""
+    """likewise what was seen after an episode's last step; None before"""
     gripper_changed: bool = False
     """the action asked the gripper for something else than what held"""
+    image: np.ndarray | None = None
+    """(H, W, 3) uint8 of the same moment as the observation; None unless the policy sees. Buffers keep none."""
+    next_image: np.ndarray | None = None
+    """likewise of next_observation"""
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,13 @@ class ReplayBuffer:
     A step that the buffer still holds is ignored when it comes again; late steps and steps out of
     order are joined like any other. An episode's last next_observation takes a slot of its own.
 
-    `observations` is the only array whose shape depends on what a frame is: images would be a
-    second such array under the same slots.
+    A frame may be kept in `variants`, such as what an encoder says of an image under other lights:
+    a draw takes one of them, of an observation and of the next one independently.
     """
 
-    def __init__(self, capacity: int, observation_dim: int, action_dim: int) -> None:
+    def __init__(
+        self, capacity: int, observation_dim: int, action_dim: int, variants: int = 1
+    ) -> None:
         if capacity < 2:
             raise ValueError(
                 f"capacity is {capacity}, but one transition takes two frames: "
@@ -88,7 +94,9 @@ class ReplayBuffer:
         self.capacity = capacity
         self.steps_received = 0
         """steps taken in so far; repeated ones do not count"""
-        self.observations = np.zeros((capacity, observation_dim), np.float32)
+        self.variants = variants
+        self.observations = np.zeros((capacity * variants, observation_dim), np.float32)
+        """those of slot s from row s * variants on"""
         self.actions = np.zeros((capacity, action_dim), np.float32)
         self.rewards = np.zeros(capacity, np.float32)
         self.masks = np.zeros(capacity, np.float32)
@@ -164,26 +172,39 @@ class ReplayBuffer:
         slots = np.empty(batch_size, np.int64)
         self._demo.draw(slots[:demos], rng)
         self._online.draw(slots[demos:], rng)
+        following = self._successor.take(slots)
         return Batch(
-            observation=self.observations.take(slots, axis=0),
+            observation=self.observations.take(self._rows(slots, rng), axis=0),
             action=self.actions.take(slots, axis=0),
             reward=self.rewards.take(slots),
-            next_observation=self.observations.take(self._successor.take(slots), axis=0),
+            next_observation=self.observations.take(self._rows(following, rng), axis=0),
             mask=self.masks.take(slots),
             gripper_changed=self.gripper_changes.take(slots),
         )
 
+    def _rows(self, slots: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Where observations of these slots lie, any of their variants."""
+        if self.variants == 1:
+            return slots
+        return slots * self.variants + rng.integers(self.variants, size=len(slots))
+
+    def __contains__(self, key: tuple[str, int]) -> bool:
+        """Whether the step of that episode and index is held."""
+        return key in self._slots
+
     def _check(self, step: StoredStep) -> None:
         following = step.observation if step.next_observation is None else step.next_observation
+        dim = self.observations.shape[1]
+        frame = (dim,) if self.variants == 1 else (self.variants, dim)
         for name, array, held in (
-            ("observation", step.observation, self.observations),
-            ("next_observation", following, self.observations),
-            ("action", step.action, self.actions),
+            ("observation", step.observation, frame),
+            ("next_observation", following, frame),
+            ("action", step.action, self.actions.shape[1:]),
         ):
-            if np.shape(array) != held.shape[1:]:
+            if np.shape(array) != held:
                 raise ValueError(
                     f"step {step.index} of episode {step.episode_id!r} has a {name} of shape "
-                    f"{np.shape(array)}, this buffer holds {held.shape[1:]}: "
+                    f"{np.shape(array)}, this buffer holds {held}: "
                     "use the actor and the learner with the same task and observation"
                 )
 
@@ -192,7 +213,7 @@ class ReplayBuffer:
         slot = self._cursor
         self._cursor = (slot + 1) % self.capacity
         self._evict(slot)
-        self.observations[slot] = frame
+        self.observations[slot * self.variants : (slot + 1) * self.variants] = frame
         self._executed_by[slot] = _NOBODY
         self._keys[slot] = key
         self._slots[key] = slot

@@ -41,6 +41,11 @@ class RunFolder:
         return self.path / "checkpoints" / "policy.safetensors"
 
     @property
+    def encoder_fit(self) -> Path:
+        """How well a specialist's image encoder tells where the goal is."""
+        return self.path / "checkpoints" / "encoder.json"
+
+    @property
     def tensorboard(self) -> Path:
         """Event files, one folder per process."""
         return self.path / "tensorboard"
@@ -107,6 +112,14 @@ class RunFolder:
     def episodes(self) -> list[EpisodeSummary]:
         """Every closed episode; those of one source in the order of recording."""
         return [read_summary(bag) for bag in sorted(self.bags.iterdir()) if is_complete(bag)]
+
+    def succeeded(self, source: str) -> list[Path]:
+        """The bags of all successful episodes of a source."""
+        return [
+            self.bags / episode.episode_id
+            for episode in self.episodes()
+            if (episode.source, episode.status) == (source, "success")
+        ]
 
     def next_episode_number(self, source: str) -> int:
         """The first number that no episode of this source has, closed or not."""

@@ -7,7 +7,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rldg_rl.checkpoint import CheckpointError
+from rldg_rl.checkpoint import CheckpointError, read_weights
 from rldg_rl.chunks import Execution
 from rldg_rl.live_policy import LivePolicy
 from rldg_robot.task import Task
@@ -37,8 +37,17 @@ def trained_policy(
             students = import_module("rldg_rl.student_policy")
             student: StudentPolicy = students.student_policy(path, task, execution, beside)
             return student
-        policy = LivePolicy(task)
-        policy.load(path.read_bytes())
-        return policy
+        return specialist(path, task)
     except (OSError, CheckpointError) as error:
         raise UserError(f"cannot load the policy {path}: {error}") from error
+
+
+def specialist(path: Path, task: Task) -> LivePolicy:
+    """A specialist that is ready to act.
+
+    Raises:
+        CheckpointError: its file cannot be read, is broken or does not fit the task.
+    """
+    policy = LivePolicy(task)
+    policy.load(read_weights(path))
+    return policy

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a specialist sees of the wrist image: features of a small network that knows where the goal is.
+
+The network learns it once from the run's own demonstrations, see `encoder_training`, and is frozen then. So an image is
+looked at once, when it comes; what it says is kept, in a few variants, and an update costs what one of the state does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from rldg_rl.observation import GOAL, LIMIT, body_dim, body_part
+from rldg_rl.replay_buffer import StoredStep
+from rldg_robot.task import Task
+
+IMAGE_SIZE = 128
+"""[pixels] on each side, as the camera publishes them"""
+CHANNELS = (3, 16, 32, 32, 32)
+FEATURES = 32
+HIDDEN = 128
+VARIANTS = 4
+"""of each image in the replay buffer: as it is, and so many less one under another light"""
+BRIGHTNESS = 0.1
+"""greatest change of an image's contrast, and of each colour's brightness, of their whole range"""
+SHIFT = 1
+"""[pixels] an image is moved at most; more of it would blur where the goal is: a pixel is about a millimetre"""
+
+
+class ImageEncoder(nn.Module):
+    """Maps wrist image and body (see `observation.body_part`) to what the specialist's networks take."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.body_dim = body_dim(task)
+        self.output_dim = self.body_dim + FEATURES + GOAL
+        """length of what `encode` gives for an image"""
+        layers: list[nn.Module] = []
+        for fan_in, fan_out in pairwise(CHANNELS):
+            size = 3 if layers else 5
+            layers += [nn.Conv2d(fan_in, fan_out, size, 2, size // 2), nn.ReLU()]
+        side = IMAGE_SIZE // 2 ** (len(CHANNELS) - 1)
+        flat = CHANNELS[-1] * side**2
+        self.features = nn.Sequential(
+            *layers, nn.Flatten(), nn.Linear(flat, FEATURES), nn.LayerNorm(FEATURES), nn.Tanh()
+        )
+        self.goal = nn.Sequential(
+            nn.Linear(FEATURES + self.body_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, GOAL)
+        )
+        self.updates: Tensor
+        self.register_buffer("updates", torch.zeros(1))
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it has learned to see."""
+        return bool(self.updates > 0)
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All weights by name, in place."""
+        return {name: tensor.numpy() for name, tensor in self.state_dict().items()}
+
+    def forward(self, pixels: Tensor, body: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and the goal's place, (rows, FEATURES) and (rows, GOAL).
+
+        Args:
+            pixels: (rows, 3, IMAGE_SIZE, IMAGE_SIZE) in [-1, 1], see `as_pixels`.
+            body: (rows, body_dim).
+        """
+        features = self.features(pixels)
+        return features, self.goal(torch.cat((features, body), 1))
+
+    @torch.no_grad()
+    def encode(
+        self, image: np.ndarray, body: np.ndarray, generator: torch.Generator | None = None
+    ) -> np.ndarray:
+        """What the specialist takes: body, features and the goal's place, (rows, output_dim) float32.
+
+        Args:
+            image: (IMAGE_SIZE, IMAGE_SIZE, 3) uint8.
+            body: (body_dim,).
+            generator: draws variants: there are VARIANTS rows then, otherwise one. The first is of the image as it is.
+
+        Raises:
+            ValueError: the image is of another size.
+        """
+        pixels = as_pixels(image[None])
+        if generator is not None:
+            others = pixels.expand(VARIANTS - 1, -1, -1, -1)
+            pixels = torch.cat((pixels, varied(others, generator)))
+        bodies = torch.from_numpy(np.asarray(body, np.float32)).expand(len(pixels), -1)
+        features, goal = self(pixels, bodies)
+        return torch.cat((bodies, features, goal.clamp(-LIMIT, LIMIT)), 1).numpy()
+
+    def load(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Take over weights.
+
+        Raises:
+            ValueError: they are of another shape.
+        """
+        try:
+            self.load_state_dict({n: torch.from_numpy(np.array(t)) for n, t in tensors.items()})
+        except RuntimeError as error:
+            raise ValueError(f"not this encoder's weights: {error}") from error
+
+
+def as_pixels(images: np.ndarray) -> Tensor:
+    """(rows, IMAGE_SIZE, IMAGE_SIZE, 3) uint8 as the network takes them.
+
+    Raises:
+        ValueError: they are of another size.
+    """
+    if images.shape[1:] != (IMAGE_SIZE, IMAGE_SIZE, 3):
+        height, width = images.shape[1:3]
+        raise ValueError(
+            f"images are {width}x{height}, specialists see {IMAGE_SIZE}x{IMAGE_SIZE}: let the camera publish those"
+        )
+    return torch.tensor(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def varied(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """Under another light and from a hair beside, each row otherwise."""
+    rows, side = len(pixels), pixels.shape[-1]
+
+    def between(limit: float, *shape: int) -> Tensor:
+        return (2.0 * torch.rand(rows, *shape, generator=generator) - 1.0) * limit
+
+    pixels = pixels * (1.0 + between(BRIGHTNESS, 1, 1, 1)) + between(BRIGHTNESS, 3, 1, 1)
+    padded = nn.functional.pad(pixels, (SHIFT,) * 4, mode="replicate")
+    moves = torch.randint(0, 2 * SHIFT + 1, (rows, 2), generator=generator).tolist()
+    return torch.stack(
+        [image[:, y : y + side, x : x + side] for image, (y, x) in zip(padded, moves, strict=True)]
+    )
+
+
+def encoded(
+    step: StoredStep, encoder: ImageEncoder, task: Task, generator: torch.Generator
+) -> StoredStep:
+    """A step as the buffer of an agent that sees keeps it: its observations are (VARIANTS, output_dim)."""
+    assert step.image is not None, "the actor sent no image"
+    after = step.next_observation
+    if after is not None:
+        assert step.next_image is not None, "the actor sent no last image"
+        after = encoder.encode(step.next_image, body_part(after, task), generator)
+    return replace(
+        step,
+        observation=encoder.encode(step.image, body_part(step.observation, task), generator),
+        next_observation=after,
+        image=None,
+        next_image=None,
+    )

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A specialist that sees, in miniature: learns to see once, is killed, goes on, is judged in either transport."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+import torch
+from harness import Processes, wait_until
+
+from rldg_rl.bag import stored_steps
+from rldg_rl.checkpoint import load_policy
+from rldg_rl.evaluator import main
+from rldg_rl.results import RecordFile
+from rldg_rl.run_folder import RunFolder
+from rldg_robot.task import load_task
+
+VGA = load_task("connector/vga")
+MINIATURE = {"name": "seer", "demos": 3, "steps": 150, "episodes": 1, "observation": "image"}
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_it_learns_to_see_once_and_is_judged_alike_in_either_transport(
+    processes: Processes,
+) -> None:
+    run = RunFolder(processes.folder / "runs" / "seer")
+    stack = processes.stack("train_rl", **MINIATURE)
+    wait_until(lambda: any(run.bags.glob("policy_*")) or stack.poll(), 300, "the training")
+    assert stack.poll() is None, stack.log.read_text()
+    fit = json.loads(run.encoder_fit.read_text())
+    assert fit["updates"] == 500 and 0.0 < fit["position"] < 0.02
+    told = (run.path / "logs" / "learner.log").read_text()
+    assert "learned to see: tells the goal to" in told
+    wait_until(run.learner_checkpoint.is_file, 60, "a checkpoint")
+    os.kill(processes.pid("learner"), signal.SIGKILL)
+    assert stack.wait(300) == 0, stack.log.read_text()
+    assert (run.path / "logs" / "learner.log").read_text().count("learned to see") == 1
+    assert json.loads(run.summary.read_text())["steps"] >= 150
+
+    policy, updates = load_policy(run.policy_checkpoint)
+    assert updates >= 300 and policy.encoder["updates"][0] == 500
+    (first, *_) = stored_steps(run.bags / "policy_00000", VGA, looks=True)
+    assert first.image is not None and first.image.shape == (128, 128, 3)
+    plain = next(stored_steps(run.bags / "policy_00000", VGA))
+    assert plain.image is None and (plain.observation == first.observation).all()
+
+    judged = processes.stack("evaluate", name="seer", episodes=1, evaluation="ros")
+    assert judged.wait(150) == 0, judged.log.read_text()
+    torch.set_num_threads(1)
+    words = (str(run.path), "--task", VGA.id, "--episodes", "1", "--workers", "1", "--no-video")
+    assert main([*words, "--name", "direct"]) == 0
+    (through_ros,), (directly,) = (
+        RecordFile(run.path / "evaluations" / name / "episodes.jsonl").read()
+        for name in ("ros", "direct")
+    )
+    assert directly == replace(through_ros, bag="")
+
+
+def test_without_demonstrations_it_cannot_learn_to_see(processes: Processes) -> None:
+    stack = processes.stack("train_rl", **{**MINIATURE, "demos": 0})
+    assert stack.wait(60) != 0
+    assert "observation:=image learns to see from demonstrations" in stack.log.read_text()
