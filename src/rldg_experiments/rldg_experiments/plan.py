@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from rldg_experiments.experiment import HUMAN, RLDG, Experiment, Variants
 from rldg_experiments.stages import (
@@ -79,11 +79,16 @@ def _specialists(experiment: Experiment, family: str, variants: Variants) -> tup
     )
 
 
-def _gathered(experiment: Experiment, source: str, specialists: tuple[Specialist, ...]) -> Episodes:
+def _gathered(
+    experiment: Experiment, source: str, specialists: tuple[Specialist, ...]
+) -> Episodes | Relabelled:
     """As many as the largest dataset wants; the smaller ones take some of them."""
     tasks = tuple(specialist.task for specialist in specialists)
-    episodes = Episodes(source, tasks, max(experiment.episodes), experiment.specialist.seed)
-    return replace(episodes, specialists=specialists) if source == RLDG else episodes
+    count, seed = max(experiment.episodes), experiment.specialist.seed
+    if source == RLDG:
+        return Episodes(source, tasks, count, seed, specialists)
+    human = Episodes(HUMAN, tasks, count, seed)
+    return human if source == HUMAN else Relabelled(human, specialists, seed)
 
 
 def _specialist_cells(
