@@ -20,6 +20,7 @@ setup(
     entry_points={
         "console_scripts": [
             "actor = rldg_rl.actor_node:main",
+            "classifier = rldg_rl.classifier:main",
             "compare = rldg_rl.compare:main",
             "evaluator = rldg_rl.evaluator:main",
             "learner = rldg_rl.learner_node:main",

@@ -207,6 +207,20 @@ OBSERVATION = Argument(
     choices=("state", "image"),
     resume=Resume.FIXED,
 )
+REWARD = Argument(
+    "reward",
+    "twin",
+    "Who says that the task is done; twin: it knows; pose: the TCP is at the goal; person: both buttons of the "
+    "SpaceMouse, held for a second; classifier: a network that knows what done looks like.",
+    choices=("twin", "pose", "person", "classifier"),
+    resume=Resume.FIXED,
+)
+CLASSIFIER = Argument(
+    "classifier",
+    "",
+    "reward:=classifier: its file, which ./rldg classifier train made.",
+    resume=Resume.KEPT,
+)
 EPISODES = Argument("episodes", "20", "Evaluation episodes.", parse=whole(1), resume=Resume.KEPT)
 RANDOMIZE = Argument(
     "randomize",
@@ -383,10 +397,10 @@ def train_rl(values: Values) -> list[NodeSpec]:
         name: values[name]
         for name in (
             *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation"),
+            *("episodes", "operator", "observation", "reward"),
         )
     }
-    actor |= {"mode": "train", **_pace(values), **_clocked(values)}
+    actor |= {"mode": "train", **_classifier(values), **_pace(values), **_clocked(values)}
     return [
         *_body(values),
         *_operator(values),
@@ -395,6 +409,16 @@ def train_rl(values: Values) -> list[NodeSpec]:
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(values, values["run"]),
     ]
+
+
+def _classifier(values: Values) -> dict[str, Value]:
+    """Where the reward classifier is, where one is asked."""
+    given, wanted = str(values["classifier"]), values["reward"] == "classifier"
+    if wanted != bool(given):
+        raise StackError(
+            "reward:=classifier and classifier:=<file> go together; ./rldg classifier train makes the file"
+        )
+    return {"classifier": str(Path(given).expanduser().absolute())} if wanted else {}
 
 
 def evaluate(values: Values) -> list[NodeSpec]:
@@ -459,6 +483,7 @@ def collect(values: Values) -> list[NodeSpec]:
         "task": tasks,
         "policy": values["checkpoints"],
         "source": "policy" if values["source"] == "policy" else "demonstration",
+        "reward": values.get("reward", "twin"),
         "mode": "collect",
         **_pace(values),
         **_clocked(values),
@@ -470,6 +495,12 @@ def collect(values: Values) -> list[NodeSpec]:
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(first, values["run"]),
     ]
+
+
+def label(values: Values) -> list[NodeSpec]:
+    """Nodes of episodes in which a person does the task and says when it is done."""
+    led = {"tasks": values["task"], "checkpoints": "", "source": "operator", "reward": "person"}
+    return collect({**values, **led, "deterministic": False, "replan": 1, "ensemble": -1.0})
 
 
 def replay(values: Values) -> list[NodeSpec]:
@@ -503,7 +534,7 @@ STACKS: Mapping[str, Stack] = {
             "train_rl",
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
-                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, OBSERVATION),
+                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, OBSERVATION, REWARD, CLASSIFIER),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
             train_rl,
@@ -609,6 +640,18 @@ STACKS: Mapping[str, Stack] = {
             makes_run=True,
             complete=leaders,
             label="collect_{tasks}",
+        ),
+        Stack(
+            "label",
+            "A person does the task and says when it is done, for a reward classifier to learn from.",
+            (
+                *(TASK, NAME, SEED, replace(OPERATOR, choices=("scripted", "spacemouse"))),
+                replace(EPISODES, description="Episodes in which it was done."),
+                *(ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE),
+            ),
+            label,
+            makes_run=True,
+            label="label_{task}",
         ),
         Stack(
             "replay",

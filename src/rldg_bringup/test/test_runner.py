@@ -142,6 +142,7 @@ def test_a_stack_runs_from_start_to_the_actors_clean_exit(workspace: Workspace) 
                 "run": str(workspace.run),
                 "task": "connector/vga",
                 "seed": 3,
+                "observation": "state",
                 "use_sim_time": True,
             }
         }

@@ -73,6 +73,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "episodes": 20,
         "operator": "scripted",
         "observation": "state",
+        "reward": "twin",
         "mode": "train",
         "lockstep": False,
         "use_sim_time": True,
@@ -410,3 +411,20 @@ def test_refused_arguments_are_forgotten(runs: str) -> None:
     claim.release()
 
     assert TRAIN.plan({"runs": runs, "name": "a"}).values["demos"] == 5
+
+
+def test_a_label_run_is_a_collection_of_a_person_who_says_when_it_is_done(runs: str) -> None:
+    plan = STACKS["label"].plan({"runs": runs, "task": "connector/usb_a", "episodes": "6"})
+    actor = parameters(plan)["actor"]
+    told = {"mode": "collect", "source": "demonstration", "reward": "person", "episodes": 6}
+    assert told.items() <= actor.items() and actor["operator"] == "scripted"
+    with pytest.raises(StackError, match="Valid: scripted, spacemouse"):
+        STACKS["label"].plan({"runs": runs, "operator": "none"})
+
+
+def test_a_reward_classifier_and_its_file_go_together(runs: str) -> None:
+    plan = TRAIN.plan({"runs": runs, "reward": "classifier", "classifier": "a.safetensors"})
+    assert parameters(plan)["actor"]["classifier"] == str(Path("a.safetensors").absolute())
+    for given in ({"reward": "classifier"}, {"classifier": "a.safetensors"}):
+        with pytest.raises(StackError, match="go together"):
+            TRAIN.plan({"runs": runs, **given})

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from rldg_rl.actor import (
     ExecutedBy,
     GateStop,
     LivedStep,
+    Policy,
     Status,
 )
 from rldg_rl.agent_config import AgentConfig, agent_config
@@ -41,6 +43,7 @@ from rldg_rl.played_hands import PlayedHands
 from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.report import note_evaluation, report_collection, report_run
 from rldg_rl.results import RecordFile, make_record
+from rldg_rl.reward import Judge, PersonJudge, PoseJudge, TwinJudge
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
@@ -79,6 +82,7 @@ class ActorNode(Node):
         self.student_run: str = self._parameter("student_run", "")
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
         self.observation: str = self._parameter("observation", "state") if self.training else ""
+        self.reward: str = self._parameter("reward", "twin")
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
@@ -104,19 +108,37 @@ class ActorNode(Node):
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
             self._learned = LivePolicy(self._learned_task)
+            self._judged = LivePolicy(self._learned_task)
             self.policies = {self._learned_task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
             self._load_policies()
         nobody = self.operator == "none"
         hands = PlayedHands() if nobody else Hands(self, self.robot, self.operator)
-        self.actors = {
-            name: Actor(RobotEnv(self.robot, task), hands, self, helped=self.training)
-            for name, task in self.tasks.items()
-        }
+        self.actors = {}
+        for name, task in self.tasks.items():
+            env = RobotEnv(self.robot, task, judge=self._make_judge(task, hands))
+            self.actors[name] = Actor(env, hands, self, helped=self.training)
 
     def _parameter(self, name: str, default: Any) -> Any:
         return self.declare_parameter(name, default).value
+
+    def _make_judge(self, task: Task, hands: Hands | PlayedHands) -> Judge:
+        """Who says when the task is done."""
+        if self.reward == "pose":
+            return PoseJudge(task)
+        if self.reward == "person":
+            if isinstance(hands, PlayedHands):
+                raise UserError("reward:=person needs one: use operator:=scripted or spacemouse")
+            return PersonJudge(hands, task)
+        if self.reward == "classifier":
+            # The other judges need no torch.
+            classifiers = import_module("rldg_rl.reward_classifier")
+            judge: Judge = classifiers.ClassifierJudge(
+                Path(self._parameter("classifier", "")), task
+            )
+            return judge
+        return TwinJudge()
 
     def _make_plan(self) -> Plan | CollectionPlan:
         if self.mode == "collect":
@@ -178,6 +200,7 @@ class ActorNode(Node):
                 {
                     "task": ",".join(self.tasks),
                     "observation": self.observation or None,
+                    "reward": self.reward,
                     "seed": self.seed,
                     "policy": self.policy,
                     "perturb": str(self.perturbation) or None,
@@ -221,6 +244,8 @@ class ActorNode(Node):
 
     def _on_weights(self, message: PolicyWeights) -> None:
         self._learned.load(bytes(message.safetensors))
+        if message.average:
+            self._judged.load(bytes(message.average))
 
     def _on_instruction(self, message: String) -> None:
         self._tell_policies(message.data)
@@ -271,11 +296,18 @@ class ActorNode(Node):
             f"{source}_{number:05d}",
             source,
             episode_seed(self.seed, source, self._trial),
-            None if source == DEMONSTRATION else self.policies[self.progress.task],
+            self._leader(source),
             deterministic=self.deterministic and not self.training,
         )
         if result.stopped:
             self._release_gate()
+
+    def _leader(self, source: str) -> Policy | None:
+        """The policy that leads; none where a person does."""
+        if source == DEMONSTRATION:
+            return None
+        judged = self.training and source == EVALUATION
+        return self._judged if judged else self.policies[self.progress.task]
 
     def _release_gate(self) -> None:
         """After a stop that the policy brought about: in lockstep nobody has to look first, otherwise a person does."""
@@ -295,11 +327,12 @@ class ActorNode(Node):
     def _report(self) -> None:
         wall = self.announcer.wall_seconds
         if isinstance(self.progress, Collection):
-            report_collection(self.run, self.progress, self.seed, wall)
+            report_collection(self.run, self.progress, self.seed, wall, self.reward)
             return
         policy = self.policies[self.progress.task]
         updates = int(self._learner.updates) if self.training else policy.version
-        report_run(self.run, self.progress, self.seed, updates, wall, str(self.perturbation))
+        perturb = str(self.perturbation)
+        report_run(self.run, self.progress, self.seed, updates, wall, perturb, self.reward)
         if self.student_run and not self.perturbation.is_some:
             note_evaluation(RunFolder(Path(self.student_run)), self.run)
 
@@ -322,7 +355,7 @@ class ActorNode(Node):
             if not final:
                 return self._learned.ready
             caught_up = self._learner.ready and self._learner.updates >= self._owed()
-            return caught_up and self._learned.version >= self._learner.updates
+            return caught_up and self._judged.version >= self._learner.updates
 
         if final and self._source == POLICY:
             self.robot.spin(SETTLE_SECONDS)  # for the last transition to arrive there

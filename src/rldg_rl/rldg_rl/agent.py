@@ -70,14 +70,20 @@ class Agent:
         )
         self._memory = self._allocate(config.batch_size)
         self._target_entropy = config.target_entropy_per_dimension * motion_dim
-        tensors = _views(self._actor)
+        tensors = _named(self._actor.tensors)
         self._gripper: GripperCritic | None = None
         if grasp_penalty is not None:
             self._gripper = GripperCritic(config, observation_dim, grasp_penalty, self._generator)
-            tensors |= _views(self._gripper.online, GRIPPER)
+            tensors |= _named(self._gripper.online.tensors, GRIPPER)
         tensors |= {ENCODER + name: tensor for name, tensor in (encoder or {}).items()}
         self.policy = Policy(tensors, np.random.default_rng(seed))
         """acts with this agent's weights as they are now"""
+        self._acting = {"": self._actor} | (
+            {GRIPPER: self._gripper.online} if self._gripper else {}
+        )
+        self._averages = {prefix: net.flat.clone() for prefix, net in self._acting.items()}
+        self.averaged = self._averaged(seed)
+        """acts with an average of the last weights, which is steadier: what is judged and kept"""
 
     @property
     def temperature(self) -> float:
@@ -129,7 +135,21 @@ class Agent:
                 observation, choice, reward, next_observation, mask, changed
             )
         self.updates += 1
+        self._average()
         return metrics
+
+    def _average(self) -> None:
+        """Polyak averaging; at first over a tenth of the updates so far, lest the first weights count for long."""
+        rate = max(self.config.average_rate, 10.0 / (self.updates + 9.0))
+        for prefix, average in self._averages.items():
+            average.lerp_(self._acting[prefix].flat, rate)
+
+    def _averaged(self, seed: int) -> Policy:
+        """The policy again, over the averages."""
+        tensors = dict(self.policy.tensors)
+        for prefix, network in self._acting.items():
+            tensors |= _named(network.views(self._averages[prefix]), prefix)
+        return Policy(tensors, np.random.default_rng(seed))
 
     def policy_state(self) -> dict[str, np.ndarray]:
         """A copy of the policy's weights, named as `Policy` wants them."""
@@ -159,6 +179,7 @@ class Agent:
     def _state(self) -> dict[str, np.ndarray]:
         """Everything but generator and count, as views."""
         state = {f"policy.{name}": tensor for name, tensor in self.policy.tensors.items()}
+        state |= {f"average.{prefix}flat": a.numpy() for prefix, a in self._averages.items()}
         for prefix, network in (("critic", self._critic), ("target", self._target)):
             state |= {f"{prefix}.{name}": t.numpy() for name, t in network.tensors.items()}
         state["temperature"] = self._raw_temperature.numpy()
@@ -256,11 +277,11 @@ class _Draw:
         return (gaussian - squash).sum(1)
 
 
-def _views(network: StackedMLP, prefix: str = "") -> dict[str, np.ndarray]:
+def _named(tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, np.ndarray]:
     """The weights of a network of one member in place, as `Policy` names and shapes them."""
     return {
         prefix + name: (tensor[0] if name.endswith("weight") else tensor[0, 0]).numpy()
-        for name, tensor in network.tensors.items()
+        for name, tensor in tensors.items()
     }
 
 

@@ -28,6 +28,9 @@ class AgentConfig:
     """of Adam, for policy, critics and temperature"""
     target_rate: float = 0.005
     """share of the critics that the target critics take over in every update"""
+    average_rate: float = 1e-3
+    """share of the policy that its average takes over in every update, in the end: over the first tenth of as many
+    updates as one has behind it, it is more"""
     initial_temperature: float = 1e-2
     """weight of the entropy bonus at the start; it is learned"""
     target_entropy_per_dimension: float = -0.5

@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium import spaces
 
 from rldg_rl.observation import LIMIT, Observation, state_dim, state_vector
+from rldg_rl.reward import Judge, TwinJudge
 from rldg_robot.gripper_command import CLOSE, LEAVE, command_after, command_at_start
 from rldg_robot.poses import Pose
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
@@ -56,9 +57,13 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
     render_mode = "rgb_array"
 
-    def __init__(self, robot: Robot, task: Task, image_size: int = 128) -> None:
+    def __init__(
+        self, robot: Robot, task: Task, image_size: int = 128, judge: Judge | None = None
+    ) -> None:
+        """`judge` says when the task is done; by default the twin does."""
         self.robot = robot
         self.task = task
+        self._judge = judge or TwinJudge()
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
         self.observation_space: spaces.Space[Any] = spaces.Dict(
             {
@@ -81,6 +86,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._reset_pose = self._latest.pose
         self._gripper_command = command_at_start(self._latest.gripper_width)
         self._steps = self._gripper_busy = 0
+        self._judge.begin()
         return self._view(), {}
 
     def step(
@@ -96,7 +102,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         changed = self._gripper_command != command_before
         pause = round(GRIPPER_SECONDS * self.task.control_rate)
         self._gripper_busy = pause - 1 if changed else max(self._gripper_busy - 1, 0)
-        terminated = self._latest.success
+        terminated = self._judge.succeeded(self._latest)
         truncated = not terminated and self._steps >= self.task.horizon
         info = {
             "action": executed,

@@ -38,6 +38,7 @@ class Hands:
         self._operator = operator
         self._axes = HANDS_OFF[:AXES]
         self._pressed = 0.0
+        self._both = False
         self._stamp = 0
         self._heard = 0.0
         listen_to(node, contract.SPACENAV_JOY, self._keep)
@@ -52,27 +53,37 @@ class Hands:
         self._robot.wait_for(
             lambda: self._node.count_publishers(name) > 0, f"the operator on {name}", 20.0
         )
-        self._axes, self._pressed, self._stamp = HANDS_OFF[:AXES], 0.0, 0
+        self._axes, self._pressed, self._both, self._stamp = HANDS_OFF[:AXES], 0.0, False, 0
 
     def deflection(self, seen: Observation) -> np.ndarray:
         """(7,) in [-1, 1] at this control step: linear, angular in base axes, then the buttons.
 
         The left button closes the gripper (-1), the right one opens it (+1).
         """
-        if self._operator == "scripted":
-            try:
-                self._robot.wait_for(lambda: self._stamp >= seen.state_stamp, "the operator", 2.0)
-            except RobotSilent as error:
-                self._node.get_logger().warning(f"{error} Going on without a hand.")
-                return HANDS_OFF
-        elif time.monotonic() - self._heard > SILENCE:
-            return HANDS_OFF  # unplugged while it was pushed: that is nobody's wish
+        if not self._heard_at(seen):
+            return HANDS_OFF
         pressed, self._pressed = self._pressed, 0.0
         return np.append(self._axes, pressed)
+
+    def declares_done(self, seen: Observation) -> bool:
+        """Whether both buttons are held: the person says that the task is done."""
+        return self._heard_at(seen) and self._both
+
+    def _heard_at(self, seen: Observation) -> bool:
+        """Whether there is a hand at this moment. One that was unplugged while it was pushed is nobody's wish."""
+        if self._operator != "scripted":
+            return time.monotonic() - self._heard <= SILENCE
+        try:
+            self._robot.wait_for(lambda: self._stamp >= seen.state_stamp, "the operator", 2.0)
+        except RobotSilent as error:
+            self._node.get_logger().warning(f"{error} Going on without a hand.")
+            return False
+        return True
 
     def _keep(self, message: Joy) -> None:
         left, right = (*message.buttons, 0, 0)[:2]
         self._axes = np.array(message.axes[:AXES])
         self._pressed = float(right - left) or self._pressed
+        self._both = bool(left and right)
         self._stamp = nanoseconds(message.header.stamp)
         self._heard = time.monotonic()

@@ -38,6 +38,7 @@ from rldg_rl.learner import Learner
 from rldg_rl.learner_config import LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import state_dim
+from rldg_rl.policy import Policy
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_robot import contract
@@ -206,7 +207,7 @@ class LearnerNode(Node):
         return heard and len(self.run.succeeded(DEMONSTRATION)) >= wanted
 
     def _tell_sight(self, update: int) -> None:
-        self._note = f"learning to see, {100 * update // UPDATES} %"
+        self._note = f"learning to see, {10 * (10 * update // UPDATES)} %"
         self._executor.spin_once(timeout_sec=0.0)
         self._tell_status()
 
@@ -234,12 +235,17 @@ class LearnerNode(Node):
 
     def _publish_weights(self) -> None:
         self._published = self.learner.updates
-        data = policy_to_bytes(self.learner.agent.policy, self.task.id, self.learner.updates)
-        # rclpy copies an array.array at once and anything else byte by byte.
-        message = PolicyWeights(version=self.learner.updates, safetensors=array.array("B", data))
+        agent = self.learner.agent
+        message = PolicyWeights(version=agent.updates, safetensors=self._packed(agent.policy))
+        if self.learner.owed <= 0:  # as before an evaluation
+            message.average = self._packed(agent.averaged)
         message.header.stamp = to_stamp(now(self))
         self._weights.publish(message)
         self._tell_status(force=True)
+
+    def _packed(self, policy: Policy) -> array.array[int]:
+        # rclpy copies an array.array at once and anything else byte by byte.
+        return array.array("B", policy_to_bytes(policy, self.task.id, self.learner.updates))
 
     def _save(self) -> None:
         learner, task = self.learner, self.task.id
@@ -248,7 +254,7 @@ class LearnerNode(Node):
             save_learner(
                 self.run.learner_checkpoint, learner.agent, task, learner.buffer.steps_received
             )
-            save_policy(self.run.policy_checkpoint, learner.agent.policy, task, learner.updates)
+            save_policy(self.run.policy_checkpoint, learner.agent.averaged, task, learner.updates)
         except CheckpointError as error:
             raise UserError(str(error)) from error
 

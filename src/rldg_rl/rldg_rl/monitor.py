@@ -151,8 +151,15 @@ def _collected(run: Path, summary: dict[str, Any]) -> list[tuple[str, str]]:
             for task, outcomes in summary["tasks"].items()
         ),
         ("time", _times(summary)),
-        ("next", f"./rldg convert {shlex.quote(str(run))} --out data/<name>"),
+        ("next", _next_command(shlex.quote(str(run)), summary)),
     ]
+
+
+def _next_command(run: str, summary: dict[str, Any]) -> str:
+    labelled = summary.get("reward", {}).get("source") == "person"
+    return (
+        f"./rldg classifier train {run}" if labelled else f"./rldg convert {run} --out data/<name>"
+    )
 
 
 def _judged(summary: dict[str, Any]) -> list[tuple[str, str]]:
@@ -161,6 +168,7 @@ def _judged(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         *_evaluated(summary["evaluation"]),
         *((name, f"{_rate(part)}, cycle {_cycle(part)}") for name, part in parts.items()),
+        *(_rewarded(summary["reward"]) if "reward" in summary else []),
         *(_trained(summary) if summary.get("demos") or summary.get("steps") else []),
         ("time", _times(summary)),
     ]
@@ -183,6 +191,14 @@ def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     if failures := evaluation["failures"]:
         rows.append(("failures", ", ".join(f"{count} {name}" for name, count in failures.items())))
     return rows
+
+
+def _rewarded(reward: dict[str, Any]) -> list[tuple[str, str]]:
+    told = (
+        f"by {reward['source']}; of {reward['episodes']} episodes {reward['wrongly']} wrongly done, "
+        f"{reward['missed']} missed, as the twin knows"
+    )
+    return [("reward", told)]
 
 
 def _trained(summary: dict[str, Any]) -> list[tuple[str, str]]:

@@ -97,9 +97,9 @@ class StackedMLP:
         self._ends = (input_dim, output_dim)
         self.flat = torch.zeros(sum(math.prod(shape) for shape in self._shapes.values()))
         self.gradient = torch.zeros_like(self.flat)
-        self.tensors = self._views(self.flat)
+        self.tensors = self.views(self.flat)
         self._layers = self._group(self.tensors)
-        self._gradients = self._group(self._views(self.gradient))
+        self._gradients = self._group(self.views(self.gradient))
         for name, tensor in self.tensors.items():
             if name.endswith("weight"):
                 bound = math.sqrt(6.0 / sum(tensor.shape[1:]))
@@ -108,7 +108,8 @@ class StackedMLP:
             elif name.endswith("scale"):
                 tensor.fill_(1.0)
 
-    def _views(self, flat: Tensor) -> dict[str, Tensor]:
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """The weights by name in a vector of the length of `flat`, in place."""
         parts = torch.split(flat, [math.prod(shape) for shape in self._shapes.values()])
         return {
             name: part.view(shape)

@@ -15,9 +15,10 @@ from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.collection import Collection
 from rldg_rl.results import FILMED_EPISODES, Record, RecordFile, rate, summarize, worth_filming
 from rldg_rl.run_folder import RunFolder, write_atomically
-from rldg_rl.schedule import WINDOW, Progress, autonomous_success, mean_seconds
+from rldg_rl.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
 from rldg_rl.video import bag_clip, write_video
-from rldg_robot.bag_reader import EpisodeSummary
+from rldg_robot.bag_reader import EpisodeSummary, messages_of
+from rldg_robot.contract import TASK_STATE
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -79,15 +80,34 @@ def report_run(
     updates: int,
     wall_seconds: float,
     perturb: str = "",
+    reward: str = "twin",
 ) -> None:
     """Write what came of a training or an evaluation; the summary first, lest a picture fail before it is there."""
     records = finished_records(run, progress)
     summary = summarize_run(seed, progress, records, updates, wall_seconds, perturb)
+    summary |= judged_by(run, progress, reward)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if progress.episodes[POLICY]:
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
     clips = [bag_clip(record.task, run.bags / record.bag) for record in worth_filming(records)]
     write_video(run.videos / "evaluation.mp4", clips)
+
+
+def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
+    """Where another than the twin said when it was done: who, and how that agrees with the twin over all episodes.
+
+    `wrongly` done are episodes that ended as a success while the task was not done, `missed` those that did not and in
+    which it once was.
+    """
+    if reward == "twin":
+        return {}
+    counts = {"episodes": 0, "wrongly": 0, "missed": 0}
+    for episode in (e for some in logbook.episodes.values() for e in some if e.status != "aborted"):
+        truth = [bool(s.success) for s in messages_of(run.bags / episode.episode_id, TASK_STATE)]
+        counts["episodes"] += 1
+        counts["wrongly"] += episode.status == "success" and not truth[-1]
+        counts["missed"] += episode.status != "success" and any(truth)
+    return {"reward": {"source": reward, **counts}}
 
 
 def finished_records(run: RunFolder, progress: Progress) -> list[Record]:
@@ -107,10 +127,11 @@ def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
 
 
 def report_collection(
-    run: RunFolder, collection: Collection, seed: int, wall_seconds: float
+    run: RunFolder, collection: Collection, seed: int, wall_seconds: float, reward: str = "twin"
 ) -> None:
     """Write what was collected, and film the first successes of every task."""
     summary = summarize_collection(seed, collection, wall_seconds)
+    summary |= judged_by(run, collection, reward)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     each = max(FILMED_EPISODES // len(collection.plan.tasks), 1)
     filmed = []

@@ -177,6 +177,20 @@ def test_the_policy_acts_with_the_weights_as_they_are_now() -> None:
     assert (agent.act(observation, deterministic=True)[0] == before).all()
 
 
+def test_the_average_follows_the_policy_ever_more_slowly() -> None:
+    agent = train(Agent(SMALL, OBSERVATION, ACTION, seed=1), 1)
+    assert same(agent.averaged.tensors, agent.policy_state()), "the first weights count for nothing"
+    expected = agent.policy_state()
+    for update in range(2, 31):
+        train(agent, 1, first=update)
+        rate = 10.0 / (update + 9.0)
+        for name, tensor in agent.policy.tensors.items():
+            expected[name] += rate * (tensor - expected[name])
+    for name, tensor in agent.averaged.tensors.items():
+        np.testing.assert_allclose(tensor, expected[name], rtol=1e-4, atol=1e-6)
+    assert not same(agent.averaged.tensors, agent.policy_state())
+
+
 def test_other_shapes_are_refused_and_change_nothing() -> None:
     agent, other = (Agent(SMALL, OBSERVATION, size, seed=1) for size in (ACTION, 3))
     before = agent.state_dict()

@@ -24,6 +24,8 @@ from rldg_robot.teleop import action_from_twist
 OPERATORS = Path(__file__).parent / "operators"
 HANDS_OFF = np.zeros(6)
 NO_BUTTON = (0, 0)
+DONE = (1, 1)
+"""both buttons: the person says that the task is done"""
 
 
 class UnknownPerson(ValueError):
@@ -93,12 +95,18 @@ class ScriptedOperator:
         self._nearest_stamp = 0
         self._distance = 0.0
         self._help_until = 0
+        self._done_since: int | None = None
 
     def deflection(self, sight: Sight) -> np.ndarray:
         """SpaceMouse deflection (6,) in [-1, 1], linear then angular in base axes; zeros: hands off.
 
-        `buttons` then says which are pressed: the left one closes the gripper, the right one opens it.
+        `buttons` then says which are pressed: the left one closes the gripper, the right one opens it, both say that
+        the task is done.
         """
+        if self._sees_it_done(sight):
+            self._take_up()
+            self.buttons = DONE
+            return HANDS_OFF
         if self.task.grasp is not None:
             sight = next_leg(sight)
         self.eye.watch(sight)
@@ -136,6 +144,15 @@ class ScriptedOperator:
             int(handles and seen.gripper == OPEN),
         )
         self._hand.plan(wish, seen.pose.quaternion, now)
+
+    def _sees_it_done(self, sight: Sight) -> bool:
+        """As late as the person sees anything."""
+        if sight.progress < self.task.success_progress:
+            self._done_since = None
+            return False
+        if self._done_since is None:
+            self._done_since = sight.stamp
+        return sight.stamp - self._done_since >= self.person.eye.delay * SECOND
 
     def _must_help(self, sight: Sight) -> bool:
         if not self._watches:

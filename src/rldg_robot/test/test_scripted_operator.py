@@ -151,6 +151,19 @@ def test_it_presses_a_button_where_the_fingers_work_and_nowhere_else() -> None:
     assert operator.buttons == (0, 0) and operator.phase is Phase.APPROACH
 
 
+def test_it_says_with_both_buttons_that_it_is_done_as_late_as_it_sees() -> None:
+    operator = ScriptedOperator(TASK, 0)
+    for source in ("demonstration", "policy", "evaluation"):
+        operator.begin(source)
+        said = []
+        for i in range(6):
+            seen = replace(sight(SECOND + i * PERIOD, z=0.0), progress=float(i > 1))
+            hands_off = not operator.deflection(seen).any()
+            said.append(operator.buttons == (1, 1))
+            assert hands_off or not said[-1]
+        assert said == [False] * 4 + [True] * 2, "0.2 s after it came to be"
+
+
 def test_it_succeeds_as_often_as_an_expert_and_takes_as_long(all_lived: list[Lived]) -> None:
     seconds = [episode.seconds for episode in all_lived if episode.success]
     assert len(seconds) >= 0.9 * len(all_lived)

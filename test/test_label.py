@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A person says when it is done, a network learns it, and a training asks the network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from harness import Processes
+
+from rldg_rl.bag import lived_steps
+from rldg_rl.classifier import main
+from rldg_rl.reward_classifier import ClassifierJudge, labels_of, load_classifier, thinned
+from rldg_rl.run_folder import RunFolder
+from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
+
+VGA = load_task("connector/vga")
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_from_what_a_person_declared_to_a_reward(
+    processes: Processes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = RunFolder(processes.folder / "runs" / "labels")
+    stack = processes.stack("label", task=VGA.id, name="labels", episodes=6)
+    assert stack.wait(200) == 0, stack.log.read_text()
+    summary = json.loads(run.summary.read_text())
+    assert summary["reward"] == {"source": "person", "episodes": 6, "wrongly": 0, "missed": 0}
+    assert "./rldg classifier train" in stack.log.read_text()
+
+    for bag in run.succeeded("demonstration"):
+        check_labels(bag)
+
+    words = ["train", "labels", "--runs", str(run.path.parent), "--images", "120"]
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "held out, not done" in told and "classifier.safetensors" in told
+    assert (run.path / "contact_sheet.png").stat().st_size > 10_000
+    file = run.path / "classifier.safetensors"
+    check_judge(file, run.succeeded("demonstration")[-1])
+    with pytest.raises(UserError, match="knows when connector/vga is done, not connector/hdmi"):
+        load_classifier(file, load_task("connector/hdmi"))
+
+    given = {"reward": "classifier", "classifier": file, "demos": 1, "steps": 60, "episodes": 1}
+    training = processes.stack("train_rl", task=VGA.id, name="mini", **given)
+    assert training.wait(200) == 0, training.log.read_text()
+    reward = json.loads((run.path.parent / "mini" / "summary.json").read_text())["reward"]
+    assert reward["source"] == "classifier" and reward["episodes"] >= 3
+    assert "by classifier; of" in training.log.read_text()
+
+
+def check_labels(bag: Path) -> None:
+    """Ten images of which a person said that it was done, a second of none, and before that what was not."""
+    labels, steps = labels_of(bag, VGA), list(lived_steps(bag, VGA, looks=True))
+    done = [label.done for label in labels]
+    assert done == sorted(done) and 8 <= sum(done) <= 10
+    assert len(steps) - 12 <= len(labels) <= len(steps) - 8
+    truth = [step.seen.success for step in steps]
+    assert all(truth[-sum(done) :]) and not any(truth[: done.count(False)])
+    some = thinned(labels, 8, seed=0)
+    assert sum(label.done for label in some) == 4 and len(some) == 8
+    same = thinned(labels, 8, seed=0)
+    assert all(np.array_equal(a.image, b.image) for a, b in zip(some, same, strict=True))
+
+
+def check_judge(file: Path, bag: Path) -> None:
+    """It says so soon after it is done, and not before; two images in a row have to look like it."""
+    judge = ClassifierJudge(file, VGA)
+    judge.begin()
+    steps = list(lived_steps(bag, VGA, looks=True))
+    said = [judge.succeeded(step.after) for step in steps]
+    truth = [step.after.success for step in steps]
+    assert any(said) and abs(said.index(True) - truth.index(True)) <= 3
+
+
+def test_what_teaches_nothing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "nothing", "--runs", str(tmp_path)]) == 2
+    assert "is no run of labelled episodes" in capsys.readouterr().err
+    run = RunFolder(tmp_path / "empty")
+    run.bags.mkdir(parents=True)
+    (run.path / "config.yaml").write_text("task: connector/vga\n")
+    assert main(["train", "empty", "--runs", str(tmp_path)]) == 2
+    assert "0 labels of 0 episodes do not teach" in capsys.readouterr().err
+    (tmp_path / "weights").write_bytes(b"nothing")
+    with pytest.raises(UserError, match="holds no reward classifier"):
+        load_classifier(tmp_path / "weights", VGA)
