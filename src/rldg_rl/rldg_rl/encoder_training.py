@@ -9,6 +9,7 @@ the twin tells a specialist with the state observation, but measured by the arm 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -37,10 +38,16 @@ class Fit:
     updates: int
     position: float
     """[m] mean distance"""
-    near: float
-    """[m] the same, of moments where the goal is so near that the state tells it magnified; nan without such"""
+    near: float | None
+    """[m] the same, of moments where the goal is so near that the state tells it magnified; None without such"""
     rotation: float
     """[rad] mean angle"""
+
+    def __str__(self) -> str:
+        """For people."""
+        near = "" if self.near is None else f", near it to {1000 * self.near:.1f} mm"
+        turn = f"and {math.degrees(self.rotation):.1f} degrees"
+        return f"tells the goal to {1000 * self.position:.1f} mm{near}, {turn}"
 
 
 def train_encoder(
@@ -133,7 +140,7 @@ def _judge(encoder: ImageEncoder, task: Task, lessons: Sequence[tuple[np.ndarray
     return Fit(
         updates=int(encoder.updates),
         position=float(error[:, 0].mean()),
-        near=float(error[near, 1].mean()) if near.any() else float("nan"),
+        near=float(error[near, 1].mean()) if near.any() else None,
         rotation=float(error[:, 2].mean()),
     )
 

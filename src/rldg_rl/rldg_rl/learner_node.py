@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import array
 import json
-import math
 import os
 import time
 from dataclasses import asdict
@@ -195,10 +194,7 @@ class LearnerNode(Node):
         torch.set_num_threads(threads)
         self._note = ""
         write_atomically(self.run.encoder_fit, json.dumps(asdict(fit), indent=2) + "\n")
-        self.get_logger().info(
-            f"learned to see: tells the goal to {1000 * fit.position:.1f} mm, near it to "
-            f"{1000 * fit.near:.1f} mm, and {math.degrees(fit.rotation):.1f} degrees"
-        )
+        self.get_logger().info(f"learned to see: {fit}")
 
     def _demonstrated(self) -> bool:
         """Whether all demonstrations are there, and on disk."""
