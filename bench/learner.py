@@ -41,10 +41,10 @@ def mlp(input_dim: int, output_dim: int, hidden: tuple[int, ...]) -> nn.Sequenti
 class PlainAgent:
     """The same update with nothing but torch's standard parts."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, observation_dim: int = OBSERVATION_DIM) -> None:
         self.config = config
-        width = OBSERVATION_DIM + ACTION_DIM
-        self.actor = mlp(OBSERVATION_DIM, 2 * ACTION_DIM, config.hidden)
+        width = observation_dim + ACTION_DIM
+        self.actor = mlp(observation_dim, 2 * ACTION_DIM, config.hidden)
         self.critics, self.targets = (
             nn.ModuleList(mlp(width, 1, config.hidden) for _ in range(config.critics))
             for _ in range(2)
