@@ -207,6 +207,12 @@ OBSERVATION = Argument(
     choices=("state", "image"),
     resume=Resume.FIXED,
 )
+INIT = Argument(
+    "init",
+    "",
+    "Run whose specialist to begin with, of this task or another one: its folder, or its name. Empty: with nothing.",
+    resume=Resume.FIXED,
+)
 REWARD = Argument(
     "reward",
     "twin",
@@ -393,6 +399,7 @@ def _named_policy(values: Values) -> dict[str, Value]:
 def train_rl(values: Values) -> list[NodeSpec]:
     """Nodes of demonstrations, training and evaluation."""
     learner = {name: values[name] for name in ("run", "task", "seed", "observation")}
+    learner |= _init(values)
     actor = {
         name: values[name]
         for name in (
@@ -409,6 +416,18 @@ def train_rl(values: Values) -> list[NodeSpec]:
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(values, values["run"]),
     ]
+
+
+def _init(values: Values) -> dict[str, Value]:
+    """The checkpoint of a run to begin with."""
+    if not values["init"]:
+        return {}
+    runs = Path(str(values["runs"])).expanduser().absolute()
+    run = run_folder(str(values["init"]), runs)
+    file = run / "checkpoints" / "learner.safetensors"
+    if not file.is_file():
+        raise StackError(f"{run} has no specialist to begin with: there is no {file}")
+    return {"init": str(file)}
 
 
 def _classifier(values: Values) -> dict[str, Value]:
@@ -534,7 +553,19 @@ STACKS: Mapping[str, Stack] = {
             "train_rl",
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
-                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, OBSERVATION, REWARD, CLASSIFIER),
+                *(
+                    TASK,
+                    NAME,
+                    SEED,
+                    DEMOS,
+                    STEPS,
+                    OPERATOR,
+                    ROBOT,
+                    OBSERVATION,
+                    REWARD,
+                    CLASSIFIER,
+                    INIT,
+                ),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
             train_rl,

@@ -428,3 +428,15 @@ def test_a_reward_classifier_and_its_file_go_together(runs: str) -> None:
     for given in ({"reward": "classifier"}, {"classifier": "a.safetensors"}):
         with pytest.raises(StackError, match="go together"):
             TRAIN.plan({"runs": runs, **given})
+
+
+def test_a_training_may_begin_with_another_runs_specialist(runs: str) -> None:
+    file = Path(runs, "old", "checkpoints", "learner.safetensors")
+    with pytest.raises(StackError, match="there is no run 'old'"):
+        TRAIN.plan({"runs": runs, "init": "old"})
+    file.parent.mkdir(parents=True)
+    with pytest.raises(StackError, match="has no specialist to begin with"):
+        TRAIN.plan({"runs": runs, "init": "old"})
+    file.touch()
+    assert parameters(TRAIN.plan({"runs": runs, "init": "old"}))["learner"]["init"] == str(file)
+    assert "init" not in parameters(TRAIN.plan({"runs": runs}))["learner"]

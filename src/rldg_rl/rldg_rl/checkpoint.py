@@ -65,8 +65,10 @@ def save_learner(path: Path, agent: Agent, task: str, transitions: int = 0) -> N
     _write(Path(path), _pack(agent.state_dict(), info))
 
 
-def load_learner(path: Path, agent: Agent, task: str) -> CheckpointInfo:
+def load_learner(path: Path, agent: Agent, task: str | None) -> CheckpointInfo:
     """Puts what `save_learner` wrote into an agent of the same sizes, which goes on from there.
+
+    `task`: the id it must have been trained for; None takes any.
 
     Raises CheckpointError when the file is missing, damaged, of another contract version, task or
     size, or holds a policy only; the agent is then unchanged.

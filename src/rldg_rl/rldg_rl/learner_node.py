@@ -61,6 +61,7 @@ class LearnerNode(Node):
         self.task = load_task(self.declare_parameter("task", "connector/vga").value)
         self.seed = seed = int(self.declare_parameter("seed", 0).value)
         self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
+        self.init = str(self.declare_parameter("init", "").value)
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
         self.encoder = self._make_encoder(self.declare_parameter("observation", "state").value)
@@ -154,11 +155,7 @@ class LearnerNode(Node):
         # The recorder speaks once it has mended the bags that a kill left open.
         while rclpy.ok() and not self._recorder_is_there:
             self._executor.spin_once(timeout_sec=0.1)
-        if self.run.learner_checkpoint.is_file():
-            try:
-                load_learner(self.run.learner_checkpoint, self.learner.agent, self.task.id)
-            except CheckpointError as error:
-                raise UserError(str(error)) from error
+        self._load()
         if self.encoder is not None and self._is_blind:
             self._learn_to_see(self.encoder)
         for bag in sorted(self.run.bags.iterdir()):
@@ -175,6 +172,19 @@ class LearnerNode(Node):
             self.learner.take_in(step)
         self._waiting.clear()
         self._publish_weights()
+
+    def _load(self) -> None:
+        """The run's own checkpoint, or the one to begin with."""
+        agent = self.learner.agent
+        try:
+            if self.run.learner_checkpoint.is_file():
+                load_learner(self.run.learner_checkpoint, agent, self.task.id)
+            elif self.init:
+                info = load_learner(Path(self.init), agent, None)
+                agent.updates = 0
+                self.get_logger().info(f"begins with what was learned of {info.task}: {self.init}")
+        except CheckpointError as error:
+            raise UserError(str(error)) from error
 
     def _learn_to_see(self, encoder: ImageEncoder) -> None:
         """Train it once all demonstrations are there."""

@@ -135,9 +135,12 @@ def labels_of(bag: Path, task: Task) -> list[Label]:
         nanoseconds(joy.header.stamp): len(joy.buttons) > 1 and bool(all(joy.buttons[:2]))
         for joy in messages_of(bag, contract.SPACENAV_JOY)
     }
-    down = min((stamp for stamp, done in held.items() if done), default=2**63 - 1)
+    steps = list(lived_steps(bag, task, looks=True))
+    # Not in all that was recorded: a bag begins with the last word of before.
+    said = [step.seen.state_stamp for step in steps if held.get(step.seen.state_stamp)]
+    down = min(said, default=2**63 - 1)
     labels = []
-    for step in lived_steps(bag, task, looks=True):
+    for step in steps:
         stamp = step.seen.state_stamp
         done, seconds = held.get(stamp, False), (down - stamp) / SECOND
         if done or seconds > UNSURE_SECONDS:
