@@ -32,6 +32,16 @@ SHIFT = 1
 """[pixels] an image is moved at most; more of it would blur where the goal is: a pixel is about a millimetre"""
 
 
+def image_layers(width: int) -> list[nn.Module]:
+    """From pixels (see `as_pixels`) to so many numbers, linearly at the end."""
+    layers: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(CHANNELS):
+        size = 3 if layers else 5
+        layers += [nn.Conv2d(fan_in, fan_out, size, 2, size // 2), nn.ReLU()]
+    side = IMAGE_SIZE // 2 ** (len(CHANNELS) - 1)
+    return [*layers, nn.Flatten(), nn.Linear(CHANNELS[-1] * side**2, width)]
+
+
 class ImageEncoder(nn.Module):
     """Maps wrist image and body (see `observation.body_part`) to what the specialist's networks take."""
 
@@ -40,15 +50,7 @@ class ImageEncoder(nn.Module):
         self.body_dim = body_dim(task)
         self.output_dim = self.body_dim + FEATURES + GOAL
         """length of what `encode` gives for an image"""
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in pairwise(CHANNELS):
-            size = 3 if layers else 5
-            layers += [nn.Conv2d(fan_in, fan_out, size, 2, size // 2), nn.ReLU()]
-        side = IMAGE_SIZE // 2 ** (len(CHANNELS) - 1)
-        flat = CHANNELS[-1] * side**2
-        self.features = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(flat, FEATURES), nn.LayerNorm(FEATURES), nn.Tanh()
-        )
+        self.features = nn.Sequential(*image_layers(FEATURES), nn.LayerNorm(FEATURES), nn.Tanh())
         self.goal = nn.Sequential(
             nn.Linear(FEATURES + self.body_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, GOAL)
         )

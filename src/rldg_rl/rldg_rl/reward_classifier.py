@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +20,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from rldg_rl.bag import lived_steps
-from rldg_rl.image_encoder import CHANNELS, FEATURES, IMAGE_SIZE, as_pixels, varied
+from rldg_rl.image_encoder import FEATURES, as_pixels, image_layers, varied
 from rldg_rl.observation import Observation
 from rldg_rl.run_folder import write_atomically
 from rldg_robot import contract
@@ -81,14 +80,7 @@ class RewardClassifier(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        layers: list[nn.Module] = []
-        for fan_in, fan_out in pairwise(CHANNELS):
-            size = 3 if layers else 5
-            layers += [nn.Conv2d(fan_in, fan_out, size, 2, size // 2), nn.ReLU()]
-        flat = CHANNELS[-1] * (IMAGE_SIZE // 2 ** (len(CHANNELS) - 1)) ** 2
-        self.network = nn.Sequential(
-            *layers, nn.Flatten(), nn.Linear(flat, FEATURES), nn.ReLU(), nn.Linear(FEATURES, 1)
-        )
+        self.network = nn.Sequential(*image_layers(FEATURES), nn.ReLU(), nn.Linear(FEATURES, 1))
         self.temperature: Tensor
         self.threshold: Tensor
         self.register_buffer("temperature", torch.ones(()))
