@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -193,12 +194,14 @@ def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedSt
             streams[topic][nanoseconds(message.header.stamp)] = message
     if not steps or steps[0].index != 0:
         return
-    seen = _observation(streams, steps[0].state_stamp, steps[0].image_stamp)
-    start, command, handed_over = seen, command_at_start(seen.gripper_width), False
+    # What is seen after a step is mostly what is seen before the next one: made once.
+    observe = cache(partial(_observation, streams))
+    start = observe(nanoseconds(steps[0].state_stamp), nanoseconds(steps[0].image_stamp))
+    command, handed_over = command_at_start(start.gripper_width), False
     for step in steps:
         command_before, command = command, command_after(command, float(step.action[6]))
-        seen = _observation(streams, step.state_stamp, step.image_stamp)
-        after = _observation(streams, step.next_state_stamp, step.next_image_stamp)
+        seen = observe(nanoseconds(step.state_stamp), nanoseconds(step.image_stamp))
+        after = observe(nanoseconds(step.next_state_stamp), nanoseconds(step.next_image_stamp))
         handed_over = handed_over or seen.progress >= task.handover
         yield LivedStep(
             episode_id=step.episode_id,
@@ -219,20 +222,19 @@ def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedSt
 
 
 def _observation(
-    streams: Mapping[str, Mapping[int, Any]], state_stamp: Any, image_stamp: Any
+    streams: Mapping[str, Mapping[int, Any]], stamp: int, image_stamp: int
 ) -> Observation:
-    stamp, image_time = nanoseconds(state_stamp), nanoseconds(image_stamp)
     pose = nearest(streams[CURRENT_POSE.name], stamp).pose
     twist = nearest(streams[CURRENT_TWIST.name], stamp).twist
     wrench = nearest(streams[EXTERNAL_WRENCH.name], stamp).wrench
     task_state = nearest(streams[TASK_STATE.name], stamp)
     image = NO_IMAGE
     if WRIST_IMAGE.name in streams:
-        message = nearest(streams[WRIST_IMAGE.name], image_time)
+        message = nearest(streams[WRIST_IMAGE.name], image_stamp)
         image = message.data.reshape(message.height, message.width, 3)
     return Observation(
         state_stamp=stamp,
-        image_stamp=image_time,
+        image_stamp=image_stamp,
         pose=pose_of(pose),
         twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
         wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),

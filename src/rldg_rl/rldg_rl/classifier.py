@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from rldg_rl.actor import DEMONSTRATION
 from rldg_rl.reward_classifier import (
     UPDATES,
     Label,
@@ -83,7 +84,7 @@ def train(given: argparse.Namespace) -> None:
     """
     run = RunFolder(Path(given.run) if Path(given.run).is_dir() else given.runs / given.run)
     task = _task(run)
-    found = [label for bag in run.succeeded("demonstration") for label in labels_of(bag, task)]
+    found = [label for bag in run.succeeded(DEMONSTRATION) for label in labels_of(bag, task)]
     labels = thinned(found, given.images, given.seed)
     with Progress(transient=True) as progress:
         bar = progress.add_task("learning", total=UPDATES)

@@ -19,7 +19,7 @@ import torch
 from rldg_rl.actor import LivedStep
 from rldg_rl.image_encoder import ImageEncoder, as_pixels, varied
 from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS
-from rldg_rl.observation import BODY, LIMIT, NEAR, SCALES, body_part, goal_part
+from rldg_rl.observation import BODY, LIMIT, SCALES, body_part, goal_part, reach
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
 
@@ -148,7 +148,7 @@ def _judge(encoder: ImageEncoder, task: Task, lessons: Sequence[tuple[np.ndarray
 def _errors(difference: np.ndarray, task: Task) -> np.ndarray:
     """(rows, 3): distance [m] as told coarsely, as told magnified, and angle [rad]."""
     scales = SCALES[BODY:].copy()
-    scales[:3] /= max(task.box.reach, NEAR)
+    scales[:3] /= reach(task)
     return np.stack(
         [np.linalg.norm((difference / scales)[:, part : part + 3], axis=1) for part in (0, 3, 6)], 1
     )

@@ -85,10 +85,14 @@ def body_part(state: np.ndarray, task: Task) -> np.ndarray:
     return np.concatenate([state[..., :BODY], state[..., COMMAND, None]], -1)
 
 
+def reach(task: Task) -> float:
+    """[m] that positions are told within."""
+    return max(task.box.reach, NEAR)
+
+
 def goal_part(offset: Pose, task: Task) -> np.ndarray:
     """How the state vector tells of a goal in the TCP frame: (GOAL,) float64."""
-    reach = max(task.box.reach, NEAR)
-    raw = np.concatenate([offset.position / reach, offset.position, offset.rotvec])
+    raw = np.concatenate([offset.position / reach(task), offset.position, offset.rotvec])
     return np.clip(raw * SCALES[BODY:], -LIMIT, LIMIT)
 
 
@@ -114,7 +118,7 @@ def state_vector(
         observation.gripper_width,
         reset_pose,
     )
-    body[:3] /= max(task.box.reach, NEAR)
+    body[:3] /= reach(task)
     body = np.clip(body * SCALES[:BODY], -LIMIT, LIMIT)
     state = np.concatenate([body, goal_part(observation.offset, task)])
     if task.learns_gripper:

@@ -11,7 +11,6 @@ from rldg_rl.observation import Observation
 from rldg_robot.task import Spread, Task
 from rldg_robot.user_error import UserError
 
-SOURCES = ("twin", "pose", "person", "classifier")
 POSITION = np.array([0.005, 0.005, 0.003])
 """[m] from the goal along each axis of the TCP, as in RLDG's released configuration"""
 ROTATION = 0.1
