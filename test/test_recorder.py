@@ -106,10 +106,10 @@ def test_a_step_that_comes_before_its_episode_is_recorded(
 def test_it_tells_which_streams_of_the_robot_it_has_not_heard(
     processes: Processes, teller: Teller
 ) -> None:
-    streams = {topic.name: topic for topic in contract.OBSERVED if topic != contract.WRIST_IMAGE}
+    streams = {topic.name: topic for topic in contract.LOOP if topic != contract.WRIST_IMAGE}
     processes.node("rldg_rl", "recorder", run=processes.folder / "run")
     teller.wait_for_recorder()
-    assert list(teller.status.unheard) == [topic.name for topic in contract.OBSERVED]
+    assert list(teller.status.unheard) == [topic.name for topic in contract.LOOP]
     teller.tell("policy_00000", 0)
     teller.until(lambda: set(teller.status.unheard) == set(streams), "the image to be heard")
     robot = [(publish_on(teller, topic), message_class(topic)()) for topic in streams.values()]

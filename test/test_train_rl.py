@@ -25,7 +25,7 @@ from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
 from rldg_rl.bag import stored_steps
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
-from rldg_robot.bag_reader import is_complete, read_summary
+from rldg_robot.bag_reader import is_complete, messages_of, read_summary
 from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task
 
@@ -116,7 +116,10 @@ def test_a_training_in_miniature_and_its_evaluation(processes: Processes) -> Non
     summary = check_run(run)
     assert summary["updates"] == 2 * summary["steps"]
     assert summary["demo_cycle_seconds"] > 1.0
-    check_plain_recordings(run / "bags" / "demonstration_00000", processes.folder / "plain")
+    # Not the first: while recorder and operator still find each other, its bag may lack his first deflections.
+    check_plain_recordings(run / "bags" / "demonstration_00001", processes.folder / "plain")
+    commands = messages_of(run / "bags" / "demonstration_00000", contract.TARGET_POSE)
+    assert len(commands) >= read_summary(run / "bags" / "demonstration_00000").steps
 
     again = processes.stack("train_rl", **MINIATURE)
     assert again.wait(120) == 0, again.log.read_text()

@@ -29,8 +29,8 @@ def close_the_loop(
     """Stand still until the gate lets that pass and the recorder, where there is one, hears it.
 
     While nodes find each other the gate hears nothing of a camera or a wrench and holds the arm: a step that is lived
-    then says of its action that it was executed, and it was not. A recorder that hears the robot later than the actor
-    leaves the first states out of the first bag.
+    then says of its action that it was executed, and it was not. A recorder that hears robot or gate later than the
+    actor leaves the first states or targets out of the first bag.
 
     Raises:
         RobotSilent: gate or driver do not answer, or the recorder does not hear them.
@@ -51,7 +51,7 @@ def close_the_loop(
             env.step(np.zeros(7))
             robot.wait_for(gate_passes, "the safety gate", GATE_SECONDS)
             if recorder is not None:
-                robot.wait_for(recorder.hears_the_robot, "the recorder to hear it", GATE_SECONDS)
+                robot.wait_for(recorder.hears_the_loop, "the recorder to hear it", GATE_SECONDS)
             return
         except RobotSilent:
             if attempt == ATTEMPTS - 1:

@@ -81,7 +81,7 @@ class RecorderNode(Node):
         def keep(cdr: bytes) -> None:
             first = name not in self._cache
             self._cache[name] = cdr
-            if first and topic in contract.OBSERVED:
+            if first and topic in contract.LOOP:
                 self._report()
             if self._bag is not None:
                 self._write(name, cdr)
@@ -198,7 +198,7 @@ class RecorderNode(Node):
             episode_id=self._last_id,
             open=self._bag is not None,
             steps=len(self._bag.steps) if self._bag is not None else steps,
-            unheard=[topic.name for topic in contract.OBSERVED if topic.name not in self._cache],
+            unheard=[topic.name for topic in contract.LOOP if topic.name not in self._cache],
             error=self._error,
         )
         message.header.stamp = to_stamp(now(self))

@@ -24,8 +24,8 @@ class RecorderWatch:
         self._check()
         return self._heard
 
-    def hears_the_robot(self) -> bool:
-        """Whether every stream of an observation has reached it: a bag then lacks nothing of its first step."""
+    def hears_the_loop(self) -> bool:
+        """Whether observations, wishes and commands have reached it: a bag then lacks nothing of its first step."""
         return self.is_there() and not self._status.unheard
 
     def is_free(self) -> bool:
