@@ -82,15 +82,8 @@ OBSERVED = (
 )
 """what an observation is made of"""
 
-LOOP = (
-    *OBSERVED,
-    POLICY_TARGET_POSE,
-    POLICY_GRIPPER,
-    SAFETY_STATE,
-    TARGET_POSE,
-    GRIPPER_COMMAND,
-)
-"""what flows once a wish goes through the gate to the arm and an observation comes back"""
+LOOP = (*OBSERVED, POLICY_TARGET_POSE, SAFETY_STATE, TARGET_POSE)
+"""what flows, in every task, once a wish goes through the gate to the arm and an observation comes back"""
 
 RECORDED = (
     TARGET_POSE,
