@@ -1,12 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How fast the learner learns: updates per second on one core, beside a plain torch reference.
+"""How fast the learner learns: updates per second, beside plain torch and beside HIL-SERL's and LeRobot's agents.
 
-    ./.venv/bin/python bench/learner.py [--seconds 10] [--batch 256] [--critics 2]
+    ./.venv/bin/python bench/learner.py [--seconds 30] [--batch 256] [--threads 1]
+        [--hil-serl PYTHON] [--lerobot PYTHON]
 
-Both do the same mathematics on the same random data: RLPD's critic-only update, its full update
-(critics, target, policy, temperature) and the pair of both that one environment step costs at
-UTD 2. The reference is what one writes first: nn.Modules, autograd, one optimiser per network. The
-two are measured in turns, so that a busy machine slows both; the median of the turns is printed.
+All do RLPD's critic-only update, its full update (critics, target, policy, temperature) and so the pair of both that
+one environment step costs at UTD 2, with two critics of 256 x 256, on random data; they are measured in turns, so
+that a busy machine slows all, and the median of the turns is printed. Plain torch is what one writes first:
+nn.Modules, autograd, one optimiser per network. The two peers run from their own sources in a Python of their own
+that has them (see bench/original_hil_serl.py, HIL_SERL_PATH says where `serl_launcher` lies, and
+bench/original_lerobot.py); without one, its column stays empty. Sampling of the batch counts for ours and plain
+torch, not for them, whose batch lies in memory.
+
+`image` is a 128 x 128 image and the body: our learner has looked at it once, when it came, and draws what it saw;
+both peers run their frozen network again in every update.
 """
 
 from __future__ import annotations
@@ -16,17 +23,24 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import torch
+from peer import Peer
 from torch import Tensor, nn
 
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
+from rldg_rl.image_encoder import VARIANTS, ImageEncoder
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_robot.task import load_task
 
 OBSERVATION_DIM, ACTION_DIM = 28, 6
-TURN_UPDATES = 20
+UPDATES = ("critic", "full")
+LONG = 0.2
+"""[s] of an update that makes a turn of its own; of shorter ones a turn takes some"""
+TURN_UPDATES = 10
 
 
 def mlp(input_dim: int, output_dim: int, hidden: tuple[int, ...]) -> nn.Sequential:
@@ -109,11 +123,12 @@ class PlainAgent:
         self.temperature_adam.step()
 
 
-def filled_buffer(rng: np.random.Generator) -> ReplayBuffer:
+def filled_buffer(rng: np.random.Generator, dim: int, variants: int = 1) -> ReplayBuffer:
     """Random episodes of 100 steps, every fifth a demonstration."""
-    buffer = ReplayBuffer(20_000, OBSERVATION_DIM, ACTION_DIM)
+    buffer = ReplayBuffer(20_000, dim, ACTION_DIM, variants)
+    frame = (dim,) if variants == 1 else (variants, dim)
     for episode in range(100):
-        frames = rng.standard_normal((101, OBSERVATION_DIM)).astype(np.float32)
+        frames = rng.standard_normal((101, *frame)).astype(np.float32)
         actions = np.tanh(rng.standard_normal((100, ACTION_DIM))).astype(np.float32)
         for index in range(100):
             last = index == 99
@@ -132,54 +147,99 @@ def filled_buffer(rng: np.random.Generator) -> ReplayBuffer:
     return buffer
 
 
-def rate(work: Callable[[], object]) -> float:
-    """Calls per second of one turn."""
+Turn = Callable[[], float]
+"""does something once, and says how many seconds that took"""
+
+
+def timed(work: Callable[[], object]) -> float:
+    """[s] of one call."""
     start = time.perf_counter()
-    for _ in range(TURN_UPDATES):
-        work()
-    return TURN_UPDATES / (time.perf_counter() - start)
+    work()
+    return time.perf_counter() - start
+
+
+def ours_and_plain(observation: str, batch: int) -> dict[tuple[str, str], Turn]:
+    """Turns by who and which update."""
+    rng = np.random.default_rng(0)
+    encoder = ImageEncoder(load_task("connector/vga")) if observation == "image" else None
+    dim = encoder.output_dim if encoder else OBSERVATION_DIM
+    config = AgentConfig(batch_size=batch)
+    buffer = filled_buffer(rng, dim, VARIANTS if encoder else 1)
+    agents = {"ours": Agent(config, dim, ACTION_DIM, 0)}
+    if encoder is None:
+        agents["plain"] = PlainAgent(config, dim)
+
+    def update(agent: Agent | PlainAgent, full: bool) -> None:
+        agent.update(buffer.sample(batch, rng), full)
+
+    return {
+        (who, which): partial(timed, partial(update, agent, which == "full"))
+        for who, agent in agents.items()
+        for which in UPDATES
+    }
+
+
+def measure(turns: dict[tuple[str, str], Turn], seconds: float) -> dict[tuple[str, str], float]:
+    """[s] of each, the median; in turns until the time is up, three rounds at least."""
+    length = {}
+    for name, turn in turns.items():
+        length[name] = [turn() for _ in range(3)][-1]  # the first ones compile
+    found: dict[tuple[str, str], list[float]] = {name: [] for name in turns}
+    stop = time.perf_counter() + seconds
+    rounds = 0
+    while time.perf_counter() < stop or rounds < 3:
+        rounds += 1
+        for name, turn in turns.items():
+            repeats = 1 if length[name] > LONG else TURN_UPDATES
+            found[name].append(statistics.fmean(turn() for _ in range(repeats)))
+    return {name: statistics.median(each) for name, each in found.items()}
+
+
+def show(observation: str, found: dict[tuple[str, str], float]) -> None:
+    """Updates per second, ours times the faster peer's, and all as JSON."""
+    names = list(dict.fromkeys(who for who, _ in found))
+    rates = {(who, which): 1.0 / seconds for (who, which), seconds in found.items()}
+    for who in names:
+        rates[who, "pair"] = 2.0 / sum(found[who, which] for which in UPDATES)
+    print(f"{observation:8}" + "".join(f"{who:>12}" for who in names) + f"{'ratio':>10}")
+    for which in (*UPDATES, "pair"):
+        others = [rates[who, which] for who in names if who != "ours"]
+        ratio = f"{rates['ours', which] / max(others):10.2f}" if others else ""
+        print(f"{which:8}" + "".join(f"{rates[who, which]:12.2f}" for who in names) + ratio)
+    print(json.dumps({" ".join(name): round(rate, 3) for name, rate in rates.items()}))
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=10.0, help="wall time to measure [s]")
+    parser.add_argument(
+        "--seconds", type=float, default=30.0, help="wall time to measure each observation [s]"
+    )
     parser.add_argument("--batch", type=int, default=256, help="transitions in an update")
-    parser.add_argument("--critics", type=int, default=2, help="size of the critic ensemble")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
+    parser.add_argument("--threads", type=int, default=1, help="of every agent")
+    parser.add_argument("--hil-serl", metavar="PYTHON", help="interpreter that has HIL-SERL")
+    parser.add_argument("--lerobot", metavar="PYTHON", help="interpreter that has LeRobot")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
     torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    config = AgentConfig(batch_size=arguments.batch, critics=arguments.critics)
-    agent, plain = Agent(config, OBSERVATION_DIM, ACTION_DIM, 0), PlainAgent(config)
-    buffer = filled_buffer(rng)
-
-    def sample() -> Batch:
-        return buffer.sample(config.batch_size, rng)
-
-    work: dict[str, Callable[[], object]] = {
-        "critic": lambda: agent.update(sample(), False),
-        "critic, plain": lambda: plain.update(sample(), False),
-        "full": lambda: agent.update(sample(), True),
-        "full, plain": lambda: plain.update(sample(), True),
-        "sample": sample,
-        "act": lambda: agent.act(buffer.observations[0]),
-    }
-    turns: dict[str, list[float]] = {name: [] for name in work}
-    stop = time.perf_counter() + arguments.seconds
-    while time.perf_counter() < stop or len(turns["act"]) < 2:
-        for name, do in work.items():
-            turns[name].append(rate(do))
-    found = {name: statistics.median(rates) for name, rates in turns.items()}
-    for suffix in ("", ", plain"):
-        found["pair" + suffix] = 1 / (1 / found["critic" + suffix] + 1 / found["full" + suffix])
-    print(f"batch {config.batch_size}, {config.critics} critics, one thread, sampling included")
-    print(f"{'':8}{'updates/s':>12}{'ms':>8}{'plain':>12}{'ratio':>8}")
-    for name in ("critic", "full", "pair"):
-        ours, theirs = found[name], found[name + ", plain"]
-        print(f"{name:8}{ours:12.1f}{1e3 / ours:8.2f}{theirs:12.1f}{ours / theirs:8.2f}")
-    print(f"sample {1e6 / found['sample']:.0f} us, act {1e6 / found['act']:.0f} us")
-    print(json.dumps({name: round(value, 1) for name, value in found.items()}))
+    shape = [f"--batch={given.batch}", f"--threads={given.threads}", f"--action-dim={ACTION_DIM}"]
+    body = ImageEncoder(load_task("connector/vga")).body_dim
+    shape += [f"--observation-dim={OBSERVATION_DIM}", f"--body-dim={body}"]
+    peers = {}
+    for name, python in (("HIL-SERL", given.hil_serl), ("LeRobot", given.lerobot)):
+        script = f"original_{name.lower().replace('-', '_')}.py"
+        if python:
+            path = f"{name.upper().replace('-', '_')}_PATH"
+            peers[name] = Peer(python, script, path, *shape)
+        else:
+            print(f"{name} is left out: --{name.lower()} names a Python that has it, see {script}")
+    print(f"updates/s, batch {given.batch}, 2 critics, {given.threads} thread(s)")
+    for observation in ("state", "image"):
+        turns = ours_and_plain(observation, given.batch)
+        for name, peer in peers.items():
+            for which in UPDATES:
+                turns[name, which] = partial(peer.ask, f"{observation} {which}")
+        show(observation, measure(turns, given.seconds))
 
 
 if __name__ == "__main__":

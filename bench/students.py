@@ -16,17 +16,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import naive_openvla
 import torch
+from peer import Peer
 
 from rldg_distill.students.octo.config import SIZES
 from rldg_distill.students.octo.octo import Octo, OctoInputs
@@ -66,32 +63,6 @@ class OurOcto:
         self.optimizer.step()
 
 
-class Original:
-    """Another Python that has the original Octo, asked for one turn at a time."""
-
-    def __init__(self, python: str, batch: int) -> None:
-        script = Path(__file__).with_name("original_octo.py")
-        # This shell's ROS packages are not for that Python.
-        environment = {**os.environ, "PYTHONPATH": os.environ.get("OCTO_PATH", "")}
-        self.process = subprocess.Popen(
-            [python, str(script), "--batch", str(batch)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment,
-        )
-
-    def ask(self, what: str) -> float:
-        """Seconds of one turn."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        print(what, file=self.process.stdin, flush=True)
-        answer = self.process.stdout.readline()
-        if not answer:
-            sys.exit("the original Octo ended; what it said is above")
-        return float(answer)
-
-
 def timed(work: Callable[[], object]) -> float:
     """Seconds of one call."""
     start = time.perf_counter()
@@ -128,7 +99,7 @@ def octo(batch: int, python: str | None) -> dict[str, Callable[[], float]]:
         "training": partial(timed, ours.training),
     }
     if python:
-        original = Original(python, batch)
+        original = Peer(python, "original_octo.py", "OCTO_PATH", f"--batch={batch}")
         for what in ("inference", "training", "inference t5", "training t5"):
             turns[f"{what}, original"] = partial(original.ask, what)
     return turns

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Another program's own code, timed on request beside ours: in a Python of its own, that has what it needs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+class Peer:
+    """A script of this folder in another Python. It answers every line with the seconds that took."""
+
+    def __init__(self, python: str, script: str, path: str, *arguments: str) -> None:
+        """Start it.
+
+        Args:
+            python: interpreter that can import the peer.
+            script: name of its script in this folder.
+            path: name of the environment variable that says where the peer's sources are; it need not be set.
+            arguments: of the script.
+        """
+        self.script = script
+        # This shell's ROS packages are not for that Python.
+        environment = {**os.environ, "PYTHONPATH": os.environ.get(path, "")}
+        self.process = subprocess.Popen(
+            [python, str(Path(__file__).with_name(script)), *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+
+    def ask(self, what: str) -> float:
+        """Seconds of one turn."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        print(what, file=self.process.stdin, flush=True)
+        answer = self.process.stdout.readline()
+        if not answer:
+            sys.exit(f"{self.script} ended; what it said is above")
+        return float(answer)
