@@ -141,6 +141,14 @@ def test_any_part_can_be_killed(processes: Processes, listener: Listener) -> Non
     stack = processes.stack("train_rl", **MINIATURE)
     listener.until(lambda: len(listener.steps) > 20, 60, "the first demonstration")
     os.kill(processes.pid("twin"), signal.SIGKILL)
+    listener.until(lambda: listener.policy_steps() > 105, 90, "training")
+    actor = processes.pid("actor")
+    os.kill(actor, signal.SIGSTOP)
+    listener.until(lambda: "waits for the actor" in listener.learner.note, 30, "the learner's word")
+    waiting = listener.learner.updates
+    listener.until(lambda: "for 5 s" in listener.learner.note, 30, "two more seconds")
+    assert listener.learner.updates == waiting, "it learned on without new steps"
+    os.kill(actor, signal.SIGCONT)
     for node, after in (("learner", 120), ("actor", 160), ("recorder", 200), ("twin", 240)):
         listener.until(lambda after=after: listener.policy_steps() > after, 90, f"step {after}")
         os.kill(processes.pid(node), signal.SIGKILL)

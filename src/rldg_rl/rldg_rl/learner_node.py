@@ -20,7 +20,7 @@ from rclpy.node import Node
 from tensorboard.summary import Writer
 
 from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Transition
-from rldg_rl.actor import DEMONSTRATION
+from rldg_rl.actor import DEMONSTRATION, POLICY
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import agent_config
 from rldg_rl.bag import lived_steps, stored_steps
@@ -40,6 +40,7 @@ from rldg_rl.observation import state_dim
 from rldg_rl.policy import Policy
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.schedule import PHASES
 from rldg_robot import contract
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
@@ -47,6 +48,7 @@ from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
 
 IDLE_SECONDS = 0.02
+PATIENCE = 3.0  # [s] of wall time in training without a step, until it says that it waits
 SAVE_AFTER = 0.5  # [s] without work, as at the end of training
 STATUS_PERIOD = 0.2  # [s] of wall time
 LOG_EVERY = 100  # updates
@@ -94,7 +96,7 @@ class LearnerNode(Node):
         self._published = -1
         self._saved = -1
         self._logged = 0
-        self._idle_since = time.monotonic()
+        self._idle_since = self._step_heard = time.monotonic()
         self._status_told = 0.0
         self._weights = publish_on(self, contract.POLICY_WEIGHTS)
         self._status = publish_on(self, contract.LEARNER_STATUS)
@@ -120,6 +122,7 @@ class LearnerNode(Node):
         return self.encoder is not None and not self.encoder.is_trained
 
     def _on_transition(self, message: Transition) -> None:
+        self._step_heard = time.monotonic()
         if self._is_blind:
             return
         step = self._for_task(stored_step(message))
@@ -269,6 +272,13 @@ class LearnerNode(Node):
         for name, value in self.learner.metrics.items():
             self.board.add_scalar(f"learner/{name}", value, self.learner.updates)
 
+    def _waits(self) -> str:
+        """What keeps it from learning; empty: nothing. For steps that do not come it owes no updates."""
+        silent = time.monotonic() - self._step_heard
+        if self._run_status.phase != PHASES[POLICY] or self.learner.owed > 0 or silent < PATIENCE:
+            return ""
+        return f"no step came for {silent:.0f} s, waits for the actor"
+
     def _tell_status(self, force: bool = False) -> None:
         if not force and time.monotonic() - self._status_told < STATUS_PERIOD:
             return
@@ -281,7 +291,7 @@ class LearnerNode(Node):
             demo_size=learner.buffer.demo_size,
             updates_per_second=learner.updates_per_second(),
             ready=self._ready,
-            note=self._note,
+            note=self._note or self._waits(),
             **{
                 name: float(learner.metrics.get(name, 0.0))
                 for name in ("critic_loss", "actor_loss", "entropy", "temperature")

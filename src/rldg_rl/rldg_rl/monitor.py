@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
+
+BARS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass
@@ -35,10 +38,14 @@ class Scene:
     success_rate: float = 0.0
     cycle_seconds: float = 0.0
     interventions: int = 0
+    by_hand: Sequence[float] = ()
+    """share of the steps, see rldg_msgs/RunStatus"""
     steps_per_second: float = 0.0
     updates: int = 0
     updates_per_second: float = 0.0
     entropy: float = 0.0
+    learner: str = ""
+    """what it waits for"""
     wall_seconds: float = 0.0
     seconds_left: float = 0.0
     gate: str = ""
@@ -75,6 +82,8 @@ def render(scene: Scene) -> RenderableType:
     for row in _facts(scene):
         facts.add_row(*(Text.assemble((f"{k} ", "dim"), (v, "bold")) for k, v in row))
     parts: list[RenderableType] = [bars, Text(), facts]
+    if scene.learner:
+        parts.append(Text(f"learner: {scene.learner}", style="yellow"))
     if scene.view:
         parts.append(Text(f"watch the scene: {scene.view}", style="dim"))
     if scene.gate:
@@ -95,7 +104,7 @@ def _facts(scene: Scene) -> list[list[tuple[str, str]]]:
             ("updates", str(scene.updates)),
             ("updates/s", f"{scene.updates_per_second:.0f}"),
         ],
-        [("entropy", f"{scene.entropy:.1f}")],
+        [("by hand, over time", spark(scene.by_hand)), ("entropy", f"{scene.entropy:.1f}")],
     ]
     of_time = [
         ("elapsed", clock(scene.wall_seconds)),
@@ -115,9 +124,19 @@ def line(scene: Scene) -> str:
     ]
     if scene.steps_wanted:
         parts.append(f"{scene.updates_per_second:.0f} updates/s")
+    if scene.learner:
+        parts.append(f"learner: {scene.learner}")
     if scene.gate:
         parts.append(f"safety gate: {scene.gate}")
     return f"[{clock(scene.wall_seconds)}] {scene.phase}: {', '.join(parts)}"
+
+
+def spark(shares: Sequence[float]) -> str:
+    """One bar for each share in [0, 1], and the last in per cent; a point is none at all."""
+    if not shares:
+        return "-"
+    bars = "".join(BARS[min(int(s * len(BARS)), len(BARS) - 1)] if s else "·" for s in shares)
+    return f"{bars} {100 * shares[-1]:.0f} %"
 
 
 def clock(seconds: float) -> str:

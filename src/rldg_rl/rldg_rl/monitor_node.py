@@ -30,6 +30,7 @@ RUN_FIELDS = (
         "success_rate",
         "cycle_seconds",
         "interventions",
+        "by_hand",
         "steps_per_second",
     ),
     *("wall_seconds", "seconds_left"),
@@ -70,6 +71,8 @@ class MonitorNode(Node):
         self.scene.updates = message.updates
         self.scene.updates_per_second = message.updates_per_second
         self.scene.entropy = message.entropy
+        # What the whole run waits for is its phase already.
+        self.scene.learner = "" if message.note in self.scene.phase else message.note
 
     def _on_safety(self, message: SafetyState) -> None:
         self.scene.gate = message.reason if message.state == SafetyState.STOPPED else ""

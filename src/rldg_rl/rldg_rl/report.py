@@ -141,14 +141,21 @@ def report_collection(
     write_video(run.videos / "collection.mp4", clips)
 
 
+def _rolling(values: np.ndarray) -> np.ndarray:
+    """Mean of the last WINDOW at every place."""
+    return np.array([values[max(0, i - WINDOW + 1) : i + 1].mean() for i in range(len(values))])
+
+
 def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress) -> None:
-    """Success and cycle time over training steps, demonstrations and evaluation beside them."""
+    """Success, cycle time and a person's help over training steps, demonstrations and evaluation beside them."""
     episodes = progress.finished(POLICY)
     steps = np.cumsum([e.own_steps for e in episodes])
     success = np.array([autonomous_success(e) for e in episodes], float)
-    rolling = [success[max(0, i - WINDOW + 1) : i + 1].mean() for i in range(len(success))]
-    figure, (above, below) = plt.subplots(2, 1, figsize=(7, 6), sharex=True, layout="constrained")
-    above.plot(steps, 100 * np.array(rolling), label=f"training, last {WINDOW} episodes")
+    helped = np.array([e.interventions / max(e.own_steps, 1) for e in episodes])
+    figure, (above, below, help_) = plt.subplots(
+        3, 1, figsize=(7, 7.5), sharex=True, layout="constrained", height_ratios=(3, 3, 2)
+    )
+    above.plot(steps, 100 * _rolling(success), label=f"training, last {WINDOW} episodes")
     rate = summary["evaluation"]["success_rate"]
     if rate is not None:
         low, high = summary["evaluation"]["ci95"]
@@ -167,8 +174,12 @@ def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress)
     if summary["demo_cycle_seconds"]:
         below.axhline(summary["demo_cycle_seconds"], ls="--", c="0.4", label="demonstrations, mean")
         below.legend()
-    below.set(xlabel="training steps", ylabel="time to success [s]", ylim=(0, None))
-    for axes in (above, below):
+    below.set(ylabel="time to success [s]", ylim=(0, None))
+    help_.plot(steps, 100 * helped, ".", ms=4, c="0.7")
+    help_.plot(steps, 100 * _rolling(helped), label=f"last {WINDOW} episodes")
+    help_.set(xlabel="training steps", ylabel="by hand [% of steps]", ylim=(-3, 103))
+    help_.legend(loc="upper right")
+    for axes in (above, below, help_):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
     plt.close(figure)

@@ -18,6 +18,7 @@ WINDOW = 20
 """episodes that a success rate is told over"""
 TYPICAL_STEPS = {DEMONSTRATION: 55.0, POLICY: 20.0, EVALUATION: 20.0}
 """steps of an episode before any was seen"""
+BY_HAND_PARTS = 10
 MAX_FAILED_DEMOS = 3
 """times the wanted number"""
 PHASES = {DEMONSTRATION: "demonstrations", POLICY: "training", EVALUATION: "evaluation"}
@@ -112,6 +113,17 @@ class Progress(Logbook):
         return sum(e.interventions for e in self.episodes[POLICY])
 
     @property
+    def by_hand(self) -> list[float]:
+        """Share of steps that a person acted in, of every tenth of the training episodes so far."""
+        episodes = self.finished(POLICY)
+        parts = np.array_split(np.arange(len(episodes)), min(len(episodes), BY_HAND_PARTS) or 1)
+        sums = [
+            (sum(episodes[i].interventions for i in part), sum(episodes[i].own_steps for i in part))
+            for part in parts
+        ]
+        return [helped / max(steps, 1) for helped, steps in sums] if episodes else []
+
+    @property
     def mastered(self) -> bool:
         """Whether the last training episodes all succeeded without help, after the fewest steps."""
         if self.steps < self.plan.least_steps:
@@ -170,7 +182,7 @@ class Progress(Logbook):
         """What an episode of that source is lived for."""
         return PHASES[source]
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int | list[float]]:
         """Fields of rldg_msgs/RunStatus."""
         return {
             "demos": self.demos,
@@ -181,6 +193,7 @@ class Progress(Logbook):
             "evaluations": len(self.finished(EVALUATION)),
             "evaluations_wanted": self.plan.evaluations * len(self.plan.tasks),
             "interventions": self.interventions,
+            "by_hand": self.by_hand,
         }
 
 

@@ -93,6 +93,16 @@ def test_the_view_shows_where_a_run_stands() -> None:
     assert clock(125.0) == "2:05"
 
 
+def test_the_view_shows_how_much_a_person_helped_and_what_the_learner_waits_for() -> None:
+    scene = Scene("mine", "connector/vga", "training", steps_wanted=8000)
+    scene.by_hand, scene.learner = (1.0, 0.5, 0.07, 0.0), "no step came for 5 s"
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(scene))
+    text = console.export_text()
+    assert "by hand, over time █▅▁· 0 %" in text and "no step came" in text
+    assert "learner: no step came for 5 s" in line(scene)
+
+
 @pytest.mark.parametrize("successes", [19, 0])
 def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
     summary = summarize_run(0, progress(), records(), 900, 60.0)

@@ -51,6 +51,14 @@ def test_a_lucky_row_ends_no_training_that_has_hardly_begun() -> None:
     assert Progress(plan, [*row, *row[2:]]).source == EVALUATION
 
 
+def test_how_much_a_person_helps_is_told_over_time() -> None:
+    assert progress(*DEMOS).by_hand == []
+    assert progress(episode(POLICY, by_hand=5)).by_hand == [0.5]
+    early = [episode(POLICY, by_hand=8, lead_in=2, steps=12)] * 20
+    shares = progress(*DEMOS, *early, *[episode(POLICY)] * 20).by_hand
+    assert shares == [0.8] * 5 + [0.0] * 5, "of ten parts, and of what the policy was there for"
+
+
 def test_aborted_episodes_count_as_steps_and_as_nothing_else() -> None:
     aborted = episode(POLICY, "aborted", 30)
     state = progress(
