@@ -14,12 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from rldg_msgs.msg import SafetyState
 from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.environment import RobotEnv
 from rldg_rl.robot_client import RobotClient, RobotSilent
-from rldg_robot import contract
-from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -43,11 +40,7 @@ def environment(node: Node, patience: float = 20.0) -> RobotEnv:
 def connected(node: Node) -> RobotEnv:
     """An environment whose targets arrive: what is sent before everybody knows each other is lost, or held."""
     env = environment(node)
-    states: list[SafetyState] = []
-    listen_to(node, contract.SAFETY_STATE, states.append)
-    close_the_loop(
-        node, env.robot, TASK, lambda: bool(states) and states[-1].state != SafetyState.HOLD
-    )
+    close_the_loop(node, env.robot, TASK)
     return env
 
 

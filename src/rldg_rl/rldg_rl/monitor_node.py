@@ -32,7 +32,7 @@ RUN_FIELDS = (
         "interventions",
         "steps_per_second",
     ),
-    *("wall_seconds", "seconds_left"),
+    *("wall_seconds", "seconds_left", "reset_seconds", "attention"),
 )
 
 

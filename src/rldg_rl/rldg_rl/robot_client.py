@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
-from rldg_msgs.msg import GripperCommand
+from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
 from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
@@ -22,7 +22,7 @@ from rldg_robot.contract import Topic
 from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.poses import Pose
-from rldg_robot.ros import listen_to, publish_on, to_pose_stamped, to_stamp
+from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME
 from rldg_robot.task import Task
 
@@ -57,6 +57,9 @@ class RobotClient:
         self._patience = patience
         self._latest: dict[str, Any] = {}
         self._stamps: dict[str, int] = {}
+        self.safety = SafetyState(state=SafetyState.HOLD)
+        """what the gate said last"""
+        listen_to(node, contract.SAFETY_STATE, self._keep_safety)
         for topic in (*STATE, contract.GRIPPER_STATE):
             listen_to(node, topic, self._keeper(topic))
         listen_to(node, contract.WRIST_IMAGE, self._keep_image, raw=True)
@@ -65,12 +68,17 @@ class RobotClient:
         self._gripper_wish: float | None = None
         self._reset = node.create_client(Reset, contract.RESET)
 
-    def reset(self, seed: int, task: str) -> Observation:
-        """Bring the robot to a start pose; see `environment.Robot`."""
+    @property
+    def stopped(self) -> str:
+        """Why the gate stopped the arm; see `environment.Robot`."""
+        return str(self.safety.reason) if self.safety.state == SafetyState.STOPPED else ""
+
+    def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
+        """Bring the robot to a start pose, or only tell it; see `environment.Robot`."""
         self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
         self._stamps.clear()
         self._gripper_wish = None
-        future = self._reset.call_async(Reset.Request(seed=seed, task=task))
+        future = self._reset.call_async(Reset.Request(seed=seed, task=task, stay=stay))
         try:
             self.wait_for(future.done, "the answer to a reset", 6 * self._patience)
         except RobotSilent:
@@ -80,6 +88,10 @@ class RobotClient:
         if not answer.success:
             raise RobotSilent(f"reset failed: {answer.message}")
         return self._observation_of(nanoseconds(answer.stamp))
+
+    def measure(self) -> Observation:
+        """The observation of now; see `environment.Robot`."""
+        return self._observation_of(now(self._node))
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
@@ -122,6 +134,9 @@ class RobotClient:
             self._stamps[name] = nanoseconds(message.header.stamp)
 
         return keep
+
+    def _keep_safety(self, message: SafetyState) -> None:
+        self.safety = message
 
     def _keep_image(self, cdr: bytes) -> None:
         # Kept serialised: it is decoded once, when an observation is made of it.
