@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -150,7 +151,8 @@ class RobotClient:
         required[contract.GRIPPER_STATE.name] = stamp - self._period // 2
 
         def missing() -> list[str]:
-            return [name for name, least in required.items() if self._stamps.get(name, -1) < least]
+            never = -math.inf  # before the first clock, now is 0
+            return [n for n, least in required.items() if self._stamps.get(n, never) < least]
 
         try:
             self.wait_for(lambda: not missing(), "an observation", self._patience)
