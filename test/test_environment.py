@@ -71,6 +71,21 @@ def test_the_same_actions_lead_to_the_same_states(processes: Processes, node: No
     assert np.array_equal(trajectory(), trajectory())
 
 
+def test_the_arm_stays_where_who_asks_moves_it(processes: Processes, node: Node) -> None:
+    processes.node("rldg_robot", "twin", task=TASK.id)
+    processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
+    env = connected(node)
+    env.reset(seed=5)
+    env.step(np.full(7, 0.5))
+    before = env.robot.measure()
+    assert before.state_stamp == env.latest.state_stamp
+    after = env.robot.reset(6, TASK.id, stay=True)
+    assert after.state_stamp > before.state_stamp
+    np.testing.assert_array_equal(after.pose.position, before.pose.position)
+    with pytest.raises(RobotSilent, match=r"connector/xlr is another world .* the arm cannot stay"):
+        env.robot.reset(6, "connector/xlr", stay=True)
+
+
 def test_a_robot_that_does_not_answer_is_named(node: Node) -> None:
     with pytest.raises(RobotSilent, match="reset service"):
         environment(node, patience=0.5).reset(seed=0)
