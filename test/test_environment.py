@@ -14,12 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from rldg_msgs.msg import SafetyState
 from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.environment import RobotEnv
 from rldg_rl.robot_client import RobotClient, RobotSilent
-from rldg_robot import contract
-from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -43,11 +40,7 @@ def environment(node: Node, patience: float = 20.0) -> RobotEnv:
 def connected(node: Node) -> RobotEnv:
     """An environment whose targets arrive: what is sent before everybody knows each other is lost, or held."""
     env = environment(node)
-    states: list[SafetyState] = []
-    listen_to(node, contract.SAFETY_STATE, states.append)
-    close_the_loop(
-        node, env.robot, TASK, lambda: bool(states) and states[-1].state != SafetyState.HOLD
-    )
+    close_the_loop(node, env.robot, TASK)
     return env
 
 
@@ -76,6 +69,21 @@ def test_the_same_actions_lead_to_the_same_states(processes: Processes, node: No
         return np.array(states + [env.step(action)[0]["state"] for action in actions])
 
     assert np.array_equal(trajectory(), trajectory())
+
+
+def test_the_arm_stays_where_who_asks_moves_it(processes: Processes, node: Node) -> None:
+    processes.node("rldg_robot", "twin", task=TASK.id)
+    processes.node("rldg_robot", "safety_gate", task=TASK.id, use_sim_time=True)
+    env = connected(node)
+    env.reset(seed=5)
+    env.step(np.full(7, 0.5))
+    before = env.robot.measure()
+    assert before.state_stamp == env.latest.state_stamp
+    after = env.robot.reset(6, TASK.id, stay=True)
+    assert after.state_stamp > before.state_stamp
+    np.testing.assert_array_equal(after.pose.position, before.pose.position)
+    with pytest.raises(RobotSilent, match=r"connector/xlr is another world .* the arm cannot stay"):
+        env.robot.reset(6, "connector/xlr", stay=True)
 
 
 def test_a_robot_that_does_not_answer_is_named(node: Node) -> None:

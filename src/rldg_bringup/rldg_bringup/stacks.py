@@ -227,6 +227,14 @@ CLASSIFIER = Argument(
     "reward:=classifier: its file, which ./rldg classifier train made.",
     resume=Resume.KEPT,
 )
+RESETS = Argument(
+    "resets",
+    "instant",
+    "How the arm gets to the next start; instant: the twin puts it there; motion: it goes there through the gate, as a "
+    "real arm has to, and asks for a person where it does not arrive.",
+    choices=("instant", "motion"),
+    resume=Resume.KEPT,
+)
 EPISODES = Argument("episodes", "20", "Evaluation episodes.", parse=whole(1), resume=Resume.KEPT)
 RANDOMIZE = Argument(
     "randomize",
@@ -404,7 +412,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
         name: values[name]
         for name in (
             *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation", "reward"),
+            *("episodes", "operator", "observation", "reward", "resets"),
         )
     }
     actor |= {"mode": "train", **_classifier(values), **_pace(values), **_clocked(values)}
@@ -456,6 +464,10 @@ def evaluate(values: Values) -> list[NodeSpec]:
 def _evaluator(values: Values) -> NodeSpec:
     if unused := [name for name in ("viewer", "real_time_factor") if values[name]]:
         raise StackError(f"{unused[0]}:= needs ROS: leave it out, or transport:=direct")
+    if values["resets"] == "motion":
+        raise StackError(
+            "resets:=motion goes through the gate to the arm: leave out transport:=direct"
+        )
     words = [str(values["run"]), "--name", Path(str(values["evaluation"])).name]
     for name in ("task", "episodes", "seed", "replan"):
         words += [f"--{name}", str(values[name])]
@@ -475,7 +487,7 @@ def policy(values: Values) -> list[NodeSpec]:
 
 def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]:
     """Nodes that run a trained policy: no operator and no learner."""
-    actor = {name: values[name] for name in ("task", "seed", "episodes", *ACTING)}
+    actor = {name: values[name] for name in ("task", "seed", "episodes", "resets", *ACTING)}
     actor |= {
         "run": folder,
         "policy": values["checkpoint"],
@@ -497,7 +509,9 @@ def collect(values: Values) -> list[NodeSpec]:
     """Nodes that gather successful episodes of one task, or of an even mix of several."""
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0]}
-    actor = {name: values[name] for name in ("run", "seed", "episodes", "operator", *ACTING)}
+    actor = {
+        name: values[name] for name in ("run", "seed", "episodes", "operator", "resets", *ACTING)
+    }
     actor |= {
         "task": tasks,
         "policy": values["checkpoints"],
@@ -553,7 +567,7 @@ STACKS: Mapping[str, Stack] = {
             "train_rl",
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
-                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT),
+                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, RESETS),
                 *(OBSERVATION, REWARD, CLASSIFIER, INIT),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
@@ -583,6 +597,7 @@ STACKS: Mapping[str, Stack] = {
                 *(TRANSPORT, WORKERS, RAY, EVALUATION),
                 *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
+                replace(RESETS, resume=Resume.NEW),
             ),
             evaluate,
             makes_run=False,
@@ -612,7 +627,7 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 replace(REAL_TIME_FACTOR, default="1"),
-                *(RUNS, RANDOMIZE),
+                *(RUNS, RANDOMIZE, RESETS),
             ),
             policy,
             makes_run=False,
@@ -654,7 +669,7 @@ STACKS: Mapping[str, Stack] = {
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
-                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE),
+                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS),
             ),
             collect,
             makes_run=True,
@@ -667,7 +682,7 @@ STACKS: Mapping[str, Stack] = {
             (
                 *(TASK, NAME, SEED, replace(OPERATOR, choices=("scripted", "spacemouse"))),
                 replace(EPISODES, description="Episodes in which it was done."),
-                *(ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE),
+                *(ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS),
             ),
             label,
             makes_run=True,

@@ -98,6 +98,8 @@ class EpisodeResult:
     """the safety gate ended it"""
     instruction: str = ""
     """what the policy was told; empty: the task's own words"""
+    reset_seconds: float = 0.0
+    """[s] of robot time that the arm took to its start; 0: it was put there"""
 
     @property
     def autonomous_success(self) -> bool:
@@ -204,9 +206,11 @@ class Actor:
 
         Raises:
             EpisodeAborted or what the robot raised: the episode was closed as aborted first.
+            ResetStalled: it never began.
         """
         result = EpisodeResult(episode_id, self._env.task, source, seed)
-        view, _ = self._env.reset(seed=seed)
+        view, reset = self._env.reset(seed=seed)
+        result.reset_seconds = reset["seconds"]
         self._hands.begin(self._env.task, seed)
         self._latch.begin()
         if policy is not None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from std_msgs.msg import String
+from std_msgs.msg import Empty, String
 from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import LearnerStatus, PolicyWeights, SafetyState
@@ -42,6 +42,8 @@ from rldg_rl.outcomes import Trace
 from rldg_rl.played_hands import PlayedHands
 from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.report import note_evaluation, report_collection, report_run
+from rldg_rl.reset_count import ResetCount, keep_resets, read_resets
+from rldg_rl.reset_motion import ResetStalled
 from rldg_rl.results import RecordFile, make_record
 from rldg_rl.reward import Judge, PersonJudge, PoseJudge, TwinJudge
 from rldg_rl.robot_client import RobotClient, RobotSilent
@@ -52,7 +54,7 @@ from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
 from rldg_robot.perturbation import read_perturbation
-from rldg_robot.ros import listen_to
+from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.task import Task, load_task, named_tasks
 from rldg_robot.user_error import UserError
 
@@ -83,6 +85,7 @@ class ActorNode(Node):
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
         self.observation: str = self._parameter("observation", "state") if self.training else ""
         self.reward: str = self._parameter("reward", "twin")
+        self.moves = self._parameter("resets", "instant") == "motion"
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
@@ -100,11 +103,12 @@ class ActorNode(Node):
         self.policies: dict[str, LivePolicy | StudentPolicy] = {}
         self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()
-        self._safety = SafetyState(state=SafetyState.HOLD)
         self._release = self.create_client(Trigger, contract.SAFETY_RESET)
+        self._emergency_stop = publish_on(self, contract.EMERGENCY_STOP)
+        self._resets = read_resets(self.run)
+        self.announcer.reset_seconds = self._resets.mean_seconds
         self._loop_closed = False
         listen_to(self, contract.LEARNER_STATUS, self._on_learner)
-        listen_to(self, contract.SAFETY_STATE, self._on_safety)
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
             self._learned = LivePolicy(self._learned_task)
@@ -117,7 +121,8 @@ class ActorNode(Node):
         hands = PlayedHands() if nobody else Hands(self, self.robot, self.operator)
         self.actors = {}
         for name, task in self.tasks.items():
-            env = RobotEnv(self.robot, task, judge=self._make_judge(task, hands))
+            judge = self._make_judge(task, hands)
+            env = RobotEnv(self.robot, task, judge=judge, moves=self.moves)
             self.actors[name] = Actor(env, hands, self, helped=self.training)
 
     def _parameter(self, name: str, default: Any) -> Any:
@@ -192,6 +197,10 @@ class ActorNode(Node):
             raise UserError(
                 f"{led_in[0]} needs a person up to its hand-over: use operator:=scripted or spacemouse"
             )
+        if self.moves and len(self.tasks) > 1:
+            raise UserError(
+                "resets:=motion is for one task: no robot changes its board and its tool by itself"
+            )
         of_policy = ("seed", "policy", "perturb") if self.mode == "evaluate" else ()
         fixed = ("task", *(("observation",) if self.training else ()), *of_policy)
         try:
@@ -201,6 +210,7 @@ class ActorNode(Node):
                     "task": ",".join(self.tasks),
                     "observation": self.observation or None,
                     "reward": self.reward,
+                    "resets": "motion" if self.moves else "instant",
                     "seed": self.seed,
                     "policy": self.policy,
                     "perturb": str(self.perturbation) or None,
@@ -239,9 +249,6 @@ class ActorNode(Node):
     def _on_learner(self, message: LearnerStatus) -> None:
         self._learner = message
 
-    def _on_safety(self, message: SafetyState) -> None:
-        self._safety = message
-
     def _on_weights(self, message: PolicyWeights) -> None:
         self._learned.load(bytes(message.safetensors))
         if message.average:
@@ -270,6 +277,8 @@ class ActorNode(Node):
             except (RobotSilent, EpisodeAborted) as error:
                 self.get_logger().warning(f"episode aborted: {error}")
                 self._recover()
+            except ResetStalled as error:
+                self._ask_for_person(str(error))
         if self.training:
             self._wait_for(lambda: self._learner.ready, "the learner")
         self._tell_status(None, note="writing the report", force=True)
@@ -284,8 +293,10 @@ class ActorNode(Node):
             self._wait_for_weights(final=source == EVALUATION)
         if not self._loop_closed:
             task = self.tasks[self.progress.task]
-            close_the_loop(self, self.robot, task, self._gate_passes, self.recorder)
+            close_the_loop(self, self.robot, task, self.recorder, self.moves)
             self._loop_closed = True
+        if self.moves:  # or the end of the last bag would hear of it
+            self.robot.wait_for(self.recorder.is_free, "the recorder", 10.0)
         self._source = source
         number = self.run.next_episode_number(source)
         self._trial = number
@@ -310,8 +321,10 @@ class ActorNode(Node):
         return self._judged if judged else self.policies[self.progress.task]
 
     def _release_gate(self) -> None:
-        """After a stop that the policy brought about: in lockstep nobody has to look first, otherwise a person does."""
-        if not self.lockstep:
+        """After a stop that the policy brought about: where the twin alone puts the arm elsewhere nobody has to look
+        first, otherwise a person does.
+        """
+        if self.moves or not self.lockstep:
             self._recover()
             return
         # Away from what it pressed on, or the gate would stop again at once.
@@ -321,7 +334,7 @@ class ActorNode(Node):
         released = answer.result().message.startswith("released")
         wanted = {SafetyState.HOLD} if released else {SafetyState.HOLD, SafetyState.PASS}
         self.robot.wait_for(
-            lambda: self._safety.state in wanted, "the safety gate's state", GATE_SECONDS
+            lambda: self.robot.safety.state in wanted, "the safety gate's state", GATE_SECONDS
         )
 
     def _report(self) -> None:
@@ -369,14 +382,30 @@ class ActorNode(Node):
             self._tell_status(self.progress.source, note=doing() or f"waiting for {whom}")
             self.robot.spin(0.1)
 
-    def _gate_passes(self) -> bool:
-        return bool(self._safety.state != SafetyState.HOLD)
+    def _ask_for_person(self, trouble: str) -> None:
+        """Stop the gate: no episode begins until a person has seen to the arm and released it."""
+        self._count_resets(self._resets.stuck())
+        attention = f"The arm is not at its start: {trouble}. Free it, then: ./rldg run rldg_robot gate reset"
+        self.get_logger().error(attention)
+        # Until it stays so: the scripted operator may be about to release a stop for a wrench.
+        while rclpy.ok():
+            self._emergency_stop.publish(Empty())
+            self.robot.spin(RETRY_SECONDS)
+            if self.robot.stopped:
+                break
+        self._recover(attention)
 
-    def _recover(self) -> None:
+    def _count_resets(self, count: ResetCount) -> None:
+        self._resets = count
+        self.announcer.reset_seconds = count.mean_seconds
+        keep_resets(self.run, count)
+
+    def _recover(self, attention: str = "") -> None:
         """Wait until the parts that failed are back, and count again what is on disk."""
         self._loop_closed = False
-        while rclpy.ok() and self._safety.state == SafetyState.STOPPED:
-            self._tell_status(None, note=f"waiting: the gate stopped ({self._safety.reason})")
+        while rclpy.ok() and self.robot.stopped:
+            note = f"waiting: the gate stopped ({self.robot.stopped})"
+            self._tell_status(None, note=note, attention=attention)
             self.robot.spin(RETRY_SECONDS)
         self.robot.spin(RETRY_SECONDS)
         self._wait_for(self.recorder.is_free, "the recorder")
@@ -389,14 +418,15 @@ class ActorNode(Node):
         self._lived_steps = self._lead_in = 0
         self._trace = Trace()
         self._result = result
+        if self.moves:
+            self._count_resets(self._resets.arrived(result.reset_seconds))
         self.announcer.episode(result)
 
     def before_step(self) -> None:
         """Wait for recorder and learner; stop when the gate did."""
-        if self._safety.state == SafetyState.STOPPED:
-            too_much = self._source == EVALUATION and "wrench" in self._safety.reason
-            kind = GateStop if too_much else EpisodeAborted
-            raise kind(f"the safety gate stopped the arm: {self._safety.reason}")
+        if stop := self.robot.stopped:
+            kind = GateStop if self._source == EVALUATION and "wrench" in stop else EpisodeAborted
+            raise kind(f"the safety gate stopped the arm: {stop}")
         if not self._gate_is_on_task():
             self.robot.wait_for(self._gate_is_on_task, "the safety gate to take up the task", 5.0)
         if not self._on_disk():
@@ -408,7 +438,7 @@ class ActorNode(Node):
 
     def _gate_is_on_task(self) -> bool:
         """Whether the limits of this episode's task are in force: a gate that was restarted begins with its first."""
-        return self._safety.task == self._result.task.id
+        return self.robot.safety.task == self._result.task.id
 
     def _on_disk(self) -> bool:
         """Whether all steps so far are recorded."""
@@ -463,8 +493,11 @@ class ActorNode(Node):
         if result.status is not Status.ABORTED:
             self.announcer.outcome(summary, self.progress)
 
-    def _tell_status(self, source: str | None, note: str = "", force: bool = False) -> None:
-        self.announcer.status(self.progress, source, self._training_steps(), note, force)
+    def _tell_status(
+        self, source: str | None, note: str = "", force: bool = False, attention: str = ""
+    ) -> None:
+        steps = self._training_steps()
+        self.announcer.status(self.progress, source, steps, note, force, attention)
 
 
 def main() -> None:

@@ -42,6 +42,8 @@ class Announcer:
         self._health_told = 0.0
         self._status_told = 0.0
         self._source = DEMONSTRATION  # told of last
+        self.reset_seconds = 0.0
+        """mean of the motions to a start so far [s of ROS time]"""
         self._episode = publish_on(node, contract.EPISODE)
         self._step = publish_on(node, contract.STEP)
         self._transition = publish_on(node, contract.TRANSITION)
@@ -97,6 +99,7 @@ class Announcer:
         steps: int,
         note: str = "",
         force: bool = False,
+        attention: str = "",
     ) -> None:
         """Tell where the run stands, a few times a second at most.
 
@@ -106,6 +109,7 @@ class Announcer:
             steps: of a policy so far, those of the open episode included.
             note: to be told in place of the phase.
             force: tell it now.
+            attention: what a person has to see to before the run goes on.
         """
         if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
             return
@@ -116,6 +120,8 @@ class Announcer:
             phase=note or ("done" if source is None else progress.phase(source)),
             steps_per_second=self._pace.per_second(),
             wall_seconds=self.wall_seconds,
+            reset_seconds=self.reset_seconds,
+            attention=attention,
         )
         self._source = source or self._source
         message.success_rate = progress.success_rate(self._source)

@@ -3,15 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
 from rclpy.node import Node
 
-from rldg_rl.environment import RobotEnv
+from rldg_msgs.msg import SafetyState
 from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
+from rldg_robot.gripper_command import LEAVE
 from rldg_robot.task import Task
 
 START_SECONDS = 60.0  # of wall time, for gate and driver to come up
@@ -23,10 +21,11 @@ def close_the_loop(
     node: Node,
     robot: RobotClient,
     task: Task,
-    gate_passes: Callable[[], bool],
     recorder: RecorderWatch | None = None,
+    moves: bool = False,
 ) -> None:
-    """Stand still until the gate lets that pass and the recorder, where there is one, hears it.
+    """Stand still until the gate lets that pass and the recorder, where there is one, hears it: where the driver puts
+    the arm, or where it is if resets are motions (`moves`).
 
     While nodes find each other the gate hears nothing of a camera or a wrench and holds the arm: a step that is lived
     then says of its action that it was executed, and it was not. A recorder that hears robot or gate later than the
@@ -44,12 +43,14 @@ def close_the_loop(
             whom,
             START_SECONDS,
         )
-    env = RobotEnv(robot, task)
     for attempt in range(ATTEMPTS):
         try:
-            env.reset(seed=0)
-            env.step(np.zeros(7))
-            robot.wait_for(gate_passes, "the safety gate", GATE_SECONDS)
+            seen = robot.measure() if moves else robot.reset(0, task.id)
+            robot.act(seen.pose, LEAVE, seen.state_stamp)
+            robot.observe(after=seen.state_stamp)
+            robot.wait_for(
+                lambda: robot.safety.state != SafetyState.HOLD, "the safety gate", GATE_SECONDS
+            )
             if recorder is not None:
                 robot.wait_for(recorder.hears_the_loop, "the recorder to hear it", GATE_SECONDS)
             return

@@ -14,7 +14,7 @@ from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND
 from rldg_robot.perturbation import NOMINAL, Perturbation
 from rldg_robot.poses import Pose
-from rldg_robot.safety import BASE_FRAME, Gate
+from rldg_robot.safety import BASE_FRAME, Gate, GateState
 from rldg_robot.task import Task
 from rldg_robot.twin import Twin
 
@@ -22,7 +22,7 @@ BLACK = np.zeros((128, 128, 3), np.uint8)
 
 
 class DirectRobot:
-    """Implements `environment.Robot`. A stop of the gate is released by the next reset."""
+    """Implements `environment.Robot`. A stop of the gate is released by the next reset that moves the arm."""
 
     def __init__(
         self,
@@ -50,12 +50,24 @@ class DirectRobot:
         self._stamp = 1000 * self._period
         self._gripper_wish: float | None = None
 
-    def reset(self, seed: int, task: str) -> Observation:
+    @property
+    def stopped(self) -> str:
+        """See `environment.Robot`."""
+        return self.gate.reason if self.gate.state is GateState.STOPPED else ""
+
+    def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
         """See `environment.Robot`."""
         assert task == self.twin.task.id, f"this robot does {self.twin.task.id}, not {task}"
-        self.twin.reset(seed, self._randomize)
-        self.gate.reset()
+        if stay:
+            self.twin.rearrange(seed, self._randomize)
+        else:
+            self.twin.reset(seed, self._randomize)
+            self.gate.reset()
         self._gripper_wish = None
+        return self._advance()
+
+    def measure(self) -> Observation:
+        """See `environment.Robot`."""
         return self._advance()
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:

@@ -10,8 +10,10 @@ import numpy as np
 from gymnasium import spaces
 
 from rldg_rl.observation import LIMIT, Observation, state_dim, state_vector
+from rldg_rl.reset_motion import bring_to_start
 from rldg_rl.reward import Judge, TwinJudge
 from rldg_robot.gripper_command import CLOSE, LEAVE, command_after, command_at_start
+from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task
@@ -25,8 +27,18 @@ cannot turn round at every step, and a policy that hesitates would never grasp""
 class Robot(Protocol):
     """The robot contract, as the environment needs it."""
 
-    def reset(self, seed: int, task: str) -> Observation:
-        """Bring the robot to a start pose of `task` drawn with `seed`; returns the first observation."""
+    @property
+    def stopped(self) -> str:
+        """Why the safety gate holds the arm until a person releases it; empty: it does not."""
+
+    def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
+        """Bring the robot to a start pose of `task` drawn with `seed`; returns the first observation.
+
+        With `stay` the driver only hears what comes, and the arm, which is out of the way, stays where it is.
+        """
+
+    def measure(self) -> Observation:
+        """The observation of now, whatever was asked for before."""
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """Ask for a TCP pose in base; `stamp` is that of the state it was decided on.
@@ -51,18 +63,27 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     Observation: `state` (state_dim(task),) float32 and `image` (H, W, 3) uint8 RGB.
     Reward: 1 on success, which terminates; the task's horizon truncates.
     `info["action"]` holds the action as executed, `info["gripper_changed"]` whether it asked the gripper for something
-    else than what held; `latest` is what was measured last, stamps included.
+    else than what held; `latest` is what was measured last, stamps included. Of a reset `info["seconds"]` is the robot
+    time that the arm needed.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
     render_mode = "rgb_array"
 
     def __init__(
-        self, robot: Robot, task: Task, image_size: int = 128, judge: Judge | None = None
+        self,
+        robot: Robot,
+        task: Task,
+        image_size: int = 128,
+        judge: Judge | None = None,
+        moves: bool = False,
     ) -> None:
-        """`judge` says when the task is done; by default the twin does."""
+        """`judge` says when the task is done; by default the twin does. Where a reset `moves` the arm it is a motion
+        through the gate, otherwise the driver puts the arm at its start.
+        """
         self.robot = robot
         self.task = task
+        self._moves = moves
         self._judge = judge or TwinJudge()
         self.action_space = spaces.Box(-1.0, 1.0, (7,), np.float32)
         self.observation_space: spaces.Space[Any] = spaces.Dict(
@@ -80,14 +101,24 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        """Start an episode; the same seed gives the same start."""
+        """Start an episode; the same seed gives the same start.
+
+        Raises:
+            ResetStalled: the arm does not get there.
+        """
         super().reset(seed=seed)
-        self._latest = self.robot.reset(int(self.np_random.integers(2**63)), self.task.id)
+        start, seconds = int(self.np_random.integers(2**63)), 0.0
+        if self._moves:
+            began = self.robot.measure().state_stamp
+            self._latest = bring_to_start(self.robot, self.task, start)
+            seconds = (self._latest.state_stamp - began) / SECOND
+        else:
+            self._latest = self.robot.reset(start, self.task.id)
         self._reset_pose = self._latest.pose
         self._gripper_command = command_at_start(self._latest.gripper_width)
         self._steps = self._gripper_busy = 0
         self._judge.begin()
-        return self._view(), {}
+        return self._view(), {"seconds": seconds}
 
     def step(
         self, action: np.ndarray

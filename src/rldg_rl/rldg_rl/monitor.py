@@ -48,8 +48,11 @@ class Scene:
     """what it waits for"""
     wall_seconds: float = 0.0
     seconds_left: float = 0.0
+    reset_seconds: float = 0.0
     gate: str = ""
     """why the safety gate stopped"""
+    attention: str = ""
+    """what a person has to see to before the run goes on"""
     view: str = ""
     """where the scene can be watched"""
 
@@ -88,6 +91,8 @@ def render(scene: Scene) -> RenderableType:
         parts.append(Text(f"watch the scene: {scene.view}", style="dim"))
     if scene.gate:
         parts.append(Text(f"safety gate: {scene.gate}", style="bold red"))
+    if scene.attention:
+        parts.append(Text(scene.attention, style="bold red"))
     title = f"[bold]{scene.name}[/]  {scene.task}  [cyan]{scene.phase}[/]"
     return Panel(Group(*parts), title=title, title_align="left", width=82)
 
@@ -106,12 +111,13 @@ def _facts(scene: Scene) -> list[list[tuple[str, str]]]:
         ],
         [("by hand, over time", spark(scene.by_hand)), ("entropy", f"{scene.entropy:.1f}")],
     ]
+    of_resets = [[("reset", f"{scene.reset_seconds:.1f} s")]] if scene.reset_seconds else []
     of_time = [
         ("elapsed", clock(scene.wall_seconds)),
         ("at most left", clock(scene.seconds_left) if scene.seconds_left else "-"),
         ("steps/s", f"{scene.steps_per_second:.0f}"),
     ]
-    return [of_episodes, *(of_learning if scene.steps_wanted else []), of_time]
+    return [of_episodes, *(of_learning if scene.steps_wanted else []), *of_resets, of_time]
 
 
 def line(scene: Scene) -> str:
@@ -126,8 +132,12 @@ def line(scene: Scene) -> str:
         parts.append(f"{scene.updates_per_second:.0f} updates/s")
     if scene.learner:
         parts.append(f"learner: {scene.learner}")
+    if scene.reset_seconds:
+        parts.append(f"reset {scene.reset_seconds:.1f} s")
     if scene.gate:
         parts.append(f"safety gate: {scene.gate}")
+    if scene.attention:
+        parts.append(scene.attention)
     return f"[{clock(scene.wall_seconds)}] {scene.phase}: {', '.join(parts)}"
 
 
@@ -169,6 +179,7 @@ def _collected(run: Path, summary: dict[str, Any]) -> list[tuple[str, str]]:
             )
             for task, outcomes in summary["tasks"].items()
         ),
+        *_resets(summary),
         ("time", _times(summary)),
         ("next", _next_command(shlex.quote(str(run)), summary)),
     ]
@@ -189,8 +200,19 @@ def _judged(summary: dict[str, Any]) -> list[tuple[str, str]]:
         *((name, f"{_rate(part)}, cycle {_cycle(part)}") for name, part in parts.items()),
         *(_rewarded(summary["reward"]) if "reward" in summary else []),
         *(_trained(summary) if summary.get("demos") or summary.get("steps") else []),
+        *_resets(summary),
         ("time", _times(summary)),
     ]
+
+
+def _resets(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    if "resets" not in summary:
+        return []
+    resets = summary["resets"]
+    told = (
+        f"{resets['count']}, {resets['mean_seconds']:.1f} s each, {resets['stalled']} times stuck"
+    )
+    return [("resets", told)]
 
 
 def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:

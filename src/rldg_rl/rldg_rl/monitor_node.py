@@ -33,7 +33,7 @@ RUN_FIELDS = (
         "by_hand",
         "steps_per_second",
     ),
-    *("wall_seconds", "seconds_left"),
+    *("wall_seconds", "seconds_left", "reset_seconds", "attention"),
 )
 
 

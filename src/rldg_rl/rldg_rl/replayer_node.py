@@ -14,7 +14,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rich.console import Console
 
-from rldg_msgs.msg import SafetyState
 from rldg_rl.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.environment import RobotEnv
@@ -27,7 +26,7 @@ from rldg_robot import contract
 from rldg_robot.bag_reader import bags_in
 from rldg_robot.node_main import run_main
 from rldg_robot.poses import Pose
-from rldg_robot.ros import listen_to, now, publish_on
+from rldg_robot.ros import now, publish_on
 from rldg_robot.task import Task, load_task
 from rldg_robot.user_error import UserError
 
@@ -56,13 +55,8 @@ class ReplayerNode(Node):
         self.first = load_task(names[0])
         self.robot = RobotClient(self, executor, self.first)
         self.recorder = RecorderWatch(self)
-        self._safety = SafetyState(state=SafetyState.HOLD)
-        listen_to(self, contract.SAFETY_STATE, self._on_safety)
         self._episode = publish_on(self, contract.EPISODE)
         self._step = publish_on(self, contract.STEP)
-
-    def _on_safety(self, message: SafetyState) -> None:
-        self._safety = message
 
     def live(self) -> bool:
         """Replay every episode in order; returns whether all went as they did then."""
@@ -81,10 +75,7 @@ class ReplayerNode(Node):
 
     def _wait_for_everybody(self) -> None:
         self.robot.wait_for(self.recorder.is_free, "the recorder", START_SECONDS)
-        close_the_loop(self, self.robot, self.first, self._gate_passes, self.recorder)
-
-    def _gate_passes(self) -> bool:
-        return bool(self._safety.state != SafetyState.HOLD)
+        close_the_loop(self, self.robot, self.first, self.recorder)
 
     def _recordings(self) -> Iterator[tuple[Recording, Task]]:
         """What can be executed; what is left out is told."""
@@ -133,16 +124,15 @@ class ReplayerNode(Node):
         """Wait for recorder and gate; stop when the gate did."""
         self.robot.wait_for(self._on_disk, "the recorder", RECORDER_SECONDS)
         self.robot.wait_for(self._gate_is_on_task, "the safety gate", GATE_SECONDS)
-        if self._safety.state == SafetyState.STOPPED:
-            raise EpisodeAborted(f"the safety gate stopped the arm: {self._safety.reason}")
+        if self.robot.stopped:
+            raise EpisodeAborted(f"the safety gate stopped the arm: {self.robot.stopped}")
 
     def _on_disk(self) -> bool:
         return self.recorder.has(self._result.episode_id, self._result.steps)
 
     def _gate_is_on_task(self) -> bool:
         """Whether the limits of this episode's task are in force, or none will be."""
-        stopped = self._safety.state == SafetyState.STOPPED
-        return stopped or self._safety.task == self._result.task.id
+        return bool(self.robot.stopped) or self.robot.safety.task == self._result.task.id
 
     def lived(self, step: LivedStep) -> None:
         """Publish the step."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.collection import Collection
+from rldg_rl.reset_count import summarize_resets
 from rldg_rl.results import FILMED_EPISODES, Record, RecordFile, rate, summarize, worth_filming
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
@@ -85,7 +86,7 @@ def report_run(
     """Write what came of a training or an evaluation; the summary first, lest a picture fail before it is there."""
     records = finished_records(run, progress)
     summary = summarize_run(seed, progress, records, updates, wall_seconds, perturb)
-    summary |= judged_by(run, progress, reward)
+    summary |= judged_by(run, progress, reward) | summarize_resets(run)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if progress.episodes[POLICY]:
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
@@ -131,7 +132,7 @@ def report_collection(
 ) -> None:
     """Write what was collected, and film the first successes of every task."""
     summary = summarize_collection(seed, collection, wall_seconds)
-    summary |= judged_by(run, collection, reward)
+    summary |= judged_by(run, collection, reward) | summarize_resets(run)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     each = max(FILMED_EPISODES // len(collection.plan.tasks), 1)
     filmed = []

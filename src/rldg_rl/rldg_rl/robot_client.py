@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -13,7 +14,7 @@ from rclpy.node import Node
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image
 
-from rldg_msgs.msg import GripperCommand
+from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
 from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
@@ -22,7 +23,7 @@ from rldg_robot.contract import Topic
 from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.poses import Pose
-from rldg_robot.ros import listen_to, publish_on, to_pose_stamped, to_stamp
+from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME
 from rldg_robot.task import Task
 
@@ -57,6 +58,9 @@ class RobotClient:
         self._patience = patience
         self._latest: dict[str, Any] = {}
         self._stamps: dict[str, int] = {}
+        self.safety = SafetyState(state=SafetyState.HOLD)
+        """what the gate said last"""
+        listen_to(node, contract.SAFETY_STATE, self._keep_safety)
         for topic in (*STATE, contract.GRIPPER_STATE):
             listen_to(node, topic, self._keeper(topic))
         listen_to(node, contract.WRIST_IMAGE, self._keep_image, raw=True)
@@ -65,12 +69,17 @@ class RobotClient:
         self._gripper_wish: float | None = None
         self._reset = node.create_client(Reset, contract.RESET)
 
-    def reset(self, seed: int, task: str) -> Observation:
-        """Bring the robot to a start pose; see `environment.Robot`."""
+    @property
+    def stopped(self) -> str:
+        """Why the gate stopped the arm; see `environment.Robot`."""
+        return str(self.safety.reason) if self.safety.state == SafetyState.STOPPED else ""
+
+    def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
+        """Bring the robot to a start pose, or only tell it; see `environment.Robot`."""
         self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
         self._stamps.clear()
         self._gripper_wish = None
-        future = self._reset.call_async(Reset.Request(seed=seed, task=task))
+        future = self._reset.call_async(Reset.Request(seed=seed, task=task, stay=stay))
         try:
             self.wait_for(future.done, "the answer to a reset", 6 * self._patience)
         except RobotSilent:
@@ -80,6 +89,10 @@ class RobotClient:
         if not answer.success:
             raise RobotSilent(f"reset failed: {answer.message}")
         return self._observation_of(nanoseconds(answer.stamp))
+
+    def measure(self) -> Observation:
+        """The observation of now; see `environment.Robot`."""
+        return self._observation_of(now(self._node))
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
@@ -123,6 +136,9 @@ class RobotClient:
 
         return keep
 
+    def _keep_safety(self, message: SafetyState) -> None:
+        self.safety = message
+
     def _keep_image(self, cdr: bytes) -> None:
         # Kept serialised: it is decoded once, when an observation is made of it.
         self._latest[contract.WRIST_IMAGE.name] = cdr
@@ -135,7 +151,8 @@ class RobotClient:
         required[contract.GRIPPER_STATE.name] = stamp - self._period // 2
 
         def missing() -> list[str]:
-            return [name for name, least in required.items() if self._stamps.get(name, -1) < least]
+            never = -math.inf  # before the first clock, now is 0
+            return [n for n, least in required.items() if self._stamps.get(n, never) < least]
 
         try:
             self.wait_for(lambda: not missing(), "an observation", self._patience)

@@ -103,6 +103,16 @@ def test_the_view_shows_how_much_a_person_helped_and_what_the_learner_waits_for(
     assert "learner: no step came for 5 s" in line(scene)
 
 
+def test_the_panel_says_what_a_person_has_to_see_to() -> None:
+    told = "The arm is not at its start: it did not get up in 3.0 s. Free it, then: ./rldg run rldg_robot gate reset"
+    scene = Scene("mine", "connector/vga", reset_seconds=1.44, attention=told)
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(scene))
+    shown = " ".join(console.export_text().replace("│", " ").split())
+    assert told in shown and "reset 1.4 s" in shown
+    assert told in line(scene) and "reset 1.4 s" in line(scene)
+
+
 @pytest.mark.parametrize("successes", [19, 0])
 def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
     summary = summarize_run(0, progress(), records(), 900, 60.0)

@@ -63,6 +63,19 @@ def excess(wrench: np.ndarray, limit: WrenchLimit) -> str:
     )
 
 
+def into_box(pose: Pose, task: Task) -> Pose:
+    """The pose in the task's box that is nearest to one, per axis."""
+    box = task.box
+    goal = task.goal_pose
+    position = goal.position + np.clip(pose.position - goal.position, box.lower, box.upper)
+    turn = Pose(np.zeros(3), goal.inverse().quaternion) @ Pose(np.zeros(3), pose.quaternion)
+    limit = np.asarray(box.rotation)
+    turned = Pose(np.zeros(3), goal.quaternion) @ Pose.from_rotvec(
+        np.zeros(3), np.clip(turn.rotvec, -limit, limit)
+    )
+    return Pose(position, turned.quaternion)
+
+
 @dataclass
 class Gate:
     """Every rule in one place. The node feeds it and carries out what it decides."""
@@ -209,7 +222,7 @@ class Gate:
         return Decision(self.hold_pose, passed=False, reason=reason)
 
     def _clamp(self, target: Pose) -> Decision:
-        boxed = self._into_box(target)
+        boxed = into_box(target, self.task)
         stepped = self._into_step(boxed)
         moved = np.linalg.norm(stepped.position - target.position) > 1e-6
         turned = np.linalg.norm((target.inverse() @ stepped).rotvec) > 1e-5
@@ -219,17 +232,6 @@ class Gate:
         return Decision(
             stepped, passed=True, clamped=True, reason="clamped to the task's box or step"
         )
-
-    def _into_box(self, target: Pose) -> Pose:
-        box = self.task.box
-        goal = self.task.goal_pose
-        position = goal.position + np.clip(target.position - goal.position, box.lower, box.upper)
-        turn = Pose(np.zeros(3), goal.inverse().quaternion) @ Pose(np.zeros(3), target.quaternion)
-        limit = np.asarray(box.rotation)
-        turned = Pose(np.zeros(3), goal.quaternion) @ Pose.from_rotvec(
-            np.zeros(3), np.clip(turn.rotvec, -limit, limit)
-        )
-        return Pose(position, turned.quaternion)
 
     def _into_step(self, target: Pose) -> Pose:
         assert self.pose is not None

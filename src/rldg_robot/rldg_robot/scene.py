@@ -187,7 +187,7 @@ def poses_of(model: mujoco.MjModel, data: mujoco.MjData, bodies: Sequence[str]) 
 def place(
     model: mujoco.MjModel, data: mujoco.MjData, bodies: Sequence[str], poses: Sequence[Pose]
 ) -> None:
-    """Put free and mocap bodies somewhere in base."""
+    """Put free and mocap bodies somewhere in base, at rest."""
     for name, pose in zip(bodies, poses, strict=True):
         quaternion = np.roll(pose.quaternion, 1)
         body = model.body(name)
@@ -197,6 +197,8 @@ def place(
         else:
             start = int(model.jnt_qposadr[body.jntadr[0]])
             data.qpos[start : start + 7] = np.concatenate([pose.position, quaternion])
+            start = int(model.jnt_dofadr[body.jntadr[0]])
+            data.qvel[start : start + 6] = 0.0
 
 
 def position_of(model: mujoco.MjModel, data: mujoco.MjData, name: str) -> NDArray[np.float64]:

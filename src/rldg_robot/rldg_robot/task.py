@@ -221,6 +221,14 @@ class Task:
         """[s] of one control step."""
         return 1.0 / self.control_rate
 
+    def draw_start(self, rng: np.random.Generator) -> Pose:
+        """TCP pose in base at which an episode begins: uniform in the reset range."""
+        r = self.reset
+        x, y = rng.uniform(-r.xy, r.xy, size=2)
+        yaw = rng.uniform(-r.yaw, r.yaw)
+        # z of the goal frame points down.
+        return self.first_pose @ Pose.from_rotvec([r.ahead + x, y, -r.height], [0.0, 0.0, yaw])
+
 
 def task_ids() -> list[str]:
     """Every task there is, as `family/variant`, families in alphabetical order."""

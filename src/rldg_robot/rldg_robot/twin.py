@@ -97,24 +97,15 @@ class Twin:
         """
         assert not (randomize and self._perturbation.changes_looks), "looks are drawn in one way"
         rng = np.random.default_rng(seed)
-        start = self._draw_start(rng)
-        placed = self.scene.place(rng)
-        if randomize:
-            self._appearance.draw(rng)
-        elif self._perturbation.changes_looks:
-            self._appearance.draw_perturbed(rng, self._perturbation)
-        else:
-            self._appearance.restore()
-        self._disturbance = Disturbance(self._perturbation, seed)
-        self._board[:] = self._board_place
+        start = self.task.draw_start(rng)
+        placed = self._draw_world(rng, seed, randomize)
         # Before and after the inverse kinematics: neither the last episode nor the search may leave
         # a trace, not even in rounding.
         mujoco.mj_resetData(self.model, self.data)
         joints = self._inverse_kinematics(start, self._home)
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:7] = joints
-        scene.place(self.model, self.data, self.scene.movable, placed)
-        self._board_place = self._board.copy()
+        self._place(placed)
         width = self._stop = self.scene.tool.width
         width = width or MAX_WIDTH
         self.data.qpos[7:9] = 0.5 * width
@@ -122,11 +113,20 @@ class Twin:
         self._width_goal = self._width_target = width
         self._gripper_speed, self._gripper_force = 0.1, 20.0
         self._hold_fingers()
-        self._pending.clear()
-        self._shift = np.zeros(3)
         self._elapsed = -round(SETTLE / scene.TIMESTEP)
         self._pull_to(start)
         self._simulate(SETTLE)
+
+    def rearrange(self, seed: int, randomize: bool = False) -> None:
+        """Begin an episode around the arm, which stays where it is: everything else is drawn as by `reset`.
+
+        Nothing may be where something is put: the arm is to be out of the way.
+        """
+        rng = np.random.default_rng(seed)
+        self.task.draw_start(rng)  # or the world would be another than that of `reset`
+        self._place(self._draw_world(rng, seed, randomize))
+        self._elapsed = 0
+        mujoco.mj_forward(self.model, self.data)
 
     def step(self, target: Pose, seconds: float) -> None:
         """Pull the TCP towards `target` for `seconds` of physics.
@@ -339,13 +339,25 @@ class Twin:
             self._shift = self._disturbance.board(self._elapsed * scene.TIMESTEP)
             self._board[:] = self._board_place + self._shift
 
-    def _draw_start(self, rng: np.random.Generator) -> Pose:
-        """Uniform in the reset range, above the table."""
-        r = self.task.reset
-        x, y = rng.uniform(-r.xy, r.xy, size=2)
-        yaw = rng.uniform(-r.yaw, r.yaw)
-        # z of the goal frame points down.
-        return self.task.first_pose @ Pose.from_rotvec([r.ahead + x, y, -r.height], [0.0, 0.0, yaw])
+    def _draw_world(self, rng: np.random.Generator, seed: int, randomize: bool) -> tuple[Pose, ...]:
+        """Looks and disturbances of an episode; returns where the movable bodies will be."""
+        placed = self.scene.place(rng)
+        if randomize:
+            self._appearance.draw(rng)
+        elif self._perturbation.changes_looks:
+            self._appearance.draw_perturbed(rng, self._perturbation)
+        else:
+            self._appearance.restore()
+        self._disturbance = Disturbance(self._perturbation, seed)
+        self._board[:] = self._board_place
+        return placed
+
+    def _place(self, placed: tuple[Pose, ...]) -> None:
+        """Put the movable bodies there, at rest, and forget what the last episode still had in hand."""
+        scene.place(self.model, self.data, self.scene.movable, placed)
+        self._board_place = self._board.copy()
+        self._pending.clear()
+        self._shift = np.zeros(3)
 
     def _relax_posture(self) -> None:
         """Aim the joints' springs at home as far as that does not move the TCP."""

@@ -105,12 +105,21 @@ class TwinNode(Node):
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         try:
-            self._take_up(load_task(request.task or self.twin.task.id))
+            task = load_task(request.task or self.twin.task.id)
         except UnknownTask as error:
             response.message = str(error)
             return response
-        self.twin.reset(seed=request.seed, randomize=self.randomize)
-        self._target, self._heard = self.twin.pose, math.inf
+        if request.stay and task.id != self.twin.task.id:
+            response.message = (
+                f"{task.id} is another world than that of {self.twin.task.id}: the arm cannot stay"
+            )
+            return response
+        if request.stay:
+            self.twin.rearrange(seed=request.seed, randomize=self.randomize)
+        else:
+            self._take_up(task)
+            self.twin.reset(seed=request.seed, randomize=self.randomize)
+            self._target, self._heard = self.twin.pose, math.inf
         self.stamp += self.period
         self._publish()
         response.success = True

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a run's resets took: a small file of the run, whole after every reset."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from rldg_rl.run_folder import RunFolder, write_atomically
+
+
+@dataclass(frozen=True)
+class ResetCount:
+    """The motions to a start of a run so far, earlier starts of the run included."""
+
+    resets: int = 0
+    seconds: float = 0.0
+    """[s] of robot time that they took together"""
+    stalled: int = 0
+    """how often a person was asked"""
+
+    def arrived(self, seconds: float) -> ResetCount:
+        """One more."""
+        return replace(self, resets=self.resets + 1, seconds=self.seconds + seconds)
+
+    def stuck(self) -> ResetCount:
+        """One that a person had to help."""
+        return replace(self, stalled=self.stalled + 1)
+
+    @property
+    def mean_seconds(self) -> float:
+        """[s] a reset; 0 where there was none."""
+        return self.seconds / max(self.resets, 1)
+
+
+def read_resets(run: RunFolder) -> ResetCount:
+    """What the run says; nothing where the twin put the arm at its starts."""
+    path = _path(run)
+    return ResetCount(**json.loads(path.read_text())) if path.is_file() else ResetCount()
+
+
+def keep_resets(run: RunFolder, count: ResetCount) -> None:
+    """Remember them."""
+    write_atomically(_path(run), json.dumps(asdict(count)))
+
+
+def summarize_resets(run: RunFolder) -> dict[str, Any]:
+    """Their part of summary.json; empty where there were none."""
+    count = read_resets(run)
+    if count == ResetCount():
+        return {}
+    mean = round(count.mean_seconds, 3)
+    return {
+        "resets": {"count": count.resets, "mean_seconds": mean, "stalled": count.stalled},
+    }
+
+
+def _path(run: RunFolder) -> Path:
+    return run.path / "resets.json"
