@@ -12,14 +12,15 @@ import matplotlib
 import numpy as np
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.bag import lived_steps
 from rldg_rl.collection import Collection
 from rldg_rl.reset_count import summarize_resets
 from rldg_rl.results import FILMED_EPISODES, Record, RecordFile, rate, summarize, worth_filming
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
 from rldg_rl.video import bag_clip, write_video
-from rldg_robot.bag_reader import EpisodeSummary, messages_of
-from rldg_robot.contract import TASK_STATE
+from rldg_robot.bag_reader import EpisodeSummary
+from rldg_robot.task import load_task
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -104,7 +105,9 @@ def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
         return {}
     counts = {"episodes": 0, "wrongly": 0, "missed": 0}
     for episode in (e for some in logbook.episodes.values() for e in some if e.status != "aborted"):
-        truth = [bool(s.success) for s in messages_of(run.bags / episode.episode_id, TASK_STATE)]
+        # After its steps: a bag holds the last word of before, and on a busy machine the first of the next reset.
+        steps = lived_steps(run.bags / episode.episode_id, load_task(episode.task))
+        truth = [step.after.success for step in steps]
         counts["episodes"] += 1
         counts["wrongly"] += episode.status == "success" and not truth[-1]
         counts["missed"] += episode.status != "success" and any(truth)
