@@ -12,6 +12,7 @@ from harness import Processes
 
 from rldg_rl.bag import lived_steps
 from rldg_rl.classifier import main
+from rldg_rl.reward import Verdict
 from rldg_rl.reward_classifier import ClassifierJudge, labels_of, load_classifier, thinned
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.task import load_task
@@ -69,16 +70,16 @@ def check_labels(bag: Path) -> None:
 def check_judge(file: Path, bag: Path) -> None:
     """It says so soon after it is done, and not before; two images in a row have to look like it."""
     judge = ClassifierJudge(file, VGA)
-    judge.begin()
     steps = list(lived_steps(bag, VGA, looks=True))
-    said = [judge.succeeded(step.after) for step in steps]
+    judge.begin(steps[0].seen)
+    said = [judge.verdict(step.after, last=False) is Verdict.DONE for step in steps]
     truth = [step.after.success for step in steps]
     assert any(said) and abs(said.index(True) - truth.index(True)) <= 3
 
 
 def test_what_teaches_nothing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "nothing", "--runs", str(tmp_path)]) == 2
-    assert "is no run of labelled episodes" in capsys.readouterr().err
+    assert "is no run of one task" in capsys.readouterr().err
     run = RunFolder(tmp_path / "empty")
     run.bags.mkdir(parents=True)
     (run.path / "config.yaml").write_text("task: connector/vga\n")

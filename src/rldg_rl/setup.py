@@ -23,6 +23,7 @@ setup(
             "classifier = rldg_rl.classifier:main",
             "compare = rldg_rl.compare:main",
             "evaluator = rldg_rl.evaluator:main",
+            "keyboard = rldg_rl.keyboard_node:main",
             "learner = rldg_rl.learner_node:main",
             "monitor = rldg_rl.monitor_node:main",
             "recorder = rldg_rl.recorder_node:main",

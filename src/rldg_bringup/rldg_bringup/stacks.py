@@ -217,8 +217,9 @@ REWARD = Argument(
     "reward",
     "twin",
     "Who says that the task is done; twin: it knows; pose: the TCP is at the goal; person: both buttons of the "
-    "SpaceMouse, held for a second; classifier: a network that knows what done looks like.",
-    choices=("twin", "pose", "person", "classifier"),
+    "SpaceMouse, held for a second; keyboard: a person at ./rldg run rldg_rl keyboard; classifier: a network that "
+    "knows what done looks like.",
+    choices=("twin", "pose", "person", "keyboard", "classifier"),
     resume=Resume.FIXED,
 )
 CLASSIFIER = Argument(
@@ -227,6 +228,16 @@ CLASSIFIER = Argument(
     "reward:=classifier: its file, which ./rldg classifier train made.",
     resume=Resume.KEPT,
 )
+CONFIRM = Argument(
+    "confirm",
+    "false",
+    "reward:=classifier or pose only suggests that it is done: the robot stops, and a person at ./rldg run rldg_rl "
+    "keyboard says yes or no.",
+    choices=("true", "false"),
+    parse=flag,
+    resume=Resume.FIXED,
+)
+REWARDING = (REWARD, CLASSIFIER, CONFIRM)
 RESETS = Argument(
     "resets",
     "instant",
@@ -319,6 +330,8 @@ EVALUATION = Argument(
     "Name of the evaluation. Empty: the time of its start. That of an earlier one goes on with it.",
     parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
 )
+CONFIRMED = ("classifier", "pose")
+"""rewards that a person may confirm"""
 ACTING = ("deterministic", "replan", "ensemble")
 """arguments that say how a policy acts"""
 
@@ -412,10 +425,10 @@ def train_rl(values: Values) -> list[NodeSpec]:
         name: values[name]
         for name in (
             *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation", "reward", "resets"),
+            *("episodes", "operator", "observation", "resets"),
         )
     }
-    actor |= {"mode": "train", **_classifier(values), **_pace(values), **_clocked(values)}
+    actor |= {"mode": "train", **_reward(values), **_pace(values), **_clocked(values)}
     return [
         *_body(values),
         *_operator(values),
@@ -438,18 +451,26 @@ def _init(values: Values) -> dict[str, Value]:
     return {"init": str(file)}
 
 
-def _classifier(values: Values) -> dict[str, Value]:
-    """Where the reward classifier is, where one is asked."""
-    given, wanted = str(values["classifier"]), values["reward"] == "classifier"
-    if wanted != bool(given):
+def _reward(values: Values) -> dict[str, Value]:
+    """Who says that it is done, and where the classifier is, where one is asked."""
+    reward, file = str(values["reward"]), str(values["classifier"])
+    if (reward == "classifier") != bool(file):
         raise StackError(
             "reward:=classifier and classifier:=<file> go together; ./rldg classifier train makes the file"
         )
-    return {"classifier": str(Path(given).expanduser().absolute())} if wanted else {}
+    if reward == "person" and values["operator"] == "none":
+        raise StackError("reward:=person needs one at the SpaceMouse; reward:=keyboard does not")
+    if values["confirm"] and reward not in CONFIRMED:
+        raise StackError(
+            f"confirm:=true is for reward:={' and '.join(CONFIRMED)}: nobody can know better than {reward}"
+        )
+    judge: dict[str, Value] = {"reward": reward, "confirm": values["confirm"]}
+    return judge | ({"classifier": str(Path(file).expanduser().absolute())} if file else {})
 
 
 def evaluate(values: Values) -> list[NodeSpec]:
     """What judges a trained policy: nodes, or one program. What it leaves lies beside the run's own bags."""
+    judge = _reward({**values, "operator": "none"})
     if values["transport"] == "direct":
         return [_evaluator(values)]
     if unused := [name for name in ("workers", "ray") if values[name]]:
@@ -457,13 +478,15 @@ def evaluate(values: Values) -> list[NodeSpec]:
     student = Path(str(values["checkpoint"])).is_dir()
     student_run = values["run"] if student else ""
     return _with_policy(
-        values, values["evaluation"], student_run=student_run, perturb=values["perturb"]
+        values, values["evaluation"], student_run=student_run, perturb=values["perturb"], **judge
     )
 
 
 def _evaluator(values: Values) -> NodeSpec:
     if unused := [name for name in ("viewer", "real_time_factor") if values[name]]:
         raise StackError(f"{unused[0]}:= needs ROS: leave it out, or transport:=direct")
+    if values["reward"] != "twin":
+        raise StackError("transport:=direct knows the twin alone: reward:= is for transport:=ros")
     if values["resets"] == "motion":
         raise StackError(
             "resets:=motion goes through the gate to the arm: leave out transport:=direct"
@@ -516,8 +539,8 @@ def collect(values: Values) -> list[NodeSpec]:
         "task": tasks,
         "policy": values["checkpoints"],
         "source": "policy" if values["source"] == "policy" else "demonstration",
-        "reward": values.get("reward", "twin"),
         "mode": "collect",
+        **_reward(values),
         **_pace(values),
         **_clocked(values),
     }
@@ -532,8 +555,10 @@ def collect(values: Values) -> list[NodeSpec]:
 
 def label(values: Values) -> list[NodeSpec]:
     """Nodes of episodes in which a person does the task and says when it is done."""
-    led = {"tasks": values["task"], "checkpoints": "", "source": "operator", "reward": "person"}
-    return collect({**values, **led, "deterministic": False, "replan": 1, "ensemble": -1.0})
+    led: Values = {"tasks": values["task"], "checkpoints": "", "source": "operator"}
+    said: Values = {"reward": "person", "classifier": "", "confirm": False}
+    acting: Values = {"deterministic": False, "replan": 1, "ensemble": -1.0}
+    return collect({**values, **led, **said, **acting})
 
 
 def replay(values: Values) -> list[NodeSpec]:
@@ -568,7 +593,7 @@ STACKS: Mapping[str, Stack] = {
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, RESETS),
-                *(OBSERVATION, REWARD, CLASSIFIER, INIT),
+                *(OBSERVATION, *REWARDING, INIT),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
             train_rl,
@@ -597,7 +622,7 @@ STACKS: Mapping[str, Stack] = {
                 *(TRANSPORT, WORKERS, RAY, EVALUATION),
                 *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
-                replace(RESETS, resume=Resume.NEW),
+                *(replace(argument, resume=Resume.NEW) for argument in (*REWARDING, RESETS)),
             ),
             evaluate,
             makes_run=False,
@@ -669,7 +694,7 @@ STACKS: Mapping[str, Stack] = {
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
-                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS),
+                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING),
             ),
             collect,
             makes_run=True,

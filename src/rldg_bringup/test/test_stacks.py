@@ -74,6 +74,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "operator": "scripted",
         "observation": "state",
         "reward": "twin",
+        "confirm": False,
         "resets": "instant",
         "mode": "train",
         "lockstep": False,
@@ -152,6 +153,8 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
         "ensemble": -1.0,
         "student_run": "",
         "perturb": "",
+        "reward": "twin",
+        "confirm": False,
         "operator": "none",
         "mode": "evaluate",
         "lockstep": True,
@@ -432,6 +435,23 @@ def test_a_reward_classifier_and_its_file_go_together(runs: str) -> None:
     for given in ({"reward": "classifier"}, {"classifier": "a.safetensors"}):
         with pytest.raises(StackError, match="go together"):
             TRAIN.plan({"runs": runs, **given})
+
+
+def test_a_person_confirms_what_only_looks_done(runs: str) -> None:
+    plan = TRAIN.plan({"runs": runs, "reward": "pose", "confirm": "true"})
+    assert parameters(plan)["actor"]["confirm"] is True
+    with pytest.raises(StackError, match="nobody can know better than keyboard"):
+        TRAIN.plan({"runs": runs, "reward": "keyboard", "confirm": "true"})
+
+
+def test_evaluations_and_collections_ask_as_well(runs: str, trained: str) -> None:
+    for stack, named in (("evaluate", {"name": trained}), ("collect", {"policy": trained})):
+        given = {"runs": runs, **named, "reward": "keyboard"}
+        assert parameters(STACKS[stack].plan(given))["actor"]["reward"] == "keyboard"
+        with pytest.raises(StackError, match="needs one at the SpaceMouse"):
+            STACKS[stack].plan({**given, "reward": "person"})
+    with pytest.raises(StackError, match="knows the twin alone"):
+        EVALUATE.plan({"runs": runs, "name": trained, "reward": "pose", "transport": "direct"})
 
 
 def test_a_training_may_begin_with_another_runs_specialist(runs: str) -> None:

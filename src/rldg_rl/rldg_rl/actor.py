@@ -272,11 +272,13 @@ class Actor:
             result.seconds += (after.state_stamp - seen.state_stamp) / SECOND
             if too_much:
                 raise GateStop(too_much)
-            state, done = view["state"], terminated or truncated
+            done = terminated or truncated
+            state = (self._env.look_again() if info["stood_still"] and not done else view)["state"]
         result.status = Status.SUCCESS if terminated else Status.FAILURE
         led_throughout = 0 < result.lead_in == result.steps
         in_time = " before the hand-over" if led_throughout else ""
-        result.reason = "solved" if terminated else f"the time ran out{in_time}"
+        over = "a person gave it up" if info["given_up"] else "the time ran out"
+        result.reason = "solved" if terminated else f"{over}{in_time}"
 
     def _too_much(self, source: str, after: Observation) -> str:
         """Why the gate stops the arm; judged here too, lest the outcome depend on when its message arrives."""

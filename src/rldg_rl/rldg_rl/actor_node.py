@@ -39,6 +39,7 @@ from rldg_rl.hands import Hands
 from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS, LearnerConfig, updates_due
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.outcomes import Trace
+from rldg_rl.person import Person
 from rldg_rl.played_hands import PlayedHands
 from rldg_rl.recorder_watch import RecorderWatch
 from rldg_rl.report import note_evaluation, report_collection, report_run
@@ -46,6 +47,7 @@ from rldg_rl.reset_count import ResetCount, keep_resets, read_resets
 from rldg_rl.reset_motion import ResetStalled
 from rldg_rl.results import RecordFile, make_record
 from rldg_rl.reward import Judge, PersonJudge, PoseJudge, TwinJudge
+from rldg_rl.reward_asked import ConfirmedJudge, KeyboardJudge
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
@@ -85,6 +87,7 @@ class ActorNode(Node):
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
         self.observation: str = self._parameter("observation", "state") if self.training else ""
         self.reward: str = self._parameter("reward", "twin")
+        self.confirm: bool = self._parameter("confirm", False)
         self.moves = self._parameter("resets", "instant") == "motion"
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
@@ -117,6 +120,7 @@ class ActorNode(Node):
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
         else:
             self._load_policies()
+        self.person = Person(self, self._wait_for)
         nobody = self.operator == "none"
         hands = PlayedHands() if nobody else Hands(self, self.robot, self.operator)
         self.actors = {}
@@ -130,6 +134,13 @@ class ActorNode(Node):
 
     def _make_judge(self, task: Task, hands: Hands | PlayedHands) -> Judge:
         """Who says when the task is done."""
+        if self.reward == "keyboard":
+            return KeyboardJudge(self.person, task)
+        judge = self._make_own_judge(task, hands)
+        return ConfirmedJudge(judge, self.person, task) if self.confirm else judge
+
+    def _make_own_judge(self, task: Task, hands: Hands | PlayedHands) -> Judge:
+        """One that asks nobody."""
         if self.reward == "pose":
             return PoseJudge(task)
         if self.reward == "person":
@@ -144,6 +155,11 @@ class ActorNode(Node):
             )
             return judge
         return TwinJudge()
+
+    @property
+    def _said_by(self) -> str:
+        """Who says when the task is done, in words."""
+        return f"{self.reward}, confirmed by a person" if self.confirm else self.reward
 
     def _make_plan(self) -> Plan | CollectionPlan:
         if self.mode == "collect":
@@ -201,7 +217,7 @@ class ActorNode(Node):
             raise UserError(
                 "resets:=motion is for one task: no robot changes its board and its tool by itself"
             )
-        of_policy = ("seed", "policy", "perturb") if self.mode == "evaluate" else ()
+        of_policy = ("seed", "policy", "perturb", "reward") if self.mode == "evaluate" else ()
         fixed = ("task", *(("observation",) if self.training else ()), *of_policy)
         try:
             self.run.prepare()
@@ -209,7 +225,7 @@ class ActorNode(Node):
                 {
                     "task": ",".join(self.tasks),
                     "observation": self.observation or None,
-                    "reward": self.reward,
+                    "reward": self._said_by,
                     "resets": "motion" if self.moves else "instant",
                     "seed": self.seed,
                     "policy": self.policy,
@@ -295,6 +311,8 @@ class ActorNode(Node):
             task = self.tasks[self.progress.task]
             close_the_loop(self, self.robot, task, self.recorder, self.moves)
             self._loop_closed = True
+        if self.reward == "keyboard" or self.confirm:
+            self.person.await_somebody()
         if self.moves:  # or the end of the last bag would hear of it
             self.robot.wait_for(self.recorder.is_free, "the recorder", 10.0)
         self._source = source
@@ -340,12 +358,12 @@ class ActorNode(Node):
     def _report(self) -> None:
         wall = self.announcer.wall_seconds
         if isinstance(self.progress, Collection):
-            report_collection(self.run, self.progress, self.seed, wall, self.reward)
+            report_collection(self.run, self.progress, self.seed, wall, self._said_by)
             return
         policy = self.policies[self.progress.task]
         updates = int(self._learner.updates) if self.training else policy.version
         perturb = str(self.perturbation)
-        report_run(self.run, self.progress, self.seed, updates, wall, perturb, self.reward)
+        report_run(self.run, self.progress, self.seed, updates, wall, perturb, self._said_by)
         if self.student_run and not self.perturbation.is_some:
             note_evaluation(RunFolder(Path(self.student_run)), self.run)
 
@@ -379,8 +397,9 @@ class ActorNode(Node):
     ) -> None:
         """Wait as long as it takes, and say so, or what they are doing."""
         while rclpy.ok() and not condition():
-            self._tell_status(self.progress.source, note=doing() or f"waiting for {whom}")
             self.robot.spin(0.1)
+            if not condition():
+                self._tell_status(self.progress.source, note=doing() or f"waiting for {whom}")
 
     def _ask_for_person(self, trouble: str) -> None:
         """Stop the gate: no episode begins until a person has seen to the arm and released it."""

@@ -11,7 +11,7 @@ from gymnasium import spaces
 
 from rldg_rl.observation import LIMIT, Observation, state_dim, state_vector
 from rldg_rl.reset_motion import bring_to_start
-from rldg_rl.reward import Judge, TwinJudge
+from rldg_rl.reward import Judge, TwinJudge, Verdict
 from rldg_robot.gripper_command import CLOSE, LEAVE, command_after, command_at_start
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
@@ -63,8 +63,10 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     Observation: `state` (state_dim(task),) float32 and `image` (H, W, 3) uint8 RGB.
     Reward: 1 on success, which terminates; the task's horizon truncates.
     `info["action"]` holds the action as executed, `info["gripper_changed"]` whether it asked the gripper for something
-    else than what held; `latest` is what was measured last, stamps included. Of a reset `info["seconds"]` is the robot
-    time that the arm needed.
+    else than what held, `info["given_up"]` whether the judge ended the episode before its time was out,
+    `info["stood_still"]` whether the robot then waited for the judge, so that one has to `look_again` before the next
+    step; `latest` is what was measured last, with its stamps. Of a reset `info["seconds"]` is the robot time that the
+    arm needed.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"]}  # noqa: RUF012
@@ -117,7 +119,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._reset_pose = self._latest.pose
         self._gripper_command = command_at_start(self._latest.gripper_width)
         self._steps = self._gripper_busy = 0
-        self._judge.begin()
+        self._judge.begin(self._latest)
         return self._view(), {"seconds": seconds}
 
     def step(
@@ -133,13 +135,23 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         changed = self._gripper_command != command_before
         pause = round(GRIPPER_SECONDS * self.task.control_rate)
         self._gripper_busy = pause - 1 if changed else max(self._gripper_busy - 1, 0)
-        terminated = self._judge.succeeded(self._latest)
-        truncated = not terminated and self._steps >= self.task.horizon
+        last = self._steps >= self.task.horizon
+        verdict = self._judge.verdict(self._latest, last)
+        terminated, given_up = verdict is Verdict.DONE, verdict is Verdict.FAILED
+        truncated = given_up or (last and not terminated)
         info = {
             "action": executed,
             "gripper_changed": changed,
+            "given_up": given_up and not last,
+            "stood_still": verdict is Verdict.RESUMES,
         }
         return self._view(), float(terminated), terminated, truncated, info
+
+    def look_again(self) -> dict[str, np.ndarray]:
+        """The observation of now: the last one is old after the robot stood still, unless time did, too."""
+        judged = self.latest.state_stamp
+        self._latest = self.robot.observe(after=judged - int(SECOND * self.task.period))
+        return self._view()
 
     @property
     def latest(self) -> Observation:

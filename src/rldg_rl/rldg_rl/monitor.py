@@ -89,6 +89,8 @@ def render(scene: Scene) -> RenderableType:
         parts.append(Text(f"learner: {scene.learner}", style="yellow"))
     if scene.view:
         parts.append(Text(f"watch the scene: {scene.view}", style="dim"))
+    if scene.phase.startswith("waiting for"):
+        parts.append(Text(scene.phase, style="bold yellow"))  # often too long for the title
     if scene.gate:
         parts.append(Text(f"safety gate: {scene.gate}", style="bold red"))
     if scene.attention:
@@ -179,6 +181,7 @@ def _collected(run: Path, summary: dict[str, Any]) -> list[tuple[str, str]]:
             )
             for task, outcomes in summary["tasks"].items()
         ),
+        *(_rewarded(summary["reward"]) if "reward" in summary else []),
         *_resets(summary),
         ("time", _times(summary)),
         ("next", _next_command(shlex.quote(str(run)), summary)),

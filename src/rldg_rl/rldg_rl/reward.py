@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Protocol
 
 import numpy as np
@@ -19,25 +20,39 @@ HELD_SECONDS = 1.0
 """that a person says so without a break, until it counts"""
 
 
+class Verdict(Enum):
+    """What becomes of an episode after a step."""
+
+    GOES_ON = "goes on"
+    RESUMES = "goes on after the robot stood still: the observation is old by now"
+    DONE = "the task is done"
+    FAILED = "it is not, and no use going on"
+
+    @staticmethod
+    def done_if(done: bool) -> Verdict:
+        """DONE, or GOES_ON."""
+        return Verdict.DONE if done else Verdict.GOES_ON
+
+
 class Judge(Protocol):
     """Says after every step whether the task is done."""
 
-    def begin(self) -> None:
-        """A new episode."""
+    def begin(self, seen: Observation) -> None:
+        """A new episode, and its first observation."""
 
-    def succeeded(self, seen: Observation) -> bool:
-        """Whether it is done now; asked once per observation, in their order."""
+    def verdict(self, seen: Observation, last: bool) -> Verdict:
+        """What is to become of the episode; asked once per observation, in their order; `last`: the time is out."""
 
 
 class TwinJudge:
     """The success rule of the task's scene, `TaskState.success`: the twin knows."""
 
-    def begin(self) -> None:
+    def begin(self, seen: Observation) -> None:
         """See `Judge`."""
 
-    def succeeded(self, seen: Observation) -> bool:
+    def verdict(self, seen: Observation, last: bool) -> Verdict:
         """See `Judge`."""
-        return seen.success
+        return Verdict.done_if(seen.success)
 
 
 class PoseJudge:
@@ -48,18 +63,18 @@ class PoseJudge:
         if task.goal.spread != Spread() or task.grasp is not None:
             raise UserError(
                 f"reward:=pose needs a goal that stays where it is, {task.id} has another in every "
-                "episode: use reward:=twin, person or classifier"
+                "episode: use another reward, such as reward:=keyboard"
             )
         self._goal = task.goal_pose
 
-    def begin(self) -> None:
+    def begin(self, seen: Observation) -> None:
         """See `Judge`."""
 
-    def succeeded(self, seen: Observation) -> bool:
+    def verdict(self, seen: Observation, last: bool) -> Verdict:
         """See `Judge`."""
         away = self._goal.relative_to(seen.pose)
-        near = (np.abs(away.position) <= POSITION).all()
-        return bool(near and (np.abs(away.rotvec) <= ROTATION).all())
+        near = bool((np.abs(away.position) <= POSITION).all())
+        return Verdict.done_if(near and bool((np.abs(away.rotvec) <= ROTATION).all()))
 
 
 class Declaring(Protocol):
@@ -77,11 +92,11 @@ class PersonJudge:
         self._wanted = round(HELD_SECONDS * task.control_rate)
         self._held = 0
 
-    def begin(self) -> None:
+    def begin(self, seen: Observation) -> None:
         """See `Judge`."""
         self._held = 0
 
-    def succeeded(self, seen: Observation) -> bool:
+    def verdict(self, seen: Observation, last: bool) -> Verdict:
         """See `Judge`."""
         self._held = self._held + 1 if self._hands.declares_done(seen) else 0
-        return self._held >= self._wanted
+        return Verdict.done_if(self._held >= self._wanted)

@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from rldg_rl.bag import lived_steps
 from rldg_rl.image_encoder import FEATURES, as_pixels, image_layers, varied
 from rldg_rl.observation import Observation
+from rldg_rl.reward import Verdict
 from rldg_rl.run_folder import write_atomically
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of
@@ -109,16 +110,16 @@ class ClassifierJudge:
         torch.set_num_threads(1)
         self._in_a_row = 0
 
-    def begin(self) -> None:
+    def begin(self, seen: Observation) -> None:
         """See `reward.Judge`."""
         self._in_a_row = 0
 
-    def succeeded(self, seen: Observation) -> bool:
+    def verdict(self, seen: Observation, last: bool) -> Verdict:
         """See `reward.Judge`."""
         (probability,) = self._classifier.probability(seen.image[None])
         looks_done = probability >= float(self._classifier.threshold)
         self._in_a_row = self._in_a_row + 1 if looks_done else 0
-        return self._in_a_row >= IN_A_ROW
+        return Verdict.done_if(self._in_a_row >= IN_A_ROW)
 
 
 def labels_of(bag: Path, task: Task) -> list[Label]:
@@ -151,11 +152,13 @@ def thinned(labels: Sequence[Label], count: int, seed: int) -> list[Label]:
     positives = min(count // 2, len(done))
     negatives = min(count - positives, len(others))
     last, early = others[: negatives // 2], others[negatives // 2 :]
-    return [*_some(done, positives, rng), *last, *_some(early, negatives - len(last), rng)]
+    return [*some(done, positives, rng), *last, *some(early, negatives - len(last), rng)]
 
 
-def _some(labels: Sequence[Label], count: int, rng: np.random.Generator) -> list[Label]:
-    return [labels[index] for index in sorted(rng.permutation(len(labels))[:count])]
+def some(labels: Sequence[Label], count: int, seed: int | np.random.Generator) -> list[Label]:
+    """At most `count` of them, drawn, in their order."""
+    drawn = np.random.default_rng(seed).permutation(len(labels))[:count]
+    return [labels[index] for index in sorted(drawn)]
 
 
 def train_classifier(

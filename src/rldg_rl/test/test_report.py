@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
+from test_bag import PERIOD, START, STEPS, encode, header, message, write_episode
 
 from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.monitor import Scene, clock, line, outcome, render
 from rldg_rl.pace import Pace
-from rldg_rl.report import draw_learning_curve, summarize_collection, summarize_run
+from rldg_rl.report import draw_learning_curve, judged_by, summarize_collection, summarize_run
 from rldg_rl.results import Record
+from rldg_rl.run_folder import RunFolder
 from rldg_rl.schedule import Plan, Progress
+from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task
 
@@ -93,6 +96,13 @@ def test_the_view_shows_where_a_run_stands() -> None:
     assert clock(125.0) == "2:05"
 
 
+def test_the_view_shows_whom_it_waits_for_in_full() -> None:
+    whom = "waiting for the person at ./rldg run rldg_rl keyboard"
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(render(Scene("connector_vga_20261121_153000", "connector/vga", whom, 20, 20)))
+    assert whom in console.export_text()
+
+
 def test_the_view_shows_how_much_a_person_helped_and_what_the_learner_waits_for() -> None:
     scene = Scene("mine", "connector/vga", "training", steps_wanted=8000)
     scene.by_hand, scene.learner = (1.0, 0.5, 0.07, 0.0), "no step came for 5 s"
@@ -141,15 +151,38 @@ def test_a_collection_shows_its_own_goal_and_table_only(tmp_path: Path) -> None:
     summary = summarize_collection(5, Collection(plan, won), 12.34)
     assert summary["collected"] == 3 and summary["sim_seconds"] == 6.0
     assert summary["tasks"]["connector/vga"]["mean_cycle_seconds"] == 1.5
+    summary["reward"] = {"source": "keyboard", "episodes": 3, "wrongly": 1, "missed": 0}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     scene = Scene("mine", collected=3, collected_wanted=4)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(render(scene), outcome(tmp_path))
     text = console.export_text()
     assert "3/4" in text and "2 of 2 episodes succeeded, cycle 1.50 s" in text
-    assert "./rldg convert" in text
+    assert "./rldg convert" in text and "by keyboard; of 3 episodes 1 wrongly done" in text
     assert "collection 3/4" in line(scene)
     assert not {"updates", "training", "demonstrations"} & set((text + line(scene)).split())
+
+
+@pytest.mark.parametrize(("status", "wrongly", "missed"), [("success", 0, 0), ("failure", 0, 1)])
+def test_a_judge_is_held_against_the_truth_of_its_episode_alone(
+    tmp_path: Path, status: str, wrongly: int, missed: int
+) -> None:
+    """A bag also holds the last state of before, and maybe the first one after the next reset."""
+    run = RunFolder(tmp_path)
+    run.bags.mkdir()
+    writer = write_episode(run.bags / "policy_00000", close=False)
+    upright = message("geometry_msgs/msg/Quaternion", w=1.0)
+    pose = message("geometry_msgs/msg/Pose", orientation=upright)
+    for step, done in ((STEPS, True), (STEPS + 1, False)):
+        stamp = START + step * PERIOD
+        state = encode(contract.TASK_STATE, header=header(stamp), offset=pose, success=done)
+        writer.write(contract.TASK_STATE.name, stamp, state)
+    episode = EpisodeSummary("policy_00000", POLICY, status, TASK.id, 0, STEPS, 0, 0.5)
+    writer.close(episode)
+    collection = Collection(CollectionPlan((TASK.id,), POLICY, 1), [episode])
+    found = {"source": "keyboard", "episodes": 1, "wrongly": wrongly, "missed": missed}
+    assert judged_by(run, collection, "keyboard") == {"reward": found}
+    assert judged_by(run, collection, "twin") == {}
 
 
 def test_the_pace_knows_nothing_before_the_first_steps() -> None:

@@ -193,11 +193,8 @@ def summarize(
 
 def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
     """Summary of an episode from its last Episode message and its Step messages."""
-    seconds = (
-        (nanoseconds(steps[-1].next_state_stamp) - nanoseconds(steps[0].state_stamp)) / SECOND
-        if steps
-        else 0.0
-    )
+    # Not from the first to the last: between two steps a person may have been asked.
+    lived = [nanoseconds(s.next_state_stamp) - nanoseconds(s.state_stamp) for s in steps]
     of_policy = episode.source in ("policy", "evaluation")
     return EpisodeSummary(
         episode_id=episode.episode_id,
@@ -207,7 +204,7 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
         seed=int(episode.seed),
         steps=len(steps),
         interventions=sum(int(step.executed_by) == 1 for step in steps),
-        seconds=seconds,
+        seconds=sum(lived) / SECOND,
         lead_in=sum(int(step.executed_by) == 2 for step in steps) if of_policy else 0,
     )
 

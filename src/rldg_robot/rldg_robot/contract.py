@@ -46,6 +46,10 @@ WRIST_CAMERA_INFO = Topic("wrist_camera/color/camera_info", "sensor_msgs/msg/Cam
 SPACENAV_TWIST = Topic("spacenav/twist", "geometry_msgs/msg/Twist", depth=10)
 SPACENAV_JOY = Topic("spacenav/joy", "sensor_msgs/msg/Joy", depth=10)
 
+# Actor to the person who watches, at the keyboard or played, and back.
+QUESTION = Topic("person/question", "rldg_msgs/msg/Question", latched=True)
+ANSWER = Topic("person/answer", "rldg_msgs/msg/Answer", depth=10)
+
 # Policy to gate.
 POLICY_TARGET_POSE = Topic("policy/target_pose", "geometry_msgs/msg/PoseStamped")
 POLICY_GRIPPER = Topic("policy/gripper", "rldg_msgs/msg/GripperCommand")
@@ -97,6 +101,7 @@ RECORDED = (
     WRIST_IMAGE,
     WRIST_CAMERA_INFO,
     SPACENAV_JOY,
+    ANSWER,
     POLICY_TARGET_POSE,
     POLICY_GRIPPER,
     INSTRUCTION,

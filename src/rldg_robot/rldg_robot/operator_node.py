@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator as a node: publishes what a SpaceMouse would, and resets the gate after it stopped for a wrench."""
+"""The operator as a node: publishes what a SpaceMouse would, answers what the actor asks, and resets the gate after it
+stopped for a wrench.
+"""
 
 from __future__ import annotations
+
+import math
+import time
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped, Twist
@@ -9,15 +14,17 @@ from rclpy.node import Node
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import Episode, SafetyState, TaskState
+from rldg_msgs.msg import Answer, Episode, Question, SafetyState, TaskState
 from rldg_robot import contract
 from rldg_robot.eye import Sight
 from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_stamp
-from rldg_robot.scripted_operator import ScriptedOperator, load_person
+from rldg_robot.scripted_operator import DONE, ScriptedOperator, load_person
 from rldg_robot.task import load_task
+
+AGAIN_SECONDS = 0.5  # [s] of wall time until an answer that nobody heard is given again
 
 
 class OperatorNode(Node):
@@ -34,18 +41,22 @@ class OperatorNode(Node):
         self._task_state: tuple[int, Pose, float, float] | None = None
         self._pushed = 0
         self._in_episode = False
+        self._asked = Question()
+        self._answered = -math.inf
 
         self._twist = publish_on(self, contract.SPACENAV_TWIST)
         self._joy = publish_on(self, contract.SPACENAV_JOY)
+        self._answer = publish_on(self, contract.ANSWER)
         self._reset_gate = self.create_client(Trigger, contract.SAFETY_RESET)
         listen_to(self, contract.CURRENT_POSE, self._on_pose)
         listen_to(self, contract.TASK_STATE, self._on_task_state)
         listen_to(self, contract.EPISODE, self._on_episode)
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
+        listen_to(self, contract.QUESTION, self._on_question)
 
     def _on_pose(self, message: PoseStamped) -> None:
         self._pose = (nanoseconds(message.header.stamp), pose_of(message.pose))
-        self._push()
+        self._act()
 
     def _on_task_state(self, message: TaskState) -> None:
         stamp = nanoseconds(message.header.stamp)
@@ -55,7 +66,7 @@ class OperatorNode(Node):
             message.gripper,
             message.progress,
         )
-        self._push()
+        self._act()
 
     def _on_episode(self, message: Episode) -> None:
         self._in_episode = message.status == Episode.OPEN
@@ -63,20 +74,37 @@ class OperatorNode(Node):
             self.operator.task = load_task(f"{message.task}/{message.variant}")
             self.operator.begin(message.source)
             self._pushed = 0
-            self._push()
+            self._act()
 
-    def _push(self) -> None:
-        """Act once both halves of a moment are there, and at the control rate at most."""
+    def _on_question(self, message: Question) -> None:
+        self._asked, self._answered = message, -math.inf
+        self._act()
+
+    def _act(self) -> None:
+        """Push and answer once both halves of a moment are there."""
         if not self._in_episode or self._pose is None or self._task_state is None:
             return
-        if self._pose[0] != self._task_state[0]:
+        if self._pose[0] == self._task_state[0]:
+            sight = Sight(self._pose[0], self._pose[1], *self._task_state[1:])
+            self._push(sight)
+            self._reply(sight)
+
+    def _push(self, sight: Sight) -> None:
+        """At the control rate at most."""
+        if abs(sight.stamp - self._pushed) < 0.9e9 * self._period:
             return
-        stamp = self._pose[0]
-        if abs(stamp - self._pushed) < 0.9e9 * self._period:
+        self._pushed = sight.stamp
+        self._publish(sight.stamp, self.operator.deflection(sight))
+
+    def _reply(self, sight: Sight) -> None:
+        """Answer what is asked: a question that waits as it is, an open one as soon as it is seen to be done."""
+        asked = self._asked
+        if not asked.text or sight.stamp < nanoseconds(asked.header.stamp):
             return
-        self._pushed = stamp
-        sight = Sight(stamp, self._pose[1], *self._task_state[1:])
-        self._publish(stamp, self.operator.deflection(sight))
+        yes = self.operator.answer(sight) if asked.waits else self.operator.buttons == DONE
+        if (yes or asked.waits) and time.monotonic() - self._answered > AGAIN_SECONDS:
+            self._answered = time.monotonic()
+            self._answer.publish(Answer(header=asked.header, yes=yes))
 
     def _publish(self, stamp: int, deflection: np.ndarray) -> None:
         twist = Twist()

@@ -13,6 +13,7 @@ from rldg_robot.intention import Phase
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 from rldg_robot.scripted_operator import (
+    DONE,
     OPERATORS,
     Person,
     ScriptedOperator,
@@ -288,6 +289,15 @@ def test_it_leaves_a_policy_alone_that_goes_on_to_the_next_goal() -> None:
     first = [sight(SECOND + i * PERIOD, z=0.1 - 0.0035 * i) for i in range(26)]
     second = [sight(SECOND + i * PERIOD, z=0.3 - 0.0035 * i) for i in range(26, 76)]
     assert not watch(ScriptedOperator(TASK, 0, watchful()), "policy", *first, *second).any()
+
+
+def test_asked_whether_it_is_done_it_looks_as_long_as_it_takes() -> None:
+    operator = ScriptedOperator(TASK, 0)
+    operator.begin("evaluation")
+    done = replace(sight(SECOND), progress=TASK.success_progress)
+    assert operator.answer(done) and not operator.answer(sight(SECOND))
+    operator.deflection(done)
+    assert operator.buttons != DONE, "of its own accord it says so as late as it sees anything"
 
 
 def test_the_same_seed_makes_the_same_hand() -> None:
