@@ -73,6 +73,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "episodes": 20,
         "operator": "scripted",
         "observation": "state",
+        "encoder": "demos",
         "reward": "twin",
         "resets": "instant",
         "mode": "train",
@@ -432,6 +433,18 @@ def test_a_reward_classifier_and_its_file_go_together(runs: str) -> None:
     for given in ({"reward": "classifier"}, {"classifier": "a.safetensors"}):
         with pytest.raises(StackError, match="go together"):
             TRAIN.plan({"runs": runs, **given})
+
+
+def test_an_image_encoder_is_named_or_a_file(runs: str, tmp_path: Path) -> None:
+    (tmp_path / "resnet").mkdir()
+    sees = {"runs": runs, "observation": "image"}
+    for given in (str(tmp_path / "resnet"), f"timm:resnet18:{tmp_path / 'resnet'}"):
+        found = parameters(TRAIN.plan({**sees, "encoder": given}))
+        assert found["learner"]["encoder"] == found["actor"]["encoder"] == given
+    with pytest.raises(StackError, match=r"encoder:=resnet looks at images: give observation:=im"):
+        TRAIN.plan({"runs": runs, "encoder": "resnet"})
+    with pytest.raises(StackError, match=r"there is no /.*/demo. It takes demos, a folder"):
+        TRAIN.plan({**sees, "encoder": "demo"})
 
 
 def test_a_training_may_begin_with_another_runs_specialist(runs: str) -> None:

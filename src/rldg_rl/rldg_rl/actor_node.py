@@ -15,7 +15,7 @@ from rclpy.node import Node
 from std_msgs.msg import Empty, String
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, SafetyState
+from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights, SafetyState
 from rldg_rl.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -31,6 +31,7 @@ from rldg_rl.actor import (
 )
 from rldg_rl.agent_config import AgentConfig, agent_config
 from rldg_rl.announcer import Announcer
+from rldg_rl.checkpoint import encoder_from_bytes
 from rldg_rl.chunks import Execution
 from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
@@ -111,10 +112,12 @@ class ActorNode(Node):
         listen_to(self, contract.LEARNER_STATUS, self._on_learner)
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
+            self._weights: PolicyWeights | None = None
             self._learned = LivePolicy(self._learned_task)
             self._judged = LivePolicy(self._learned_task)
             self.policies = {self._learned_task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
+            listen_to(self, contract.ENCODER_WEIGHTS, self._on_encoder)
         else:
             self._load_policies()
         nobody = self.operator == "none"
@@ -202,13 +205,14 @@ class ActorNode(Node):
                 "resets:=motion is for one task: no robot changes its board and its tool by itself"
             )
         of_policy = ("seed", "policy", "perturb") if self.mode == "evaluate" else ()
-        fixed = ("task", *(("observation",) if self.training else ()), *of_policy)
+        fixed = ("task", *(("observation", "encoder") if self.training else ()), *of_policy)
         try:
             self.run.prepare()
             self.run.settle_config(
                 {
                     "task": ",".join(self.tasks),
                     "observation": self.observation or None,
+                    "encoder": self._parameter("encoder", "") if self._sees else None,
                     "reward": self.reward,
                     "resets": "motion" if self.moves else "instant",
                     "seed": self.seed,
@@ -250,9 +254,22 @@ class ActorNode(Node):
         self._learner = message
 
     def _on_weights(self, message: PolicyWeights) -> None:
-        self._learned.load(bytes(message.safetensors))
-        if message.average:
-            self._judged.load(bytes(message.average))
+        self._weights = message
+        self._take_weights()
+
+    def _on_encoder(self, message: EncoderWeights) -> None:
+        encoder = encoder_from_bytes(bytes(message.safetensors), self._learned_task.id)
+        self._learned.see(encoder)
+        self._judged.see(encoder)
+        self._take_weights()
+
+    def _take_weights(self) -> None:
+        """The last ones, once there is what sees for them."""
+        if self._weights is None or (self._sees and not self._learned.looks):
+            return
+        self._learned.load(bytes(self._weights.safetensors))
+        if self._weights.average:
+            self._judged.load(bytes(self._weights.average))
 
     def _on_instruction(self, message: String) -> None:
         self._tell_policies(message.data)
