@@ -210,8 +210,9 @@ OBSERVATION = Argument(
 ENCODER = Argument(
     "encoder",
     "demos",
-    "observation:=image: what looks at it; demos: a small network, learned from the run's demonstrations; a folder with "
-    "a ResNet's config.json and model.safetensors, or timm:<name>:<file.safetensors>: a network trained elsewhere.",
+    "observation:=image: what looks at it; demos: a small network, learned from the run's demonstrations; scratch: one "
+    "learned with the critics, slowly; a folder with a ResNet's config.json and model.safetensors, or "
+    "timm:<name>:<file.safetensors>: a network trained elsewhere.",
     resume=Resume.FIXED,
 )
 INIT = Argument(
@@ -437,15 +438,15 @@ def train_rl(values: Values) -> list[NodeSpec]:
 def _encoder(values: Values) -> str:
     """Name of the image encoder, its file or folder absolute."""
     name = str(values["encoder"])
-    if name == ENCODER.default:
-        return name
-    if values["observation"] != "image":
+    if name != ENCODER.default and values["observation"] != "image":
         raise StackError(f"encoder:={name} looks at images: give observation:=image, too")
+    if name in ("demos", "scratch"):
+        return name
     *kind, place = name.rsplit(":", 1)
     path = Path(place).expanduser().absolute()
     if not path.exists():
         raise StackError(
-            f"encoder:={name} is not valid: there is no {path}. It takes demos, a folder, or "
+            f"encoder:={name} is not valid: there is no {path}. It takes demos, scratch, a folder, or "
             "timm:<name>:<file.safetensors>"
         )
     return ":".join((*kind, str(path)))

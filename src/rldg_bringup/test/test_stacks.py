@@ -441,9 +441,12 @@ def test_an_image_encoder_is_named_or_a_file(runs: str, tmp_path: Path) -> None:
     for given in (str(tmp_path / "resnet"), f"timm:resnet18:{tmp_path / 'resnet'}"):
         found = parameters(TRAIN.plan({**sees, "encoder": given}))
         assert found["learner"]["encoder"] == found["actor"]["encoder"] == given
+    assert parameters(TRAIN.plan({**sees, "encoder": "scratch"}))["learner"]["encoder"] == "scratch"
     with pytest.raises(StackError, match=r"encoder:=resnet looks at images: give observation:=im"):
         TRAIN.plan({"runs": runs, "encoder": "resnet"})
-    with pytest.raises(StackError, match=r"there is no /.*/demo. It takes demos, a folder"):
+    with pytest.raises(
+        StackError, match=r"there is no /.*/demo. It takes demos, scratch, a folder"
+    ):
         TRAIN.plan({**sees, "encoder": "demo"})
 
 

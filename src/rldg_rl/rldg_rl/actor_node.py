@@ -37,7 +37,13 @@ from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
-from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS, LearnerConfig, updates_due
+from rldg_rl.learner_config import (
+    DEMOS,
+    FEWEST_DEMONSTRATIONS,
+    SCRATCH,
+    LearnerConfig,
+    updates_due,
+)
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.outcomes import Trace
 from rldg_rl.played_hands import PlayedHands
@@ -85,6 +91,7 @@ class ActorNode(Node):
         self.student_run: str = self._parameter("student_run", "")
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
         self.observation: str = self._parameter("observation", "state") if self.training else ""
+        self.encoder: str = self._parameter("encoder", DEMOS) if self._sees else ""
         self.reward: str = self._parameter("reward", "twin")
         self.moves = self._parameter("resets", "instant") == "motion"
         self.plan = self._make_plan()
@@ -177,7 +184,7 @@ class ActorNode(Node):
 
     @cached_property
     def _agent_config(self) -> AgentConfig:
-        return agent_config(self._learned_task)
+        return agent_config(self._learned_task, learns_to_see=self.encoder == SCRATCH)
 
     def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
         if isinstance(self.plan, CollectionPlan):
@@ -186,10 +193,10 @@ class ActorNode(Node):
 
     def _prepare_run(self) -> None:
         demos = self.plan.demos if isinstance(self.plan, Plan) else 0
-        if self._sees and demos < FEWEST_DEMONSTRATIONS:
+        if self._sees and self.encoder != SCRATCH and demos < FEWEST_DEMONSTRATIONS:
             raise UserError(
                 "observation:=image learns to see from demonstrations: give demos:=20, "
-                f"{FEWEST_DEMONSTRATIONS} at least"
+                f"{FEWEST_DEMONSTRATIONS} at least; or encoder:=scratch"
             )
         if demos and self.operator == "none":
             raise UserError(
@@ -212,7 +219,7 @@ class ActorNode(Node):
                 {
                     "task": ",".join(self.tasks),
                     "observation": self.observation or None,
-                    "encoder": self._parameter("encoder", "") if self._sees else None,
+                    "encoder": self.encoder or None,
                     "reward": self.reward,
                     "resets": "motion" if self.moves else "instant",
                     "seed": self.seed,

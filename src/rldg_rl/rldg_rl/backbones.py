@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Somebody else's network, frozen: from an image to a coarse map of features, which keeps where things are.
 
-Two ways to name one, both of local files, and nothing is downloaded:
-
-    <folder>               a ResNet of any depth as transformers keeps it: config.json and model.safetensors
-    timm:<name>:<file>     a network of timm, which must be installed, and its weights in safetensors
+Two ways to name one, both of local files, and nothing is downloaded. A folder is a ResNet of any depth as transformers
+keeps it: config.json and model.safetensors. timm:<name>:<file> is a network of timm, which must be installed, and its
+weights in safetensors.
 
 Of its stages those are kept that lead to the deepest map of at least GRID × GRID cells: deeper ones know better what is
 seen, but not where. HIL-SERL (Luo et al. 2024) learns from pixels with a frozen ResNet of ImageNet as well.

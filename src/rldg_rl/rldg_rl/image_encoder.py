@@ -48,14 +48,67 @@ def image_layers(width: int) -> list[nn.Module]:
     return [*layers, nn.Flatten(), nn.Linear(CHANNELS[-1] * GRID**2, width)]
 
 
-class ImageEncoder(nn.Module):
+class Encoder(nn.Module):
     """Maps wrist image and body (see `observation.body_part`) to what the specialist's networks take."""
 
-    def __init__(self, task: Task, backbone: Backbone | None = None) -> None:
+    def __init__(self, task: Task, width: int) -> None:
+        """Of which the image is told in so many numbers."""
         super().__init__()
         self.body_dim = body_dim(task)
-        self.output_dim = self.body_dim + FEATURES + GOAL
+        self.output_dim = self.body_dim + width
         """length of what `encode` gives for an image"""
+
+    def observe(self, pixels: Tensor, body: Tensor) -> Tensor:
+        """What the specialist takes, (rows, output_dim), the body first.
+
+        Args:
+            pixels: (rows, 3, IMAGE_SIZE, IMAGE_SIZE) in [-1, 1], see `as_pixels`.
+            body: (rows, body_dim).
+        """
+        raise NotImplementedError
+
+    @property
+    def tensors(self) -> dict[str, np.ndarray]:
+        """All weights by name, in place."""
+        return {name: tensor.numpy() for name, tensor in self.state_dict().items()}
+
+    @torch.no_grad()
+    def encode(
+        self, image: np.ndarray, body: np.ndarray, generator: torch.Generator | None = None
+    ) -> np.ndarray:
+        """See `observe`; (rows, output_dim) float32.
+
+        Args:
+            image: (IMAGE_SIZE, IMAGE_SIZE, 3) uint8.
+            body: (body_dim,).
+            generator: draws variants: there are VARIANTS rows then, otherwise one. The first is of the image as it is.
+
+        Raises:
+            ValueError: the image is of another size.
+        """
+        pixels = as_pixels(image[None])
+        if generator is not None:
+            pixels = in_variants(pixels, generator)
+        bodies = torch.from_numpy(np.asarray(body, np.float32)).expand(len(pixels), -1)
+        return self.observe(pixels, bodies).numpy()
+
+    def load(self, tensors: Mapping[str, np.ndarray]) -> None:
+        """Take over weights.
+
+        Raises:
+            ValueError: they are of another shape.
+        """
+        try:
+            self.load_state_dict({n: torch.from_numpy(np.array(t)) for n, t in tensors.items()})
+        except RuntimeError as error:
+            raise ValueError(f"not this encoder's weights: {error}") from error
+
+
+class ImageEncoder(Encoder):
+    """Tells features and the goal's place, which it learns from demonstrations before the training."""
+
+    def __init__(self, task: Task, backbone: Backbone | None = None) -> None:
+        super().__init__(task, FEATURES + GOAL)
         self.backbone = backbone
         """frozen, whatever is learned; None: it looks at the pixels"""
         layers = map_layers(backbone.channels, FEATURES) if backbone else image_layers(FEATURES)
@@ -71,18 +124,8 @@ class ImageEncoder(nn.Module):
         """Whether it has learned to see."""
         return bool(self.updates > 0)
 
-    @property
-    def tensors(self) -> dict[str, np.ndarray]:
-        """All weights by name, in place."""
-        return {name: tensor.numpy() for name, tensor in self.state_dict().items()}
-
     def forward(self, pixels: Tensor, body: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and the goal's place, (rows, FEATURES) and (rows, GOAL).
-
-        Args:
-            pixels: (rows, 3, IMAGE_SIZE, IMAGE_SIZE) in [-1, 1], see `as_pixels`.
-            body: (rows, body_dim).
-        """
+        """Features and the goal's place, (rows, FEATURES) and (rows, GOAL), of what `observe` takes."""
         return self.tell(self.view(pixels), body)
 
     def view(self, pixels: Tensor) -> Tensor:
@@ -94,37 +137,10 @@ class ImageEncoder(nn.Module):
         features = self.features(view)
         return features, self.goal(torch.cat((features, body), 1))
 
-    @torch.no_grad()
-    def encode(
-        self, image: np.ndarray, body: np.ndarray, generator: torch.Generator | None = None
-    ) -> np.ndarray:
-        """What the specialist takes: body, features and the goal's place, (rows, output_dim) float32.
-
-        Args:
-            image: (IMAGE_SIZE, IMAGE_SIZE, 3) uint8.
-            body: (body_dim,).
-            generator: draws variants: there are VARIANTS rows then, otherwise one. The first is of the image as it is.
-
-        Raises:
-            ValueError: the image is of another size.
-        """
-        pixels = as_pixels(image[None])
-        if generator is not None:
-            pixels = in_variants(pixels, generator)
-        bodies = torch.from_numpy(np.asarray(body, np.float32)).expand(len(pixels), -1)
-        features, goal = self(pixels, bodies)
-        return torch.cat((bodies, features, goal.clamp(-LIMIT, LIMIT)), 1).numpy()
-
-    def load(self, tensors: Mapping[str, np.ndarray]) -> None:
-        """Take over weights.
-
-        Raises:
-            ValueError: they are of another shape.
-        """
-        try:
-            self.load_state_dict({n: torch.from_numpy(np.array(t)) for n, t in tensors.items()})
-        except RuntimeError as error:
-            raise ValueError(f"not this encoder's weights: {error}") from error
+    def observe(self, pixels: Tensor, body: Tensor) -> Tensor:
+        """See `Encoder`."""
+        features, goal = self(pixels, body)
+        return torch.cat((body, features, goal.clamp(-LIMIT, LIMIT)), 1)
 
 
 def map_layers(channels: int, width: int) -> list[nn.Module]:
