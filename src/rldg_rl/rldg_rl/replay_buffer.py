@@ -228,6 +228,7 @@ class ReplayBuffer:
         self._evict(slot)
         self.observations[slot * self.variants : (slot + 1) * self.variants] = frame
         if self.images.size:
+            assert image is not None, "the actor sent no image"
             self.images[slot] = image
         self._executed_by[slot] = _NOBODY
         self._keys[slot] = key
