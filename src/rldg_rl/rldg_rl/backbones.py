@@ -106,8 +106,9 @@ def _read_resnet(folder: Path) -> Backbone:
             f"{folder} holds a network of type {told.get('model_type')}: of transformers' only resnet is known; "
             "encoder:=timm:<name>:<file.safetensors> knows many more"
         )
-    sizes = {name: told[name] for name in _RESNET_SIZES if name in told}
-    stride = 8 if sizes.get("downsample_in_first_stage") else 4
+    config = _transformers().ResNetConfig.from_dict(told)
+    sizes = {name: getattr(config, name) for name in _RESNET_SIZES}
+    stride = 8 if sizes["downsample_in_first_stage"] else 4
     stages = 1
     while stages < len(sizes["depths"]) and IMAGE_SIZE // (2 * stride) >= GRID:
         stages, stride = stages + 1, 2 * stride
@@ -125,11 +126,14 @@ def _read_resnet(folder: Path) -> Backbone:
 
 
 def _resnet(structure: Structure) -> nn.Module:
-    # Slow to import, and the only ones who need it are those who see with it.
-    transformers = import_module("transformers")
+    transformers = _transformers()
     with torch.random.fork_rng(devices=[]):  # drawing first weights must not move anyone's seed
         network: nn.Module = transformers.ResNetModel(transformers.ResNetConfig(**structure.sizes))
     return network
+
+
+def _transformers() -> Any:
+    return import_module("transformers")  # slow: only for those who see with it
 
 
 def _read_timm(name: str, file: Path) -> Backbone:
