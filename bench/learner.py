@@ -80,9 +80,8 @@ class PlainAgent:
 
     def update(self, batch: Batch, full: bool) -> float:
         """Like Agent.update."""
-        observation, action, reward, following, mask, _ = map(
-            torch.from_numpy, vars(batch).values()
-        )
+        arrays = (batch.observation, batch.action, batch.reward, batch.next_observation, batch.mask)
+        observation, action, reward, following, mask = map(torch.from_numpy, arrays)
         with torch.no_grad():
             next_action, _ = self.draw(following)
             pair = torch.cat((following, next_action), -1)

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What learning from 128 x 128 images costs, beside a learner that looks at them again in every update.
 
-    ./.venv/bin/python bench/pixels.py [--seconds 20] [--batch 256] [--threads 1]
+    ./.venv/bin/python bench/pixels.py [--seconds 20] [--batch 256] [--threads 1] [--encoder demos]
 
 Both have the same frozen encoder and the same networks on the same random images. Ours looks at an image once, when it
 comes, and keeps what it saw in variants; the reference keeps the images and runs the encoder on those of a batch and
 on the ones after them, as HIL-SERL and LeRobot do with theirs. An environment step costs ours one look and a pair of
-updates (critics; critics and policy), the reference a pair of updates. Measured in turns; the median is printed.
+updates (critics; critics and policy), the reference a pair of updates. Beside them, encoder:=scratch, which learns with
+the critics. Measured in turns; the median is printed.
 """
 
 from __future__ import annotations
@@ -23,9 +24,11 @@ import torch
 from learner import ACTION_DIM, PlainAgent
 
 from rldg_rl.agent import Agent
-from rldg_rl.agent_config import AgentConfig
+from rldg_rl.agent_config import SEEING_BATCH, AgentConfig
+from rldg_rl.encoders import make_encoder
 from rldg_rl.image_encoder import IMAGE_SIZE, VARIANTS, ImageEncoder, as_pixels
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.scratch_encoder import ScratchEncoder
 from rldg_robot.task import load_task
 
 STEPS = 200
@@ -45,11 +48,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="wall time to measure [s]")
     parser.add_argument("--batch", type=int, default=256, help="transitions in an update")
     parser.add_argument("--threads", type=int, default=1, help="of torch")
+    parser.add_argument("--encoder", default="demos", help="frozen one, as train_rl takes it")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     rng, generator = np.random.default_rng(0), torch.Generator().manual_seed(0)
-    encoder = ImageEncoder(load_task("connector/vga")).requires_grad_(False)
+    task = load_task("connector/vga")
+    encoder = make_encoder(arguments.encoder, task, 0)
+    assert isinstance(encoder, ImageEncoder), "scratch is measured beside any other"
     config = AgentConfig(batch_size=arguments.batch)
     agent = Agent(config, encoder.output_dim, ACTION_DIM, 0, encoder=encoder.tensors)
     plain = PlainAgent(config, encoder.output_dim)
@@ -71,8 +77,7 @@ def main() -> None:
     def seen_again(rows: np.ndarray) -> np.ndarray:
         bodies = torch.zeros(len(rows), encoder.body_dim)
         with torch.no_grad():
-            features, goal = encoder(as_pixels(images[rows]), bodies)
-        return torch.cat((bodies, features, goal), 1).numpy()
+            return encoder.observe(as_pixels(images[rows]), bodies).numpy()
 
     def looked_at_again() -> Batch:
         rows = rng.integers(STEPS, size=config.batch_size)
@@ -80,8 +85,30 @@ def main() -> None:
             sample(), observation=seen_again(rows), next_observation=seen_again(rows + 1)
         )
 
+    pupil = ScratchEncoder(task)
+    learning = Agent(config, pupil.output_dim, ACTION_DIM, 0, encoder=pupil.tensors, pupil=pupil)
+
+    def with_images(size: int) -> Batch:
+        rows = rng.integers(STEPS, size=size)
+        bodies = np.zeros((size, pupil.body_dim), np.float32)
+        batch = buffer.sample(size, rng)
+        return replace(
+            batch,
+            observation=bodies,
+            next_observation=bodies,
+            image=images[rows],
+            next_image=images[rows + 1],
+        )
+
+    def scratch_pair(size: int) -> None:
+        learning.update(with_images(size), False)
+        learning.update(with_images(size), True)
+
     work: dict[str, Callable[[], object]] = {
+        "look once": lambda: encoder.encode(images[0], body),
         "look": look,
+        "scratch pair": lambda: scratch_pair(config.batch_size),
+        "scratch pair, small": lambda: scratch_pair(SEEING_BATCH),
         "pair": lambda: (agent.update(sample(), False), agent.update(sample(), True)),
         "plain pair": lambda: (
             plain.update(looked_at_again(), False),
@@ -104,7 +131,11 @@ def main() -> None:
         ("environment steps/s", 1 / step, 1 / plain_step),
     ):
         print(f"{name:24}{ours:10.1f}{theirs:10.2f}{ours / theirs:8.1f}")
-    print(f"look, {VARIANTS} variants: {1e3 * found['look']:.1f} ms")
+    print(
+        f"look: {1e3 * found['look once']:.1f} ms, {VARIANTS} variants: {1e3 * found['look']:.1f} ms"
+    )
+    for size, name in ((config.batch_size, "scratch pair"), (SEEING_BATCH, "scratch pair, small")):
+        print(f"encoder:=scratch, batch {size}: {2 / found[name]:.2f} updates/s")
     print(json.dumps({name: round(1e3 * value, 2) for name, value in found.items()}))
 
 

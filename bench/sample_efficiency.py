@@ -26,7 +26,6 @@ from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -266,9 +265,8 @@ def steps_to(curve: Curve, wanted: float = 0.95) -> int | None:
     return curve.steps[first] if first < len(curve.steps) else None
 
 
-def show(curves: Sequence[Curve], steps: int) -> dict[str, Any]:
+def show(curves: Sequence[Curve], steps: int) -> None:
     """A line for each task and buffer."""
-    summary: dict[str, Any] = {}
     print(
         f"{'':22}{'buffer':10}{'steps to 95 % and no less, each seed':44}{'success, mean over training'}"
     )
@@ -280,8 +278,6 @@ def show(curves: Sequence[Curve], steps: int) -> dict[str, Any]:
         area = float(np.mean([np.mean(curve.success) for curve in own]))
         told = " ".join(f"{r or f'>{steps}':>7}" for r in reached)
         print(f"{task:22}{buffer:10}{told:44}{100 * area:.0f} %")
-        summary[f"{task} {buffer}"] = {"steps_to_95": reached, "mean_success": round(area, 4)}
-    return summary
 
 
 def draw(path: Path, curves: Sequence[Curve]) -> None:
@@ -322,21 +318,24 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/sample_efficiency"), help="folder")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    wanted = list(product(given.tasks, BUFFERS, range(given.seeds)))
-    curves: list[Curve] = []
+    results = given.out / "results.json"
+    curves = [Curve(**run) for run in json.loads(results.read_text())] if results.exists() else []
+    finished = {(curve.task, curve.buffer, curve.seed) for curve in curves}
+    wanted = [
+        (task, buffer, seed)
+        for seed, task, buffer in product(range(given.seeds), given.tasks, BUFFERS)
+        if (task, buffer, seed) not in finished
+    ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(given.workers, context) as pool, Progress() as progress:
         bar = progress.add_task("trainings", total=len(wanted))
-        jobs = [pool.submit(train, *each, given.steps) for each in wanted]
-        for job in as_completed(jobs):
+        for job in as_completed([pool.submit(train, *each, given.steps) for each in wanted]):
             curves.append(job.result())
+            results.write_text(json.dumps([asdict(c) for c in curves], indent=1) + "\n")
             progress.advance(bar)
-    curves.sort(key=lambda c: wanted.index((c.task, c.buffer, c.seed)))
-    summary = show(curves, given.steps)
-    results = {"summary": summary, "runs": [asdict(curve) for curve in curves]}
-    (given.out / "results.json").write_text(json.dumps(results, indent=1) + "\n")
+    show(curves, given.steps)
     draw(given.out / "curve.png", curves)
-    print(f"{given.out / 'results.json'}, {given.out / 'curve.png'}")
+    print(f"{results}, {given.out / 'curve.png'}")
 
 
 if __name__ == "__main__":

@@ -207,6 +207,14 @@ OBSERVATION = Argument(
     choices=("state", "image"),
     resume=Resume.FIXED,
 )
+ENCODER = Argument(
+    "encoder",
+    "demos",
+    "observation:=image: what looks at it; demos: a small network, learned from the run's demonstrations; scratch: one "
+    "learned with the critics, slowly; a folder with a ResNet's config.json and model.safetensors, or "
+    "timm:<name>:<file.safetensors>: a network trained elsewhere.",
+    resume=Resume.FIXED,
+)
 INIT = Argument(
     "init",
     "",
@@ -419,13 +427,14 @@ def _named_policy(values: Values) -> dict[str, Value]:
 
 def train_rl(values: Values) -> list[NodeSpec]:
     """Nodes of demonstrations, training and evaluation."""
-    learner = {name: values[name] for name in ("run", "task", "seed", "observation")}
+    values = {**values, "encoder": _encoder(values)}
+    learner = {name: values[name] for name in ("run", "task", "seed", "observation", "encoder")}
     learner |= _init(values)
     actor = {
         name: values[name]
         for name in (
             *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation", "resets"),
+            *("episodes", "operator", "observation", "encoder", "resets"),
         )
     }
     actor |= {"mode": "train", **_reward(values), **_pace(values), **_clocked(values)}
@@ -437,6 +446,23 @@ def train_rl(values: Values) -> list[NodeSpec]:
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(values, values["run"]),
     ]
+
+
+def _encoder(values: Values) -> str:
+    """Name of the image encoder, its file or folder absolute."""
+    name = str(values["encoder"])
+    if name != ENCODER.default and values["observation"] != "image":
+        raise StackError(f"encoder:={name} looks at images: give observation:=image, too")
+    if name in ("demos", "scratch"):
+        return name
+    *kind, place = name.rsplit(":", 1)
+    path = Path(place).expanduser().absolute()
+    if not path.exists():
+        raise StackError(
+            f"encoder:={name} is not valid: there is no {path}. It takes demos, scratch, a folder, or "
+            "timm:<name>:<file.safetensors>"
+        )
+    return ":".join((*kind, str(path)))
 
 
 def _init(values: Values) -> dict[str, Value]:
@@ -593,7 +619,7 @@ STACKS: Mapping[str, Stack] = {
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, RESETS),
-                *(OBSERVATION, *REWARDING, INIT),
+                *(OBSERVATION, ENCODER, *REWARDING, INIT),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
             train_rl,

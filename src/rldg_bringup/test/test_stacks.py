@@ -73,6 +73,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "episodes": 20,
         "operator": "scripted",
         "observation": "state",
+        "encoder": "demos",
         "reward": "twin",
         "confirm": False,
         "resets": "instant",
@@ -452,6 +453,21 @@ def test_evaluations_and_collections_ask_as_well(runs: str, trained: str) -> Non
             STACKS[stack].plan({**given, "reward": "person"})
     with pytest.raises(StackError, match="knows the twin alone"):
         EVALUATE.plan({"runs": runs, "name": trained, "reward": "pose", "transport": "direct"})
+
+
+def test_an_image_encoder_is_named_or_a_file(runs: str, tmp_path: Path) -> None:
+    (tmp_path / "resnet").mkdir()
+    sees = {"runs": runs, "observation": "image"}
+    for given in (str(tmp_path / "resnet"), f"timm:resnet18:{tmp_path / 'resnet'}"):
+        found = parameters(TRAIN.plan({**sees, "encoder": given}))
+        assert found["learner"]["encoder"] == found["actor"]["encoder"] == given
+    assert parameters(TRAIN.plan({**sees, "encoder": "scratch"}))["learner"]["encoder"] == "scratch"
+    with pytest.raises(StackError, match=r"encoder:=resnet looks at images: give observation:=im"):
+        TRAIN.plan({"runs": runs, "encoder": "resnet"})
+    with pytest.raises(
+        StackError, match=r"there is no /.*/demo. It takes demos, scratch, a folder"
+    ):
+        TRAIN.plan({**sees, "encoder": "demo"})
 
 
 def test_a_training_may_begin_with_another_runs_specialist(runs: str) -> None:

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from std_msgs.msg import Empty, String
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, SafetyState
+from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights, SafetyState
 from rldg_rl.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -31,12 +31,19 @@ from rldg_rl.actor import (
 )
 from rldg_rl.agent_config import AgentConfig, agent_config
 from rldg_rl.announcer import Announcer
+from rldg_rl.checkpoint import encoder_from_bytes
 from rldg_rl.chunks import Execution
 from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
-from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS, LearnerConfig, updates_due
+from rldg_rl.learner_config import (
+    DEMOS,
+    FEWEST_DEMONSTRATIONS,
+    SCRATCH,
+    LearnerConfig,
+    updates_due,
+)
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.outcomes import Trace
 from rldg_rl.person import Person
@@ -86,6 +93,7 @@ class ActorNode(Node):
         self.student_run: str = self._parameter("student_run", "")
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
         self.observation: str = self._parameter("observation", "state") if self.training else ""
+        self.encoder: str = self._parameter("encoder", DEMOS) if self._sees else ""
         self.reward: str = self._parameter("reward", "twin")
         self.confirm: bool = self._parameter("confirm", False)
         self.moves = self._parameter("resets", "instant") == "motion"
@@ -114,10 +122,12 @@ class ActorNode(Node):
         listen_to(self, contract.LEARNER_STATUS, self._on_learner)
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
+            self._weights: PolicyWeights | None = None
             self._learned = LivePolicy(self._learned_task)
             self._judged = LivePolicy(self._learned_task)
             self.policies = {self._learned_task.id: self._learned}
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
+            listen_to(self, contract.ENCODER_WEIGHTS, self._on_encoder)
         else:
             self._load_policies()
         self.person = Person(self, self._wait_for)
@@ -190,7 +200,7 @@ class ActorNode(Node):
 
     @cached_property
     def _agent_config(self) -> AgentConfig:
-        return agent_config(self._learned_task)
+        return agent_config(self._learned_task, learns_to_see=self.encoder == SCRATCH)
 
     def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
         if isinstance(self.plan, CollectionPlan):
@@ -199,10 +209,10 @@ class ActorNode(Node):
 
     def _prepare_run(self) -> None:
         demos = self.plan.demos if isinstance(self.plan, Plan) else 0
-        if self._sees and demos < FEWEST_DEMONSTRATIONS:
+        if self._sees and self.encoder != SCRATCH and demos < FEWEST_DEMONSTRATIONS:
             raise UserError(
                 "observation:=image learns to see from demonstrations: give demos:=20, "
-                f"{FEWEST_DEMONSTRATIONS} at least"
+                f"{FEWEST_DEMONSTRATIONS} at least; or encoder:=scratch"
             )
         if demos and self.operator == "none":
             raise UserError(
@@ -218,13 +228,14 @@ class ActorNode(Node):
                 "resets:=motion is for one task: no robot changes its board and its tool by itself"
             )
         of_policy = ("seed", "policy", "perturb", "reward") if self.mode == "evaluate" else ()
-        fixed = ("task", *(("observation",) if self.training else ()), *of_policy)
+        fixed = ("task", *(("observation", "encoder") if self.training else ()), *of_policy)
         try:
             self.run.prepare()
             self.run.settle_config(
                 {
                     "task": ",".join(self.tasks),
                     "observation": self.observation or None,
+                    "encoder": self.encoder or None,
                     "reward": self._said_by,
                     "resets": "motion" if self.moves else "instant",
                     "seed": self.seed,
@@ -266,9 +277,22 @@ class ActorNode(Node):
         self._learner = message
 
     def _on_weights(self, message: PolicyWeights) -> None:
-        self._learned.load(bytes(message.safetensors))
-        if message.average:
-            self._judged.load(bytes(message.average))
+        self._weights = message
+        self._take_weights()
+
+    def _on_encoder(self, message: EncoderWeights) -> None:
+        encoder = encoder_from_bytes(bytes(message.safetensors), self._learned_task.id)
+        self._learned.see(encoder)
+        self._judged.see(encoder)
+        self._take_weights()
+
+    def _take_weights(self) -> None:
+        """The last ones, once there is what sees for them."""
+        if self._weights is None or (self._sees and not self._learned.looks):
+            return
+        self._learned.load(bytes(self._weights.safetensors))
+        if self._weights.average:
+            self._judged.load(bytes(self._weights.average))
 
     def _on_instruction(self, message: String) -> None:
         self._tell_policies(message.data)

@@ -24,6 +24,7 @@ from rldg_rl.gripper_critic import GripperCritic
 from rldg_rl.networks import StackedMLP, Tape
 from rldg_rl.policy import ENCODER, GRIPPER, STD_MAX, STD_MIN, Policy
 from rldg_rl.replay_buffer import Batch
+from rldg_rl.scratch_encoder import ScratchEncoder
 
 
 class Agent:
@@ -31,8 +32,9 @@ class Agent:
 
     With a `grasp_penalty` (see `Task`), 0 included, the last of the action's dimensions is the
     gripper's and chosen by a `GripperCritic`; with None all of them are motion. The weights of an
-    `encoder` that makes the observations go along with the policy's, in place. The same seed and
-    the same batches give the same weights, also across `state_dict`.
+    `encoder` that makes the observations go along with the policy's, in place; a `pupil` is one that
+    learns here, from batches with images. The same seed and the same batches give the same weights,
+    also across `state_dict`.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class Agent:
         seed: int,
         grasp_penalty: float | None = None,
         encoder: Mapping[str, np.ndarray] | None = None,
+        pupil: ScratchEncoder | None = None,
     ) -> None:
         self.config = config
         self.observation_dim = observation_dim
@@ -68,6 +71,11 @@ class Agent:
         self._critic_adam = Adam(
             {"critic": self._critic.flat}, [self._critic.gradient], config.learning_rate
         )
+        self._pupil = pupil
+        self._adams = [self._actor_adam, self._critic_adam]
+        if pupil is not None:
+            self._pupil_adam = Adam({"encoder": pupil.flat}, [pupil.gradient], config.learning_rate)
+            self._adams.append(self._pupil_adam)
         self._memory = self._allocate(config.batch_size)
         self._target_entropy = config.target_entropy_per_dimension * motion_dim
         tensors = _named(self._actor.tensors)
@@ -81,7 +89,10 @@ class Agent:
         self._acting = {"": self._actor} | (
             {GRIPPER: self._gripper.online} if self._gripper else {}
         )
-        self._averages = {prefix: net.flat.clone() for prefix, net in self._acting.items()}
+        self._flats = {prefix: network.flat for prefix, network in self._acting.items()}
+        if pupil is not None:
+            self._flats[ENCODER] = pupil.flat
+        self._averages = {prefix: flat.clone() for prefix, flat in self._flats.items()}
         self.averaged = self._averaged(seed)
         """acts with an average of the last weights, which is steadier: what is judged and kept"""
 
@@ -113,6 +124,10 @@ class Agent:
                 batch.gripper_changed,
             )
         )
+        seen = None
+        if self._pupil is not None:
+            seen, next_observation = self._pupil.look(batch, self._generator)
+            observation = seen.detach()
         rows = len(reward)
         if rows != self._memory.rows:
             self._memory = self._allocate(rows)
@@ -126,6 +141,7 @@ class Agent:
             torch.cat((next_observation, draw.action[:rows]), 1),
             reward,
             mask,
+            seen,
         )
         if full:
             metrics |= self._update_actor(observation, draw.rows(rows, 2 * rows))
@@ -142,13 +158,16 @@ class Agent:
         """Polyak averaging; at first over a tenth of the updates so far, lest the first weights count for long."""
         rate = max(self.config.average_rate, 10.0 / (self.updates + 9.0))
         for prefix, average in self._averages.items():
-            average.lerp_(self._acting[prefix].flat, rate)
+            average.lerp_(self._flats[prefix], rate)
 
     def _averaged(self, seed: int) -> Policy:
         """The policy again, over the averages."""
         tensors = dict(self.policy.tensors)
         for prefix, network in self._acting.items():
             tensors |= _named(network.views(self._averages[prefix]), prefix)
+        if self._pupil is not None:
+            views = self._pupil.views(self._averages[ENCODER])
+            tensors |= {ENCODER + name: tensor.numpy() for name, tensor in views.items()}
         return Policy(tensors, np.random.default_rng(seed))
 
     def policy_state(self) -> dict[str, np.ndarray]:
@@ -183,7 +202,7 @@ class Agent:
         for prefix, network in (("critic", self._critic), ("target", self._target)):
             state |= {f"{prefix}.{name}": t.numpy() for name, t in network.tensors.items()}
         state["temperature"] = self._raw_temperature.numpy()
-        for adam in (self._actor_adam, self._critic_adam):
+        for adam in self._adams:
             state |= {f"adam.{name}": tensor.numpy() for name, tensor in adam.state.items()}
         return state | (self._gripper.state() if self._gripper is not None else {})
 
@@ -199,15 +218,23 @@ class Agent:
         return _Draw(tape, mean, raw_log_std, log_std, noise, raw_action, raw_action.tanh())
 
     def _update_critic(
-        self, pair: Tensor, next_pair: Tensor, reward: Tensor, mask: Tensor
+        self, pair: Tensor, next_pair: Tensor, reward: Tensor, mask: Tensor, seen: Tensor | None
     ) -> dict[str, float]:
-        """Towards reward + discount * the least of the target critics, in the mean square."""
+        """Towards reward + discount * the least of the target critics, in the mean square.
+
+        `seen`: the observations, where they lead back to an encoder that learns.
+        """
         tape = self._memory.critic
         next_value = self._target.forward(next_pair, tape).amin(0)[:, 0]
         goal = torch.addcmul(reward, mask, next_value, value=self.config.discount)
         value = self._critic.forward(pair, tape)
         error = value - goal[:, None]
-        self._critic.backward(tape, error * (2.0 / error.numel()))
+        gradient = error * (2.0 / error.numel())
+        self._critic.backward(tape, gradient)
+        if self._pupil is not None and seen is not None:
+            wished = self._critic.input_gradient(tape, gradient).sum(0)
+            self._pupil.backward(seen, wished[:, : self.observation_dim])
+            self._pupil_adam.step()
         self._critic_adam.step()
         self._target.flat.lerp_(self._critic.flat, self.config.target_rate)
         return {"critic_loss": float(error.square().mean()), "q": float(value.mean())}

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from rldg_robot.task import Task
 
+SEEING_BATCH = 64
+"""transitions in an update that looks at images anew: their number decides how long it takes"""
+
 
 @dataclass(frozen=True)
 class AgentConfig:
@@ -42,7 +45,11 @@ class AgentConfig:
             raise ValueError("an agent takes at least one critic and one hidden layer")
 
 
-def agent_config(task: Task) -> AgentConfig:
-    """The hyper-parameters that a task is learned with."""
+def agent_config(task: Task, learns_to_see: bool = False) -> AgentConfig:
+    """The hyper-parameters that a task is learned with; `learns_to_see`: its encoder learns with the critics."""
     learning = task.learning
-    return AgentConfig(discount=learning.discount, initial_temperature=learning.initial_temperature)
+    return AgentConfig(
+        discount=learning.discount,
+        initial_temperature=learning.initial_temperature,
+        batch_size=SEEING_BATCH if learns_to_see else AgentConfig.batch_size,
+    )

@@ -21,7 +21,7 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
-from rldg_rl.policy import Policy
+from rldg_rl.policy import ENCODER, Policy
 from rldg_robot.contract import CONTRACT_VERSION
 
 if TYPE_CHECKING:
@@ -108,10 +108,23 @@ def load_policy(
     return _policy(read_weights(Path(path)), str(path), task, rng)
 
 
-def policy_to_bytes(policy: Policy, task: str, updates: int) -> bytes:
-    """A policy as it is sent to an actor, from update number `updates`."""
+def policy_to_bytes(policy: Policy, task: str, updates: int, encoder: bool = True) -> bytes:
+    """A policy from update number `updates`; without its encoder as it is sent to an actor, which has that already."""
     info = CheckpointInfo(task, policy.observation_dim, policy.action_dim, updates)
-    return _pack({_POLICY + name: tensor for name, tensor in policy.tensors.items()}, info)
+    tensors = policy.tensors.items()
+    return _pack({_POLICY + n: t for n, t in tensors if encoder or not n.startswith(ENCODER)}, info)
+
+
+def encoder_to_bytes(policy: Policy, task: str, updates: int) -> bytes:
+    """A policy's encoder alone, as it is sent to an actor."""
+    info = CheckpointInfo(task, policy.observation_dim, policy.action_dim, updates)
+    return _pack(policy.encoder, info)
+
+
+def encoder_from_bytes(data: bytes, task: str) -> dict[str, np.ndarray]:
+    """Reads what `encoder_to_bytes` gave. Raises CheckpointError like `policy_from_bytes`."""
+    weights, _ = _unpack(data, "the received encoder", task)
+    return weights
 
 
 def policy_from_bytes(

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from rldg_rl.actor import LivedStep
-from rldg_rl.image_encoder import ImageEncoder, as_pixels, varied
+from rldg_rl.image_encoder import VARIANTS, ImageEncoder, as_pixels, in_variants, varied
 from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS
 from rldg_rl.observation import BODY, LIMIT, SCALES, body_part, goal_part, reach
 from rldg_robot.poses import Pose
@@ -64,7 +65,7 @@ def train_encoder(
         task: that was demonstrated.
         demonstrations: the steps of successful ones, with images.
         seed: of the order and the variants.
-        told: called after every update.
+        told: called after every update, with its number; with 0 now and then before the first.
 
     Raises:
         ValueError: there are fewer than FEWEST_DEMONSTRATIONS demonstrations.
@@ -83,10 +84,11 @@ def train_encoder(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=UPDATES + 1
     )
-    encoder.requires_grad_(True)
+    views = _views(encoder, images, generator, told)
+    encoder.features.requires_grad_(True)
+    encoder.goal.requires_grad_(True)
     for update, rows in zip(range(UPDATES), _batches(len(images), rng), strict=False):
-        pixels = varied(as_pixels(images[rows]), generator)
-        _, told_goal = encoder(pixels, torch.from_numpy(bodies[rows]))
+        _, told_goal = encoder.tell(views(rows), torch.from_numpy(bodies[rows]))
         loss = torch.nn.functional.smooth_l1_loss(
             told_goal, torch.from_numpy(goals[rows]), beta=0.1
         )
@@ -98,6 +100,27 @@ def train_encoder(
     encoder.requires_grad_(False)
     encoder.updates += UPDATES
     return _judge(encoder, task, held_out)
+
+
+def _views(
+    encoder: ImageEncoder,
+    images: np.ndarray,
+    generator: torch.Generator,
+    told: Callable[[int], None],
+) -> Callable[[np.ndarray], Tensor]:
+    """Gives what the encoder learns from of some rows, varied.
+
+    Pixels are varied anew every time. What a frozen network says of them takes longer: once, in as many variants as
+    the replay buffer keeps.
+    """
+    if encoder.backbone is None:
+        return lambda rows: varied(as_pixels(images[rows]), generator)
+    maps = []
+    for image in images:
+        maps.append(encoder.view(in_variants(as_pixels(image[None]), generator)).half())
+        told(0)
+    kept = torch.stack(maps)
+    return lambda rows: kept[rows, torch.randint(VARIANTS, rows.shape, generator=generator)].float()
 
 
 def _lessons(steps: Sequence[LivedStep], task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

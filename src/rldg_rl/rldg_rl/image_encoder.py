@@ -3,6 +3,7 @@
 
 The network learns it once from the run's own demonstrations, see `encoder_training`, and is frozen then. So an image is
 looked at once, when it comes; what it says is kept, in a few variants, and an update costs what one of the state does.
+It looks at the image itself, or at what a network makes of it that was trained elsewhere, see `backbones`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -19,9 +21,14 @@ from rldg_rl.observation import GOAL, LIMIT, body_dim, body_part
 from rldg_rl.replay_buffer import StoredStep
 from rldg_robot.task import Task
 
+if TYPE_CHECKING:
+    from rldg_rl.backbones import Backbone
+
 IMAGE_SIZE = 128
 """[pixels] on each side, as the camera publishes them"""
 CHANNELS = (3, 16, 32, 32, 32)
+GRID = IMAGE_SIZE // 2 ** (len(CHANNELS) - 1)
+"""cells of the last map on each side"""
 FEATURES = 32
 HIDDEN = 128
 VARIANTS = 4
@@ -38,50 +45,38 @@ def image_layers(width: int) -> list[nn.Module]:
     for fan_in, fan_out in pairwise(CHANNELS):
         size = 3 if layers else 5
         layers += [nn.Conv2d(fan_in, fan_out, size, 2, size // 2), nn.ReLU()]
-    side = IMAGE_SIZE // 2 ** (len(CHANNELS) - 1)
-    return [*layers, nn.Flatten(), nn.Linear(CHANNELS[-1] * side**2, width)]
+    return [*layers, nn.Flatten(), nn.Linear(CHANNELS[-1] * GRID**2, width)]
 
 
-class ImageEncoder(nn.Module):
+class Encoder(nn.Module):
     """Maps wrist image and body (see `observation.body_part`) to what the specialist's networks take."""
 
-    def __init__(self, task: Task) -> None:
+    def __init__(self, task: Task, width: int) -> None:
+        """Of which the image is told in so many numbers."""
         super().__init__()
         self.body_dim = body_dim(task)
-        self.output_dim = self.body_dim + FEATURES + GOAL
+        self.output_dim = self.body_dim + width
         """length of what `encode` gives for an image"""
-        self.features = nn.Sequential(*image_layers(FEATURES), nn.LayerNorm(FEATURES), nn.Tanh())
-        self.goal = nn.Sequential(
-            nn.Linear(FEATURES + self.body_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, GOAL)
-        )
-        self.updates: Tensor
-        self.register_buffer("updates", torch.zeros(1))
 
-    @property
-    def is_trained(self) -> bool:
-        """Whether it has learned to see."""
-        return bool(self.updates > 0)
+    def observe(self, pixels: Tensor, body: Tensor) -> Tensor:
+        """What the specialist takes, (rows, output_dim), the body first.
+
+        Args:
+            pixels: (rows, 3, IMAGE_SIZE, IMAGE_SIZE) in [-1, 1], see `as_pixels`.
+            body: (rows, body_dim).
+        """
+        raise NotImplementedError
 
     @property
     def tensors(self) -> dict[str, np.ndarray]:
         """All weights by name, in place."""
         return {name: tensor.numpy() for name, tensor in self.state_dict().items()}
 
-    def forward(self, pixels: Tensor, body: Tensor) -> tuple[Tensor, Tensor]:
-        """Features and the goal's place, (rows, FEATURES) and (rows, GOAL).
-
-        Args:
-            pixels: (rows, 3, IMAGE_SIZE, IMAGE_SIZE) in [-1, 1], see `as_pixels`.
-            body: (rows, body_dim).
-        """
-        features = self.features(pixels)
-        return features, self.goal(torch.cat((features, body), 1))
-
     @torch.no_grad()
     def encode(
         self, image: np.ndarray, body: np.ndarray, generator: torch.Generator | None = None
     ) -> np.ndarray:
-        """What the specialist takes: body, features and the goal's place, (rows, output_dim) float32.
+        """See `observe`; (rows, output_dim) float32.
 
         Args:
             image: (IMAGE_SIZE, IMAGE_SIZE, 3) uint8.
@@ -93,11 +88,9 @@ class ImageEncoder(nn.Module):
         """
         pixels = as_pixels(image[None])
         if generator is not None:
-            others = pixels.expand(VARIANTS - 1, -1, -1, -1)
-            pixels = torch.cat((pixels, varied(others, generator)))
+            pixels = in_variants(pixels, generator)
         bodies = torch.from_numpy(np.asarray(body, np.float32)).expand(len(pixels), -1)
-        features, goal = self(pixels, bodies)
-        return torch.cat((bodies, features, goal.clamp(-LIMIT, LIMIT)), 1).numpy()
+        return self.observe(pixels, bodies).numpy()
 
     def load(self, tensors: Mapping[str, np.ndarray]) -> None:
         """Take over weights.
@@ -109,6 +102,52 @@ class ImageEncoder(nn.Module):
             self.load_state_dict({n: torch.from_numpy(np.array(t)) for n, t in tensors.items()})
         except RuntimeError as error:
             raise ValueError(f"not this encoder's weights: {error}") from error
+
+
+class ImageEncoder(Encoder):
+    """Tells features and the goal's place, which it learns from demonstrations before the training."""
+
+    def __init__(self, task: Task, backbone: Backbone | None = None) -> None:
+        super().__init__(task, FEATURES + GOAL)
+        self.backbone = backbone
+        """frozen, whatever is learned; None: it looks at the pixels"""
+        layers = map_layers(backbone.channels, FEATURES) if backbone else image_layers(FEATURES)
+        self.features = nn.Sequential(*layers, nn.LayerNorm(FEATURES), nn.Tanh())
+        self.goal = nn.Sequential(
+            nn.Linear(FEATURES + self.body_dim, HIDDEN), nn.ReLU(), nn.Linear(HIDDEN, GOAL)
+        )
+        self.updates: Tensor
+        self.register_buffer("updates", torch.zeros(1))
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it has learned to see."""
+        return bool(self.updates > 0)
+
+    def forward(self, pixels: Tensor, body: Tensor) -> tuple[Tensor, Tensor]:
+        """Features and the goal's place, (rows, FEATURES) and (rows, GOAL), of what `observe` takes."""
+        return self.tell(self.view(pixels), body)
+
+    def view(self, pixels: Tensor) -> Tensor:
+        """What is learned from: the backbone's map, or the pixels."""
+        return pixels if self.backbone is None else self.backbone(pixels)
+
+    def tell(self, view: Tensor, body: Tensor) -> tuple[Tensor, Tensor]:
+        """The learned part of `forward`."""
+        features = self.features(view)
+        return features, self.goal(torch.cat((features, body), 1))
+
+    def observe(self, pixels: Tensor, body: Tensor) -> Tensor:
+        """See `Encoder`."""
+        features, goal = self(pixels, body)
+        return torch.cat((body, features, goal.clamp(-LIMIT, LIMIT)), 1)
+
+
+def map_layers(channels: int, width: int) -> list[nn.Module]:
+    """From a backbone's map to so many numbers, as `image_layers` ends."""
+    last = CHANNELS[-1]
+    to_few = (nn.Conv2d(channels, last, 1), nn.ReLU())
+    return [*to_few, nn.Flatten(), nn.Linear(last * GRID**2, width)]
 
 
 def as_pixels(images: np.ndarray) -> Tensor:
@@ -123,6 +162,11 @@ def as_pixels(images: np.ndarray) -> Tensor:
             f"images are {width}x{height}, specialists see {IMAGE_SIZE}x{IMAGE_SIZE}: let the camera publish those"
         )
     return torch.tensor(images).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
+
+
+def in_variants(pixels: Tensor, generator: torch.Generator) -> Tensor:
+    """(VARIANTS, …) of (1, …): as it is, then varied."""
+    return torch.cat((pixels, varied(pixels.expand(VARIANTS - 1, -1, -1, -1), generator)))
 
 
 def varied(pixels: Tensor, generator: torch.Generator) -> Tensor:

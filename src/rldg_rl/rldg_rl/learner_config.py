@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from rldg_rl.agent_config import AgentConfig
 
+DEMOS, SCRATCH = "demos", "scratch"
+"""image encoders that learn from demonstrations alone, and with the critics; others have learned elsewhere"""
 FEWEST_DEMONSTRATIONS = 3
-"""that an image encoder can learn from"""
+"""that an image encoder can learn from, if it does not learn with the critics"""
 
 
 @dataclass(frozen=True)

@@ -19,28 +19,39 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from tensorboard.summary import Writer
 
-from rldg_msgs.msg import LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Transition
+from rldg_msgs.msg import (
+    EncoderWeights,
+    LearnerStatus,
+    PolicyWeights,
+    RecorderStatus,
+    RunStatus,
+    Transition,
+)
 from rldg_rl.actor import DEMONSTRATION, POLICY
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import agent_config
+from rldg_rl.backbones import BackboneError
 from rldg_rl.bag import lived_steps, stored_steps
 from rldg_rl.checkpoint import (
     CheckpointError,
+    encoder_to_bytes,
     load_learner,
     policy_to_bytes,
     save_learner,
     save_policy,
 )
 from rldg_rl.encoder_training import UPDATES, train_encoder
-from rldg_rl.image_encoder import VARIANTS, ImageEncoder, encoded
+from rldg_rl.encoders import make_encoder
+from rldg_rl.image_encoder import IMAGE_SIZE, VARIANTS, Encoder, ImageEncoder, encoded
 from rldg_rl.learner import Learner
-from rldg_rl.learner_config import LearnerConfig
+from rldg_rl.learner_config import DEMOS, LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import state_dim
 from rldg_rl.policy import Policy
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import PHASES
+from rldg_rl.scratch_encoder import ScratchEncoder, unseen
 from rldg_robot import contract
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
@@ -66,21 +77,29 @@ class LearnerNode(Node):
         self.init = str(self.declare_parameter("init", "").value)
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
-        self.encoder = self._make_encoder(self.declare_parameter("observation", "state").value)
+        observation = self.declare_parameter("observation", "state").value
+        name = self.declare_parameter("encoder", DEMOS).value
+        self.encoder = self._make_encoder(name) if observation == "image" else None
         encoder = self.encoder
+        pupil = self.pupil = encoder if isinstance(encoder, ScratchEncoder) else None
         observation_dim = encoder.output_dim if encoder else state_dim(self.task)
         action_dim = self.task.action_dim
         self.learner = Learner(
             Agent(
-                agent_config(self.task),
+                agent_config(self.task, learns_to_see=pupil is not None),
                 observation_dim,
                 action_dim,
                 seed,
                 self.task.grasp_penalty if self.task.learns_gripper else None,
                 encoder.tensors if encoder else None,
+                pupil,
             ),
             ReplayBuffer(
-                learner_config.capacity, observation_dim, action_dim, VARIANTS if encoder else 1
+                learner_config.capacity,
+                pupil.body_dim if pupil else observation_dim,
+                action_dim,
+                VARIANTS if isinstance(encoder, ImageEncoder) else 1,
+                IMAGE_SIZE if pupil else 0,
             ),
             learner_config,
             seed,
@@ -99,27 +118,30 @@ class LearnerNode(Node):
         self._idle_since = self._step_heard = time.monotonic()
         self._status_told = 0.0
         self._weights = publish_on(self, contract.POLICY_WEIGHTS)
+        self._sight = publish_on(self, contract.ENCODER_WEIGHTS)
         self._status = publish_on(self, contract.LEARNER_STATUS)
         listen_to(self, contract.TRANSITION, self._on_transition)
         listen_to(self, contract.RECORDER_STATUS, self._on_recorder)
         listen_to(self, contract.RUN_STATUS, self._on_run)
         self.board = Writer(str(self.run.tensorboard / "learner"))
 
-    def _make_encoder(self, observation: str) -> ImageEncoder | None:
-        if observation == "state":
-            return None
-        torch.manual_seed(self.seed)
+    def _make_encoder(self, name: str) -> Encoder:
         self._variants = torch.Generator().manual_seed(self.seed)
-        return ImageEncoder(self.task).requires_grad_(False)
+        try:
+            return make_encoder(name, self.task, self.seed)
+        except BackboneError as error:
+            raise UserError(str(error)) from error
 
     def _look(self, step: StoredStep) -> StoredStep:
-        assert self.encoder is not None
+        if self.pupil is not None:
+            return unseen(step, self.task)
+        assert isinstance(self.encoder, ImageEncoder)
         return encoded(step, self.encoder, self.task, self._variants)
 
     @property
     def _is_blind(self) -> bool:
         """It has to learn to see first; what it cannot look at yet, it will find in the bags."""
-        return self.encoder is not None and not self.encoder.is_trained
+        return isinstance(self.encoder, ImageEncoder) and not self.encoder.is_trained
 
     def _on_transition(self, message: Transition) -> None:
         self._step_heard = time.monotonic()
@@ -159,7 +181,7 @@ class LearnerNode(Node):
         while rclpy.ok() and not self._recorder_is_there:
             self._executor.spin_once(timeout_sec=0.1)
         self._load()
-        if self.encoder is not None and self._is_blind:
+        if isinstance(self.encoder, ImageEncoder) and self._is_blind:
             self._learn_to_see(self.encoder)
         for bag in sorted(self.run.bags.iterdir()):
             if not bag.name.startswith((".", "evaluation")):
@@ -174,6 +196,8 @@ class LearnerNode(Node):
         for step in self._waiting:
             self.learner.take_in(step)
         self._waiting.clear()
+        if self.encoder is not None:
+            self._publish_encoder()
         self._publish_weights()
 
     def _load(self) -> None:
@@ -242,6 +266,14 @@ class LearnerNode(Node):
                 self._log()
         self._tell_status()
 
+    def _publish_encoder(self) -> None:
+        """Once: it is frozen, and may be larger by far than what goes on learning; else it comes with the weights."""
+        policy, updates = self.learner.agent.policy, self.learner.updates
+        data = encoder_to_bytes(policy, self.task.id, updates)
+        message = EncoderWeights(safetensors=array.array("B", data))
+        message.header.stamp = to_stamp(now(self))
+        self._sight.publish(message)
+
     def _publish_weights(self) -> None:
         self._published = self.learner.updates
         agent = self.learner.agent
@@ -254,7 +286,9 @@ class LearnerNode(Node):
 
     def _packed(self, policy: Policy) -> array.array[int]:
         # rclpy copies an array.array at once and anything else byte by byte.
-        return array.array("B", policy_to_bytes(policy, self.task.id, self.learner.updates))
+        encoder = self.pupil is not None
+        data = policy_to_bytes(policy, self.task.id, self.learner.updates, encoder)
+        return array.array("B", data)
 
     def _save(self) -> None:
         learner, task = self.learner, self.task.id

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,8 @@ class LivePolicy(actor.Policy):
             checkpoint.CheckpointError: of another contract or shape, or broken.
         """
         policy, version = policy_from_bytes(data, rng=self._rng)
-        self._load_encoder(policy)
+        if policy.encoder:
+            self.see(policy.encoder)
         encoder = self._encoder
         wanted = (encoder.output_dim if encoder else state_dim(self._task), self._task.action_dim)
         if (sizes := (policy.observation_dim, policy.action_dim)) != wanted:
@@ -55,20 +57,21 @@ class LivePolicy(actor.Policy):
                 f"the policy takes and gives {sizes} numbers, this task {wanted}: "
                 "it was trained for another kind of task or observation"
             )
-        self._policy, self.version, self.looks = policy, version, encoder is not None
+        self._policy, self.version = policy, version
 
-    def _load_encoder(self, policy: Policy) -> None:
-        if not policy.encoder:
-            self._encoder = None
-            return
-        if self._encoder is None:
-            # Specialists with the state observation need no torch.
-            encoders = import_module("rldg_rl.image_encoder")
-            self._encoder = encoders.ImageEncoder(self._task)
+    def see(self, weights: Mapping[str, np.ndarray]) -> None:
+        """Take the encoder that looks for all weights from now on which bring none.
+
+        Raises:
+            checkpoint.CheckpointError: it is another task's, or needs what is not installed.
+        """
+        # Specialists with the state observation need no torch.
+        encoders = import_module("rldg_rl.encoders")
         try:
-            self._encoder.load(policy.encoder)
+            self._encoder = encoders.encoder_of(weights, self._task)
         except ValueError as error:
             raise CheckpointError(f"the policy does not fit this task: {error}") from error
+        self.looks = True
 
     def begin(self, seen: Observation, seed: int) -> None:
         """See `actor.Policy`."""

@@ -6,7 +6,7 @@ operations, on autograd's bookkeeping and on fresh memory. So all members go thr
 one batched product, all weights lie in one flat vector (one optimiser call, one call to move a
 target network), and the backward pass is written out and works in place: a forward pass leaves
 what it takes on a `Tape` that is used again and again. `input_gradient` is where an image
-encoder under autograd would go on.
+encoder under autograd goes on.
 """
 
 from __future__ import annotations

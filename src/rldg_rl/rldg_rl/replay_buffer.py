@@ -45,7 +45,7 @@ class StoredStep:
     gripper_changed: bool = False
     """the action asked the gripper for something else than what held"""
     image: np.ndarray | None = None
-    """(H, W, 3) uint8 of the same moment as the observation; None unless the policy sees. Buffers keep none."""
+    """(H, W, 3) uint8 of the same moment as the observation; None unless the policy sees"""
     next_image: np.ndarray | None = None
     """likewise of next_observation"""
 
@@ -66,6 +66,10 @@ class Batch:
     """(batch,) 0 where the task terminated, else 1: a time-out bootstraps"""
     gripper_changed: np.ndarray
     """(batch,) 1 where the action asked the gripper for something else than what held, else 0"""
+    image: np.ndarray | None = None
+    """(batch, H, W, 3) uint8, where the buffer keeps images"""
+    next_image: np.ndarray | None = None
+    """likewise of next_observation"""
 
 
 class ReplayBuffer:
@@ -80,11 +84,17 @@ class ReplayBuffer:
     order are joined like any other. An episode's last next_observation takes a slot of its own.
 
     A frame may be kept in `variants`, such as what an encoder says of an image under other lights:
-    a draw takes one of them, of an observation and of the next one independently.
+    a draw takes one of them, of an observation and of the next one independently. With an
+    `image_size` [pixels] its image is kept, too; memory grows with the frames that there are.
     """
 
     def __init__(
-        self, capacity: int, observation_dim: int, action_dim: int, variants: int = 1
+        self,
+        capacity: int,
+        observation_dim: int,
+        action_dim: int,
+        variants: int = 1,
+        image_size: int = 0,
     ) -> None:
         if capacity < 2:
             raise ValueError(
@@ -97,6 +107,7 @@ class ReplayBuffer:
         self.variants = variants
         self.observations = np.zeros((capacity * variants, observation_dim), np.float32)
         """those of slot s from row s * variants on"""
+        self.images = np.zeros((capacity, image_size, image_size, 3), np.uint8)
         self.actions = np.zeros((capacity, action_dim), np.float32)
         self.rewards = np.zeros(capacity, np.float32)
         self.masks = np.zeros(capacity, np.float32)
@@ -134,7 +145,7 @@ class ReplayBuffer:
         key, next_key = (step.episode_id, step.index), (step.episode_id, step.index + 1)
         if key in self._slots:
             return False
-        slot = self._place(key, step.observation)
+        slot = self._place(key, step.observation, step.image)
         self.actions[slot] = step.action
         self.rewards[slot] = step.reward
         self.masks[slot] = 0.0 if step.terminated else 1.0
@@ -147,7 +158,7 @@ class ReplayBuffer:
             self._join(before, slot)
         after = self._slots.get(next_key)
         if after is None and step.next_observation is not None:
-            after = self._place(next_key, step.next_observation)
+            after = self._place(next_key, step.next_observation, step.next_image)
         if after is not None:
             self._join(slot, after)
         elif step.terminated:
@@ -180,6 +191,8 @@ class ReplayBuffer:
             next_observation=self.observations.take(self._rows(following, rng), axis=0),
             mask=self.masks.take(slots),
             gripper_changed=self.gripper_changes.take(slots),
+            image=self.images[slots] if self.images.size else None,
+            next_image=self.images[following] if self.images.size else None,
         )
 
     def _rows(self, slots: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -208,12 +221,15 @@ class ReplayBuffer:
                     "use the actor and the learner with the same task and observation"
                 )
 
-    def _place(self, key: tuple[str, int], frame: np.ndarray) -> int:
+    def _place(self, key: tuple[str, int], frame: np.ndarray, image: np.ndarray | None) -> int:
         """Stores a frame in the next slot, in the stead of the oldest one."""
         slot = self._cursor
         self._cursor = (slot + 1) % self.capacity
         self._evict(slot)
         self.observations[slot * self.variants : (slot + 1) * self.variants] = frame
+        if self.images.size:
+            assert image is not None, "the actor sent no image"
+            self.images[slot] = image
         self._executed_by[slot] = _NOBODY
         self._keys[slot] = key
         self._slots[key] = slot

@@ -66,7 +66,9 @@ def test_an_update_follows_the_gradients_of_the_losses() -> None:
     generator.set_state(state["generator"])
     noise = torch.randn(2 * ROWS, ACTION, generator=generator)
     batch = random_batch(99)
-    observation, action, reward, following, mask, _ = map(torch.from_numpy, vars(batch).values())
+    observation, action, reward, following, mask, _ = map(
+        torch.from_numpy, list(vars(batch).values())[:6]
+    )
 
     def draw(seen: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
         mean, log_std = forward(state, "policy", seen).chunk(2, -1)

@@ -62,7 +62,7 @@ def test_an_update_follows_the_gradient_of_double_dqns_loss() -> None:
     own = {n: t.requires_grad_() for n, t in before.items() if n.startswith("policy.gripper.")}
     batch = random_batch(99)
     observation, action, reward, following, mask, changed = map(
-        torch.from_numpy, vars(batch).values()
+        torch.from_numpy, list(vars(batch).values())[:6]
     )
     with torch.no_grad():
         wanted = forward(before, "policy.gripper", following).argmax(1)

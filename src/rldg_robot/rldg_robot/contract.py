@@ -70,6 +70,7 @@ EPISODE = Topic("episode", "rldg_msgs/msg/Episode", depth=4, latched=True)
 # Actor, learner, recorder.
 TRANSITION = Topic("transition", "rldg_msgs/msg/Transition", depth=512, latched=True)
 POLICY_WEIGHTS = Topic("policy_weights", "rldg_msgs/msg/PolicyWeights", latched=True)
+ENCODER_WEIGHTS = Topic("encoder_weights", "rldg_msgs/msg/EncoderWeights", latched=True)
 LEARNER_STATUS = Topic("learner/status", "rldg_msgs/msg/LearnerStatus", latched=True)
 RECORDER_STATUS = Topic("recorder/status", "rldg_msgs/msg/RecorderStatus", latched=True)
 RUN_STATUS = Topic("run/status", "rldg_msgs/msg/RunStatus", latched=True)
