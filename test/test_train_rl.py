@@ -125,11 +125,15 @@ def test_a_training_in_miniature_and_its_evaluation(processes: Processes) -> Non
     assert again.wait(120) == 0, again.log.read_text()
     assert check_run(run)["steps"] == summary["steps"], "a finished run is not trained further"
 
-    words = {"task": "connector/usb_a", "name": "next", "init": "mini", "demos": 1, "steps": 30}
+    words = {"task": "connector/usb_a", "name": "next", "init": "mini", "prior": "mini"}
+    words |= {"demos": 1, "steps": 30}
     following = processes.stack("train_rl", **words, episodes=1)
     assert following.wait(120) == 0, following.log.read_text()
     told = (run.parent / "next" / "logs" / "learner.log").read_text()
     assert "begins with what was learned of connector/vga" in told
+    bags = map(read_summary, (run / "bags").iterdir())
+    lived = sum(episode.steps for episode in bags if episode.source != "evaluation")
+    assert f"{lived} steps of mini to begin with" in told
 
     evaluation = processes.stack("evaluate", name="mini", episodes=2, seed=7)
     assert evaluation.wait(120) == 0, evaluation.log.read_text()

@@ -221,6 +221,13 @@ INIT = Argument(
     "Run whose specialist to begin with, of this task or another one: its folder, or its name. Empty: with nothing.",
     resume=Resume.FIXED,
 )
+PRIOR = Argument(
+    "prior",
+    "",
+    "Runs of the same family, separated by commas, from whose episodes to learn before the first training step and on: "
+    "folders, or names. Empty: none.",
+    resume=Resume.FIXED,
+)
 REWARD = Argument(
     "reward",
     "twin",
@@ -429,7 +436,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
     """Nodes of demonstrations, training and evaluation."""
     values = {**values, "encoder": _encoder(values)}
     learner = {name: values[name] for name in ("run", "task", "seed", "observation", "encoder")}
-    learner |= _init(values)
+    learner |= {**_init(values), **_prior(values)}
     actor = {
         name: values[name]
         for name in (
@@ -475,6 +482,18 @@ def _init(values: Values) -> dict[str, Value]:
     if not file.is_file():
         raise StackError(f"{run} has no specialist to begin with: there is no {file}")
     return {"init": str(file)}
+
+
+def _prior(values: Values) -> dict[str, Value]:
+    """The runs to learn from."""
+    runs = Path(str(values["runs"])).expanduser().absolute()
+    folders = [run_folder(name, runs) for name in str(values["prior"]).split(",") if name]
+    for folder in folders:
+        if not (folder / "bags").is_dir():
+            raise StackError(
+                f"{folder} has no episodes to learn from: prior:= takes runs with bags"
+            )
+    return {"prior": ",".join(map(str, folders))} if folders else {}
 
 
 def _reward(values: Values) -> dict[str, Value]:
@@ -619,7 +638,7 @@ STACKS: Mapping[str, Stack] = {
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, RESETS),
-                *(OBSERVATION, ENCODER, *REWARDING, INIT),
+                *(OBSERVATION, ENCODER, *REWARDING, INIT, PRIOR),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
             train_rl,

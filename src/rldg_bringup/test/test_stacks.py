@@ -480,3 +480,17 @@ def test_a_training_may_begin_with_another_runs_specialist(runs: str) -> None:
     file.touch()
     assert parameters(TRAIN.plan({"runs": runs, "init": "old"}))["learner"]["init"] == str(file)
     assert "init" not in parameters(TRAIN.plan({"runs": runs}))["learner"]
+
+
+def test_a_training_may_learn_from_other_runs_first(runs: str) -> None:
+    given = {"runs": runs, "prior": "first,second"}
+    for name in ("first", "second"):
+        with pytest.raises(StackError, match=f"there is no run '{name}'"):
+            TRAIN.plan(given)
+        Path(runs, name).mkdir(parents=True)
+        with pytest.raises(StackError, match="has no episodes to learn from"):
+            TRAIN.plan({**given, "prior": name})
+        Path(runs, name, "bags").mkdir()
+    wanted = f"{runs}/first,{runs}/second"
+    assert parameters(TRAIN.plan(given))["learner"]["prior"] == wanted
+    assert "prior" not in parameters(TRAIN.plan({"runs": runs}))["learner"]

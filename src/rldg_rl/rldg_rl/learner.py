@@ -60,6 +60,18 @@ class Learner:
             batch = self.buffer.sample(config.batch_size, self._rng, config.demo_fraction)
             self.metrics |= self.agent.update(batch, full=left == 0)
 
+    def learn_from_prior(self, told: Callable[[int], None]) -> None:
+        """Updates from what the buffer holds before the first training step; they count for none.
+
+        Args:
+            told: called with their number after those of every step.
+        """
+        wanted, per_step = self.config.prior_updates, self.agent.config.updates_per_step
+        for done in range(per_step, wanted + 1, per_step):
+            self.update()
+            told(done)
+        self.agent.updates = 0
+
     def updates_per_second(self) -> float:
         """Over the last few calls."""
         self._recent = [*self._recent[-9:], (time.monotonic(), self.updates)]

@@ -25,6 +25,8 @@ class LearnerConfig:
     """updates between two sets of weights for the actor"""
     checkpoint_every: int = 1000
     """updates between two checkpoints"""
+    prior_updates: int = 2000
+    """updates from other runs' episodes, where there are any, before the first training step"""
 
 
 def updates_due(policy_steps: int, config: LearnerConfig, agent: AgentConfig) -> int:

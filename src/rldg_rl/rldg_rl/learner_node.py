@@ -10,7 +10,7 @@ import array
 import json
 import os
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import rclpy
@@ -27,7 +27,7 @@ from rldg_msgs.msg import (
     RunStatus,
     Transition,
 )
-from rldg_rl.actor import DEMONSTRATION, POLICY
+from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import agent_config
 from rldg_rl.backbones import BackboneError
@@ -48,7 +48,7 @@ from rldg_rl.learner_config import DEMOS, LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import state_dim
 from rldg_rl.policy import Policy
-from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
+from rldg_rl.replay_buffer import DEMO, ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.schedule import PHASES
 from rldg_rl.scratch_encoder import ScratchEncoder, unseen
@@ -75,6 +75,8 @@ class LearnerNode(Node):
         self.seed = seed = int(self.declare_parameter("seed", 0).value)
         self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
         self.init = str(self.declare_parameter("init", "").value)
+        prior = str(self.declare_parameter("prior", "").value)
+        self.prior = [RunFolder(Path(run)) for run in prior.split(",") if run]
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
         observation = self.declare_parameter("observation", "state").value
@@ -183,6 +185,11 @@ class LearnerNode(Node):
         self._load()
         if isinstance(self.encoder, ImageEncoder) and self._is_blind:
             self._learn_to_see(self.encoder)
+        for run in self.prior:
+            self._take_in_all(run)
+        if self.prior and not self.run.learner_checkpoint.is_file():
+            self.learner.learn_from_prior(self._tell_prior)
+            self._note = ""
         for bag in sorted(self.run.bags.iterdir()):
             if not bag.name.startswith((".", "evaluation")):
                 for step in stored_steps(bag, self.task, looks=self.encoder is not None):
@@ -199,6 +206,31 @@ class LearnerNode(Node):
         if self.encoder is not None:
             self._publish_encoder()
         self._publish_weights()
+
+    def _take_in_all(self, run: RunFolder) -> None:
+        """Another run's episodes as what others did: they are drawn like demonstrations, whoever acted in them."""
+        before = self.learner.buffer.steps_received
+        for episode in run.episodes():
+            if episode.source == EVALUATION or episode.status == "aborted":
+                continue
+            if load_task(episode.task).family != self.task.family:
+                raise UserError(
+                    f"{run.path.name} did {episode.task}: a specialist for {self.task.id} learns from "
+                    f"runs of {self.task.family} alone"
+                )
+            bag = run.bags / episode.episode_id
+            for step in stored_steps(bag, self.task, looks=self.encoder is not None):
+                # Not an episode of this run, and none of its training steps.
+                name = f"{run.path.name}/{step.episode_id}"
+                self.learner.take_in(
+                    replace(self._for_task(step), episode_id=name, executed_by=DEMO)
+                )
+        steps = self.learner.buffer.steps_received - before
+        if not steps:
+            raise UserError(
+                f"{run.path} has no episode to learn from: prior:= takes runs with bags"
+            )
+        self.get_logger().info(f"{steps} steps of {run.path.name} to begin with")
 
     def _load(self) -> None:
         """The run's own checkpoint, or the one to begin with."""
@@ -241,6 +273,12 @@ class LearnerNode(Node):
 
     def _tell_sight(self, update: int) -> None:
         self._note = f"learning to see, {10 * (10 * update // UPDATES)} %"
+        self._executor.spin_once(timeout_sec=0.0)
+        self._tell_status()
+
+    def _tell_prior(self, update: int) -> None:
+        wanted = self.learner.config.prior_updates
+        self._note = f"learning from earlier runs, {10 * (10 * update // wanted)} %"
         self._executor.spin_once(timeout_sec=0.0)
         self._tell_status()
 

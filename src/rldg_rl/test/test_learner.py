@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The learner begins with what other runs lived, and counts none of it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rldg_rl.agent import Agent
+from rldg_rl.agent_config import AgentConfig
+from rldg_rl.learner import Learner
+from rldg_rl.learner_config import LearnerConfig
+from rldg_rl.replay_buffer import DEMO, POLICY, ReplayBuffer, StoredStep
+
+
+def step(episode: str, index: int, executed_by: int) -> StoredStep:
+    rng = np.random.default_rng(index)
+    return StoredStep(episode, index, rng.random(4), rng.uniform(-1, 1, 2), executed_by, 0.0)
+
+
+def test_prior_episodes_are_learned_from_and_count_for_nothing() -> None:
+    agent = Agent(AgentConfig(hidden=(8,), batch_size=4), 4, 2, seed=0)
+    learner = Learner(agent, ReplayBuffer(200, 4, 2), LearnerConfig(starts=10, prior_updates=6))
+    for index in range(20):
+        learner.take_in(step("first/policy_00000", index, DEMO))
+    assert (learner.policy_steps, learner.buffer.online_size, learner.owed) == (0, 0, 0)
+    before, told = agent.policy_state(), []
+    learner.learn_from_prior(told.append)
+    assert told == [2, 4, 6] and learner.updates == 0
+    after = agent.policy_state()
+    assert all((before[name] != after[name]).any() for name in before if name.endswith("weight"))
+    for index in range(10):
+        learner.take_in(step("policy_00000", index, POLICY))
+    assert learner.owed == 20, "as many as without"
