@@ -120,9 +120,13 @@ class HilSerlBuffer:
     def sample(self, batch_size: int, rng: np.random.Generator, demo_fraction: float) -> Batch:
         """Half and half."""
         demos = round(batch_size * demo_fraction)
-        parts = (self.demo.sample(demos, rng), self.online.sample(batch_size - demos, rng))
+        shown, own = (
+            self.demo.sample(demos, rng),
+            self.online.sample(batch_size - demos, rng),
+        )
+        arrays = [name for name, array in vars(own).items() if array is not None]
         return Batch(
-            **{name: np.concatenate([getattr(p, name) for p in parts]) for name in vars(parts[0])}
+            **{name: np.concatenate((getattr(shown, name), getattr(own, name))) for name in arrays}
         )
 
 
@@ -330,6 +334,8 @@ def main() -> None:
     with ProcessPoolExecutor(given.workers, context) as pool, Progress() as progress:
         bar = progress.add_task("trainings", total=len(wanted))
         for job in as_completed([pool.submit(train, *each, given.steps) for each in wanted]):
+            if job.exception():
+                pool.shutdown(cancel_futures=True)
             curves.append(job.result())
             results.write_text(json.dumps([asdict(c) for c in curves], indent=1) + "\n")
             progress.advance(bar)
