@@ -143,6 +143,7 @@ def test_a_stack_runs_from_start_to_the_actors_clean_exit(workspace: Workspace) 
                 "task": "connector/vga",
                 "seed": 3,
                 "observation": "state",
+                "encoder": "demos",
                 "use_sim_time": True,
             }
         }
