@@ -201,8 +201,9 @@ def show(observation: str, found: dict[tuple[str, str], float]) -> None:
     for who in names:
         rates[who, "pair"] = 2.0 / sum(found[who, which] for which in UPDATES)
     print(f"{observation:8}" + "".join(f"{who:>12}" for who in names) + f"{'ratio':>10}")
+    peers = [who for who in names if who not in ("ours", "plain")] or ["plain"]
     for which in (*UPDATES, "pair"):
-        others = [rates[who, which] for who in names if who != "ours"]
+        others = [rates[who, which] for who in peers if (who, which) in rates]
         ratio = f"{rates['ours', which] / max(others):10.2f}" if others else ""
         print(f"{which:8}" + "".join(f"{rates[who, which]:12.2f}" for who in names) + ratio)
     print(json.dumps({" ".join(name): round(rate, 3) for name, rate in rates.items()}))
