@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import time
 import types
+from collections.abc import Callable
 from functools import cache, partial
 
 import numpy as np
@@ -35,6 +35,7 @@ os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])  # bef
 import jax  # noqa: E402
 from flax import linen as nn  # noqa: E402
 from flax.core import freeze  # noqa: E402
+from peer import answer  # noqa: E402
 from serl_launcher.agents.continuous.sac import SACAgent  # noqa: E402
 from serl_launcher.networks.actor_critic_nets import Critic, Policy, ensemblize  # noqa: E402
 from serl_launcher.networks.lagrange import GeqLagrangeMultiplier  # noqa: E402
@@ -161,12 +162,12 @@ class Turn:
 def main() -> None:
     """Answer until the input ends."""
     turn = cache(Turn)
-    for line in sys.stdin:
+
+    def work(line: str) -> Callable[[], None]:
         what, networks = line.split()
-        agent = turn(what)
-        start = time.perf_counter()
-        agent.update(networks)
-        print(time.perf_counter() - start, flush=True)
+        return partial(turn(what).update, networks)
+
+    answer(work)
 
 
 if __name__ == "__main__":

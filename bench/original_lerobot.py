@@ -10,14 +10,14 @@ that one took, with its batch in memory.
 from __future__ import annotations
 
 import argparse
-import sys
-import time
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 import torch
 from lerobot.configs.types import FeatureType, PolicyFeature
 from lerobot.policies.sac.configuration_sac import SACConfig
 from lerobot.policies.sac.modeling_sac import SACPolicy
+from peer import answer
 
 STATE, IMAGE, ACTION = "observation.state", "observation.image", "action"
 CLIP = 40.0
@@ -92,12 +92,12 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     turn = cache(lambda what: Turn(what, given))
-    for line in sys.stdin:
+
+    def work(line: str) -> Callable[[], None]:
         what, networks = line.split()
-        agent = turn(what)
-        start = time.perf_counter()
-        agent.update(networks)
-        print(time.perf_counter() - start, flush=True)
+        return partial(turn(what).update, networks)
+
+    answer(work)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -41,3 +43,16 @@ class Peer:
         if not answer:
             sys.exit(f"{self.script} ended; what it said is above")
         return float(answer)
+
+
+def answer(work: Callable[[str], Callable[[], object]]) -> None:
+    """The other side, in the peer's Python: until the input ends, the seconds of what each line names.
+
+    Args:
+        work: from a line to what is timed; what this itself takes is not.
+    """
+    for line in sys.stdin:
+        do = work(line.strip())
+        start = time.perf_counter()
+        do()
+        print(time.perf_counter() - start, flush=True)
