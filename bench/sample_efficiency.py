@@ -49,10 +49,10 @@ from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.learner import Learner
 from rldg_rl.observation import GOAL, Observation, state_dim
+from rldg_rl.played_hands import played_deflection
 from rldg_rl.replay_buffer import DEMO, Batch, ReplayBuffer, StoredStep
 from rldg_rl.replay_buffer import POLICY as ONLINE
 from rldg_rl.schedule import episode_seed
-from rldg_robot.eye import Sight
 from rldg_robot.scripted_operator import ScriptedOperator, load_person
 from rldg_robot.task import Task, load_task
 
@@ -154,10 +154,7 @@ class Person:
 
     def deflection(self, seen: Observation) -> np.ndarray:
         """See `actor.Hands`."""
-        sight = Sight(seen.state_stamp, seen.pose, seen.offset, seen.gripper_wish, seen.progress)
-        axes = self.operator.deflection(sight)
-        left, right = self.operator.buttons
-        return np.append(axes, float(right - left))
+        return played_deflection(self.operator, seen)
 
 
 class Run:

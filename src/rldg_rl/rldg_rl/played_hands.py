@@ -28,7 +28,12 @@ class PlayedHands:
 
     def deflection(self, seen: Observation) -> np.ndarray:
         """See `actor.Hands`."""
-        sight = Sight(seen.state_stamp, seen.pose, seen.offset, seen.gripper_wish, seen.progress)
-        axes = self._operator.deflection(sight)
-        left, right = self._operator.buttons
-        return np.append(axes, float(right - left))
+        return played_deflection(self._operator, seen)
+
+
+def played_deflection(operator: ScriptedOperator, seen: Observation) -> np.ndarray:
+    """(7,) what the operator does at this moment, as `actor.Hands.deflection` gives it."""
+    sight = Sight(seen.state_stamp, seen.pose, seen.offset, seen.gripper_wish, seen.progress)
+    axes = operator.deflection(sight)
+    left, right = operator.buttons
+    return np.append(axes, float(right - left))
