@@ -215,6 +215,13 @@ ENCODER = Argument(
     "timm:<name>:<file.safetensors>: a network trained elsewhere.",
     resume=Resume.FIXED,
 )
+BUFFER = Argument(
+    "buffer",
+    "memory",
+    "encoder:=scratch: where the learner keeps images, 10 GB at most; disk: in the run's folder, until it ends.",
+    choices=("memory", "disk"),
+    resume=Resume.KEPT,
+)
 INIT = Argument(
     "init",
     "",
@@ -436,7 +443,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
     """Nodes of demonstrations, training and evaluation."""
     values = {**values, "encoder": _encoder(values)}
     learner = {name: values[name] for name in ("run", "task", "seed", "observation", "encoder")}
-    learner |= {**_init(values), **_prior(values)}
+    learner |= {**_init(values), **_prior(values), **_buffer(values)}
     actor = {
         name: values[name]
         for name in (
@@ -470,6 +477,15 @@ def _encoder(values: Values) -> str:
             "timm:<name>:<file.safetensors>"
         )
     return ":".join((*kind, str(path)))
+
+
+def _buffer(values: Values) -> dict[str, Value]:
+    """Where images are kept, if not in memory."""
+    if values["buffer"] == BUFFER.default:
+        return {}
+    if values["encoder"] != "scratch":
+        raise StackError("buffer:=disk is for encoder:=scratch: no other keeps images")
+    return {"buffer": values["buffer"]}
 
 
 def _init(values: Values) -> dict[str, Value]:
@@ -638,7 +654,7 @@ STACKS: Mapping[str, Stack] = {
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, RESETS),
-                *(OBSERVATION, ENCODER, *REWARDING, INIT, PRIOR),
+                *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
             train_rl,

@@ -468,6 +468,10 @@ def test_an_image_encoder_is_named_or_a_file(runs: str, tmp_path: Path) -> None:
         StackError, match=r"there is no /.*/demo. It takes demos, scratch, a folder"
     ):
         TRAIN.plan({**sees, "encoder": "demo"})
+    kept = {**sees, "encoder": "scratch", "buffer": "disk"}
+    assert parameters(TRAIN.plan(kept))["learner"]["buffer"] == "disk"
+    with pytest.raises(StackError, match="buffer:=disk is for encoder:=scratch"):
+        TRAIN.plan({**sees, "buffer": "disk"})
 
 
 def test_a_training_may_begin_with_another_runs_specialist(runs: str) -> None:

@@ -139,6 +139,14 @@ def _transformers() -> Any:
 def _read_timm(name: str, file: Path) -> Backbone:
     if not file.is_file():
         raise BackboneError(f"there is no file {file}: give timm:<name>:<file.safetensors>")
+    try:  # timm would unpickle any other file
+        with safetensors.safe_open(file, "pt"):
+            pass
+    except (OSError, SafetensorError) as error:
+        raise BackboneError(
+            f"{file} is not in safetensors ({error}), and nothing else is read, since it could run code: convert it "
+            "with safetensors.torch.save_file"
+        ) from error
     timm = _import_timm()
     try:
         reductions = timm.create_model(name, features_only=True).feature_info.reduction()

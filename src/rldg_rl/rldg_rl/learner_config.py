@@ -9,6 +9,8 @@ from rldg_rl.agent_config import AgentConfig
 
 DEMOS, SCRATCH = "demos", "scratch"
 """image encoders that learn from demonstrations alone, and with the critics; others have learned elsewhere"""
+MEMORY, DISK = "memory", "disk"
+"""where the images lie that such an encoder looks at again and again"""
 FEWEST_DEMONSTRATIONS = 3
 """that an image encoder can learn from, if it does not learn with the critics"""
 

@@ -44,7 +44,7 @@ from rldg_rl.encoder_training import UPDATES, train_encoder
 from rldg_rl.encoders import make_encoder
 from rldg_rl.image_encoder import IMAGE_SIZE, VARIANTS, Encoder, ImageEncoder, encoded
 from rldg_rl.learner import Learner
-from rldg_rl.learner_config import DEMOS, LearnerConfig
+from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import state_dim
 from rldg_rl.policy import Policy
@@ -84,6 +84,7 @@ class LearnerNode(Node):
         self.encoder = self._make_encoder(name) if observation == "image" else None
         encoder = self.encoder
         pupil = self.pupil = encoder if isinstance(encoder, ScratchEncoder) else None
+        on_disk = self.declare_parameter("buffer", MEMORY).value == DISK
         observation_dim = encoder.output_dim if encoder else state_dim(self.task)
         action_dim = self.task.action_dim
         self.learner = Learner(
@@ -96,13 +97,7 @@ class LearnerNode(Node):
                 encoder.tensors if encoder else None,
                 pupil,
             ),
-            ReplayBuffer(
-                learner_config.capacity,
-                pupil.body_dim if pupil else observation_dim,
-                action_dim,
-                VARIANTS if isinstance(encoder, ImageEncoder) else 1,
-                IMAGE_SIZE if pupil else 0,
-            ),
+            self._make_buffer(learner_config.capacity, observation_dim, on_disk),
             learner_config,
             seed,
             look=self._look if encoder else None,
@@ -133,6 +128,24 @@ class LearnerNode(Node):
             return make_encoder(name, self.task, self.seed)
         except BackboneError as error:
             raise UserError(str(error)) from error
+
+    def _make_buffer(self, capacity: int, observation_dim: int, on_disk: bool) -> ReplayBuffer:
+        pupil, variants = self.pupil, VARIANTS if isinstance(self.encoder, ImageEncoder) else 1
+        try:
+            self.run.path.mkdir(parents=True, exist_ok=True)
+            return ReplayBuffer(
+                capacity,
+                pupil.body_dim if pupil else observation_dim,
+                self.task.action_dim,
+                variants,
+                IMAGE_SIZE if pupil else 0,
+                self.run.path if on_disk else None,
+            )
+        except OSError as error:
+            raise UserError(
+                f"no room in {self.run.path} for the images of {capacity} frames, "
+                f"{3 * IMAGE_SIZE**2 * capacity / 1e9:.1f} GB ({error.strerror}): make room, or leave buffer:=disk out"
+            ) from error
 
     def _look(self, step: StoredStep) -> StoredStep:
         if self.pupil is not None:

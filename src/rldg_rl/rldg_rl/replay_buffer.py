@@ -9,7 +9,11 @@ episode or a step in flight can never yield a transition that did not happen.
 
 from __future__ import annotations
 
+import math
+import os
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -85,7 +89,10 @@ class ReplayBuffer:
 
     A frame may be kept in `variants`, such as what an encoder says of an image under other lights:
     a draw takes one of them, of an observation and of the next one independently. With an
-    `image_size` [pixels] its image is kept, too; memory grows with the frames that there are.
+    `image_size` [pixels] its image is kept, too; memory grows with the frames that there are. With an
+    `image_folder` images lie in a file there that all frames fit into, and that is gone with the process.
+
+    Raises OSError when there is no room for that file.
     """
 
     def __init__(
@@ -95,6 +102,7 @@ class ReplayBuffer:
         action_dim: int,
         variants: int = 1,
         image_size: int = 0,
+        image_folder: Path | None = None,
     ) -> None:
         if capacity < 2:
             raise ValueError(
@@ -107,7 +115,7 @@ class ReplayBuffer:
         self.variants = variants
         self.observations = np.zeros((capacity * variants, observation_dim), np.float32)
         """those of slot s from row s * variants on"""
-        self.images = np.zeros((capacity, image_size, image_size, 3), np.uint8)
+        self.images = _images((capacity, image_size, image_size, 3), image_folder)
         self.actions = np.zeros((capacity, action_dim), np.float32)
         self.rewards = np.zeros(capacity, np.float32)
         self.masks = np.zeros(capacity, np.float32)
@@ -265,6 +273,16 @@ class ReplayBuffer:
     def _withdraw(self, slot: int) -> None:
         self._demo.discard(slot)
         self._online.discard(slot)
+
+
+def _images(shape: tuple[int, ...], folder: Path | None) -> np.ndarray:
+    """Room for images: in memory, or in a nameless file of that folder."""
+    if folder is None:
+        return np.zeros(shape, np.uint8)
+    with tempfile.TemporaryFile(dir=folder) as file:
+        # All of it now: where a disk is full, writing into a mapped file kills the process.
+        os.posix_fallocate(file.fileno(), 0, math.prod(shape))
+        return np.memmap(file, np.uint8, "r+", shape=shape)
 
 
 class _SlotSet:

@@ -125,7 +125,7 @@ def test_timm_is_asked_for_where_it_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "timm", None)
-    (tmp_path / "w.safetensors").touch()
+    save_file({"weight": torch.zeros(1)}, tmp_path / "w.safetensors")
     with pytest.raises(BackboneError, match=r"needs timm .*pip install"):
         read_backbone(f"timm:resnet18:{tmp_path / 'w.safetensors'}")
     with pytest.raises(BackboneError, match=r"needs timm"):
@@ -134,6 +134,18 @@ def test_timm_is_asked_for_where_it_is_missing(
         read_backbone("timm:resnet18:nowhere")
     with pytest.raises(BackboneError, match=r"is not timm:<name>:<file"):
         read_backbone("timm:resnet18")
+
+
+def test_nothing_is_unpickled(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[Path]]:
+            return Path.touch, (tmp_path / "hacked",)
+
+    file = tmp_path / "w.safetensors"  # its name alone proves nothing
+    torch.save({"weight": Evil()}, file)
+    with pytest.raises(BackboneError, match=r"w.safetensors is not in safetensors"):
+        read_backbone(f"timm:resnet18:{file}")
+    assert not (tmp_path / "hacked").exists()
 
 
 @pytest.mark.parametrize(("name", "channels"), [("resnet10t", 256), ("mobilenetv3_small_050", 24)])

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import resource
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,8 +34,8 @@ def make_agent(config: AgentConfig) -> tuple[Agent, ScratchEncoder]:
     return Agent(config, *sizes, encoder=encoder.tensors, pupil=encoder), encoder
 
 
-def make_buffer(encoder: ScratchEncoder, capacity: int = 500) -> ReplayBuffer:
-    return ReplayBuffer(capacity, encoder.body_dim, ACTION_DIM, image_size=IMAGE_SIZE)
+def make_buffer(encoder: ScratchEncoder, folder: Path | None = None) -> ReplayBuffer:
+    return ReplayBuffer(500, encoder.body_dim, ACTION_DIM, 1, IMAGE_SIZE, folder)
 
 
 def some_batch(rows: int = 8) -> Batch:
@@ -100,9 +102,12 @@ def test_policy_and_average_see_with_their_own_weights_and_a_resume_is_exact() -
     assert not np.array_equal(averaged, vector)
 
 
-def test_images_stay_with_their_steps() -> None:
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_images_stay_with_their_steps(on_disk: bool, tmp_path: Path) -> None:
     encoder = ScratchEncoder(VGA)
-    buffer = make_buffer(encoder)
+    buffer = make_buffer(encoder, tmp_path if on_disk else None)
+    assert isinstance(buffer.images, np.memmap) == on_disk
+    assert not list(tmp_path.iterdir())  # gone with the process, however it ends
     for lived in demonstrations(1)[0]:
         step = stored_step(transition_message(lived, with_image=True))
         step = unseen(replace(step, action=step.action[:ACTION_DIM]), VGA)
@@ -119,6 +124,16 @@ def test_images_stay_with_their_steps() -> None:
     for body, image in places:
         if body.tobytes() in lived:
             assert np.array_equal(image, lived[body.tobytes()])
+
+
+def test_a_disk_without_room_is_told_at_once(tmp_path: Path) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            make_buffer(ScratchEncoder(VGA), tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_a_learner_finds_out_what_only_the_image_tells() -> None:
