@@ -57,3 +57,10 @@ def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: 
     (bags,) = (processes.folder / "runs" / "rollouts").glob("*/bags")
     first = bags / episodes[0].episode_id
     assert [m.data for m in messages_of(first, contract.INSTRUCTION)] == ["push the blue plug in"]
+
+
+def test_a_student_that_demonstrates_has_to_succeed(processes: Processes) -> None:
+    untrained_student(processes.folder / "runs" / "pupil")
+    stack = processes.stack("train_rl", task=TASK.id, operator="none", init="pupil", demos=1)
+    assert stack.wait(120) == 2
+    assert "4 demonstrations failed against 0 that succeeded" in stack.log.read_text()

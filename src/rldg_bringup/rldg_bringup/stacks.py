@@ -225,7 +225,8 @@ BUFFER = Argument(
 INIT = Argument(
     "init",
     "",
-    "Run whose specialist to begin with, of this task or another one: its folder, or its name. Empty: with nothing.",
+    "Run to begin with: its folder, or its name. A specialist, of this task or another: with its networks. A student: "
+    "it demonstrates in the person's place. Empty: with nothing.",
     resume=Resume.FIXED,
 )
 PRIOR = Argument(
@@ -443,7 +444,8 @@ def train_rl(values: Values) -> list[NodeSpec]:
     """Nodes of demonstrations, training and evaluation."""
     values = {**values, "encoder": _encoder(values)}
     learner = {name: values[name] for name in ("run", "task", "seed", "observation", "encoder")}
-    learner |= {**_init(values), **_prior(values), **_buffer(values)}
+    known, demonstrated = _beginning(values)
+    learner |= {**known, **_prior(values), **_buffer(values)}
     actor = {
         name: values[name]
         for name in (
@@ -451,7 +453,8 @@ def train_rl(values: Values) -> list[NodeSpec]:
             *("episodes", "operator", "observation", "encoder", "resets"),
         )
     }
-    actor |= {"mode": "train", **_reward(values), **_pace(values), **_clocked(values)}
+    actor |= {"mode": "train", **demonstrated, **_reward(values)}
+    actor |= {**_pace(values), **_clocked(values)}
     return [
         *_body(values),
         *_operator(values),
@@ -488,16 +491,21 @@ def _buffer(values: Values) -> dict[str, Value]:
     return {"buffer": values["buffer"]}
 
 
-def _init(values: Values) -> dict[str, Value]:
-    """The checkpoint of a run to begin with."""
+def _beginning(values: Values) -> tuple[Values, Values]:
+    """Parameters of learner and actor that say what to begin with."""
     if not values["init"]:
-        return {}
+        return {}, {}
     runs = Path(str(values["runs"])).expanduser().absolute()
     run = run_folder(str(values["init"]), runs)
-    file = run / "checkpoints" / "learner.safetensors"
-    if not file.is_file():
-        raise StackError(f"{run} has no specialist to begin with: there is no {file}")
-    return {"init": str(file)}
+    specialist, student = (
+        run / "checkpoints" / "learner.safetensors",
+        run / "checkpoints" / "student",
+    )
+    if student.is_dir():
+        return {"demos_first": True}, {"policy": str(student)}
+    if not specialist.is_file():
+        raise StackError(f"{run} has nothing to begin with: no {specialist}, no {student}")
+    return {"init": str(specialist)}, {}
 
 
 def _prior(values: Values) -> dict[str, Value]:

@@ -479,11 +479,20 @@ def test_a_training_may_begin_with_another_runs_specialist(runs: str) -> None:
     with pytest.raises(StackError, match="there is no run 'old'"):
         TRAIN.plan({"runs": runs, "init": "old"})
     file.parent.mkdir(parents=True)
-    with pytest.raises(StackError, match="has no specialist to begin with"):
+    with pytest.raises(StackError, match="has nothing to begin with"):
         TRAIN.plan({"runs": runs, "init": "old"})
     file.touch()
     assert parameters(TRAIN.plan({"runs": runs, "init": "old"}))["learner"]["init"] == str(file)
     assert "init" not in parameters(TRAIN.plan({"runs": runs}))["learner"]
+
+
+def test_a_student_may_demonstrate(runs: str) -> None:
+    student = Path(runs, "pupil", "checkpoints", "student")
+    student.mkdir(parents=True)
+    found = parameters(TRAIN.plan({"runs": runs, "init": "pupil"}))
+    assert found["actor"]["policy"] == str(student) and found["learner"]["demos_first"] is True
+    assert "init" not in found["learner"]
+    assert "policy" not in parameters(TRAIN.plan({"runs": runs}))["actor"]
 
 
 def test_a_training_may_learn_from_other_runs_first(runs: str) -> None:

@@ -288,7 +288,7 @@ class Actor:
         self, source: str, seen: Observation, belief: Belief | None
     ) -> tuple[np.ndarray, ExecutedBy]:
         """The action (7,) and its author: decided once per step."""
-        if belief is not None and (source in (EVALUATION, REPLAY) or not self._helped):
+        if belief is not None and (source != POLICY or not self._helped):
             return _with_gripper(belief.action), belief.author
         # where the task holds the gripper, its buttons are no hand at the wheel
         deflection = self._hands.deflection(seen)[: self._env.task.action_dim]

@@ -35,6 +35,7 @@ from rldg_rl.checkpoint import encoder_from_bytes
 from rldg_rl.chunks import Execution
 from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
+from rldg_rl.demonstrator import Demonstrator
 from rldg_rl.environment import RobotEnv
 from rldg_rl.hands import Hands
 from rldg_rl.learner_config import (
@@ -126,6 +127,7 @@ class ActorNode(Node):
             self._learned = LivePolicy(self._learned_task)
             self._judged = LivePolicy(self._learned_task)
             self.policies = {self._learned_task.id: self._learned}
+            self._demonstrator = self._make_demonstrator()
             listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
             listen_to(self, contract.ENCODER_WEIGHTS, self._on_encoder)
         else:
@@ -214,9 +216,9 @@ class ActorNode(Node):
                 "observation:=image learns to see from demonstrations: give demos:=20, "
                 f"{FEWEST_DEMONSTRATIONS} at least; or encoder:=scratch"
             )
-        if demos and self.operator == "none":
+        if demos and self.operator == "none" and not self.policy:
             raise UserError(
-                f"demos:={demos} need a person: use operator:=scripted or spacemouse, or demos:=0"
+                f"demos:={demos} need a person: use operator:=scripted or spacemouse, init:=<a student>, or demos:=0"
             )
         led_in = [name for name, task in self.tasks.items() if task.handover]
         if self.training and led_in and self.operator == "none":
@@ -254,6 +256,15 @@ class ActorNode(Node):
         if not self.training:
             return {}
         return {"learner": vars(LearnerConfig()), "agent": vars(self._agent_config)}
+
+    def _make_demonstrator(self) -> Demonstrator | None:
+        """Who demonstrates, where no person does."""
+        if not self.policy:
+            return None
+        student = trained_policy(
+            Path(self.policy), self._learned_task, Execution(), beside=not self.lockstep
+        )
+        return Demonstrator(student)
 
     def _load_policies(self) -> None:
         """One for every task, or the same for all; none where a person leads."""
@@ -358,7 +369,7 @@ class ActorNode(Node):
     def _leader(self, source: str) -> Policy | None:
         """The policy that leads; none where a person does."""
         if source == DEMONSTRATION:
-            return None
+            return self._demonstrator if self.training else None
         judged = self.training and source == EVALUATION
         return self._judged if judged else self.policies[self.progress.task]
 

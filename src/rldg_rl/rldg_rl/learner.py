@@ -71,6 +71,7 @@ class Learner:
             self.update()
             told(done)
         self.agent.updates = 0
+        self._recent = [(time.monotonic(), 0)]
 
     def updates_per_second(self) -> float:
         """Over the last few calls."""

@@ -77,6 +77,7 @@ class LearnerNode(Node):
         self.init = str(self.declare_parameter("init", "").value)
         prior = str(self.declare_parameter("prior", "").value)
         self.prior = [RunFolder(Path(run)) for run in prior.split(",") if run]
+        self.demos_first = bool(self.declare_parameter("demos_first", False).value)
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
         observation = self.declare_parameter("observation", "state").value
@@ -200,9 +201,22 @@ class LearnerNode(Node):
             self._learn_to_see(self.encoder)
         for run in self.prior:
             self._take_in_all(run)
-        if self.prior and not self.run.learner_checkpoint.is_file():
+        if self.demos_first:
+            self._await_demonstrations()
+        self._take_in_own()
+        if (self.prior or self.demos_first) and not self.run.learner_checkpoint.is_file():
             self.learner.learn_from_prior(self._tell_prior)
             self._note = ""
+        self._ready = True
+        for step in self._waiting:
+            self.learner.take_in(step)
+        self._waiting.clear()
+        if self.encoder is not None:
+            self._publish_encoder()
+        self._publish_weights()
+
+    def _take_in_own(self) -> None:
+        """This run's episodes so far."""
         for bag in sorted(self.run.bags.iterdir()):
             if not bag.name.startswith((".", "evaluation")):
                 for step in stored_steps(bag, self.task, looks=self.encoder is not None):
@@ -212,13 +226,6 @@ class LearnerNode(Node):
                 f"resumed: {self.learner.updates} updates, "
                 f"{self.learner.buffer.steps_received} steps from the bags"
             )
-        self._ready = True
-        for step in self._waiting:
-            self.learner.take_in(step)
-        self._waiting.clear()
-        if self.encoder is not None:
-            self._publish_encoder()
-        self._publish_weights()
 
     def _take_in_all(self, run: RunFolder) -> None:
         """Another run's episodes as what others did: they are drawn like demonstrations, whoever acted in them."""
@@ -260,9 +267,7 @@ class LearnerNode(Node):
 
     def _learn_to_see(self, encoder: ImageEncoder) -> None:
         """Train it once all demonstrations are there."""
-        while rclpy.ok() and not self._demonstrated():
-            self._executor.spin_once(timeout_sec=0.1)
-            self._tell_status()
+        self._await_demonstrations()
         demonstrations = [
             [step for step in lived_steps(bag, self.task, looks=True) if step.handed_over]
             for bag in self.run.succeeded(DEMONSTRATION)
@@ -278,6 +283,11 @@ class LearnerNode(Node):
         write_atomically(self.run.encoder_fit, json.dumps(asdict(fit), indent=2) + "\n")
         self.get_logger().info(f"learned to see: {fit}")
 
+    def _await_demonstrations(self) -> None:
+        while rclpy.ok() and not self._demonstrated():
+            self._executor.spin_once(timeout_sec=0.1)
+            self._tell_status()
+
     def _demonstrated(self) -> bool:
         """Whether all demonstrations are there, and on disk."""
         wanted = self._run_status.demos_wanted
@@ -291,7 +301,7 @@ class LearnerNode(Node):
 
     def _tell_prior(self, update: int) -> None:
         wanted = self.learner.config.prior_updates
-        self._note = f"learning from earlier runs, {10 * (10 * update // wanted)} %"
+        self._note = f"learning from what others did, {10 * (10 * update // wanted)} %"
         self._executor.spin_once(timeout_sec=0.0)
         self._tell_status()
 

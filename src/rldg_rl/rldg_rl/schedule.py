@@ -159,7 +159,7 @@ class Progress(Logbook):
             return ""
         return (
             f"{failed} demonstrations failed against {self.demos} that succeeded: "
-            "the task may be out of reach; look at the bags, or record fewer with demos:="
+            "the task may be out of reach of who demonstrates; look at the bags, or want fewer with demos:="
         )
 
     @property

@@ -21,6 +21,7 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
+from rldg_rl.demonstrator import Demonstrator
 from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.observation import Observation
@@ -100,6 +101,15 @@ def test_an_intervention_is_decided_once_per_step_and_released_with_a_delay(env:
     # What the hand did is what was executed and recorded, in the TCP frame.
     assert diary.steps[2].action[2] == pytest.approx(0.5, abs=0.02)
     assert diary.steps[2].belief is not None and diary.steps[2].belief.version == 3
+
+
+def test_a_policy_demonstrates_in_the_persons_place(env: RobotEnv) -> None:
+    diary = Diary()
+    actor = Actor(env, Hands([PUSH] * 50), diary)
+    result = actor.run_episode("demonstration_00000", DEMONSTRATION, 0, Demonstrator(Stay()))
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMO}
+    assert not any(step.action[:6].any() for step in diary.steps), "a hand moved it"
+    assert result.interventions == result.lead_in == 0
 
 
 def test_a_button_is_a_hand_at_the_wheel_where_the_gripper_is_learned() -> None:
