@@ -13,6 +13,8 @@ import rclpy
 from harness import Processes
 
 DOMAINS = range(60, 100)
+WORKERS = 4
+"""processes that tests run in side by side, at most"""
 
 
 @pytest.fixture
@@ -21,7 +23,9 @@ def domain(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
 
     Whatever became of the test, ROS is shut down after it: one that failed halfway takes no others with it.
     """
-    number = DOMAINS[zlib.crc32(request.node.nodeid.encode()) % len(DOMAINS)]
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    own = DOMAINS[worker % WORKERS :: WORKERS]
+    number = own[zlib.crc32(request.node.nodeid.encode()) % len(own)]
     monkeypatch.setenv("ROS_DOMAIN_ID", str(number))
     monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     yield number
