@@ -7,10 +7,10 @@
 All do RLPD's critic-only update, its full update (critics, target, policy, temperature) and so the pair of both that
 one environment step costs at UTD 2, with two critics of 256 x 256, on random data; they are measured in turns, so
 that a busy machine slows all, and the median of the turns is printed. Plain torch is what one writes first:
-nn.Modules, autograd, one optimiser per network. The two peers run from their own sources in a Python of their own
-that has them (see bench/original_hil_serl.py, HIL_SERL_PATH says where `serl_launcher` lies, and
-bench/original_lerobot.py); without one, its column stays empty. Sampling of the batch counts for ours and plain
-torch, not for them, whose batch lies in memory.
+nn.Modules, autograd, one optimiser per network; `compiled` is the same with its losses by torch.compile. The two
+peers run from their own sources in a Python of their own that has them (see bench/original_hil_serl.py, HIL_SERL_PATH
+says where `serl_launcher` lies, and bench/original_lerobot.py); without one, its column stays empty. Sampling of the
+batch counts for ours and plain torch, not for them, whose batch lies in memory.
 
 `image` is a 128 x 128 image and the body: our learner has looked at it once, when it came, and draws what it saw;
 both peers run their frozen network again in every update.
@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import statistics
 import time
 from collections.abc import Callable
@@ -53,9 +54,11 @@ def mlp(input_dim: int, output_dim: int, hidden: tuple[int, ...]) -> nn.Sequenti
 
 
 class PlainAgent:
-    """The same update with nothing but torch's standard parts."""
+    """The same update with nothing but torch's standard parts; `compiled`: its losses by torch.compile."""
 
-    def __init__(self, config: AgentConfig, observation_dim: int = OBSERVATION_DIM) -> None:
+    def __init__(
+        self, config: AgentConfig, observation_dim: int = OBSERVATION_DIM, compiled: bool = False
+    ) -> None:
         self.config = config
         width = observation_dim + ACTION_DIM
         self.actor = mlp(observation_dim, 2 * ACTION_DIM, config.hidden)
@@ -69,27 +72,25 @@ class PlainAgent:
         self.actor_adam = torch.optim.Adam(self.actor.parameters(), rate)
         self.critic_adam = torch.optim.Adam(self.critics.parameters(), rate)
         self.temperature_adam = torch.optim.Adam([self.log_temperature], rate)
+        compiler = torch.compile if compiled else lambda loss: loss
+        self.critic_loss = compiler(self._critic_loss)
+        self.actor_loss = compiler(self._actor_loss)
 
     def draw(self, observation: Tensor) -> tuple[Tensor, Tensor]:
         """Actions and their log-probabilities."""
         mean, log_std = self.actor(observation).chunk(2, -1)
-        normal = torch.distributions.Normal(mean, log_std.exp().clamp(1e-5, 5.0))
-        raw = normal.rsample()
-        squash = 2.0 * (np.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
-        return raw.tanh(), (normal.log_prob(raw) - squash).sum(-1)
+        std = log_std.exp().clamp(1e-5, 5.0)
+        noise = torch.randn_like(mean)
+        raw = mean + std * noise
+        log_prob = -0.5 * noise.square() - std.log() - 0.5 * math.log(2.0 * math.pi)
+        squash = 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
+        return raw.tanh(), (log_prob - squash).sum(-1)
 
     def update(self, batch: Batch, full: bool) -> float:
         """Like Agent.update."""
         arrays = (batch.observation, batch.action, batch.reward, batch.next_observation, batch.mask)
-        observation, action, reward, following, mask = map(torch.from_numpy, arrays)
-        with torch.no_grad():
-            next_action, _ = self.draw(following)
-            pair = torch.cat((following, next_action), -1)
-            value = torch.stack([target(pair) for target in self.targets]).amin(0)[:, 0]
-            goal = reward + self.config.discount * mask * value
-        pair = torch.cat((observation, action), -1)
-        values = torch.stack([critic(pair)[:, 0] for critic in self.critics])
-        loss = (values - goal).square().mean()
+        observation, *others = map(torch.from_numpy, arrays)
+        loss = self.critic_loss(observation, *others)
         self.critic_adam.zero_grad()
         loss.backward()
         self.critic_adam.step()
@@ -102,24 +103,36 @@ class PlainAgent:
             self.update_actor(observation)
         return loss.item()
 
+    def _critic_loss(
+        self, observation: Tensor, action: Tensor, reward: Tensor, following: Tensor, mask: Tensor
+    ) -> Tensor:
+        with torch.no_grad():
+            next_action, _ = self.draw(following)
+            pair = torch.cat((following, next_action), -1)
+            value = torch.stack([target(pair) for target in self.targets]).amin(0)[:, 0]
+            goal = reward + self.config.discount * mask * value
+        pair = torch.cat((observation, action), -1)
+        values = torch.stack([critic(pair)[:, 0] for critic in self.critics])
+        return (values - goal).square().mean()
+
     def update_actor(self, observation: Tensor) -> None:
         """Policy and temperature."""
-        action, log_prob = self.draw(observation)
-        pair = torch.cat((observation, action), -1)
-        for parameter in self.critics.parameters():
-            parameter.requires_grad_(False)
-        value = torch.stack([critic(pair)[:, 0] for critic in self.critics]).mean(0)
-        for parameter in self.critics.parameters():
-            parameter.requires_grad_(True)
-        temperature = self.log_temperature.exp()
-        loss = (temperature.detach() * log_prob - value).mean()
+        self.critics.requires_grad_(False)
+        loss, entropy = self.actor_loss(observation)
+        self.critics.requires_grad_(True)
         self.actor_adam.zero_grad()
         loss.backward()
         self.actor_adam.step()
-        entropy = -log_prob.detach().mean()
         self.temperature_adam.zero_grad()
-        (temperature * (entropy + ACTION_DIM / 2)).backward()
+        (self.log_temperature.exp() * (entropy.detach() + ACTION_DIM / 2)).backward()
         self.temperature_adam.step()
+
+    def _actor_loss(self, observation: Tensor) -> tuple[Tensor, Tensor]:
+        action, log_prob = self.draw(observation)
+        pair = torch.cat((observation, action), -1)
+        value = torch.stack([critic(pair)[:, 0] for critic in self.critics]).mean(0)
+        temperature = self.log_temperature.exp().detach()
+        return (temperature * log_prob - value).mean(), -log_prob.mean()
 
 
 def filled_buffer(rng: np.random.Generator, dim: int, variants: int = 1) -> ReplayBuffer:
@@ -164,9 +177,9 @@ def ours_and_plain(observation: str, batch: int) -> dict[tuple[str, str], Turn]:
     dim = encoder.output_dim if encoder else OBSERVATION_DIM
     config = AgentConfig(batch_size=batch)
     buffer = filled_buffer(rng, dim, VARIANTS if encoder else 1)
-    agents = {"ours": Agent(config, dim, ACTION_DIM, 0)}
+    agents: dict[str, Agent | PlainAgent] = {"ours": Agent(config, dim, ACTION_DIM, 0)}
     if encoder is None:
-        agents["plain"] = PlainAgent(config, dim)
+        agents |= {"plain": PlainAgent(config), "compiled": PlainAgent(config, compiled=True)}
 
     def update(agent: Agent | PlainAgent, full: bool) -> None:
         agent.update(buffer.sample(batch, rng), full)
@@ -201,7 +214,7 @@ def show(observation: str, found: dict[tuple[str, str], float]) -> None:
     for who in names:
         rates[who, "pair"] = 2.0 / sum(found[who, which] for which in UPDATES)
     print(f"{observation:8}" + "".join(f"{who:>12}" for who in names) + f"{'ratio':>10}")
-    peers = [who for who in names if who not in ("ours", "plain")] or ["plain"]
+    peers = [who for who in names if who not in ("ours", "plain", "compiled")] or ["plain"]
     for which in (*UPDATES, "pair"):
         others = [rates[who, which] for who in peers if (who, which) in rates]
         ratio = f"{rates['ours', which] / max(others):10.2f}" if others else ""
