@@ -20,6 +20,7 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
+            "doctor = rldg_robot.doctor_node:main",
             "gate = rldg_robot.gate_command:main",
             "film = rldg_robot.film:main",
             "operator = rldg_robot.operator_node:main",

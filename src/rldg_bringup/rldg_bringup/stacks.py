@@ -353,6 +353,8 @@ EVALUATION = Argument(
     "Name of the evaluation. Empty: the time of its start. That of an earlier one goes on with it.",
     parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
 )
+DOCTORS_PACE = 0.5
+"""speed of a twin that is examined: rates are counted in its own time, and a busy machine may be slow"""
 CONFIRMED = ("classifier", "pose")
 """rewards that a person may confirm"""
 ACTING = ("deterministic", "replan", "ensemble")
@@ -649,6 +651,13 @@ def replay(values: Values) -> list[NodeSpec]:
     ]
 
 
+def doctor(values: Values) -> list[NodeSpec]:
+    """The robot, its gate, and who examines them before anything moves."""
+    values = {**values, "real_time_factor": DOCTORS_PACE}
+    parameters = {"task": values["task"], "runs": values["runs"], **_clocked(values)}
+    return [*_body(values), _leader("rldg_robot", "doctor", parameters)]
+
+
 def _leader(package: str, name: str, parameters: Values) -> NodeSpec:
     """A node that the whole stack is there for: it talks to the person, and its end is the stack's."""
     return NodeSpec(package, name, name, parameters, output="screen", respawn=False, required=True)
@@ -790,6 +799,14 @@ STACKS: Mapping[str, Stack] = {
             makes_run=False,
             complete=recorded,
             label="replays/{recording}",
+        ),
+        Stack(
+            "doctor",
+            "Machine, arm, camera and gate are examined before anything moves: what is wrong, and what to do.",
+            (TASK, ROBOT, RUNS),
+            doctor,
+            makes_run=False,
+            label="checkups/{task}",
         ),
     )
 }

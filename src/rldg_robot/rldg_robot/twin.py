@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from rldg_robot import drawing, scene
 from rldg_robot.disturbance import Disturbance
+from rldg_robot.kinematics import joints_for, site_pose
 from rldg_robot.perturbation import NOMINAL, Perturbation
 from rldg_robot.poses import Pose
 from rldg_robot.randomization import Appearance, Randomization
@@ -85,7 +86,7 @@ class Twin:
         self._board = scene.position_of(self.model, self.data, self.scene.board)
         self._board_place = self._board.copy()
         self._pending: deque[tuple[int, Callable[[], None]]] = deque()
-        self._home = self._inverse_kinematics(task.first_pose, np.array(scene.HOME))
+        self._home = self._joints_for(task.first_pose, np.array(scene.HOME))
         self.reset(0)
 
     def reset(self, seed: int, randomize: bool = False) -> None:
@@ -102,7 +103,7 @@ class Twin:
         # Before and after the inverse kinematics: neither the last episode nor the search may leave
         # a trace, not even in rounding.
         mujoco.mj_resetData(self.model, self.data)
-        joints = self._inverse_kinematics(start, self._home)
+        joints = self._joints_for(start, self._home)
         mujoco.mj_resetData(self.model, self.data)
         self.data.qpos[:7] = joints
         self._place(placed)
@@ -167,7 +168,7 @@ class Twin:
     @property
     def pose(self) -> Pose:
         """TCP in base."""
-        return self._site_pose()
+        return site_pose(self.data, self._tcp)
 
     @property
     def twist(self) -> Array:
@@ -378,31 +379,8 @@ class Twin:
             grasped=self.gripper_grasped,
         )
 
-    def _site_pose(self) -> Pose:
-        quaternion = np.empty(4)
-        mujoco.mju_mat2Quat(quaternion, self.data.site_xmat[self._tcp])
-        return Pose(self.data.site_xpos[self._tcp].copy(), np.roll(quaternion, -1))
-
-    def _inverse_kinematics(self, target: Pose, start: Array) -> Array:
-        """Joint angles (7,) that put the TCP at `target`: damped least squares from `start`."""
-        m, d = self.model, self.data
-        jacobian = np.empty((6, m.nv))
-        d.qpos[:7] = start
-        for _ in range(100):
-            mujoco.mj_kinematics(m, d)
-            mujoco.mj_comPos(m, d)
-            here = self._site_pose()
-            local = target.relative_to(here)
-            error = here.matrix @ np.stack([local.position, local.rotvec], axis=1)
-            error = error.T.ravel()
-            if np.abs(error).max() < 1e-9:
-                break
-            mujoco.mj_jacSite(m, d, jacobian[:3], jacobian[3:], self._tcp)
-            j = jacobian[:, :7]
-            d.qpos[:7] += j.T @ np.linalg.solve(j @ j.T + 1e-4 * np.eye(6), error)
-        else:
-            raise ValueError(f"the arm cannot reach {target}: error {error} after 100 iterations")
-        return d.qpos[:7].copy()
+    def _joints_for(self, target: Pose, start: Array) -> Array:
+        return joints_for(self.model, self.data, self._tcp, target, start)
 
     def _wrench_history(self) -> Array:
         """View (2, samples, 3) of the sensors' ring buffers: force, then torque, in no particular

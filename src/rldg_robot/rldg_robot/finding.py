@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a check found: fine, or what is wrong, why it matters, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from rich.markup import escape
+
+
+class Verdict(Enum):
+    """How it is; the value is the mark that is shown."""
+
+    GOOD = "[green]✓[/]"
+    WARNING = "[yellow]![/]"
+    BAD = "[red]✗[/]"
+    SKIPPED = "[dim]-[/]"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of a check-up."""
+
+    subject: str
+    """what was looked at"""
+    verdict: Verdict
+    found: str
+    """what was seen, with units"""
+    fix: str = ""
+    """what to do about it; empty where nothing is to be done"""
+
+    def __str__(self) -> str:
+        """As it is printed, in rich's markup."""
+        line = f"{self.verdict.value} {escape(self.subject)}: {escape(self.found)}"
+        return f"{line}\n    [bold]→[/] {escape(self.fix)}" if self.fix else line
+
+
+def good(subject: str, found: str) -> Finding:
+    """It is as it should be."""
+    return Finding(subject, Verdict.GOOD, found)
+
+
+def warning(subject: str, found: str, fix: str) -> Finding:
+    """It works, but not as well as it should."""
+    return Finding(subject, Verdict.WARNING, found, fix)
+
+
+def bad(subject: str, found: str, fix: str) -> Finding:
+    """Nothing should move before this is mended."""
+    return Finding(subject, Verdict.BAD, found, fix)
+
+
+def skipped(subject: str, why: str) -> Finding:
+    """It could not be looked at, or does not matter here."""
+    return Finding(subject, Verdict.SKIPPED, why)
+
+
+def healthy(findings: Iterable[Finding]) -> bool:
+    """Whether nothing is bad."""
+    return all(finding.verdict is not Verdict.BAD for finding in findings)

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor examines a robot that is fine, and one that somebody else moves past the gate."""
+
+from __future__ import annotations
+
+import pytest
+import rclpy
+from harness import Processes
+from rclpy.node import Node
+
+from rldg_robot import contract
+from rldg_robot.ros import publish_on
+
+pytestmark = pytest.mark.timeout(240)
+
+
+def test_a_healthy_robot_is_let_go(processes: Processes) -> None:
+    stack = processes.stack("doctor")
+    assert stack.wait(100) == 0, stack.log.read_text()
+    told = stack.log.read_text()
+    assert "✓ current_pose: 100 Hz" in told and "✓ wrist_camera/color/image_raw: 33 Hz" in told
+    assert "✓ safety gate, target of NaN: refused, the arm is held" in told
+    assert "✓ safety gate, emergency stop: stopped after" in told
+    assert "0 to mend first" in told
+
+
+def test_one_that_others_move_is_not(processes: Processes, domain: int) -> None:
+    rclpy.init()
+    rogue = Node("rogue")
+    publish_on(rogue, contract.TARGET_POSE)
+    stack = processes.stack("doctor")
+    assert stack.wait(100) == 1, stack.log.read_text()
+    rogue.destroy_node()
+    told = stack.log.read_text()
+    assert "✗ safety gate: it is not alone on target_pose" in told
+    assert "1 to mend first" in told
