@@ -23,6 +23,7 @@ setup(
             "doctor = rldg_robot.doctor_node:main",
             "gate = rldg_robot.gate_command:main",
             "film = rldg_robot.film:main",
+            "markers = rldg_robot.markers_node:main",
             "operator = rldg_robot.operator_node:main",
             "player = rldg_robot.player_node:main",
             "safety_gate = rldg_robot.safety_gate_node:main",

@@ -63,6 +63,9 @@ SAFETY_STATE = Topic("safety_gate/state", "rldg_msgs/msg/SafetyState", latched=T
 SAFETY_RESET = "safety_gate/reset"  # std_srvs/srv/Trigger
 DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", depth=10)
 
+# To RViz and Foxglove.
+MARKERS = Topic("markers", "visualization_msgs/msg/MarkerArray")
+
 # A run's record. Latched deep enough that a node that was killed and is back misses nothing of the episode.
 STEP = Topic("step", "rldg_msgs/msg/Step", depth=256, latched=True)
 EPISODE = Topic("episode", "rldg_msgs/msg/Episode", depth=4, latched=True)
