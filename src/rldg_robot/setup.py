@@ -26,6 +26,7 @@ setup(
             "markers = rldg_robot.markers_node:main",
             "operator = rldg_robot.operator_node:main",
             "player = rldg_robot.player_node:main",
+            "robot_description = rldg_robot.robot_description:main",
             "safety_gate = rldg_robot.safety_gate_node:main",
             "twin = rldg_robot.twin_node:main",
             "viewer = rldg_robot.viewer_node:main",

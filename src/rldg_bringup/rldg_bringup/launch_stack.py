@@ -86,6 +86,7 @@ def _node(spec: NodeSpec, on_exit: Any) -> ExecuteProcess:
         executable=spec.executable,
         name=spec.name,
         exec_name=spec.name,
+        arguments=list(spec.flags),
         parameters=[{name: _typed(value) for name, value in spec.parameters.items()}],
         remappings=list(spec.remappings),
         **common,

@@ -192,7 +192,14 @@ def arguments_of(node: NodeSpec, logs: Path) -> Sequence[str]:
     if node.arguments is not None:
         return node.arguments
     parameters = _write_parameters(node, logs)
-    words = ["--ros-args", "-r", f"__node:={node.name}", "--params-file", str(parameters)]
+    words = [
+        *node.flags,
+        "--ros-args",
+        "-r",
+        f"__node:={node.name}",
+        "--params-file",
+        str(parameters),
+    ]
     for source, target in node.remappings:
         words += ["-r", f"{source}:={target}"]
     return words
@@ -209,10 +216,11 @@ def find_executable(node: NodeSpec) -> Path:
         path = Path(prefix, "lib", node.package, node.executable)
         if os.access(path, os.X_OK) and path.is_file():
             return path
-    if node.package == "spacenav":
-        fix = "the SpaceMouse driver comes with ROS: sudo apt install ros-jazzy-spacenav"
-    else:
+    if node.package.startswith("rldg_"):
         fix = "build the workspace with ./rldg setup, or source install/setup.bash"
+    else:
+        name = node.package.replace("_", "-")
+        fix = f"it comes with a ROS installation: sudo apt install ros-jazzy-{name}"
     where = ", ".join(prefixes) or "nothing: AMENT_PREFIX_PATH is empty"
     raise StackError(
         f"package {node.package} has no executable {node.executable} here; {fix}.\n"

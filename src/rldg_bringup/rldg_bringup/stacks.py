@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
@@ -57,6 +58,8 @@ class NodeSpec:
     """[s] from its end to its next start."""
     required: bool = False
     """Its clean exit ends the stack; so does any exit of it where `respawn` is off."""
+    flags: tuple[str, ...] = ()
+    """Words of a node's own, before those of ROS."""
     arguments: tuple[str, ...] | None = None
     """Command line of a plain program, which knows nothing of ROS; None: it is a node."""
 
@@ -289,7 +292,13 @@ PERTURB = Argument(
     ),
 )
 ROBOT = Argument("robot", "sim", "Robot; sim: the simulated twin.", choices=("sim",))
-VIEWER = Argument("viewer", "false", "Show the scene live.", choices=("true", "false"), parse=flag)
+VIEWER = Argument(
+    "viewer",
+    "false",
+    "Show the scene live; true: in a browser; rviz, foxglove: there, with arm, workspace, target and force; both come "
+    "with a ROS installation.",
+    choices=("false", "true", "rviz", "foxglove"),
+)
 REAL_TIME_FACTOR = Argument(
     "real_time_factor",
     "0",
@@ -355,6 +364,8 @@ EVALUATION = Argument(
 )
 DOCTORS_PACE = 0.5
 """speed of a twin that is examined: rates are counted in its own time, and a busy machine may be slow"""
+BROWSER = "true"
+"""the viewer that is a page"""
 CONFIRMED = ("classifier", "pose")
 """rewards that a person may confirm"""
 ACTING = ("deterministic", "replan", "ensemble")
@@ -412,7 +423,7 @@ def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
     """What a person watches."""
     monitor = {
         "run": folder,
-        "viewer": values["viewer"],
+        "viewer": values["viewer"] == BROWSER,
         **_clocked(values),
     }
     nodes = [NodeSpec("rldg_rl", "monitor", "monitor", monitor, output="screen")]
@@ -420,9 +431,25 @@ def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
 
 
 def _viewer(values: Values, clock: Values) -> list[NodeSpec]:
-    if not values["viewer"]:
+    if values["viewer"] == VIEWER.default:
         return []
-    return [NodeSpec("rldg_robot", "viewer", "viewer", {"task": values["task"], **clock})]
+    task = {"task": values["task"], **clock}
+    if values["viewer"] == BROWSER:
+        return [NodeSpec("rldg_robot", "viewer", "viewer", task)]
+    # Only where they are asked for: the one looks at the arm's model, the other needs an installation.
+    urdf = import_module("rldg_robot.robot_description").robot_description()
+    share = import_module("ament_index_python").get_package_share_directory("rldg_bringup")
+    layout = ("-d", f"{share}/rviz/rldg.rviz")
+    shown = {
+        "rviz": NodeSpec("rviz2", "rviz2", "rviz", clock, flags=layout),
+        "foxglove": NodeSpec("foxglove_bridge", "foxglove_bridge", "foxglove_bridge", clock),
+    }
+    described = {"robot_description": urdf, **clock}
+    return [
+        NodeSpec("robot_state_publisher", "robot_state_publisher", "robot_state", described),
+        NodeSpec("rldg_robot", "markers", "markers", task),
+        shown[str(values["viewer"])],
+    ]
 
 
 def _own_policy(values: Values) -> dict[str, Value]:
@@ -554,8 +581,9 @@ def evaluate(values: Values) -> list[NodeSpec]:
 
 
 def _evaluator(values: Values) -> NodeSpec:
-    if unused := [name for name in ("viewer", "real_time_factor") if values[name]]:
-        raise StackError(f"{unused[0]}:= needs ROS: leave it out, or transport:=direct")
+    for argument in (VIEWER, REAL_TIME_FACTOR):
+        if str(values[argument.name]) not in (argument.default, "0.0"):
+            raise StackError(f"{argument.name}:= needs ROS: leave it out, or transport:=direct")
     if values["reward"] != "twin":
         raise StackError("transport:=direct knows the twin alone: reward:= is for transport:=ros")
     if values["resets"] == "motion":

@@ -11,14 +11,13 @@ import pytest
 import yaml
 
 from rldg_robot.bag_reader import typestore
-from rldg_robot.contract import RECORDED
+from rldg_robot.contract import MARKERS, RECORDED
 
 PACKAGE = Path(__file__).parents[1]
-TOPICS = {f"/{topic.name}": topic for topic in RECORDED}
+TOPICS = {f"/{topic.name}": topic for topic in (*RECORDED, MARKERS)}
 RVIZ_TYPES = {
     "rviz_default_plugins/Image": "sensor_msgs/msg/Image",
-    "rviz_default_plugins/Pose": "geometry_msgs/msg/PoseStamped",
-    "rviz_default_plugins/Wrench": "geometry_msgs/msg/WrenchStamped",
+    "rviz_default_plugins/MarkerArray": "visualization_msgs/msg/MarkerArray",
 }
 
 
@@ -47,6 +46,7 @@ def foxglove_paths() -> list[str]:
         paths += [path["value"] for path in panel.get("paths", [])]
         if "imageMode" in panel:
             paths.append(panel["imageMode"]["imageTopic"])
+        paths += [name for name in panel.get("topics", ()) if name != "/robot_description"]
     return paths
 
 
@@ -67,5 +67,5 @@ def test_foxglove_lays_out_every_panel_that_is_set_up() -> None:
     assert panels(layout["layout"]) == set(layout["configById"])
     # Another kind of panel would name its topics elsewhere, and go unchecked above.
     assert {panel.split("!")[0] for panel in layout["configById"]} == {
-        *("Image", "Plot", "StateTransitions")
+        *("3D", "Image", "Plot", "StateTransitions")
     }

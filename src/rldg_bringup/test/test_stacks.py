@@ -11,6 +11,7 @@ import yaml
 
 from rldg_bringup.arguments import StackError, show
 from rldg_bringup.run_claim import RunClaim
+from rldg_bringup.runner import find_executable
 from rldg_bringup.stacks import STACKS, Plan, environment
 
 NOON = datetime(2026, 11, 21, 15, 30)
@@ -351,7 +352,7 @@ def test_broken_settings_are_a_clear_error(runs: str) -> None:
         ({"demo": "1"}, r"unknown argument 'demo'. Did you mean 'demos'\? Valid: task, name"),
         ({"robot": "simm"}, r"robot:=simm is not valid. Did you mean 'sim'\? Valid: sim"),
         ({"observation": "touch"}, "Valid: state, image"),
-        ({"viewer": "True"}, "Valid: true, false"),
+        ({"randomize": "True"}, "Valid: true, false"),
         ({"demos": "-1"}, "at least 0"),
         ({"steps": "many"}, "whole number"),
         ({"real_time_factor": "nan"}, "a number of at least 0"),
@@ -453,6 +454,20 @@ def test_evaluations_and_collections_ask_as_well(runs: str, trained: str) -> Non
             STACKS[stack].plan({**given, "reward": "person"})
     with pytest.raises(StackError, match="knows the twin alone"):
         EVALUATE.plan({"runs": runs, "name": trained, "reward": "pose", "transport": "direct"})
+
+
+@pytest.mark.parametrize(
+    ("viewer", "package"), [("rviz", "rviz2"), ("foxglove", "foxglove_bridge")]
+)
+def test_rviz_and_foxglove_are_shown_the_arm(runs: str, viewer: str, package: str) -> None:
+    plan = TRAIN.plan({"runs": runs, "viewer": viewer})
+    nodes = {node.name: node for node in plan.nodes}
+    assert "viewer" not in nodes and {"markers", "robot_state"} <= set(nodes)
+    assert "fr3_joint7" in str(nodes["robot_state"].parameters["robot_description"])
+    assert [node.package for node in plan.nodes][-1] == package
+    assert parameters(plan)["monitor"]["viewer"] is False
+    with pytest.raises(StackError, match=f"sudo apt install ros-jazzy-{package.replace('_', '-')}"):
+        find_executable(plan.nodes[-1])
 
 
 def test_an_image_encoder_is_named_or_a_file(runs: str, tmp_path: Path) -> None:
