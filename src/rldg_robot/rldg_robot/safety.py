@@ -95,8 +95,9 @@ class Gate:
     _hold: Pose | None = None
 
     def on_state(self, stamp: int, pose: Pose) -> None:
-        """A measured TCP pose arrived."""
-        self.pose, self.pose_stamp = pose, stamp
+        """A measured TCP pose arrived. One that is no number is no measurement: the state is silent."""
+        if pose.is_finite():
+            self.pose, self.pose_stamp = pose, stamp
 
     def on_image(self, stamp: int) -> None:
         """A wrist image arrived."""
@@ -136,6 +137,11 @@ class Gate:
         """Whether the state that a target with this stamp was decided on has arrived here too."""
         return self.pose_stamp >= stamp
 
+    def moment(self, now: int) -> int:
+        """ROS time: by the clock, or by the last state, which may arrive before the clock that it belongs to."""
+        ahead = self.pose_stamp - now
+        return self.pose_stamp if 0 < ahead <= self.patience.stale * SECOND else now
+
     def command(self, stamp: int, frame: str, target: Pose, now: int) -> Decision:
         """Decide on a target. Must not be called before the first state arrived.
 
@@ -143,7 +149,7 @@ class Gate:
             stamp: of the target: when the state it was decided on was measured.
             frame: frame of the target; only `base` passes.
             target: wanted TCP pose, quaternion x y z w.
-            now: ROS time.
+            now: ROS time, see `moment`.
         """
         if self.state is GateState.STOPPED:
             return self._rejection(self.reason)

@@ -81,7 +81,7 @@ class SafetyGateNode(Node):
             stamp,
             message.header.frame_id,
             pose_of(message.pose),
-            max(now(self), self.gate.pose_stamp),
+            self.gate.moment(now(self)),
         )
         answered = stamp if decision.passed else self.gate.pose_stamp
         self._target.publish(to_pose_stamped(decision.target, answered, BASE_FRAME))
