@@ -15,7 +15,7 @@ FROM ros:jazzy
 RUN apt-get update && apt-get install -y --no-install-recommends \
     g++ python3-dev python3-pip python3-venv python3-colcon-common-extensions \
     libegl1 libegl-mesa0 libgl1-mesa-dri libopengl0 \
-    ros-jazzy-launch-ros ros-jazzy-rmw-fastrtps-cpp ros-jazzy-spacenav \
+    ros-jazzy-launch-ros ros-jazzy-rmw-fastrtps-cpp libhidapi-hidraw0 \
     && rm -rf /var/lib/apt/lists/*
 
 WORKDIR /rldg

@@ -4,19 +4,14 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import signal
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from harness import Processes, executable, wait_until
 from steering import steering_policy, trained_run
+from typing_person import terminal
 
 from rldg_rl.bag import stored_steps
 from rldg_rl.false_firings import mined
@@ -57,50 +52,6 @@ def check_last_step(bag: Path, success: bool) -> None:
     assert said <= {success}, "it may come after the bag was closed"
 
 
-class Terminal:
-    """A terminal with the keyboard node in it."""
-
-    def __init__(self, screen: Path, keys: int) -> None:
-        self._screen, self._keys = screen, keys
-        self._read = 0
-
-    def wait_for(self, text: str) -> None:
-        """Until a text is shown, below what was waited for before."""
-        wait_until(lambda: text in self._shown()[self._read :], 60, f"'{text}'")
-        self._read = self._shown().index(text, self._read) + len(text)
-
-    def press(self, key: str) -> None:
-        os.write(self._keys, key.encode())
-
-    def _shown(self) -> str:
-        return self._screen.read_text()
-
-
-@contextmanager
-def terminal(processes: Processes) -> Iterator[Terminal]:
-    """Somebody at `./rldg run rldg_rl keyboard`."""
-    keys, stdin = pty.openpty()
-    screen = processes.folder / "screen.txt"
-    with screen.open("wb") as shown:
-        command = [executable("rldg_rl", "keyboard")]
-        node = subprocess.Popen(
-            command,
-            stdin=stdin,
-            stdout=shown,
-            stderr=subprocess.STDOUT,
-            env=processes.environment,
-            start_new_session=True,
-        )
-    processes.started.append(node)
-    os.close(stdin)
-    try:
-        yield Terminal(screen, keys)
-    finally:
-        node.send_signal(signal.SIGINT)
-        node.wait(10)
-        os.close(keys)
-
-
 def still_policy() -> Policy:
     """Stays where it is."""
     weights = steering_policy(VGA).tensors
@@ -112,7 +63,7 @@ def test_a_person_in_a_terminal_judges_an_evaluation(processes: Processes) -> No
     given = {"name": "still", "reward": "keyboard", "episodes": 3, "evaluation": "asked"}
     stack = processes.stack("evaluate", **given)
     wait_until(lambda: "waiting for the person at" in stack.log.read_text(), 60, "the note")
-    with terminal(processes) as person:
+    with terminal(processes, "rldg_rl", "keyboard") as person:
         person.wait_for("runs. Is it done")
         person.press("f")
         person.wait_for("no")
@@ -149,7 +100,7 @@ def test_the_arm_holds_in_real_time_while_a_person_thinks(processes: Processes) 
     save_classifier(file, eager_classifier(), VGA, Quality(1, 1, 0, 1, 0.0, 1.0, 0.7))
     given = {"reward": "classifier", "classifier": file, "confirm": "true", "real_time_factor": 1}
     stack = processes.stack("evaluate", name="still", evaluation="asked", episodes=1, **given)
-    with terminal(processes) as person:
+    with terminal(processes, "rldg_rl", "keyboard") as person:
         person.wait_for("looks done. Is it? [y/n]")
         time.sleep(2.0)
         person.press("n")

@@ -8,12 +8,13 @@ from pathlib import Path
 import yaml
 
 from rldg_bringup.arguments import StackError, Value, Values, nearest
+from rldg_bringup.operators import HANDS
 
 SETTINGS = "arguments.yaml"
 """In a run folder: the stack that made the run, and the arguments it was last started with."""
 POLICIES = (Path("checkpoints/policy.safetensors"), Path("checkpoints/student"))
 """In a run folder: the specialist, or the student."""
-OPERATORS = {"policy": "none", "operator": "scripted", "spacemouse": "spacemouse"}
+OPERATORS = {"policy": "none", "operator": "scripted"} | {hand: hand for hand in HANDS}
 """whose hand is on the SpaceMouse, by source"""
 
 

@@ -33,6 +33,7 @@ from rldg_bringup.arguments import (
     whole,
 )
 from rldg_bringup.leaders import SETTINGS, checkpoint, leaders, run_folder, task_of
+from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, hand_driver
 from rldg_bringup.recorded import recorded
 
 
@@ -162,7 +163,7 @@ def settings(run: Path, maker: str | None) -> dict[str, Value]:
 
 
 def environment() -> dict[str, str]:
-    """What nodes find in their environment beside the caller's own, which wins.
+    """What nodes find in its environment beside the caller's own, which wins.
 
     One thread for each node's linear algebra: on few cores the pools of several processes fight
     each other and everything gets slower. Unbuffered output: a log is complete up to a crash.
@@ -193,13 +194,6 @@ STEPS = Argument(
     "0",
     "Most environment steps of training; it stops earlier once the task is learned. 0: as the task's YAML says.",
     parse=whole(0),
-    resume=Resume.KEPT,
-)
-OPERATOR = Argument(
-    "operator",
-    "scripted",
-    "Who demonstrates and intervenes: a script that plays a person, the SpaceMouse, or nobody.",
-    choices=("scripted", "spacemouse", "none"),
     resume=Resume.KEPT,
 )
 OBSERVATION = Argument(
@@ -302,7 +296,7 @@ VIEWER = Argument(
 REAL_TIME_FACTOR = Argument(
     "real_time_factor",
     "0",
-    "Speed of the twin in multiples of real time; 0: as fast as the machine can, or 1 with a SpaceMouse.",
+    "Speed of the twin in multiples of real time; 0: as fast as the machine can, or 1 with a person at the wheel.",
     parse=real(0.0),
 )
 RUNS = Argument("runs", "runs", "Folder of all runs.")
@@ -394,7 +388,7 @@ def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
 
 def _factor(values: Values) -> Value:
     """Speed of the twin; a person's hand needs a clock that runs."""
-    by_hand = values.get("operator") == "spacemouse"
+    by_hand = values.get("operator") in HANDS
     return values["real_time_factor"] or (1.0 if by_hand else 0.0)
 
 
@@ -402,10 +396,9 @@ def _operator(values: Values) -> list[NodeSpec]:
     if values["operator"] == "scripted":
         parameters = {"task": values["task"], "seed": values["seed"], **_clocked(values)}
         return [NodeSpec("rldg_robot", "operator", "operator", parameters)]
-    if values["operator"] == "spacemouse":
-        # zero_when_static would turn a puck that is held still but deflected into zero.
-        parameters = {"zero_when_static": False, **_clocked(values)}
-        return [NodeSpec("spacenav", "spacenav_node", "spacenav", parameters)]
+    if driver := hand_driver(values):
+        name, parameters = driver
+        return [NodeSpec("rldg_robot", name, name, {**parameters, **_clocked(values)})]
     return []
 
 
@@ -557,7 +550,9 @@ def _reward(values: Values) -> dict[str, Value]:
             "reward:=classifier and classifier:=<file> go together; ./rldg classifier train makes the file"
         )
     if reward == "person" and values["operator"] == "none":
-        raise StackError("reward:=person needs one at the SpaceMouse; reward:=keyboard does not")
+        raise StackError(
+            "reward:=person needs one at the SpaceMouse or another device; reward:=keyboard does not"
+        )
     if values["confirm"] and reward not in CONFIRMED:
         raise StackError(
             f"confirm:=true is for reward:={' and '.join(CONFIRMED)}: nobody can know better than {reward}"
@@ -634,6 +629,8 @@ def collect(values: Values) -> list[NodeSpec]:
     actor = {
         name: values[name] for name in ("run", "seed", "episodes", "operator", "resets", *ACTING)
     }
+    if values.get("on_request"):
+        actor["on_request"] = True
     actor |= {
         "task": tasks,
         "policy": values["checkpoints"],
@@ -658,6 +655,13 @@ def label(values: Values) -> list[NodeSpec]:
     said: Values = {"reward": "person", "classifier": "", "confirm": False}
     acting: Values = {"deterministic": False, "replan": 1, "ensemble": -1.0}
     return collect({**values, **led, **said, **acting})
+
+
+def teleop(values: Values) -> list[NodeSpec]:
+    """Nodes that a person drives the robot with, and records episodes when they want to."""
+    led: Values = {"tasks": values["task"], "checkpoints": "", "source": "operator"}
+    acting: Values = {"deterministic": False, "replan": 1, "ensemble": -1.0}
+    return collect({**values, **led, **acting, "confirm": False, "on_request": True})
 
 
 def replay(values: Values) -> list[NodeSpec]:
@@ -698,7 +702,7 @@ STACKS: Mapping[str, Stack] = {
             "train_rl",
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
-                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, ROBOT, RESETS),
+                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, *DEVICES, ROBOT, RESETS),
                 *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
             ),
@@ -785,8 +789,8 @@ STACKS: Mapping[str, Stack] = {
                 Argument(
                     "source",
                     "policy",
-                    "Who acts: a trained policy, the script that plays a person, or a person.",
-                    choices=("policy", "operator", "spacemouse"),
+                    "Who acts: a trained policy, the script that plays a person, or a person with a device.",
+                    choices=("policy", "operator", *HANDS),
                     resume=Resume.FIXED,
                 ),
                 replace(
@@ -799,7 +803,7 @@ STACKS: Mapping[str, Stack] = {
                     NAME,
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
-                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
+                *(*DEVICES, SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING),
             ),
             collect,
@@ -811,13 +815,38 @@ STACKS: Mapping[str, Stack] = {
             "label",
             "A person does the task and says when it is done, for a reward classifier to learn from.",
             (
-                *(TASK, NAME, SEED, replace(OPERATOR, choices=("scripted", "spacemouse"))),
+                *(TASK, NAME, SEED, replace(OPERATOR, choices=("scripted", *HANDS)), *DEVICES),
                 replace(EPISODES, description="Episodes in which it was done."),
                 *(ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS),
             ),
             label,
             makes_run=True,
             label="label_{task}",
+        ),
+        Stack(
+            "teleop",
+            "A person drives the robot, and records episodes when they want to.",
+            (
+                *(TASK, NAME, SEED),
+                replace(
+                    OPERATOR,
+                    default="keyboard",
+                    description="With what the person drives; keyboard: at ./rldg run rldg_robot keyboard_teleop.",
+                    choices=HANDS,
+                ),
+                *DEVICES,
+                replace(
+                    EPISODES,
+                    default="0",
+                    description="Successful episodes to record, then it ends; 0: until it is stopped.",
+                    parse=whole(0),
+                ),
+                *(REWARD, CLASSIFIER, ROBOT, replace(VIEWER, default="true")),
+                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS),
+            ),
+            teleop,
+            makes_run=True,
+            label="teleop_{task}",
         ),
         Stack(
             "replay",

@@ -68,10 +68,11 @@ def test_people_demonstrate(runs: str) -> None:
     actor = parameters(plan, "actor")
     assert (actor["source"], actor["policy"]) == ("demonstration", "")
     assert parameters(plan, "operator")["task"] == "connector/vga"
-    by_hand = COLLECT.plan({"runs": runs, "source": "spacemouse", "task": "connector/vga"})
-    assert parameters(by_hand, "actor")["operator"] == "spacemouse"
-    assert parameters(by_hand, "twin")["real_time_factor"] == 1.0
-    assert not parameters(by_hand, "actor")["lockstep"]
+    for source in ("spacemouse", "keyboard", "gamepad"):
+        by_hand = COLLECT.plan({"runs": runs, "source": source, "task": "connector/vga"})
+        assert parameters(by_hand, "actor")["operator"] == source
+        assert parameters(by_hand, "twin")["real_time_factor"] == 1.0
+        assert not parameters(by_hand, "actor")["lockstep"]
 
 
 @pytest.mark.parametrize(

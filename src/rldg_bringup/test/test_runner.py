@@ -274,14 +274,6 @@ def test_a_missing_executable_is_told_before_anything_starts(workspace: Workspac
     assert not workspace.run.exists()
 
 
-def test_a_missing_spacemouse_driver_is_told_with_its_package(workspace: Workspace) -> None:
-    stack = workspace.start("operator:=spacemouse")
-    _, errors = stack.communicate(timeout=10)
-
-    assert stack.returncode == 2
-    assert "apt install ros-jazzy-spacenav" in errors
-
-
 def test_an_executable_that_cannot_run_ends_the_stack(workspace: Workspace) -> None:
     (workspace.path / "prefix/lib/rldg_rl/learner").write_text("#!/no/such/interpreter\n")
 

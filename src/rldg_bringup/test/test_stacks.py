@@ -85,19 +85,29 @@ def test_parameters_are_typed(runs: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operator", "node"), [("scripted", "operator"), ("spacemouse", "spacenav"), ("none", None)]
+    ("operator", "read"),
+    [
+        ("scripted", {"operator": {"task": "connector/vga", "seed": 0}}),
+        ("spacemouse", {"spacemouse": {"device": "spacenavd", "facing": 180.0}}),
+        ("gamepad", {"gamepad": {"facing": 180.0}}),
+        ("keyboard", {}),
+        ("none", {}),
+    ],
 )
 def test_the_operator_is_a_script_a_device_or_nobody(
-    runs: str, operator: str, node: str | None
+    runs: str, operator: str, read: dict[str, dict[str, object]]
 ) -> None:
-    names = [node.name for node in TRAIN.plan({"runs": runs, "operator": operator}).nodes]
+    given = {"runs": runs, "operator": operator, "device": "spacenavd", "facing": "180"}
+    found = parameters(TRAIN.plan(given))
 
-    assert [name for name in names if name in ("operator", "spacenav")] == ([node] if node else [])
+    hands = {name: found[name] for name in ("operator", "spacemouse", "gamepad") if name in found}
+    assert hands == {name: {**values, "use_sim_time": True} for name, values in read.items()}
 
 
-def test_a_spacemouse_runs_the_twin_in_real_time(runs: str) -> None:
+@pytest.mark.parametrize("operator", ["spacemouse", "keyboard", "gamepad"])
+def test_a_hand_runs_the_twin_in_real_time(runs: str, operator: str) -> None:
     for given, factor in (({}, 1.0), ({"real_time_factor": "0.5"}, 0.5)):
-        found = parameters(TRAIN.plan({"runs": runs, "operator": "spacemouse", **given}))
+        found = parameters(TRAIN.plan({"runs": runs, "operator": operator, **given}))
         assert found["twin"]["real_time_factor"] == factor
         assert found["actor"]["lockstep"] is False
 
@@ -375,7 +385,10 @@ def test_shown_arguments_have_descriptions_choices_and_defaults() -> None:
 
     for argument in TRAIN.arguments:
         assert f"    '{argument.name}':\n        {argument.description}" in shown
-    assert "['scripted', 'spacemouse', 'none']\n        (default: 'scripted')" in shown
+    assert (
+        "['scripted', 'spacemouse', 'keyboard', 'gamepad', 'none']\n        (default: 'scripted')"
+        in shown
+    )
 
 
 def test_the_callers_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -429,6 +442,18 @@ def test_a_label_run_is_a_collection_of_a_person_who_says_when_it_is_done(runs: 
     assert told.items() <= actor.items() and actor["operator"] == "scripted"
     with pytest.raises(StackError, match="Valid: scripted, spacemouse"):
         STACKS["label"].plan({"runs": runs, "operator": "none"})
+
+
+def test_teleop_records_a_persons_episodes_on_request(runs: str) -> None:
+    plan = STACKS["teleop"].plan({"runs": runs, "operator": "gamepad"}, NOON)
+    found = parameters(plan)
+    told = {"mode": "collect", "source": "demonstration", "on_request": True, "episodes": 0}
+    assert told.items() <= found["actor"].items() and found["actor"]["lockstep"] is False
+    assert found["twin"]["real_time_factor"] == 1.0
+    assert {"gamepad", "viewer", "recorder"} <= set(found)
+    assert plan.run.name == "teleop_connector_vga_20261121_153000"
+    with pytest.raises(StackError, match="Valid: spacemouse, keyboard, gamepad"):
+        STACKS["teleop"].plan({"runs": runs, "operator": "scripted"})
 
 
 def test_a_reward_classifier_and_its_file_go_together(runs: str) -> None:

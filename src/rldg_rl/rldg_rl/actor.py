@@ -294,15 +294,16 @@ class Actor:
         deflection = self._hands.deflection(seen)[: self._env.task.action_dim]
         if belief is None:
             self._latch.lead()
-            return self._by_hand(deflection, seen), ExecutedBy.DEMO
+            return action_by_hand(deflection, seen), ExecutedBy.DEMO
         if self._latch.decide(seen.state_stamp, deflection):
-            return self._by_hand(deflection, seen), ExecutedBy.INTERVENTION
+            return action_by_hand(deflection, seen), ExecutedBy.INTERVENTION
         return _with_gripper(belief.action), ExecutedBy.POLICY
 
-    @staticmethod
-    def _by_hand(deflection: np.ndarray, seen: Observation) -> np.ndarray:
-        motion = action_from_twist(deflection[:6], seen.pose.quaternion)
-        return _with_gripper(np.append(motion, deflection[6:]))
+
+def action_by_hand(deflection: np.ndarray, seen: Observation) -> np.ndarray:
+    """The action (7,) float32 that a hand's deflection (6,) or (7,) asks for, see `Hands`."""
+    motion = action_from_twist(deflection[:6], seen.pose.quaternion)
+    return _with_gripper(np.append(motion, deflection[6:]))
 
 
 def _with_gripper(action: np.ndarray) -> np.ndarray:

@@ -37,6 +37,7 @@ from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.demonstrator import Demonstrator
 from rldg_rl.environment import RobotEnv
+from rldg_rl.free_drive import FreeDrive
 from rldg_rl.hands import Hands
 from rldg_rl.learner_config import (
     DEMOS,
@@ -55,7 +56,7 @@ from rldg_rl.reset_count import ResetCount, keep_resets, read_resets
 from rldg_rl.reset_motion import ResetStalled
 from rldg_rl.results import RecordFile, make_record
 from rldg_rl.reward import Judge, PersonJudge, PoseJudge, TwinJudge
-from rldg_rl.reward_asked import ConfirmedJudge, KeyboardJudge
+from rldg_rl.reward_asked import AttendedJudge, ConfirmedJudge, KeyboardJudge
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
@@ -75,6 +76,10 @@ MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
 RETRY_SECONDS = 1.0
 SETTLE_SECONDS = 1.0
 GATE_SECONDS = 5.0
+SOMEBODY = "use operator:=scripted, spacemouse, keyboard or gamepad"
+FREE = "free driving: y or both buttons begin an episode"
+HOW = {"keyboard": " at ./rldg run rldg_robot keyboard_teleop", "spacemouse": "", "gamepad": ""}
+"""where a person is, by operator"""
 
 
 class ActorNode(Node):
@@ -98,6 +103,7 @@ class ActorNode(Node):
         self.reward: str = self._parameter("reward", "twin")
         self.confirm: bool = self._parameter("confirm", False)
         self.moves = self._parameter("resets", "instant") == "motion"
+        self.on_request: bool = self._parameter("on_request", False)
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
@@ -135,11 +141,16 @@ class ActorNode(Node):
         self.person = Person(self, self._wait_for)
         nobody = self.operator == "none"
         hands = PlayedHands() if nobody else Hands(self, self.robot, self.operator)
+        played = self.operator == "scripted"
+        self._hand = hands if isinstance(hands, Hands) and not played else None
         self.actors = {}
+        self.drives: dict[str, FreeDrive] = {}
         for name, task in self.tasks.items():
             judge = self._make_judge(task, hands)
             env = RobotEnv(self.robot, task, judge=judge, moves=self.moves)
             self.actors[name] = Actor(env, hands, self, helped=self.training)
+            if self.on_request and self._hand:
+                self.drives[name] = FreeDrive(env, self._hand, self.person)
 
     def _parameter(self, name: str, default: Any) -> Any:
         return self.declare_parameter(name, default).value
@@ -149,6 +160,8 @@ class ActorNode(Node):
         if self.reward == "keyboard":
             return KeyboardJudge(self.person, task)
         judge = self._make_own_judge(task, hands)
+        if self.on_request:
+            return AttendedJudge(judge, self.person, task)
         return ConfirmedJudge(judge, self.person, task) if self.confirm else judge
 
     def _make_own_judge(self, task: Task, hands: Hands | PlayedHands) -> Judge:
@@ -157,7 +170,7 @@ class ActorNode(Node):
             return PoseJudge(task)
         if self.reward == "person":
             if isinstance(hands, PlayedHands):
-                raise UserError("reward:=person needs one: use operator:=scripted or spacemouse")
+                raise UserError(f"reward:=person needs one: {SOMEBODY}")
             return PersonJudge(hands, task)
         if self.reward == "classifier":
             # The other judges need no torch.
@@ -176,7 +189,8 @@ class ActorNode(Node):
     def _make_plan(self) -> Plan | CollectionPlan:
         if self.mode == "collect":
             source = self._parameter("source", POLICY)
-            return CollectionPlan(tuple(self.tasks), source, self._parameter("episodes", 50))
+            wanted = self._parameter("episodes", 50)
+            return CollectionPlan(tuple(self.tasks), source, wanted, endless=wanted == 0)
         episodes = self._parameter("episodes", 20)
         return Plan(
             tasks=tuple(self.tasks),
@@ -218,13 +232,11 @@ class ActorNode(Node):
             )
         if demos and self.operator == "none" and not self.policy:
             raise UserError(
-                f"demos:={demos} need a person: use operator:=scripted or spacemouse, init:=<a student>, or demos:=0"
+                f"demos:={demos} need a person: {SOMEBODY}, init:=<a student>, or demos:=0"
             )
         led_in = [name for name, task in self.tasks.items() if task.handover]
         if self.training and led_in and self.operator == "none":
-            raise UserError(
-                f"{led_in[0]} needs a person up to its hand-over: use operator:=scripted or spacemouse"
-            )
+            raise UserError(f"{led_in[0]} needs a person up to its hand-over: {SOMEBODY}")
         if self.moves and len(self.tasks) > 1:
             raise UserError(
                 "resets:=motion is for one task: no robot changes its board and its tool by itself"
@@ -348,6 +360,10 @@ class ActorNode(Node):
             self._loop_closed = True
         if self.reward == "keyboard" or self.confirm:
             self.person.await_somebody()
+        if hand := self._hand:
+            self._wait_for(lambda: hand.are_there, f"the {self.operator}{HOW[self.operator]}")
+        if self.drives and not self._drive_freely():
+            return
         if self.moves:  # or the end of the last bag would hear of it
             self.robot.wait_for(self.recorder.is_free, "the recorder", 10.0)
         self._source = source
@@ -365,6 +381,16 @@ class ActorNode(Node):
         )
         if result.stopped:
             self._release_gate()
+
+    def _drive_freely(self) -> bool:
+        """Until the person wants an episode; whether they did."""
+
+        def goes_on() -> bool:
+            self._tell_status(self.progress.source, note=FREE)
+            return bool(rclpy.ok())
+
+        self.drives[self.progress.task].until_wanted(goes_on)
+        return bool(rclpy.ok())
 
     def _leader(self, source: str) -> Policy | None:
         """The policy that leads; none where a person does."""

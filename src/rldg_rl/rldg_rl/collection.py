@@ -26,6 +26,8 @@ class CollectionPlan:
     """demonstration or policy: who leads"""
     episodes: int
     """successful ones, over all tasks together"""
+    endless: bool = False
+    """until somebody stops it, however many there are"""
 
     @property
     def shares(self) -> dict[str, int]:
@@ -59,7 +61,7 @@ class Collection(Logbook):
     @property
     def source(self) -> str | None:
         """Source of the next episode, or None when there are enough."""
-        return self.plan.source if any(self.missing.values()) else None
+        return self.plan.source if self.plan.endless or any(self.missing.values()) else None
 
     @property
     def task(self) -> str:
@@ -71,7 +73,7 @@ class Collection(Logbook):
     def trouble(self) -> str:
         """Why it makes no sense to go on; empty where it does."""
         last = self.of(self.task)[-HOPELESS:]
-        if len(last) < HOPELESS or any(e.status == "success" for e in last):
+        if self.plan.endless or len(last) < HOPELESS or any(e.status == "success" for e in last):
             return ""
         return (
             f"{HOPELESS} episodes of {self.task} failed in a row: look at their bags; "

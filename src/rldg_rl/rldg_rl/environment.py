@@ -127,16 +127,10 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
     ) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         """Carry out one control step."""
         executed = self.executable(action)
-        before, command_before = self.latest, self._gripper_command
-        self._gripper_command = command_after(command_before, float(executed[6]))
-        self.robot.act(self.target(executed), float(executed[6]), before.state_stamp)
-        self._latest = self.robot.observe(after=before.state_stamp)
+        changed = self._carry_out(executed)
         self._steps += 1
-        changed = self._gripper_command != command_before
-        pause = round(GRIPPER_SECONDS * self.task.control_rate)
-        self._gripper_busy = pause - 1 if changed else max(self._gripper_busy - 1, 0)
         last = self._steps >= self.task.horizon
-        verdict = self._judge.verdict(self._latest, last)
+        verdict = self._judge.verdict(self.latest, last)
         terminated, given_up = verdict is Verdict.DONE, verdict is Verdict.FAILED
         truncated = given_up or (last and not terminated)
         info = {
@@ -146,6 +140,16 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
             "stood_still": verdict is Verdict.RESUMES,
         }
         return self._view(), float(terminated), terminated, truncated, info
+
+    def drive_on(self) -> None:
+        """Be ready to `drive` from where the arm is, outside of any episode."""
+        self._latest = self.robot.measure()
+        self._gripper_command = command_at_start(self._latest.gripper_width)
+        self._gripper_busy = 0
+
+    def drive(self, action: np.ndarray) -> None:
+        """Carry out one control step that belongs to no episode: nobody judges it, and no time runs out."""
+        self._carry_out(self.executable(action))
 
     def look_again(self) -> dict[str, np.ndarray]:
         """The observation of now: the last one is old after the robot stood still, unless time did, too."""
@@ -172,6 +176,17 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         return self.latest.pose @ Pose.from_rotvec(
             action[:3].astype(float) * scale.translation, action[3:6].astype(float) * scale.rotation
         )
+
+    def _carry_out(self, executed: np.ndarray) -> bool:
+        """Act, and see what comes of it; whether the gripper was asked for something else than what held."""
+        before, command_before = self.latest, self._gripper_command
+        self._gripper_command = command_after(command_before, float(executed[6]))
+        self.robot.act(self.target(executed), float(executed[6]), before.state_stamp)
+        self._latest = self.robot.observe(after=before.state_stamp)
+        changed = self._gripper_command != command_before
+        pause = round(GRIPPER_SECONDS * self.task.control_rate)
+        self._gripper_busy = pause - 1 if changed else max(self._gripper_busy - 1, 0)
+        return changed
 
     def render(self) -> np.ndarray:
         """The wrist image (H, W, 3) uint8."""

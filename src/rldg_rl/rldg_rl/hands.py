@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The SpaceMouse as the actor reads it: a real one, or the operator who plays one."""
+"""The SpaceMouse as the actor reads it: a real one, what publishes the same, or the operator who plays one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Hands:
             node: whose topics are used.
             robot: spun while waiting.
             operator: `scripted`: its deflection for this very step is waited for, so that lockstep stays reproducible;
-                `spacemouse`: the latest one counts.
+                otherwise a person's: the latest one counts.
         """
         self._node = node
         self._robot = robot
@@ -43,15 +43,19 @@ class Hands:
         self._heard = 0.0
         listen_to(node, contract.SPACENAV_JOY, self._keep)
 
+    @property
+    def are_there(self) -> bool:
+        """Whether somebody tells of a hand, pushing or not."""
+        return self._node.count_publishers(contract.SPACENAV_JOY.name) > 0
+
     def begin(self, task: Task, seed: int) -> None:
         """A new episode: what was pushed before does not count. Waits for an operator who is still on the way.
 
         Raises:
             RobotSilent: nobody publishes `spacenav/joy`.
         """
-        name = contract.SPACENAV_JOY.name
         self._robot.wait_for(
-            lambda: self._node.count_publishers(name) > 0, f"the operator on {name}", 20.0
+            lambda: self.are_there, f"the operator on {contract.SPACENAV_JOY.name}", 20.0
         )
         self._axes, self._pressed, self._both, self._stamp = HANDS_OFF[:AXES], 0.0, False, 0
 

@@ -56,6 +56,29 @@ class KeyboardJudge:
         return Verdict.DONE if said else Verdict.FAILED
 
 
+class AttendedJudge:
+    """Another judge says when it is done; a person may say so before, or give it up."""
+
+    def __init__(self, judge: Judge, person: Watcher, task: Task) -> None:
+        self._judge = judge
+        self._person = person
+        self._task = task
+
+    def begin(self, seen: Observation) -> None:
+        """See `reward.Judge`."""
+        self._judge.begin(seen)
+        self._person.invite(f"{self._task.id} is recorded. Is it done, or do you give it up?", seen)
+
+    def verdict(self, seen: Observation, last: bool) -> Verdict:
+        """See `reward.Judge`."""
+        verdict = self._judge.verdict(seen, last)
+        if verdict is Verdict.GOES_ON and self._person.said is not None:
+            verdict = Verdict.DONE if self._person.said else Verdict.FAILED
+        if last or verdict is not Verdict.GOES_ON:
+            self._person.dismiss()
+        return verdict
+
+
 class ConfirmedJudge:
     """Another judge suggests that it is done; it is once the person agrees. After a no the episode goes on."""
 

@@ -51,3 +51,11 @@ def test_a_hopeless_task_is_told() -> None:
     hopeless = Collection(plan, [*failures, episode(TASKS[0], "failure")])
     assert f"{HOPELESS} episodes of connector/vga failed in a row" in hopeless.trouble
     assert Collection(plan, [*failures, episode(TASKS[0]), *failures]).trouble == ""
+
+
+def test_an_endless_one_wants_the_next_whatever_became_of_the_last() -> None:
+    plan = CollectionPlan(TASKS[:1], POLICY, 0, endless=True)
+    for status in ("success", "failure"):
+        collection = Collection(plan, [episode(TASKS[0], status)] * (2 * HOPELESS))
+        assert collection.source == POLICY and collection.trouble == ""
+        assert collection.counts()["episodes"] == 2 * HOPELESS

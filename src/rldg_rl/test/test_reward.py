@@ -12,7 +12,7 @@ from rldg_rl.direct_robot import DirectRobot
 from rldg_rl.environment import RobotEnv
 from rldg_rl.observation import Observation
 from rldg_rl.reward import PersonJudge, PoseJudge, Verdict
-from rldg_rl.reward_asked import ConfirmedJudge, KeyboardJudge
+from rldg_rl.reward_asked import AttendedJudge, ConfirmedJudge, KeyboardJudge
 from rldg_robot.poses import Pose
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
@@ -178,3 +178,17 @@ def test_after_a_pause_the_next_step_is_decided_on_what_is_seen_then() -> None:
     robot.later = 3_000_000_000
     env.look_again()
     assert env.latest.state_stamp == before + 3_100_000_000
+
+
+def test_a_person_may_end_what_another_judge_would_not(seen: Observation) -> None:
+    person = Prompter()
+    judge = AttendedJudge(PoseJudge(VGA), person, VGA)
+    for said, verdict in ((True, Verdict.DONE), (False, Verdict.FAILED)):
+        judge.begin(seen)
+        assert "do you give it up?" in person.asked[-1]
+        assert judge.verdict(seen, last=False) is Verdict.GOES_ON and person.asked[-1]
+        person.said = said
+        assert judge.verdict(seen, last=False) is verdict and not person.asked[-1]
+    judge.begin(seen)
+    there = replace(seen, pose=VGA.goal_pose)
+    assert judge.verdict(there, last=False) is Verdict.DONE and not person.asked[-1]

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A person drives: keys in a terminal become the topics of a SpaceMouse, free driving, recorded episodes, a replay."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import rclpy
+from harness import Processes, executable, wait_until
+from rclpy.node import Node
+from typing_person import terminal
+
+from rldg_rl.run_folder import RunFolder
+from rldg_robot import contract
+from rldg_robot.bag_reader import messages_of
+from rldg_robot.ros import listen_to
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Listener:
+    """Hears the contract's topics."""
+
+    def __init__(self, *topics: contract.Topic) -> None:
+        rclpy.init()
+        self.node = Node("listener")
+        self.heard: dict[str, list[object]] = {topic.name: [] for topic in topics}
+        for topic in topics:
+            listen_to(self.node, topic, self.heard[topic.name].append)
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        def met() -> bool:
+            rclpy.spin_once(self.node, timeout_sec=0.02)
+            return condition()
+
+        end = time.monotonic() + 30
+        while not met():
+            assert time.monotonic() < end, f"waited 30 s for {what}"
+
+    @property
+    def joy(self) -> list[object]:
+        return self.heard[contract.SPACENAV_JOY.name]
+
+
+def test_held_keys_push_and_released_ones_do_not(processes: Processes) -> None:
+    listener = Listener(contract.SPACENAV_JOY, contract.SPACENAV_TWIST)
+    with terminal(processes, "rldg_robot", "keyboard_teleop") as person:
+        person.wait_for("ahead, back")
+        listener.until(lambda: len(listener.joy) > 5, "pushes of a hand at rest")
+        assert not any(np.any(joy.axes) or any(joy.buttons) for joy in listener.joy)
+
+        def pushed() -> bool:
+            person.press("w")
+            return listener.joy[-1].axes[0] > 0.2
+
+        listener.until(pushed, "a push ahead")
+        listener.until(lambda: not np.any(listener.joy[-1].axes), "the end of it")
+        person.press("-c")
+        person.wait_for("speed 20%")
+        listener.until(lambda: listener.joy[-1].buttons[0] == 1, "the left button")
+        listener.until(lambda: listener.joy[-1].buttons[0] == 0, "its end")
+        person.press("y")
+        person.wait_for("nothing is asked")
+    twists = listener.heard[contract.SPACENAV_TWIST.name]
+    assert any(twist.linear.x > 0.2 for twist in twists)
+
+
+def test_keys_need_a_terminal(processes: Processes) -> None:
+    command = executable("rldg_robot", "keyboard_teleop")
+    node = processes.start("sh", "-c", f"{command} < /dev/null")
+    assert node.wait(30) == 2 and "start it in a terminal of its own" in node.log.read_text()
+
+
+def test_without_a_spacemouse_the_stack_ends_and_says_what_to_do(processes: Processes) -> None:
+    node = processes.node("rldg_robot", "spacemouse")
+    assert node.wait(30) == 2
+    told = node.log.read_text()
+    assert any(fix in told for fix in ("lsusb", "libhidapi-hidraw0", "70-spacemouse.rules"))
+
+
+def test_an_episode_is_driven_recorded_and_played_again(processes: Processes) -> None:
+    given = {"task": "connector/vga", "name": "mine", "viewer": "false", "episodes": 1}
+    stack = processes.stack("teleop", **given)
+    run = RunFolder(processes.folder / "runs" / "mine")
+    waits = "waiting for the keyboard at ./rldg run rldg_robot keyboard_teleop"
+    wait_until(lambda: waits in stack.log.read_text(), 90, "the note")
+    with terminal(processes, "rldg_robot", "keyboard_teleop") as person:
+        person.wait_for("Begin an episode? [y/n]")
+        held(person, "r", 1.0)
+        assert not list(run.bags.iterdir()), "free driving is not recorded"
+        person.press("n")
+        person.wait_for("Begin an episode? [y/n]")
+        person.press("y")
+        person.wait_for("is recorded. Is it done")
+        held(person, "a", 1.0)
+        person.press("n")
+        person.wait_for("Begin an episode? [y/n]")
+        person.press("\n")  # both buttons, for longer than a second
+        person.wait_for("is recorded. Is it done")
+        held(person, "f", 1.0)
+        person.press("y")
+        assert stack.wait(60) == 0, stack.log.read_text()
+    given_up, done = run.episodes()
+    assert [given_up.status, done.status] == ["failure", "success"]
+    assert {given_up.source, done.source} == {"demonstration"}
+    reason = messages_of(run.bags / given_up.episode_id, contract.EPISODE)[-1].reason
+    assert reason == "a person gave it up"
+    assert travelled(run, given_up.episode_id)[1] > 0.005, "to the left"
+    assert travelled(run, done.episode_id)[2] < -0.003, "down"
+    assert json.loads(run.summary.read_text())["collected"] == 1
+
+    replay = processes.stack("replay", bag=run.bags / done.episode_id, execute="true")
+    assert replay.wait(90) in (0, 1), replay.log.read_text()
+    assert f"{done.episode_id}" in replay.log.read_text()
+
+
+def held(person: object, key: str, seconds: float) -> None:
+    """A key that repeats as a keyboard's does."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        person.press(key)
+        time.sleep(0.04)
+
+
+def travelled(run: RunFolder, episode: str) -> np.ndarray:
+    """(3,) in base, from the first step to the last."""
+    poses = [m.pose.position for m in messages_of(run.bags / episode, contract.CURRENT_POSE)]
+    first, last = (np.array([p.x, p.y, p.z]) for p in (poses[0], poses[-1]))
+    return last - first
