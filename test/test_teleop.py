@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of
 from rldg_robot.ros import listen_to
+from rldg_robot.spacemouse import EVENT
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -80,6 +83,42 @@ def test_without_a_spacemouse_the_stack_ends_and_says_what_to_do(processes: Proc
     assert node.wait(30) == 2
     told = node.log.read_text()
     assert any(fix in told for fix in ("lsusb", "libhidapi-hidraw0", "70-spacemouse.rules"))
+
+
+def test_a_spacemouse_is_heard_lost_and_found_again(processes: Processes) -> None:
+    path = processes.folder / "spnav.sock"
+    processes.environment["SPNAV_SOCKET"] = str(path)
+    daemon = served(path)
+    node = processes.node("rldg_robot", "spacemouse", device="spacenavd", facing=180)
+    mouse, _ = daemon.accept()
+    listener = Listener(contract.SPACENAV_JOY)
+    listener.until(lambda: len(listener.joy) > 5, "a hand at rest")
+
+    def pushed() -> bool:
+        mouse.sendall(EVENT.pack(0, 0, 0, 350, 0, 0, 0, 16))  # away from the person
+        return listener.joy[-1].axes[0] < -0.99
+
+    listener.until(pushed, "a push towards the arm's foot, from in front of it")
+    mouse.sendall(EVENT.pack(1, 0, *[0] * 6) + EVENT.pack(1, 1, *[0] * 6))
+    listener.until(lambda: list(listener.joy[-1].buttons) == [1, 1], "both buttons")
+    daemon.close()
+    mouse.close()
+    path.unlink()
+    wait_until(lambda: "looking for it again" in node.log.read_text(), 10, "the loss")
+    listener.until(lambda: not np.any(listener.joy[-1].axes), "the hand let go")
+    with served(path) as daemon:
+        mouse, _ = daemon.accept()
+        mouse.sendall(EVENT.pack(0, -350, 0, 0, 0, 0, 0, 16))
+        listener.until(lambda: listener.joy[-1].axes[1] < -0.99, "a push of the one that is back")
+
+
+def served(path: Path) -> socket.socket:
+    """A socket where spacenavd's would be."""
+    server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    server.bind(str(path))
+    server.listen(1)
+    server.settimeout(30)
+    return server
 
 
 def test_an_episode_is_driven_recorded_and_played_again(processes: Processes) -> None:

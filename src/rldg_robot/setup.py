@@ -34,6 +34,7 @@ setup(
             "spacemouse_probe = rldg_robot.spacemouse_probe:main",
             "twin = rldg_robot.twin_node:main",
             "viewer = rldg_robot.viewer_node:main",
+            "wrist_camera = rldg_robot.wrist_camera_node:main",
         ],
     },
 )

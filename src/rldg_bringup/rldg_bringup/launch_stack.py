@@ -69,7 +69,7 @@ def _start(context: LaunchContext, stack: Stack) -> list[Action]:
 
 def _node(spec: NodeSpec, on_exit: Any) -> ExecuteProcess:
     common = {
-        "additional_env": environment(),
+        "additional_env": {**environment(), **spec.variables},
         "prefix": TIE,
         "output": "screen" if spec.output == "screen" else {"both": "log"},
         "output_format": "{line}" if spec.output == "screen" else "[{this.name}] {line}",

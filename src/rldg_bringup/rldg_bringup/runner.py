@@ -69,7 +69,7 @@ class Process:
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
-            env={**os.environ, **environment()},
+            env={**os.environ, **environment(), **self.node.variables},
             process_group=0,
             preexec_fn=_tie_to_parent(os.getpid()),  # noqa: PLW1509 - the runner has one thread
         )

@@ -32,6 +32,7 @@ from rldg_bringup.arguments import (
     resolve,
     whole,
 )
+from rldg_bringup.cameras import CAMERA, CAMERAS, camera_nodes, large_pictures
 from rldg_bringup.leaders import SETTINGS, checkpoint, leaders, run_folder, task_of
 from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, hand_driver
 from rldg_bringup.recorded import recorded
@@ -63,6 +64,8 @@ class NodeSpec:
     """Words of a node's own, before those of ROS."""
     arguments: tuple[str, ...] | None = None
     """Command line of a plain program, which knows nothing of ROS; None: it is a node."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of its environment."""
 
 
 @dataclass(frozen=True)
@@ -163,7 +166,7 @@ def settings(run: Path, maker: str | None) -> dict[str, Value]:
 
 
 def environment() -> dict[str, str]:
-    """What nodes find in its environment beside the caller's own, which wins.
+    """What nodes find in their environment beside the caller's own, which wins.
 
     One thread for each node's linear algebra: on few cores the pools of several processes fight
     each other and everything gets slower. Unbuffered output: a log is complete up to a crash.
@@ -383,6 +386,26 @@ def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
             {**twin, "real_time_factor": _factor(values), "use_sim_time": False},
         ),
         NodeSpec("rldg_robot", "safety_gate", "safety_gate", gate),
+        *_camera(values),
+    ]
+
+
+def camera(values: Values) -> list[NodeSpec]:
+    """Nodes that bring a real camera's pictures, and nothing that moves."""
+    return _camera(values)
+
+
+def _camera(values: Values) -> list[NodeSpec]:
+    """What brings the pictures where the robot does not."""
+    if values.get("camera", CAMERA.default) == CAMERA.default:
+        return []
+    if values.get("robot") == "sim":
+        raise StackError("the twin brings its own pictures: leave camera:= out with robot:=sim")
+    return [
+        NodeSpec(
+            node.package, node.executable, node.name, node.parameters, variables=large_pictures()
+        )
+        for node in camera_nodes(values)
     ]
 
 
@@ -409,6 +432,8 @@ def _pace(values: Values) -> dict[str, Value]:
 
 def _recorder(values: Values, folder: Value) -> list[NodeSpec]:
     parameters = {"run": folder, **_clocked(values)}
+    if values.get("camera", CAMERA.default) != CAMERA.default:
+        parameters["crop"] = values["crop"]
     return [NodeSpec("rldg_rl", "recorder", "recorder", parameters)]
 
 
@@ -704,7 +729,7 @@ STACKS: Mapping[str, Stack] = {
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, *DEVICES, ROBOT, RESETS),
                 *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
-                *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE),
+                *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE, *CAMERAS),
             ),
             train_rl,
             makes_run=True,
@@ -733,6 +758,7 @@ STACKS: Mapping[str, Stack] = {
                 *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
                 *(replace(argument, resume=Resume.NEW) for argument in (*REWARDING, RESETS)),
+                *CAMERAS,
             ),
             evaluate,
             makes_run=False,
@@ -762,7 +788,7 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
                 replace(REAL_TIME_FACTOR, default="1"),
-                *(RUNS, RANDOMIZE, RESETS),
+                *(RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
             policy,
             makes_run=False,
@@ -804,7 +830,7 @@ STACKS: Mapping[str, Stack] = {
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
                 *(*DEVICES, SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
-                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING),
+                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING, *CAMERAS),
             ),
             collect,
             makes_run=True,
@@ -817,7 +843,7 @@ STACKS: Mapping[str, Stack] = {
             (
                 *(TASK, NAME, SEED, replace(OPERATOR, choices=("scripted", *HANDS)), *DEVICES),
                 replace(EPISODES, description="Episodes in which it was done."),
-                *(ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS),
+                *(ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
             label,
             makes_run=True,
@@ -842,11 +868,19 @@ STACKS: Mapping[str, Stack] = {
                     parse=whole(0),
                 ),
                 *(REWARD, CLASSIFIER, ROBOT, replace(VIEWER, default="true")),
-                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS),
+                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
             teleop,
             makes_run=True,
             label="teleop_{task}",
+        ),
+        Stack(
+            "camera",
+            "A real wrist camera alone: to aim it, and to see whether its pictures arrive.",
+            (replace(CAMERA, default="realsense", choices=CAMERA.choices[1:]), *CAMERAS[1:], RUNS),
+            camera,
+            makes_run=False,
+            label="camera",
         ),
         Stack(
             "replay",

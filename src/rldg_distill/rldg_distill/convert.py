@@ -181,6 +181,7 @@ class Converter:
             },
             "cameras": {name: topic for topic, name in sorted(plan.recipe.cameras.items())},
             "image_format": str(plan.recipe.image_format),
+            "image_contract": plan.image_contract or None,
             "left_out_topics": result.left_out_topics,
             "recorded": {
                 "resampling": RULE,

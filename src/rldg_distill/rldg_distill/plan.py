@@ -24,8 +24,9 @@ from rldg_distill.options import Options
 from rldg_distill.recorded_bag import read_bag
 from rldg_distill.recording import Recording, Told, find_recording, is_recording
 from rldg_distill.selection import Candidate, Described, choose, find_bags, split
-from rldg_robot.bag_reader import read_summary
+from rldg_robot.bag_reader import custom_data, read_summary
 from rldg_robot.contract import CONTRACT_VERSION
+from rldg_robot.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.task import UnknownTask, load_task
 
 
@@ -100,6 +101,8 @@ class Plan:
     """why by image topic"""
     control_rate: float
     """[Hz]"""
+    image_contract: str
+    """of all bags; empty: no real camera of this project took the pictures"""
     pile: Pile
 
     def fingerprint(self) -> str:
@@ -132,7 +135,8 @@ def make_plan(paths: Iterable[Path], options: Options) -> Plan:
     cameras, left_out = _cameras(pile, options.cameras)
     shapes = _shapes(pile, shards, options, cameras)
     recipe = Recipe(options.image_format, cameras, shapes, options.told)
-    return Plan(shards, recipe, left_out, _control_rate(pile.candidates), pile)
+    rate, contract = _control_rate(pile.candidates), _image_contract(pile.candidates)
+    return Plan(shards, recipe, left_out, rate, contract, pile)
 
 
 def sort_out(paths: Iterable[Path], options: Options) -> Pile:
@@ -195,6 +199,17 @@ def _control_rate(candidates: list[Candidate]) -> float:
             f"tasks of different control rates {sorted(rates)} do not fit into one dataset"
         )
     return rates.pop()
+
+
+def _image_contract(candidates: list[Candidate]) -> str:
+    found = {custom_data(candidate.path).get(IMAGE_CONTRACT, "") for candidate in candidates}
+    if len(found) > 1:
+        told = ", ".join(sorted(contract or "none" for contract in found))
+        raise ConversionError(
+            f"bags of different image contracts ({told}) do not fit into one dataset: a policy would see other parts "
+            "of the picture. Convert them apart"
+        )
+    return found.pop()
 
 
 def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:

@@ -94,13 +94,14 @@ def write_bag(
     closed: bool = True,
     camera: Callable[[np.ndarray], np.ndarray] = picture,
     gripper: Sequence[float] = (),
+    image_contract: str = "",
 ) -> Path:
     """An episode. `lost_image` drops the image of a step, `lost_topic` every message of a topic, `ended` the closing
     message, `closed` the metadata; `camera` makes the picture of a position; `gripper` is asked for in the first
     steps, closed in the rest.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    writer = BagWriter(path)
+    writer = BagWriter(path, image_contract)
 
     def put(topic: contract.Topic, stamp: int, **fields: Any) -> None:
         if topic == lost_topic:

@@ -42,6 +42,21 @@ def episodes(path: Path) -> list[Episode]:
     return [e for name in dataset.shards for e in dataset.episodes(name)]
 
 
+def test_pictures_of_different_crops_do_not_mix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    here, there = "1:640x480:80,0,480,480:128", "1:640x480:0,0,480,480:128"
+    for seed, crop in enumerate([here, here, here, there]):
+        write_bag(tmp_path / f"policy_0000{seed}", seed, image_contract=crop)
+    *alike, other = (str(tmp_path / f"policy_0000{seed}") for seed in range(4))
+    out = str(tmp_path / "out")
+    assert main([*alike, other, "--out", out]) != 0
+    told = capsys.readouterr().err
+    assert "different image contracts" in told and here in told and there in told
+    assert main([*alike, "--out", out]) == 0
+    assert Dataset(Path(out)).contract["image_contract"] == here
+
+
 def test_images_actions_and_beliefs_are_those_of_the_bag(run: Path, data: Path) -> None:
     found = episodes(data)
     assert len(found) == 6

@@ -53,6 +53,7 @@ from rldg_robot.contract import (
     Topic,
 )
 from rldg_robot.gripper_command import command_after, command_at_start
+from rldg_robot.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 from rldg_robot.task import Task
 
@@ -63,14 +64,19 @@ FOREVER = QosTime(sec=2147483647, nsec=4294967295)
 class BagWriter:
     """Writes one episode's bag. `flush` after every step; a kill then loses at most the step in flight."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, image_contract: str = "") -> None:
         """Create the bag's folder.
+
+        Args:
+            path: of the folder.
+            image_contract: what its pictures are, where a real camera took them; see `rldg_robot.image_contract`.
 
         Raises:
             rosbags.rosbag2.WriterError: the folder exists.
             OSError: it cannot be written.
         """
         self.path = path
+        self._image_contract = image_contract
         self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
         self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
         self._writer.open()
@@ -98,6 +104,8 @@ class BagWriter:
     def close(self, summary: EpisodeSummary) -> None:
         """Write index and metadata."""
         self._writer.set_custom_data("contract_version", CONTRACT_VERSION)
+        if self._image_contract:
+            self._writer.set_custom_data(IMAGE_CONTRACT, self._image_contract)
         self._writer.set_custom_data(SUMMARY_KEY, json.dumps(asdict(summary)))
         self._writer.close()
 
@@ -121,8 +129,8 @@ def _qos(topic: Topic) -> Qos:
     )
 
 
-def recover(path: Path) -> EpisodeSummary | None:
-    """Mend a bag that was never closed: what is readable goes into a whole bag in its place.
+def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
+    """Mend a bag that was never closed: what is readable goes into a whole bag in its place. See `BagWriter`.
 
     Returns:
         Its summary, or None if nothing was in it; then the folder is removed.
@@ -135,7 +143,7 @@ def recover(path: Path) -> EpisodeSummary | None:
         shutil.rmtree(path)
         return None
     workplace.mkdir()
-    writer = BagWriter(workplace / path.name)
+    writer = BagWriter(workplace / path.name, image_contract)
     for topic, _, time, cdr in messages:
         writer.write(topic, time, cdr)
     writer.close(summary)

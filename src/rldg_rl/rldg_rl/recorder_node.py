@@ -19,6 +19,7 @@ from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, summary_of
 from rldg_robot.contract import Topic
+from rldg_robot.image_contract import ImageContract
 from rldg_robot.message_values import nanoseconds, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp
@@ -45,6 +46,7 @@ class RecorderNode(Node):
     def __init__(self) -> None:
         super().__init__("recorder")
         self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
+        self._image_contract = self._ask_image_contract()
         self._bag: OpenBag | None = None
         self._error = ""
         self._last_id = ""
@@ -65,13 +67,18 @@ class RecorderNode(Node):
         listen_to(self, contract.EPISODE, self._on_episode, raw=True)
         self._report()
 
+    def _ask_image_contract(self) -> str:
+        """What the pictures are, where a real camera takes them; the parameter `crop` is that of `wrist_camera`."""
+        crop = self.declare_parameter("crop", "").value
+        return str(ImageContract.read(crop)) if crop else ""
+
     def _mend(self) -> None:
         """Close what a kill left open."""
         for bag in sorted(self.run.bags.iterdir()):
             if bag.name.startswith("."):
                 continue  # a mending that was itself interrupted; done again from the original
             if bag.is_dir() and not is_complete(bag):
-                summary = recover(bag)
+                summary = recover(bag, self._image_contract)
                 found = f"{summary.steps} steps" if summary else "nothing"
                 self.get_logger().warning(f"{bag.name} was never closed: recovered {found}")
 
@@ -111,7 +118,7 @@ class RecorderNode(Node):
         if path.exists() or self._error:
             return  # latched: an episode that was recorded before this recorder was restarted
         try:
-            self._bag = OpenBag(BagWriter(path), episode)
+            self._bag = OpenBag(BagWriter(path, self._image_contract), episode)
         except OSError as error:
             self._fail(error)
             return

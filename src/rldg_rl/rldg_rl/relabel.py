@@ -27,6 +27,7 @@ from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.trained_policy import specialist
 from rldg_robot.bag_reader import (
     EpisodeSummary,
+    custom_data,
     decode,
     is_complete,
     raw_messages,
@@ -34,6 +35,7 @@ from rldg_robot.bag_reader import (
     typestore,
 )
 from rldg_robot.contract import EPISODE, STEP, Topic
+from rldg_robot.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.task import load_task
 
 RELABELLED = "relabelled"
@@ -61,7 +63,7 @@ def relabel(bag: Path, out: Path, policy: LivePolicy, seed: int) -> None:
         policy.begin(steps[0].seen, seed)
     actions = {step.index: policy.act(step.seen, step.state, False) for step in steps}
     shutil.rmtree(out, ignore_errors=True)
-    writer = BagWriter(out)
+    writer = BagWriter(out, custom_data(bag).get(IMAGE_CONTRACT, ""))
     for topic, _, time, cdr in raw_messages(bag):
         content = cdr
         if topic == STEP.name:

@@ -16,6 +16,7 @@ from rldg_rl.bag import BagWriter, recover, stored_steps
 from rldg_robot import contract
 from rldg_robot.bag_reader import (
     EpisodeSummary,
+    custom_data,
     images,
     is_complete,
     raw_messages,
@@ -195,7 +196,8 @@ def test_a_bag_that_was_never_closed_has_every_flushed_step(tmp_path: Path) -> N
     check_steps(path, STEPS)  # while it is still being written
     writer.abort()
     assert not is_complete(path)
-    summary = recover(path)
+    summary = recover(path, "1:640x480:80,0,480,480:128")
+    assert custom_data(path)["image_contract"] == "1:640x480:80,0,480,480:128"
     assert summary == EpisodeSummary(
         "policy_00001", "policy", "aborted", "connector/vga", 3, STEPS, 0, 0.5
     )

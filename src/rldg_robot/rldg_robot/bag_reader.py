@@ -129,7 +129,8 @@ def read_summary(path: Path) -> EpisodeSummary:
 
 
 def custom_data(path: Path) -> dict[str, str]:
-    """What the recorder left in a closed bag's `metadata.yaml`: `contract_version` and the summary.
+    """What the recorder left in a closed bag's `metadata.yaml`: `contract_version`, the summary, and of a real camera
+    the `image_contract`.
 
     Raises:
         FileNotFoundError: the bag was never closed.

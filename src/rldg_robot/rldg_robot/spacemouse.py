@@ -8,6 +8,7 @@ still says anything (joystick_drivers, spacenav.cpp).
 
 from __future__ import annotations
 
+import os
 import socket
 import struct
 import time
@@ -23,7 +24,8 @@ SILENCE = 0.5
 NAMED = (("LEFT", "RIGHT"), ("BTN_1", "BTN_2"))
 """the two buttons, as pyspacemouse names them, on the small devices and on the large ones"""
 RULE = "src/rldg_bringup/config/70-spacemouse.rules"
-SOCKET = "/var/run/spnav.sock"
+SOCKET = os.environ.get("SPNAV_SOCKET", "/var/run/spnav.sock")
+"""as libspnav finds it"""
 EVENT = struct.Struct("8i")
 MOTION, PRESS, RELEASE = 0, 1, 2
 FULL_SCALE = 350.0
