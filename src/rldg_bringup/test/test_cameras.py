@@ -9,6 +9,7 @@ import pytest
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.cameras import VARIABLE
+from rldg_bringup.runner import find_executable
 from rldg_bringup.stacks import STACKS, NodeSpec
 
 CAMERA = STACKS["camera"]
@@ -72,6 +73,11 @@ def test_a_profile_that_is_not_installed_is_told(installed: Path) -> None:
     installed.unlink()
     with pytest.raises(StackError, match=r"no fastdds\.xml"):
         nodes()
+
+
+def test_a_driver_that_is_not_installed_is_told_with_its_package() -> None:
+    with pytest.raises(StackError, match="apt install ros-jazzy-realsense2-camera"):
+        find_executable(nodes()["camera"])
 
 
 def test_the_twin_has_its_own_camera() -> None:
