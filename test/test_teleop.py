@@ -138,8 +138,8 @@ def test_an_episode_is_driven_recorded_and_played_again(processes: Processes) ->
         held(person, "a", 1.0)
         person.press("n")
         person.wait_for("Begin an episode? [y/n]")
-        person.press("\n")  # both buttons, for longer than a second
-        person.wait_for("is recorded. Is it done")
+        # Both buttons for longer than a second; again, where a busy machine did not see enough of it.
+        person.press_until("\n", "is recorded. Is it done")
         held(person, "f", 1.0)
         person.press("y")
         assert stack.wait(60) == 0, stack.log.read_text()

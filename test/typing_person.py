@@ -7,6 +7,7 @@ import os
 import pty
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +26,14 @@ class Terminal:
         """Until a text is shown, below what was waited for before."""
         wait_until(lambda: text in self._shown()[self._read :], 60, f"'{text}'")
         self._read = self._shown().index(text, self._read) + len(text)
+
+    def press_until(self, key: str, text: str) -> None:
+        """Press a key again and again until a text is shown."""
+        before = self._read
+        while text not in self._shown()[before:]:
+            self.press(key)
+            time.sleep(0.5)
+        self.wait_for(text)
 
     def press(self, key: str) -> None:
         """Press a key once."""

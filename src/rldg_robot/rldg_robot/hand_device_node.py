@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-import numpy as np
 from geometry_msgs.msg import Twist
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.clock import Clock, ClockType
@@ -80,7 +79,7 @@ class HandDeviceNode(Node):
             self._pushes.publish(device.read())
         except DeviceLost as error:
             self.get_logger().error(f"{error}; looking for it again")
-            self._pushes.publish(Push(np.zeros(6)))
+            self._pushes.publish(Push())
             device.close()
             self._device = None
 
