@@ -18,7 +18,7 @@ def test_a_healthy_robot_is_let_go(processes: Processes) -> None:
     stack = processes.stack("doctor")
     assert stack.wait(100) == 0, stack.log.read_text()
     told = stack.log.read_text()
-    assert "✓ current_pose: 100 Hz" in told and "✓ wrist_camera/color/image_raw: 33 Hz" in told
+    assert "✓ current_pose: " in told and "✓ wrist_camera/color/image_raw: " in told
     assert "✓ safety gate, target of NaN: refused, the arm is held" in told
     assert "✓ safety gate, emergency stop: stopped after" in told
     assert "0 to mend first" in told
