@@ -38,6 +38,8 @@ MODES = {
     "Other": "its brakes are locked, or Desk has not activated FCI",
 }
 """what a mode means in which the arm does not follow"""
+GONE = (franky.Exception, RuntimeError)
+"""what libfranka raises where nobody answers: its own exception first, later its socket library's"""
 
 
 class ArmLost(RuntimeError):
@@ -70,6 +72,8 @@ class ArmState:
     """names of libfranka's Errors that are raised now"""
     success_rate: float
     """share of the last 100 commands that reached the robot in time; 0 where nothing controls it"""
+    clock: float
+    """[s] of the robot; stands still where its states do not arrive"""
 
 
 class FciArm:
@@ -109,7 +113,7 @@ class FciArm:
         """
         try:
             raw = self._robot.state
-        except franky.Exception as error:
+        except GONE as error:
             raise ArmLost(f"the arm does not answer any more: {error}") from error
         jacobian = self._model.zero_jacobian(franky.Frame.EndEffector, raw)
         return ArmState(
@@ -123,6 +127,7 @@ class FciArm:
             mode=raw.robot_mode.name,
             errors=_raised(raw.current_errors),
             success_rate=float(raw.control_command_success_rate),
+            clock=float(raw.time.to_sec()),
         )
 
     def follow(self, target: Pose) -> None:
@@ -162,7 +167,7 @@ class FciArm:
         """
         try:
             cleared = self._robot.recover_from_errors()
-        except franky.NetworkException as error:
+        except (franky.NetworkException, RuntimeError) as error:
             raise ArmLost(f"the arm does not answer any more: {error}") from error
         except franky.Exception as error:
             return f"not recovered: {error}"
@@ -175,7 +180,7 @@ class FciArm:
         """Brake, wait for rest, disconnect."""
         self.stop()
         # If it ends in another way: who closes does not mind how.
-        with suppress(franky.Exception):
+        with suppress(*GONE):
             self._robot.join_motion(timeout=2.0)
 
     def _set_up(self, site: Site) -> None:
@@ -233,7 +238,7 @@ class FciArm:
         """Empty after a `stop` that was asked for."""
         try:
             self._robot.poll_motion()
-        except franky.NetworkException as error:
+        except (franky.NetworkException, RuntimeError) as error:
             raise ArmLost(f"the connection to the arm broke: {error}") from error
         except franky.Exception as error:
             return f"the arm stopped by itself: {error}{REMEDY}"

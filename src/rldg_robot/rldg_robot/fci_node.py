@@ -52,6 +52,7 @@ class FciNode(Node):
         self._watchdog = Watchdog(stop_after=self.declare_parameter("stop_after", 10.0).value)
         self._refusal = ""
         self._rejected = 0
+        self._state = self.arm.state()
         self._success_rates: list[float] = []
 
         self._body = BodyTopics(self)
@@ -118,22 +119,26 @@ class FciNode(Node):
 
     def _tick(self) -> None:
         try:
-            state = self.arm.state()
+            before, self._state = self._state, self.arm.state()
             trouble = self.arm.trouble()
         except ArmLost as error:
             self._end(error)
         if trouble and trouble != self._refusal:
             self._refusal = trouble
             self.get_logger().error(trouble)
+        self._watch()
+        # Where the robot's states stop coming, libfranka notices after a second, and gives the last one until then:
+        # under a fresh stamp it would keep the gate open.
+        if self._state.clock == before.clock:
+            return
         if self.arm.following:
-            self._success_rates.append(state.success_rate)
-        self._publish(state)
-        self._watch(state)
+            self._success_rates.append(self._state.success_rate)
+        self._publish(self._state)
 
-    def _watch(self, state: ArmState) -> None:
+    def _watch(self) -> None:
         due = self._watchdog.due(time.monotonic())
         if due is Due.HOLD and self.arm.following:
-            self._follow(state.pose)
+            self._follow(self._state.pose)
         elif due is Due.STOP:
             self.arm.stop()
 
@@ -161,7 +166,7 @@ class FciNode(Node):
         self._body.publish(body, task_state, to_stamp(now(self)))
 
     def _report(self) -> None:
-        state = self.arm.state()
+        state = self._state
         rates, self._success_rates = self._success_rates, []
         age = self._watchdog.age(time.monotonic())
         values = {

@@ -26,15 +26,17 @@ from rldg_robot.twin import Twin
 from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
-ADDRESS = f"127.{1 + os.getpid() // 60000}.{os.getpid() // 250 % 250}.{1 + os.getpid() % 250}"
+NETWORK = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}"
 """two runs of these tests on one machine do not meet"""
+ADDRESS, OWN_ADDRESS = f"{NETWORK}.1", f"{NETWORK}.2"
+"""of the arm that the tests share, and of the one that a test has for itself"""
 pytestmark = pytest.mark.timeout(120)
 
 
 @contextmanager
-def server(task: str) -> Iterator[subprocess.Popen[bytes]]:
+def server(task: str, address: str = OWN_ADDRESS) -> Iterator[subprocess.Popen[bytes]]:
     source = str(Path(__file__).with_name("fci_server.py"))
-    process = subprocess.Popen([sys.executable, source, ADDRESS, task])
+    process = subprocess.Popen([sys.executable, source, address, task])
     try:
         yield process
     finally:
@@ -43,8 +45,8 @@ def server(task: str) -> Iterator[subprocess.Popen[bytes]]:
 
 
 @contextmanager
-def connected(compliance: Compliance = VGA.compliance) -> Iterator[FciArm]:
-    arm = FciArm(Site(robot_ip=ADDRESS), compliance, patience=60.0)
+def connected(address: str, compliance: Compliance = VGA.compliance) -> Iterator[FciArm]:
+    arm = FciArm(Site(robot_ip=address), compliance, patience=60.0)
     try:
         yield arm
     finally:
@@ -53,13 +55,13 @@ def connected(compliance: Compliance = VGA.compliance) -> Iterator[FciArm]:
 
 @pytest.fixture(scope="module")
 def vga() -> Iterator[subprocess.Popen[bytes]]:
-    with server(VGA.id) as process:
+    with server(VGA.id, ADDRESS) as process:
         yield process
 
 
 @pytest.fixture
 def arm(vga: subprocess.Popen[bytes]) -> Iterator[FciArm]:
-    with connected() as arm:
+    with connected(ADDRESS) as arm:
         yield arm
 
 
@@ -145,7 +147,7 @@ def test_a_second_client_after_kill_9_of_the_first(vga: subprocess.Popen[bytes])
     assert first.stdout is not None and first.stdout.readline() == b"follows True\n"
     first.kill()
     first.wait()
-    with connected() as arm:
+    with connected(ADDRESS) as arm:
         pose = arm.state().pose
         arm.follow(Pose(pose.position + [0.0, 0.0, 0.005], pose.quaternion))
         until(lambda: arm.state().pose.position[2] > pose.position[2] + 0.003)
@@ -173,7 +175,7 @@ def test_a_server_of_another_version_is_no_matter_of_waiting() -> None:
 
 def test_a_server_that_goes_away_is_missed_under_way_and_at_rest() -> None:
     for moving in (True, False):
-        with server(VGA.id) as process, connected() as arm:
+        with server(VGA.id) as process, connected(OWN_ADDRESS) as arm:
             if moving:
                 arm.follow(arm.state().pose)
                 until(lambda: arm.following)
@@ -194,8 +196,8 @@ def test_the_hand_grasps_and_the_arm_lifts() -> None:
     task = load_task("pick_place/pepper")
     twin = Twin(task)
     grasp = twin.goal
-    with server(task.id), connected(task.compliance) as arm:
-        hand = FciGripper(ADDRESS)
+    with server(task.id), connected(OWN_ADDRESS, task.compliance) as arm:
+        hand = FciGripper(OWN_ADDRESS)
         above = Pose(grasp.position + [0.0, 0.0, 0.06], grasp.quaternion)
         travel(arm, above)
         travel(arm, grasp)
