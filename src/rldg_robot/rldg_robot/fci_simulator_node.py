@@ -34,6 +34,7 @@ class FciSimulatorNode(Node):
         self._camera = CameraTopics(self)
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
         self._reported = time.monotonic()
+        self.cell.world.image()  # the first one takes longer than libfranka waits for a state
         self.get_logger().info(f"{task.id}: FCI at {self.address}")
 
     def after_tick(self, tick: int) -> None:
