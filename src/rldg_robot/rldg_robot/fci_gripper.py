@@ -8,6 +8,7 @@ one place; the thread carries out what lies there, then looks again.
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import dataclass
 
 import franky
@@ -103,11 +104,7 @@ class FciGripper:
                 self._reading = self._look(moving=self._wish is not None)
             except franky.Exception as error:
                 self._fault = str(error)
-                self._news_pause()
-
-    def _news_pause(self) -> None:
-        """Not as fast as errors come."""
-        threading.Event().wait(IDLE_SECONDS)
+                time.sleep(IDLE_SECONDS)
 
     def _carry_out(self, wish: Wish) -> None:
         now = self._reading
@@ -125,7 +122,7 @@ class FciGripper:
             future = self._hand.move_async(wish.width, wish.speed)
         while not future.wait(0.0):
             self._reading = self._look(moving=True)
-            threading.Event().wait(IDLE_SECONDS)
+            time.sleep(IDLE_SECONDS)
         succeeded = future.get()
         self._fault = "" if succeeded else f"the gripper did not reach {1000 * wish.width:.0f} mm"
 

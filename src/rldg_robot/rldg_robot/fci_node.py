@@ -178,8 +178,9 @@ class FciNode(Node):
             "rejected": str(self._rejected),
             "gripper": self.gripper.fault or "ok",
         }
+        level = DiagnosticStatus.WARN if self.gripper.fault else DiagnosticStatus.OK
         status = DiagnosticStatus(
-            level=DiagnosticStatus.ERROR if self._refusal else DiagnosticStatus.OK,
+            level=DiagnosticStatus.ERROR if self._refusal else level,
             name="fci",
             message=self._refusal or ("follows targets" if self.arm.following else "idle"),
             values=[KeyValue(key=key, value=value) for key, value in values.items()],

@@ -94,7 +94,7 @@ def _read(name: str) -> Site:
     try:
         content = yaml.safe_load(Path(name).read_text()) or {}
         return dacite.from_dict(Site, content, dacite.Config(strict=True, cast=[tuple, float]))
-    except (OSError, yaml.YAMLError, dacite.DaciteError, TypeError, ValueError) as error:
+    except (OSError, yaml.YAMLError, dacite.DaciteError, AttributeError, ValueError) as error:
         raise UserError(
             f"site:={name} cannot be used: {error}. docs/fci.md has an example"
         ) from error
