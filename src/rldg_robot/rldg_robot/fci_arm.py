@@ -38,6 +38,7 @@ MODES = {
     "Other": "its brakes are locked, or Desk has not activated FCI",
 }
 """what a mode means in which the arm does not follow"""
+ERRORS = tuple(name for name in dir(franky.Errors) if not name.startswith("_"))
 GONE = (franky.Exception, RuntimeError)
 """what libfranka raises where nobody answers: its own exception first, later its socket library's"""
 
@@ -140,7 +141,8 @@ class FciArm:
         """
         if not target.is_finite():
             raise ValueError(f"not a pose: {target.position}, {target.quaternion}")
-        reference = franky.CartesianReference(franky.Affine(target.position, target.quaternion))
+        quaternion = target.quaternion / np.linalg.norm(target.quaternion)  # franky wants it exact
+        reference = franky.CartesianReference(franky.Affine(target.position, quaternion))
         if self.following and self._motion is not None:
             self._motion.set_reference(reference)
             return
@@ -186,10 +188,11 @@ class FciArm:
     def _set_up(self, site: Site) -> None:
         limits, load = site.collision, site.load
         cartesian = [limits.force] * 3 + [limits.torque] * 3
-        inertia = np.diag(load.inertia).ravel().tolist()
         try:
             self._robot.set_collision_behavior([limits.joint_torque] * 7, cartesian)
-            self._robot.set_load(load.mass, list(load.com), inertia)
+            if load.mass > 0.0:
+                inertia = np.diag(load.inertia).ravel().tolist()
+                self._robot.set_load(load.mass, list(load.com), inertia)
         except franky.CommandException as error:
             mode = self._robot.state.robot_mode.name
             raise UserError(
@@ -270,6 +273,11 @@ def connect(site: Site, patience: float) -> franky.Robot:
                 f"no real-time control: {error}. Boot a PREEMPT_RT kernel and give your user rtprio 99, "
                 "or accept lost cycles with `realtime: false` in the site's file"
             ) from error
+        except franky.CommandException as error:
+            raise UserError(
+                f"the arm at {site.robot_ip} takes no commands: {error}. Release its stop button, open its brakes, "
+                "clear its errors in Desk, then start again"
+            ) from error
         except franky.Exception as error:
             if time.monotonic() > end:
                 raise UserError(
@@ -294,8 +302,7 @@ def _meaning(mode: str) -> str:
 
 
 def _raised(errors: franky.Errors) -> tuple[str, ...]:
-    names = (name for name in dir(errors) if not name.startswith("_"))
-    return tuple(name for name in names if getattr(errors, name) is True)
+    return tuple(name for name in ERRORS if getattr(errors, name))
 
 
 def _pose(affine: franky.Affine) -> Pose:

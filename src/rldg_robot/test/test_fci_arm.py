@@ -120,6 +120,8 @@ def test_what_is_no_pose_is_never_followed(arm: FciArm) -> None:
     ):
         with pytest.raises(ValueError, match="not a pose"):
             arm.follow(bad)
+    nearly = Pose(start.position, (1.0 + 4e-4) * start.quaternion)
+    arm.follow(nearly)  # within what counts as a pose
     time.sleep(0.3)
     assert arm.following and np.allclose(arm.state().pose.position, start.position, atol=0.002)
 
