@@ -195,13 +195,13 @@ def test_a_person_recovers_the_arm_from_a_terminal(lab: Lab, processes: Processe
 def test_the_operator_inserts_through_the_whole_stack(processes: Processes, address: str) -> None:
     run = processes.folder / "runs" / "real"
     words = {"runs": run.parent, "name": run.name, "task": VGA.id, "robot": "fci"}
-    stack = processes.stack("collect", source="operator", episodes=2, robot_ip=address, **words)
+    stack = processes.stack("collect", source="operator", episodes=1, robot_ip=address, **words)
     assert stack.wait(300) == 0, stack.log.read_text()
     bags = sorted((run / "bags").iterdir())
     done = [bag for bag in bags if read_summary(bag).status == "success"]
-    assert len(done) == 2
+    assert len(done) == 1
     resets = json.loads((run / "summary.json").read_text())["resets"]
-    assert resets["count"] >= 2
+    assert resets["count"] >= 1
     for bag in done:
         last = messages_of(bag, contract.TASK_STATE)[-1]
         assert abs(last.offset.position.z) < 0.003 and last.success
