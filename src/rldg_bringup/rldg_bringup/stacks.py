@@ -727,6 +727,8 @@ def doctor(values: Values) -> list[NodeSpec]:
     """The robot, its gate, and who examines them before anything moves."""
     values = {**values, "real_time_factor": DOCTORS_PACE}
     parameters = {"task": values["task"], "runs": values["runs"], **_clocked(values)}
+    if values["robot"] == "fci" and not simulated(values):
+        parameters["arm"] = values["robot_ip"]
     return [*_body(values), _leader("rldg_robot", "doctor", parameters)]
 
 
@@ -909,7 +911,7 @@ STACKS: Mapping[str, Stack] = {
         Stack(
             "doctor",
             "Machine, arm, camera and gate are examined before anything moves: what is wrong, and what to do.",
-            (TASK, ROBOT, RUNS),
+            (TASK, *BODY, RUNS),
             doctor,
             makes_run=False,
             label="checkups/{task}",

@@ -37,6 +37,13 @@ def test_an_arm_is_driven_and_not_simulated(tmp_path: Path) -> None:
     assert "fci_simulator" not in found and found["fci"]["robot_ip"] == "172.16.0.2"
 
 
+def test_the_doctor_examines_the_way_to_an_arm_that_is_one(tmp_path: Path) -> None:
+    for address, known in (("", False), ("172.16.0.2", True)):
+        given = {"runs": str(tmp_path), "robot": "fci", "robot_ip": address}
+        doctor = parameters(STACKS["doctor"].plan(given))["doctor"]
+        assert doctor.get("arm", "") == (address if known else "")
+
+
 def test_every_node_finds_the_set_up(tmp_path: Path) -> None:
     file = tmp_path / "lab.yaml"
     file.write_text("robot_ip: 172.16.0.3")
