@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import franky
 
+from rldg_robot.fci_arm import GONE
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.user_error import UserError
 
@@ -57,7 +58,7 @@ class FciGripper:
         try:
             self._hand = franky.Gripper(address)
             self._reading = self._look(moving=False)
-        except franky.Exception as error:
+        except GONE as error:
             raise UserError(
                 f"no gripper answers at {address}: {error}. Is the Franka hand plugged in and chosen as end "
                 "effector in Desk?"
@@ -102,7 +103,7 @@ class FciGripper:
                 if wish is not None:
                     self._carry_out(wish)
                 self._reading = self._look(moving=self._wish is not None)
-            except franky.Exception as error:
+            except GONE as error:
                 self._fault = str(error)
                 time.sleep(IDLE_SECONDS)
 
