@@ -7,6 +7,7 @@ where to go. Nothing here recovers from an error of the robot by itself.
 
 from __future__ import annotations
 
+import os
 import time
 import xml.etree.ElementTree as ET
 from contextlib import suppress
@@ -26,6 +27,8 @@ Array = NDArray[np.float64]
 POSTURE_STIFFNESS = 5.0
 """[Nm/rad] of the springs that keep the elbow where it was when control began; they do not move the TCP"""
 RETRY_SECONDS = 0.5
+FIRST, AFTER = os.sched_get_priority_max(os.SCHED_FIFO), os.sched_get_priority_min(os.SCHED_FIFO)
+"""real-time priorities of the control loop and of who tells it where to go"""
 TCP_TRANSLATION, TCP_YAW = (0.0, 0.0, 0.1034), -0.25 * np.pi
 """[m, rad] of the TCP in the flange's frame, as Franka's own hand sets it"""
 TCP_TOLERANCE = 1e-3
@@ -91,7 +94,11 @@ class FciArm:
         Raises:
             UserError: no server answers, it speaks another version, no real-time kernel, or another tool is set.
         """
+        self._calm = os.sched_getscheduler(0), os.sched_getparam(0)
         self._robot = connect(site, patience)
+        # libfranka gives the thread that connects the highest priority, and its control loop inherits that of the one
+        # that begins it. Python must not be as urgent as the loop, and goes on after it.
+        self._run_at(AFTER)
         self._model = self._robot.model
         self._compliance = compliance
         self._motion: franky.CartesianImpedanceTrackingMotion | None = None
@@ -184,6 +191,7 @@ class FciArm:
         # If it ends in another way: who closes does not mind how.
         with suppress(*GONE):
             self._robot.join_motion(timeout=2.0)
+        os.sched_setscheduler(0, *self._calm)
 
     def _set_up(self, site: Site) -> None:
         limits, load = site.collision, site.load
@@ -222,13 +230,22 @@ class FciArm:
         )
         motion.set_gains(gains)
         motion.set_reference(reference)
+        self._run_at(FIRST)
         try:
             self._robot.move(motion, asynchronous=True)
         except franky.NetworkException as error:
             raise ArmLost(f"the arm does not answer any more: {error}") from error
         except franky.Exception as error:
             raise ArmRefuses(f"the arm does not start to move: {error}") from error
+        finally:
+            self._run_at(AFTER)
         return motion
+
+    @staticmethod
+    def _run_at(priority: int) -> None:
+        """Real-time priority of this thread, where that is permitted."""
+        with suppress(PermissionError):
+            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(priority))
 
     def _check_ready(self) -> None:
         if trouble := self.trouble():

@@ -110,6 +110,16 @@ def test_it_goes_to_a_target_stops_and_goes_on(arm: FciArm) -> None:
     until(lambda: np.allclose(arm.state().pose.position, start.position, atol=0.002))
 
 
+def test_python_is_never_as_urgent_as_the_control_loop(arm: FciArm) -> None:
+    arm.follow(arm.state().pose)
+    until(lambda: arm.following)
+    own = os.sched_getparam(0).sched_priority
+    others = [
+        os.sched_getparam(int(thread)).sched_priority for thread in os.listdir("/proc/self/task")
+    ]
+    assert own <= 1 and (own == 0 or max(others) == 99), "where it may be urgent at all"
+
+
 def test_what_is_no_pose_is_never_followed(arm: FciArm) -> None:
     start = arm.state().pose
     arm.follow(start)
