@@ -84,7 +84,7 @@ class Lab(Node):
         self.poses.clear()
         self.task_state = TaskState()
         self.until(lambda: self.poses and self.task_state.header.frame_id, 90.0)
-        self.until(lambda: self.target.get_subscription_count() == 1)
+        self.until(self.target.get_subscription_count)
 
     def height_above(self, start: Pose) -> float:
         return float(self.pose.position[2] - start.position[2])
@@ -168,7 +168,6 @@ def test_kill_9_of_the_driver_and_then_of_the_robot(
     lab.drive(raised(start, 0.01), lambda: lab.height_above(start) > 0.008)
     driver.send_signal(signal.SIGKILL)
     driver.wait()
-    lab.until(lambda: lab.target.get_subscription_count() == 0)
     again = processes.node("rldg_robot", "fci", task=VGA.id, robot_ip=address)
     lab.meet_driver()
     assert lab.height_above(start) > 0.005, "the arm stayed where it was"
