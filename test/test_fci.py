@@ -136,7 +136,9 @@ def test_a_flood_costs_nothing_and_what_is_no_pose_moves_nothing(lab: Lab) -> No
         lab.send(raised(start, 0.01 * np.sin(i)))
     there = raised(start, 0.012)
     lab.drive(there, lambda: abs(lab.height_above(start) - 0.012) < 0.002)
+    # One after the other: only the newest counts, of these too.
     lab.send(Pose(np.full(3, np.nan), start.quaternion))
+    lab.until(lambda: lab.said.get("rejected") == "1")
     lab.send(Pose(start.position, 3.0 * start.quaternion))
     lab.until(lambda: lab.said.get("rejected") == "2")
     assert abs(lab.height_above(start) - 0.012) < 0.002
