@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Installs the robot package: the twin, the safety gate, the operator and the viewer."""
+"""Installs the robot package: the twin, the driver of a real arm, the safety gate, the operator and the viewer."""
 
 from setuptools import setup
 
@@ -20,7 +20,10 @@ setup(
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
+            "arm = rldg_robot.arm_command:main",
             "doctor = rldg_robot.doctor_node:main",
+            "fci = rldg_robot.fci_node:main",
+            "fci_simulator = rldg_robot.fci_simulator_node:main",
             "gate = rldg_robot.gate_command:main",
             "film = rldg_robot.film:main",
             "markers = rldg_robot.markers_node:main",

@@ -32,6 +32,7 @@ from rldg_bringup.arguments import (
     resolve,
     whole,
 )
+from rldg_bringup.bodies import BODY, OWN_BODY, settled, simulated, variables
 from rldg_bringup.cameras import CAMERA, CAMERAS, camera_nodes, large_pictures
 from rldg_bringup.leaders import SETTINGS, checkpoint, leaders, run_folder, task_of
 from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, hand_driver
@@ -125,12 +126,15 @@ class Stack:
             values = resolve(self.arguments, given, settings(runs / name, maker))
         values |= {"run": str(runs / name)}
         values |= self.complete(values)
+        values |= settled(values)
         plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
         name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name
         evaluation = run / "evaluations" / str(values.get("evaluation") or started)
         values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
-        return Plan(self.name, values, run, self.build(values), self.makes_run)
+        found = variables(values)
+        nodes = [replace(n, variables={**n.variables, **found}) for n in self.build(values)]
+        return Plan(self.name, values, run, nodes, self.makes_run)
 
 
 def names(runs: Path) -> list[str]:
@@ -288,7 +292,6 @@ PERTURB = Argument(
         "axis:value, with commas between several, such as light:0.5,camera:5mm",
     ),
 )
-ROBOT = Argument("robot", "sim", "Robot; sim: the simulated twin.", choices=("sim",))
 VIEWER = Argument(
     "viewer",
     "false",
@@ -376,18 +379,28 @@ def _clocked(values: Values) -> dict[str, Value]:
 
 def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
     """The robot and its gate, which knows the limits of all `tasks`, a comma between them; by default of the one."""
-    twin = {name: values[name] for name in ("task", "randomize", "perturb") if name in values}
     gate = {"task": tasks or values["task"], **_clocked(values)}
+    body = _arm(values) if values["robot"] == "fci" else [_twin(values)]
     return [
-        NodeSpec(
-            "rldg_robot",
-            "twin",
-            "twin",
-            {**twin, "real_time_factor": _factor(values), "use_sim_time": False},
-        ),
+        *body,
         NodeSpec("rldg_robot", "safety_gate", "safety_gate", gate),
         *_camera(values),
     ]
+
+
+def _twin(values: Values) -> NodeSpec:
+    twin = {name: values[name] for name in ("task", "randomize", "perturb") if name in values}
+    twin |= {"real_time_factor": _factor(values), "use_sim_time": False}
+    return NodeSpec("rldg_robot", "twin", "twin", twin)
+
+
+def _arm(values: Values) -> list[NodeSpec]:
+    """The driver of an arm, after the arm itself where that is simulated."""
+    of = {"task": values["task"], "use_sim_time": False}
+    address = values["robot_ip"]
+    driver = NodeSpec("rldg_robot", "fci", "fci", {**of, "robot_ip": address})
+    simulator = NodeSpec("rldg_robot", "fci_simulator", "fci_simulator", {**of, "address": address})
+    return [simulator, driver] if simulated(values) else [driver]
 
 
 def camera(values: Values) -> list[NodeSpec]:
@@ -401,6 +414,8 @@ def _camera(values: Values) -> list[NodeSpec]:
         return []
     if values.get("robot") == "sim":
         raise StackError("the twin brings its own pictures: leave camera:= out with robot:=sim")
+    if values.get("robot") == "fci" and simulated(values):
+        raise StackError("a simulated arm brings its own pictures: leave camera:= out")
     return [
         NodeSpec(
             node.package, node.executable, node.name, node.parameters, variables=large_pictures()
@@ -712,6 +727,8 @@ def doctor(values: Values) -> list[NodeSpec]:
     """The robot, its gate, and who examines them before anything moves."""
     values = {**values, "real_time_factor": DOCTORS_PACE}
     parameters = {"task": values["task"], "runs": values["runs"], **_clocked(values)}
+    if values["robot"] == "fci" and not simulated(values):
+        parameters["arm"] = values["robot_ip"]
     return [*_body(values), _leader("rldg_robot", "doctor", parameters)]
 
 
@@ -727,7 +744,7 @@ STACKS: Mapping[str, Stack] = {
             "train_rl",
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
-                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, *DEVICES, ROBOT, RESETS),
+                *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, *DEVICES, *OWN_BODY, RESETS),
                 *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE, *CAMERAS),
             ),
@@ -755,7 +772,7 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 replace(SEED, description="Seed of the episodes.", resume=Resume.NEW),
                 *(TRANSPORT, WORKERS, RAY, EVALUATION),
-                *(DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
+                *(DETERMINISTIC, REPLAN, ENSEMBLE, *BODY, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
                 *(replace(argument, resume=Resume.NEW) for argument in (*REWARDING, RESETS)),
                 *CAMERAS,
@@ -786,7 +803,7 @@ STACKS: Mapping[str, Stack] = {
                     description="Episodes; 0: until it is stopped.",
                     parse=whole(0),
                 ),
-                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
+                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *BODY, VIEWER),
                 replace(REAL_TIME_FACTOR, default="1"),
                 *(RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
@@ -829,7 +846,7 @@ STACKS: Mapping[str, Stack] = {
                     NAME,
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
-                *(*DEVICES, SEED, DETERMINISTIC, REPLAN, ENSEMBLE, ROBOT, VIEWER),
+                *(*DEVICES, SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *OWN_BODY, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING, *CAMERAS),
             ),
             collect,
@@ -843,7 +860,7 @@ STACKS: Mapping[str, Stack] = {
             (
                 *(TASK, NAME, SEED, replace(OPERATOR, choices=("scripted", *HANDS)), *DEVICES),
                 replace(EPISODES, description="Episodes in which it was done."),
-                *(ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
+                *(*OWN_BODY, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
             label,
             makes_run=True,
@@ -867,7 +884,7 @@ STACKS: Mapping[str, Stack] = {
                     description="Successful episodes to record, then it ends; 0: until it is stopped.",
                     parse=whole(0),
                 ),
-                *(REWARD, CLASSIFIER, ROBOT, replace(VIEWER, default="true")),
+                *(REWARD, CLASSIFIER, *OWN_BODY, replace(VIEWER, default="true")),
                 *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
             teleop,
@@ -885,7 +902,7 @@ STACKS: Mapping[str, Stack] = {
         Stack(
             "replay",
             "A bag is played, or executed on the robot again.",
-            (BAG, RATE, LOOP, EXECUTE, ROBOT, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE),
+            (BAG, RATE, LOOP, EXECUTE, *BODY, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE),
             replay,
             makes_run=False,
             complete=recorded,
@@ -894,7 +911,7 @@ STACKS: Mapping[str, Stack] = {
         Stack(
             "doctor",
             "Machine, arm, camera and gate are examined before anything moves: what is wrong, and what to do.",
-            (TASK, ROBOT, RUNS),
+            (TASK, *BODY, RUNS),
             doctor,
             makes_run=False,
             label="checkups/{task}",

@@ -360,7 +360,7 @@ def test_broken_settings_are_a_clear_error(runs: str) -> None:
     ("given", "told"),
     [
         ({"demo": "1"}, r"unknown argument 'demo'. Did you mean 'demos'\? Valid: task, name"),
-        ({"robot": "simm"}, r"robot:=simm is not valid. Did you mean 'sim'\? Valid: sim"),
+        ({"robot": "simm"}, r"robot:=simm is not valid. Did you mean 'sim'\? Valid: sim, fci"),
         ({"observation": "touch"}, "Valid: state, image"),
         ({"randomize": "True"}, "Valid: true, false"),
         ({"demos": "-1"}, "at least 0"),

@@ -6,16 +6,11 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
-import numpy as np
-
 from rldg_rl.observation import Observation
-from rldg_robot.task import Spread, Task
+from rldg_robot.pose_rule import goal_stays, is_there
+from rldg_robot.task import Task
 from rldg_robot.user_error import UserError
 
-POSITION = np.array([0.005, 0.005, 0.003])
-"""[m] from the goal along each axis of the TCP, as in RLDG's released configuration"""
-ROTATION = 0.1
-"""[rad] about each axis, likewise"""
 HELD_SECONDS = 1.0
 """that a person says so without a break, until it counts"""
 
@@ -60,7 +55,7 @@ class PoseJudge:
 
     def __init__(self, task: Task) -> None:
         """Raises UserError where the goal is elsewhere in every episode."""
-        if task.goal.spread != Spread() or task.grasp is not None:
+        if not goal_stays(task):
             raise UserError(
                 f"reward:=pose needs a goal that stays where it is, {task.id} has another in every "
                 "episode: use another reward, such as reward:=keyboard"
@@ -72,9 +67,7 @@ class PoseJudge:
 
     def verdict(self, seen: Observation, last: bool) -> Verdict:
         """See `Judge`."""
-        away = self._goal.relative_to(seen.pose)
-        near = bool((np.abs(away.position) <= POSITION).all())
-        return Verdict.done_if(near and bool((np.abs(away.rotvec) <= ROTATION).all()))
+        return Verdict.done_if(is_there(self._goal.relative_to(seen.pose)))
 
 
 class Declaring(Protocol):

@@ -11,6 +11,9 @@ from dataclasses import dataclass
 CONTRACT_VERSION = "1"
 """Version of the meaning of topics, actions and observations; every checkpoint and bag carries it."""
 
+JOINT_NAMES = (*(f"fr3_joint{i}" for i in range(1, 8)), "fr3_finger_joint1", "fr3_finger_joint2")
+"""in the order of `joint_states`"""
+
 
 @dataclass(frozen=True)
 class Topic:
@@ -79,6 +82,7 @@ RECORDER_STATUS = Topic("recorder/status", "rldg_msgs/msg/RecorderStatus", latch
 RUN_STATUS = Topic("run/status", "rldg_msgs/msg/RunStatus", latched=True)
 
 RESET = "reset"  # rldg_msgs/srv/Reset, offered by the driver
+ARM_RECOVER = "arm/recover"  # std_srvs/srv/Trigger, offered by the driver of a real arm
 
 OBSERVED = (
     CURRENT_POSE,

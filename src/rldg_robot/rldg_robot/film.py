@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from rldg_robot import drawing, scene
+from rldg_robot.contract import JOINT_NAMES
 from rldg_robot.poses import Pose
 from rldg_robot.scenes import scene_of
 from rldg_robot.task import Task, load_task
-from rldg_robot.twin import JOINT_NAMES, Twin
+from rldg_robot.twin import Twin
 
 
 class Film:

@@ -31,18 +31,27 @@ def stop(node: Node) -> str:
 
 def reset(node: Node) -> str:
     """Call the gate's reset; returns what it answered."""
-    client = node.create_client(Trigger, contract.SAFETY_RESET)
-    _wait(client.service_is_ready, node)
+    return ask(node, contract.SAFETY_RESET, "safety gate")
+
+
+def ask(node: Node, service: str, whom: str) -> str:
+    """Call a Trigger; returns what it answered.
+
+    Raises:
+        UserError: nobody answers; `whom` names who should.
+    """
+    client = node.create_client(Trigger, service)
+    _wait(client.service_is_ready, node, whom)
     future = client.call_async(Trigger.Request())
-    _wait(future.done, node)
+    _wait(future.done, node, whom)
     return str(future.result().message)
 
 
-def _wait(condition: Callable[[], bool], node: Node) -> None:
+def _wait(condition: Callable[[], bool], node: Node, whom: str = "safety gate") -> None:
     end = time.monotonic() + PATIENCE
     while not condition():
         if time.monotonic() > end:
-            raise UserError(f"no safety gate answered within {PATIENCE:.0f} s; is a stack running?")
+            raise UserError(f"no {whom} answered within {PATIENCE:.0f} s; is a stack running?")
         rclpy.spin_once(node, timeout_sec=0.05)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from rldg_robot import drawing, scene
-from rldg_robot.twin import JOINT_NAMES
+from rldg_robot.contract import JOINT_NAMES
 
 TCP, CAMERA = "fr3_hand_tcp", "wrist_camera_color_optical_frame"
 FINGER_FORCE, FINGER_SPEED = 70.0, 0.05

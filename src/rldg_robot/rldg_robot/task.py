@@ -6,7 +6,7 @@ A family is one YAML in `tasks/`; a task is one of its variants, named `family/v
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from rldg_robot.poses import Pose
+from rldg_robot.site_file import site
 
 TASKS = Path(__file__).parent / "tasks"
 
@@ -279,16 +280,19 @@ def _meant(name: str) -> list[str]:
 
 
 def load_task(task_id: str) -> Task:
-    """Read one task.
+    """Read one task; where the set-up was taught its goal, with that.
 
     Raises:
         UnknownTask: no such family or variant.
+        UserError: the set-up's file cannot be used.
         dacite.DaciteError: the YAML lacks a field, has one too many, or one of a wrong type.
     """
     if task_id not in _task_ids(TASKS):
         raise UnknownTask(f"no task '{task_id}'; there are: {', '.join(task_ids())}")
     family, variant = task_id.split("/")
-    return _variant(TASKS / f"{family}.yaml", variant)
+    task = _variant(TASKS / f"{family}.yaml", variant)
+    taught = site().goals.get(task_id)
+    return replace(task, goal=Goal(taught.position, taught.quaternion)) if taught else task
 
 
 @cache

@@ -26,7 +26,6 @@ from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
 
-JOINT_NAMES = (*(f"fr3_joint{i}" for i in range(1, 8)), "fr3_finger_joint1", "fr3_finger_joint2")
 MAX_WIDTH = 0.08
 """[m] between the open fingers"""
 GRIPPER_PERIOD = 0.02
@@ -195,7 +194,7 @@ class Twin:
 
     @property
     def joint_positions(self) -> Array:
-        """[rad, m] (9,) as in JOINT_NAMES."""
+        """[rad, m] (9,) as in contract.JOINT_NAMES."""
         return self.data.qpos[:9].copy()
 
     @property

@@ -11,25 +11,23 @@ from __future__ import annotations
 import math
 import time
 
-import numpy as np
-from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMsg
-from sensor_msgs.msg import CameraInfo, Image, JointState
 
-from rldg_msgs.msg import GripperCommand, GripperState, TaskState
+from rldg_msgs.msg import GripperCommand, TaskState
 from rldg_msgs.srv import Reset
 from rldg_robot import contract
+from rldg_robot.body_topics import Body, BodyTopics, CameraTopics
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.perturbation import read_perturbation
-from rldg_robot.ros import TCP_FRAME, listen_to, publish_on, to_pose_msg, to_stamp
-from rldg_robot.safety import BASE_FRAME
+from rldg_robot.ros import listen_to, to_pose_msg, to_stamp
 from rldg_robot.task import Task, UnknownTask, load_task, named_tasks
-from rldg_robot.twin import JOINT_NAMES, Twin
+from rldg_robot.twin import Twin
 
-CAMERA_FRAME = "wrist_camera_color_optical_frame"
 STATE_RATE = 100  # [Hz] in real time
 CAMERA_EVERY = 3  # states per image in real time: 33 Hz
 TARGET_TIMEOUT = 0.5  # wall time without a target after which the arm holds in real time
@@ -58,14 +56,8 @@ class TwinNode(Node):
         self._said = 0.0  # [s] when it last published
 
         self._clock_pub = self.create_publisher(ClockMsg, "/clock", 1)
-        self._pose = publish_on(self, contract.CURRENT_POSE)
-        self._twist = publish_on(self, contract.CURRENT_TWIST)
-        self._wrench = publish_on(self, contract.EXTERNAL_WRENCH)
-        self._joints_pub = publish_on(self, contract.JOINT_STATES)
-        self._gripper = publish_on(self, contract.GRIPPER_STATE)
-        self._task_state = publish_on(self, contract.TASK_STATE)
-        self._image = publish_on(self, contract.WRIST_IMAGE)
-        self._camera_info = publish_on(self, contract.WRIST_CAMERA_INFO)
+        self._body = BodyTopics(self)
+        self._camera = CameraTopics(self)
         # In this order: of what waits, a gripper's command is heard before the target that time moves on with.
         listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
         listen_to(self, contract.TARGET_POSE, self._on_target)
@@ -144,28 +136,20 @@ class TwinNode(Node):
         self._clock_pub.publish(ClockMsg(clock=stamp))
         self._publish_state(stamp)
         if with_image:
-            self._publish_image(stamp)
+            self._camera.publish(self.twin.image(), self.twin.camera_matrix, stamp)
 
-    def _publish_state(self, stamp: object) -> None:
+    def _publish_state(self, stamp: Time) -> None:
         twin = self.twin
-        pose = PoseStamped(pose=to_pose_msg(twin.pose))
-        twist = TwistStamped()
-        _fill(twist.twist.linear, twin.twist[:3])
-        _fill(twist.twist.angular, twin.twist[3:])
-        wrench = WrenchStamped()
-        measured = twin.wrench
-        _fill(wrench.wrench.force, measured[:3])
-        _fill(wrench.wrench.torque, measured[3:])
-        joints = JointState(
-            name=list(JOINT_NAMES),
-            position=twin.joint_positions.tolist(),
-            velocity=twin.joint_velocities.tolist(),
-            effort=twin.joint_efforts.tolist(),
-        )
-        gripper = GripperState(
-            width=float(twin.gripper_width),
-            moving=bool(twin.gripper_moving),
-            grasped=bool(twin.gripper_grasped),
+        body = Body(
+            pose=twin.pose,
+            twist=twin.twist,
+            wrench=twin.wrench,
+            joint_positions=twin.joint_positions,
+            joint_velocities=twin.joint_velocities,
+            joint_efforts=twin.joint_efforts,
+            gripper_width=twin.gripper_width,
+            gripper_moving=twin.gripper_moving,
+            gripper_grasped=twin.gripper_grasped,
         )
         task_state = TaskState(
             goal=to_pose_msg(twin.goal),
@@ -175,36 +159,7 @@ class TwinNode(Node):
             gripper=float(twin.gripper_wish),
             objects=[to_pose_msg(pose) for pose in twin.objects],
         )
-        for publisher, message, frame in (
-            (self._pose, pose, BASE_FRAME),
-            (self._twist, twist, BASE_FRAME),
-            (self._wrench, wrench, TCP_FRAME),
-            (self._joints_pub, joints, ""),
-            (self._gripper, gripper, ""),
-            (self._task_state, task_state, BASE_FRAME),
-        ):
-            message.header.stamp = stamp
-            message.header.frame_id = frame
-            publisher.publish(message)
-
-    def _publish_image(self, stamp: object) -> None:
-        pixels = self.twin.image()
-        height, width, _ = pixels.shape
-        image = Image(height=height, width=width, encoding="rgb8", step=3 * width)
-        image.data = pixels.tobytes()
-        camera = self.twin.camera_matrix
-        info = CameraInfo(height=height, width=width, distortion_model="plumb_bob", d=[0.0] * 5)
-        info.k = camera.flatten()
-        info.r = np.eye(3).flatten()
-        info.p = np.hstack([camera, np.zeros((3, 1))]).flatten()
-        for publisher, message in ((self._camera_info, info), (self._image, image)):
-            message.header.stamp = stamp
-            message.header.frame_id = CAMERA_FRAME
-            publisher.publish(message)
-
-
-def _fill(vector: object, values: np.ndarray) -> None:
-    vector.x, vector.y, vector.z = map(float, values)  # type: ignore[attr-defined]
+        self._body.publish(body, task_state, stamp)
 
 
 def main() -> None:

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from rldg_robot.connectors import connector
+from rldg_robot.contract import JOINT_NAMES
 from rldg_robot.film import Film
 from rldg_robot.poses import Pose
 from rldg_robot.task import load_task
-from rldg_robot.twin import JOINT_NAMES, MAX_WIDTH, Twin
+from rldg_robot.twin import MAX_WIDTH, Twin
 
 TASK = load_task("connector/vga")
 

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which robot a stack moves: `robot:=sim`, the twin, or `robot:=fci`, an arm that libfranka speaks to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values
+
+SIMULATOR = "127.0.0.1"
+"""address of the simulated arm; any 127.… is one"""
+SITE_VARIABLE = "RLDG_SITE"
+"""environment variable by which nodes find the site's file (`rldg_robot.site_file`)"""
+
+ROBOT = Argument(
+    "robot",
+    "sim",
+    "Robot; sim: the simulated twin; fci: a Franka arm through libfranka, or its simulator, in real time.",
+    choices=("sim", "fci"),
+)
+ROBOT_IP = Argument(
+    "robot_ip",
+    "",
+    "robot:=fci: address of the arm. Empty: the one in site:=, or 127.0.0.1, where a simulated arm is started, too.",
+)
+SITE = Argument(
+    "site",
+    "",
+    "robot:=fci: YAML of the set-up: address, collision thresholds, load, taught goals; docs/fci.md has an example.",
+)
+BODY = (ROBOT, ROBOT_IP, SITE)
+OWN_BODY = (
+    replace(ROBOT, resume=Resume.FIXED),
+    *(replace(argument, resume=Resume.KEPT) for argument in (ROBOT_IP, SITE)),
+)
+"""of a stack that makes its run: what was learned on an arm goes on there"""
+
+
+def settled(values: Values) -> dict[str, Value]:
+    """What follows from the choice of the robot.
+
+    Raises:
+        StackError: an argument that the robot cannot do, or one that is another robot's.
+    """
+    if values.get("robot") != "fci":
+        if unused := [name for name in ("robot_ip", "site") if values.get(name)]:
+            raise StackError(f"{unused[0]}:= is for robot:=fci")
+        return {}
+    faster = values.get("real_time_factor", 0.0) not in (0.0, 1.0)
+    if unused := [name for name in ("randomize", "perturb") if values.get(name)] or (
+        ["real_time_factor"] if faster else []
+    ):
+        raise StackError(f"{unused[0]}:= is for the twin: leave it out with robot:=fci")
+    if values.get("transport") == "direct":
+        raise StackError(
+            "transport:=direct is the twin in one process: leave it out with robot:=fci"
+        )
+    if values.get("execute"):
+        raise StackError(
+            "execute:=true needs a robot that is put at the recorded start, which only the twin can: robot:=sim"
+        )
+    if "," in str(values.get("tasks", values.get("task", ""))):
+        raise StackError("robot:=fci has one board and one tool: give one task")
+    file = str(values.get("site", ""))
+    path = Path(file).expanduser().absolute()
+    if file and not path.is_file():
+        raise StackError(f"site:={file} is not valid: there is no {path}")
+    settled: dict[str, Value] = {"site": str(path) if file else ""}
+    settled["robot_ip"] = values["robot_ip"] or (_address(path) if file else SIMULATOR)
+    # No driver of an arm puts it anywhere: it goes.
+    return settled | ({"resets": "motion"} if "resets" in values else {})
+
+
+def simulated(values: Values) -> bool:
+    """Whether the arm is one that this machine simulates."""
+    return str(values["robot_ip"]).startswith("127.")
+
+
+def _address(path: Path) -> str:
+    try:
+        content = yaml.safe_load(path.read_text()) or {}
+        return str(content.get("robot_ip", SIMULATOR))
+    except (OSError, yaml.YAMLError, AttributeError) as error:
+        raise StackError(f"site:={path} cannot be read: {error}") from error
+
+
+def variables(values: Values) -> dict[str, str]:
+    """What the nodes find in their environment."""
+    return {SITE_VARIABLE: str(values["site"])} if values.get("site") else {}

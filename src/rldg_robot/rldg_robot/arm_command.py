@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clear the errors of a real arm from a terminal: `./rldg run rldg_robot arm recover`. Nothing else ever does."""
+
+from __future__ import annotations
+
+import argparse
+
+from rclpy.node import Node
+
+from rldg_robot import contract
+from rldg_robot.gate_command import ask
+from rldg_robot.node_main import run_main
+
+
+def main() -> None:
+    """Entry point."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "verb", choices=("recover",), help="clear the arm's errors, once it is safe"
+    )
+    parser.parse_known_args()
+    run_main(lambda: print(ask(Node("arm_command"), contract.ARM_RECOVER, "driver of an arm")))

@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated arm in a process of its own, without ROS: `python fci_server.py <address> <task>`."""
+
+from __future__ import annotations
+
+import sys
+
+from rldg_robot.fci_simulator import SimulatedCell, serve
+from rldg_robot.task import load_task
+
+if __name__ == "__main__":
+    address, task = sys.argv[1:]
+    serve(SimulatedCell(load_task(task)), address, lambda: True)
