@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -69,7 +70,8 @@ class Lab(Node):
         self.until(told)
 
     def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
-        for _ in range(int(seconds / 0.02)):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             if condition():
                 return
             rclpy.spin_once(self, timeout_sec=0.02)

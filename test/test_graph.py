@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -49,7 +50,8 @@ class Probe(Node):
         self.start = self.create_client(Reset, contract.RESET)
 
     def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
-        for _ in range(int(seconds / 0.05)):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             if condition():
                 return
             rclpy.spin_once(self, timeout_sec=0.05)
