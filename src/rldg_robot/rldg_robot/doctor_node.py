@@ -95,7 +95,7 @@ class DoctorNode(Node):
         """Everything, one after another, the cheapest first."""
         yield from machine_findings(self.folder, self.arm)
         yield from workspace_findings(self.task)
-        if not self._until(lambda: contract.CURRENT_POSE in self._latest, START_SECONDS):
+        if not self._until(self._hears, START_SECONDS):
             yield bad(
                 contract.CURRENT_POSE.name,
                 f"nothing of it came within {START_SECONDS:.0f} s",
@@ -112,6 +112,10 @@ class DoctorNode(Node):
         yield from self._gate()
         for name, message in self.complaints.items():
             yield warning(f"diagnostics of {name}", message, "see `ros2 topic echo /diagnostics`")
+
+    def _hears(self) -> bool:
+        """Whether the driver speaks, and it is known what time it is: a twin's clock may come later."""
+        return contract.CURRENT_POSE in self._latest and now(self) > 0
 
     def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
         """Listen until it holds, or for so long; whether it held."""
