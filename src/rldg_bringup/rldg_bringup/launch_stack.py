@@ -28,7 +28,8 @@ from launch_ros.substitutions import ExecutableInPackage
 from rldg_bringup.arguments import StackError
 from rldg_bringup.domain_claim import claim_domain
 from rldg_bringup.run_claim import RunClaim
-from rldg_bringup.stacks import STACKS, NodeSpec, Stack, environment
+from rldg_bringup.stack import NodeSpec, Stack, environment
+from rldg_bringup.stacks import STACKS
 from rldg_bringup.supervision import USER_ERROR, Supervisor, log_path
 
 TIE = "setpriv --pdeathsig KILL" if shutil.which("setpriv") else ""

@@ -11,7 +11,7 @@ import yaml
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.leaders import SETTINGS
-from rldg_bringup.stacks import Plan
+from rldg_bringup.stack import Plan
 
 LOCK = ".lock"
 DERIVED = ("run", "runs", "evaluation", "tasks", "checkpoint", "checkpoints")

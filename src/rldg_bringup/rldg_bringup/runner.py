@@ -26,7 +26,8 @@ import yaml
 from rldg_bringup.arguments import StackError, nearest, show, split
 from rldg_bringup.domain_claim import claim_domain
 from rldg_bringup.run_claim import RunClaim
-from rldg_bringup.stacks import STACKS, NodeSpec, Stack, environment
+from rldg_bringup.stack import NodeSpec, Stack, environment
+from rldg_bringup.stacks import STACKS
 from rldg_bringup.supervision import USER_ERROR, Supervisor, log_path
 
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}

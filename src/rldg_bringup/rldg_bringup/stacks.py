@@ -7,16 +7,10 @@ nodes where no `launch` is installed. This module is data and imports nothing of
 
 from __future__ import annotations
 
-import os
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
-from typing import Literal
-
-import yaml
 
 from rldg_bringup.arguments import (
     Argument,
@@ -24,352 +18,52 @@ from rldg_bringup.arguments import (
     StackError,
     Value,
     Values,
-    flag,
     matching,
-    nearest,
-    rate_or_off,
-    real,
-    resolve,
     whole,
 )
-from rldg_bringup.bodies import BODY, OWN_BODY, settled, simulated, variables
+from rldg_bringup.bodies import BODY, OWN_BODY, simulated
 from rldg_bringup.cameras import CAMERA, CAMERAS, camera_nodes, large_pictures
-from rldg_bringup.leaders import SETTINGS, checkpoint, leaders, run_folder, task_of
+from rldg_bringup.common_arguments import (
+    ACTING,
+    BAG,
+    BROWSER,
+    BUFFER,
+    CLASSIFIER,
+    CONFIRMED,
+    DEMOS,
+    DETERMINISTIC,
+    DOCTORS_PACE,
+    ENCODER,
+    ENSEMBLE,
+    EPISODES,
+    EVALUATION,
+    EXECUTE,
+    INIT,
+    LOOP,
+    NAME,
+    OBSERVATION,
+    PERTURB,
+    PRIOR,
+    RANDOMIZE,
+    RATE,
+    RAY,
+    REAL_TIME_FACTOR,
+    REPLAN,
+    RESETS,
+    REWARD,
+    REWARDING,
+    RUNS,
+    SEED,
+    STEPS,
+    TASK,
+    TRANSPORT,
+    VIEWER,
+    WORKERS,
+)
+from rldg_bringup.leaders import checkpoint, leaders, run_folder, task_of
 from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, hand_driver
 from rldg_bringup.recorded import recorded
-
-
-@dataclass(frozen=True)
-class NodeSpec:
-    """One process of a stack."""
-
-    package: str
-    """ROS package of the executable."""
-    executable: str
-    """Its name in `<prefix>/lib/<package>/`."""
-    name: str
-    """Name of the node in the graph, and of its log."""
-    parameters: Values = field(default_factory=dict)
-    """ROS parameters."""
-    remappings: tuple[tuple[str, str], ...] = ()
-    """ROS names, from and to."""
-    output: Literal["screen", "log"] = "log"
-    """'screen': it owns the terminal; 'log': it writes to `<run>/logs/<name>.log`."""
-    respawn: bool = True
-    """Start it again when it ends."""
-    respawn_delay: float = 1.0
-    """[s] from its end to its next start."""
-    required: bool = False
-    """Its clean exit ends the stack; so does any exit of it where `respawn` is off."""
-    flags: tuple[str, ...] = ()
-    """Words of a node's own, before those of ROS."""
-    arguments: tuple[str, ...] | None = None
-    """Command line of a plain program, which knows nothing of ROS; None: it is a node."""
-    variables: Mapping[str, str] = field(default_factory=dict)
-    """Of its environment."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A stack with its arguments filled in: what gets started."""
-
-    stack: str
-    """Name of the stack."""
-    values: Values
-    """All arguments."""
-    run: Path
-    """Absolute path of the run folder."""
-    nodes: list[NodeSpec]
-    """In the order of their start."""
-    makes_run: bool
-    """The stack makes the run, so that its arguments are kept with it."""
-
-    @property
-    def speaks_ros(self) -> bool:
-        """Whether nodes of it meet in a ROS domain."""
-        return any(node.arguments is None for node in self.nodes)
-
-
-@dataclass(frozen=True)
-class Stack:
-    """A named list of nodes."""
-
-    name: str
-    """As it is launched."""
-    description: str
-    """One line for people."""
-    arguments: tuple[Argument, ...]
-    """What can be chosen."""
-    build: Callable[[Values], list[NodeSpec]]
-    """Values of all arguments to nodes; `values["run"]` is the absolute run folder."""
-    makes_run: bool
-    """It makes its run, or resumes it; otherwise the run that it names must exist."""
-    complete: Callable[[Values], Mapping[str, Value]] = lambda _: {}
-    """Values that follow from those of the arguments."""
-    label: str = "{task}"
-    """Name of a run that was given none, before the time; of its values."""
-
-    def plan(self, given: Mapping[str, str], now: datetime | None = None) -> Plan:
-        """Check the `given` arguments and fill in the rest; touches no file.
-
-        Raises:
-            StackError: an argument is unknown, missing, not valid, or contradicts the run.
-        """
-        started = f"{now or datetime.now():%Y%m%d_%H%M%S}"
-        values = resolve(self.arguments, given)
-        runs = Path(str(values["runs"])).expanduser().absolute()
-        name = str(values.get("name", ""))
-        if name and not self.makes_run and not (runs / name).is_dir():
-            raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")
-        if name:
-            maker = self.name if self.makes_run else None
-            values = resolve(self.arguments, given, settings(runs / name, maker))
-        values |= {"run": str(runs / name)}
-        values |= self.complete(values)
-        values |= settled(values)
-        plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
-        name = name or f"{self.label.format(**plain)}_{started}"
-        run = runs / name
-        evaluation = run / "evaluations" / str(values.get("evaluation") or started)
-        values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
-        found = variables(values)
-        nodes = [replace(n, variables={**n.variables, **found}) for n in self.build(values)]
-        return Plan(self.name, values, run, nodes, self.makes_run)
-
-
-def names(runs: Path) -> list[str]:
-    """Names of the runs in a folder."""
-    return sorted(path.parent.name for path in runs.glob(f"*/{SETTINGS}"))
-
-
-def settings(run: Path, maker: str | None) -> dict[str, Value]:
-    """Arguments that a run was last started with; empty for a new run.
-
-    Args:
-        run: its folder.
-        maker: stack that must have made it; None: any.
-
-    Raises:
-        StackError: another stack made it, or the file is there but says something else.
-    """
-    path = run / SETTINGS
-    if not path.exists():
-        return {}
-    try:
-        content = yaml.safe_load(path.read_text())
-        if maker not in (None, content["stack"]):
-            raise StackError(
-                f"{run} was made by {content['stack']}: choose another name:=… for {maker}"
-            )
-        found = content["arguments"]
-        return {str(name): value for name, value in found.items()}
-    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
-        raise StackError(
-            f"cannot read {path} ({error}): mend it, or delete it and give all arguments again"
-        ) from error
-
-
-def environment() -> dict[str, str]:
-    """What nodes find in their environment beside the caller's own, which wins.
-
-    One thread for each node's linear algebra: on few cores the pools of several processes fight
-    each other and everything gets slower. Unbuffered output: a log is complete up to a crash.
-    """
-    wanted = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    return {name: value for name, value in wanted.items() if name not in os.environ}
-
-
-TASK = Argument(
-    "task",
-    "connector/vga",
-    "Task to learn, family/variant.",
-    parse=matching(r"\w+/\w+", "family/variant, such as connector/vga"),
-    resume=Resume.FIXED,
-)
-NAME = Argument(
-    "name",
-    "",
-    "Name of the run. Empty: made from task and time. The name of an earlier run resumes it.",
-    parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
-)
-SEED = Argument("seed", "0", "Seed of all randomness.", parse=whole(0), resume=Resume.FIXED)
-DEMOS = Argument(
-    "demos", "20", "Successful demonstrations to begin with.", parse=whole(0), resume=Resume.KEPT
-)
-STEPS = Argument(
-    "steps",
-    "0",
-    "Most environment steps of training; it stops earlier once the task is learned. 0: as the task's YAML says.",
-    parse=whole(0),
-    resume=Resume.KEPT,
-)
-OBSERVATION = Argument(
-    "observation",
-    "state",
-    "What the specialist sees beside its own body; state: where the goal truly is, which the twin tells; image: the "
-    "wrist camera.",
-    choices=("state", "image"),
-    resume=Resume.FIXED,
-)
-ENCODER = Argument(
-    "encoder",
-    "demos",
-    "observation:=image: what looks at it; demos: a small network, learned from the run's demonstrations; scratch: one "
-    "learned with the critics, slowly; a folder with a ResNet's config.json and model.safetensors, or "
-    "timm:<name>:<file.safetensors>: a network trained elsewhere.",
-    resume=Resume.FIXED,
-)
-BUFFER = Argument(
-    "buffer",
-    "memory",
-    "encoder:=scratch: where the learner keeps images, 10 GB at most; disk: in the run's folder, until it ends.",
-    choices=("memory", "disk"),
-    resume=Resume.KEPT,
-)
-INIT = Argument(
-    "init",
-    "",
-    "Run to begin with: its folder, or its name. A specialist, of this task or another: with its networks. A student: "
-    "it demonstrates in the person's place. Empty: with nothing.",
-    resume=Resume.FIXED,
-)
-PRIOR = Argument(
-    "prior",
-    "",
-    "Runs of the same family, separated by commas, from whose episodes to learn before the first training step and on: "
-    "folders, or names. Empty: none.",
-    resume=Resume.FIXED,
-)
-REWARD = Argument(
-    "reward",
-    "twin",
-    "Who says that the task is done; twin: it knows; pose: the TCP is at the goal; person: both buttons of the "
-    "SpaceMouse, held for a second; keyboard: a person at ./rldg run rldg_rl keyboard; classifier: a network that "
-    "knows what done looks like.",
-    choices=("twin", "pose", "person", "keyboard", "classifier"),
-    resume=Resume.FIXED,
-)
-CLASSIFIER = Argument(
-    "classifier",
-    "",
-    "reward:=classifier: its file, which ./rldg classifier train made.",
-    resume=Resume.KEPT,
-)
-CONFIRM = Argument(
-    "confirm",
-    "false",
-    "reward:=classifier or pose only suggests that it is done: the robot stops, and a person at ./rldg run rldg_rl "
-    "keyboard says yes or no.",
-    choices=("true", "false"),
-    parse=flag,
-    resume=Resume.FIXED,
-)
-REWARDING = (REWARD, CLASSIFIER, CONFIRM)
-RESETS = Argument(
-    "resets",
-    "instant",
-    "How the arm gets to the next start; instant: the twin puts it there; motion: it goes there through the gate, as a "
-    "real arm has to, and asks for a person where it does not arrive.",
-    choices=("instant", "motion"),
-    resume=Resume.KEPT,
-)
-EPISODES = Argument("episodes", "20", "Evaluation episodes.", parse=whole(1), resume=Resume.KEPT)
-RANDOMIZE = Argument(
-    "randomize",
-    "false",
-    "Vary light, colours, textures and camera pose of the twin, episode by episode.",
-    choices=("true", "false"),
-    parse=flag,
-    resume=Resume.KEPT,
-)
-PERTURB = Argument(
-    "perturb",
-    "",
-    "Robustness: how far the twin's world is off, axis:value,… such as light:0.5,camera:5mm; docs/robustness.md has "
-    "the axes. Empty: not at all.",
-    parse=matching(
-        r"|\w+:[^\s:,]+(,\w+:[^\s:,]+)*",
-        "axis:value, with commas between several, such as light:0.5,camera:5mm",
-    ),
-)
-VIEWER = Argument(
-    "viewer",
-    "false",
-    "Show the scene live; true: in a browser; rviz, foxglove: there, with arm, workspace, target and force; both come "
-    "with a ROS installation.",
-    choices=("false", "true", "rviz", "foxglove"),
-)
-REAL_TIME_FACTOR = Argument(
-    "real_time_factor",
-    "0",
-    "Speed of the twin in multiples of real time; 0: as fast as the machine can, or 1 with a person at the wheel.",
-    parse=real(0.0),
-)
-RUNS = Argument("runs", "runs", "Folder of all runs.")
-BAG = Argument(
-    "bag", None, "Folder of a bag, or of a run or of bags: then all of them, one after another."
-)
-RATE = Argument("rate", "1.0", "Speed of a playback in multiples of real time.", parse=real(0.001))
-LOOP = Argument("loop", "false", "Play again and again.", choices=("true", "false"), parse=flag)
-EXECUTE = Argument(
-    "execute",
-    "false",
-    "Do not play messages: send the recorded actions to the robot again, through the gate.",
-    choices=("true", "false"),
-    parse=flag,
-)
-DETERMINISTIC = Argument(
-    "deterministic",
-    "false",
-    "Act on the policy's mean; false: draw from its distribution, as in training and in HIL-SERL.",
-    choices=("true", "false"),
-    parse=flag,
-)
-
-
-REPLAN = Argument(
-    "replan",
-    "1",
-    "Students: control steps after which they are asked for new actions.",
-    parse=whole(1),
-)
-ENSEMBLE = Argument(
-    "ensemble",
-    "off",
-    "Students: temporal ensembling, the rate at which newer predictions of a step count less; off: the newest alone.",
-    parse=rate_or_off,
-)
-TRANSPORT = Argument(
-    "transport",
-    "ros",
-    "How the policy reaches the robot; direct: twin, gate and policy in one process, without ROS, many side by side.",
-    choices=("ros", "direct"),
-)
-WORKERS = Argument(
-    "workers",
-    "0",
-    "transport:=direct: processes; 0: one for every core, but no more than the episodes are worth.",
-    parse=whole(0),
-)
-RAY = Argument(
-    "ray",
-    "",
-    "transport:=direct: a Ray cluster that lives the episodes, host:port, or auto. Empty: this machine does.",
-)
-EVALUATION = Argument(
-    "evaluation",
-    "",
-    "Name of the evaluation. Empty: the time of its start. That of an earlier one goes on with it.",
-    parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
-)
-DOCTORS_PACE = 0.5
-"""speed of a twin that is examined: rates are counted in its own time, and a busy machine may be slow"""
-BROWSER = "true"
-"""the viewer that is a page"""
-CONFIRMED = ("classifier", "pose")
-"""rewards that a person may confirm"""
-ACTING = ("deterministic", "replan", "ensemble")
-"""arguments that say how a policy acts"""
+from rldg_bringup.stack import NodeSpec, Stack
 
 
 def _clocked(values: Values) -> dict[str, Value]:

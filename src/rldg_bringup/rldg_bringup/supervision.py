@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 
-from rldg_bringup.stacks import NodeSpec
+from rldg_bringup.stack import NodeSpec
 
 USER_ERROR = 2
 """Exit code of a node that has told a person what to change; starting it again is no help."""

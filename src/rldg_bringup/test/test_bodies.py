@@ -9,7 +9,8 @@ import pytest
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.run_claim import RunClaim
-from rldg_bringup.stacks import STACKS, Plan
+from rldg_bringup.stack import Plan
+from rldg_bringup.stacks import STACKS
 
 TRAIN, REPLAY = STACKS["train_rl"], STACKS["replay"]
 

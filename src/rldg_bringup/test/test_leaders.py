@@ -10,7 +10,8 @@ import yaml
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.run_claim import RunClaim
-from rldg_bringup.stacks import STACKS, Plan
+from rldg_bringup.stack import Plan
+from rldg_bringup.stacks import STACKS
 
 COLLECT = STACKS["collect"]
 

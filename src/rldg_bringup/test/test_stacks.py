@@ -12,7 +12,8 @@ import yaml
 from rldg_bringup.arguments import StackError, show
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.runner import find_executable
-from rldg_bringup.stacks import STACKS, Plan, environment
+from rldg_bringup.stack import Plan, environment
+from rldg_bringup.stacks import STACKS
 
 NOON = datetime(2026, 11, 21, 15, 30)
 TRAIN = STACKS["train_rl"]

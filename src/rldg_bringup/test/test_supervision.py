@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rldg_bringup.stacks import NodeSpec
+from rldg_bringup.stack import NodeSpec
 from rldg_bringup.supervision import CRASHES, WINDOW, Supervisor
 
 WORKER = NodeSpec("p", "worker", "worker")

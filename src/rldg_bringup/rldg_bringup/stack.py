@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a stack is: a named list of nodes, and the plan that its arguments make of it. Imports nothing of ROS."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import yaml
+
+from rldg_bringup.arguments import (
+    Argument,
+    StackError,
+    Value,
+    Values,
+    nearest,
+    resolve,
+)
+from rldg_bringup.bodies import settled, variables
+from rldg_bringup.leaders import SETTINGS
+
+
+@dataclass(frozen=True)
+class NodeSpec:
+    """One process of a stack."""
+
+    package: str
+    """ROS package of the executable."""
+    executable: str
+    """Its name in `<prefix>/lib/<package>/`."""
+    name: str
+    """Name of the node in the graph, and of its log."""
+    parameters: Values = field(default_factory=dict)
+    """ROS parameters."""
+    remappings: tuple[tuple[str, str], ...] = ()
+    """ROS names, from and to."""
+    output: Literal["screen", "log"] = "log"
+    """'screen': it owns the terminal; 'log': it writes to `<run>/logs/<name>.log`."""
+    respawn: bool = True
+    """Start it again when it ends."""
+    respawn_delay: float = 1.0
+    """[s] from its end to its next start."""
+    required: bool = False
+    """Its clean exit ends the stack; so does any exit of it where `respawn` is off."""
+    flags: tuple[str, ...] = ()
+    """Words of a node's own, before those of ROS."""
+    arguments: tuple[str, ...] | None = None
+    """Command line of a plain program, which knows nothing of ROS; None: it is a node."""
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """Of its environment."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A stack with its arguments filled in: what gets started."""
+
+    stack: str
+    """Name of the stack."""
+    values: Values
+    """All arguments."""
+    run: Path
+    """Absolute path of the run folder."""
+    nodes: list[NodeSpec]
+    """In the order of their start."""
+    makes_run: bool
+    """The stack makes the run, so that its arguments are kept with it."""
+
+    @property
+    def speaks_ros(self) -> bool:
+        """Whether nodes of it meet in a ROS domain."""
+        return any(node.arguments is None for node in self.nodes)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A named list of nodes."""
+
+    name: str
+    """As it is launched."""
+    description: str
+    """One line for people."""
+    arguments: tuple[Argument, ...]
+    """What can be chosen."""
+    build: Callable[[Values], list[NodeSpec]]
+    """Values of all arguments to nodes; `values["run"]` is the absolute run folder."""
+    makes_run: bool
+    """It makes its run, or resumes it; otherwise the run that it names must exist."""
+    complete: Callable[[Values], Mapping[str, Value]] = lambda _: {}
+    """Values that follow from those of the arguments."""
+    label: str = "{task}"
+    """Name of a run that was given none, before the time; of its values."""
+
+    def plan(self, given: Mapping[str, str], now: datetime | None = None) -> Plan:
+        """Check the `given` arguments and fill in the rest; touches no file.
+
+        Raises:
+            StackError: an argument is unknown, missing, not valid, or contradicts the run.
+        """
+        started = f"{now or datetime.now():%Y%m%d_%H%M%S}"
+        values = resolve(self.arguments, given)
+        runs = Path(str(values["runs"])).expanduser().absolute()
+        name = str(values.get("name", ""))
+        if name and not self.makes_run and not (runs / name).is_dir():
+            raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")
+        if name:
+            maker = self.name if self.makes_run else None
+            values = resolve(self.arguments, given, settings(runs / name, maker))
+        values |= {"run": str(runs / name)}
+        values |= self.complete(values)
+        values |= settled(values)
+        plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
+        name = name or f"{self.label.format(**plain)}_{started}"
+        run = runs / name
+        evaluation = run / "evaluations" / str(values.get("evaluation") or started)
+        values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
+        found = variables(values)
+        nodes = [replace(n, variables={**n.variables, **found}) for n in self.build(values)]
+        return Plan(self.name, values, run, nodes, self.makes_run)
+
+
+def names(runs: Path) -> list[str]:
+    """Names of the runs in a folder."""
+    return sorted(path.parent.name for path in runs.glob(f"*/{SETTINGS}"))
+
+
+def settings(run: Path, maker: str | None) -> dict[str, Value]:
+    """Arguments that a run was last started with; empty for a new run.
+
+    Args:
+        run: its folder.
+        maker: stack that must have made it; None: any.
+
+    Raises:
+        StackError: another stack made it, or the file is there but says something else.
+    """
+    path = run / SETTINGS
+    if not path.exists():
+        return {}
+    try:
+        content = yaml.safe_load(path.read_text())
+        if maker not in (None, content["stack"]):
+            raise StackError(
+                f"{run} was made by {content['stack']}: choose another name:=… for {maker}"
+            )
+        found = content["arguments"]
+        return {str(name): value for name, value in found.items()}
+    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        raise StackError(
+            f"cannot read {path} ({error}): mend it, or delete it and give all arguments again"
+        ) from error
+
+
+def environment() -> dict[str, str]:
+    """What nodes find in their environment beside the caller's own, which wins.
+
+    One thread for each node's linear algebra: on few cores the pools of several processes fight
+    each other and everything gets slower. Unbuffered output: a log is complete up to a crash.
+    """
+    wanted = {"OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    return {name: value for name, value in wanted.items() if name not in os.environ}
