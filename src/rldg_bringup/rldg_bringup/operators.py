@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from rldg_bringup.arguments import Argument, Resume, Value, Values, real
+from rldg_bringup.arguments import Argument, Resume, Value, Values, flag, real
 
 HANDS = ("spacemouse", "keyboard", "gamepad")
 """operators who are persons: time must run by itself for them"""
@@ -30,14 +30,23 @@ FACING = Argument(
     parse=real(-360.0),
     resume=Resume.KEPT,
 )
-DEVICES = (DEVICE, FACING)
+HOLD_TO_RUN = Argument(
+    "hold_to_run",
+    "false",
+    "A SpaceMouse moves the arm only while one of its buttons is held, which then does nothing else: for tasks that "
+    "leave the gripper alone. A gamepad always has such a button.",
+    choices=("true", "false"),
+    parse=flag,
+    resume=Resume.KEPT,
+)
+DEVICES = (DEVICE, FACING, HOLD_TO_RUN)
 
 
 def hand_driver(values: Values) -> tuple[str, dict[str, Value]] | None:
     """Executable and parameters of what reads the operator's device; None where no node of the stack does."""
     operator = str(values["operator"])
     if operator == "spacemouse":
-        return operator, {name: values[name] for name in ("device", "facing")}
+        return operator, {name: values[name] for name in ("device", "facing", "hold_to_run")}
     if operator == "gamepad":
         return operator, {"facing": values["facing"]}
     return None

@@ -89,7 +89,10 @@ def test_parameters_are_typed(runs: str) -> None:
     ("operator", "read"),
     [
         ("scripted", {"operator": {"task": "connector/vga", "seed": 0}}),
-        ("spacemouse", {"spacemouse": {"device": "spacenavd", "facing": 180.0}}),
+        (
+            "spacemouse",
+            {"spacemouse": {"device": "spacenavd", "facing": 180.0, "hold_to_run": True}},
+        ),
         ("gamepad", {"gamepad": {"facing": 180.0}}),
         ("keyboard", {}),
         ("none", {}),
@@ -99,6 +102,7 @@ def test_the_operator_is_a_script_a_device_or_nobody(
     runs: str, operator: str, read: dict[str, dict[str, object]]
 ) -> None:
     given = {"runs": runs, "operator": operator, "device": "spacenavd", "facing": "180"}
+    given |= {"hold_to_run": "true"}
     found = parameters(TRAIN.plan(given))
 
     hands = {name: found[name] for name in ("operator", "spacemouse", "gamepad") if name in found}

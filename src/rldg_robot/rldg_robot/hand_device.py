@@ -24,6 +24,13 @@ class Push:
     """left closes the gripper, right opens it; held now, or pressed since the last reading"""
 
 
+def held_to_run(push: Push) -> Push:
+    """The push counts while one button is held, and the button means nothing else; both still say that it is done."""
+    left, right = push.buttons
+    axes = push.axes if left != right else np.zeros(len(AXES))
+    return Push(axes, (left and right, left and right))
+
+
 class HandDevice(Protocol):
     """A device that a person pushes."""
 

@@ -15,7 +15,7 @@ from sensor_msgs.msg import Joy
 
 from rldg_robot import contract
 from rldg_robot.gamepad import KEYS, open_gamepad
-from rldg_robot.hand_device import DeviceLost, DeviceMissing, HandDevice, Push
+from rldg_robot.hand_device import DeviceLost, DeviceMissing, HandDevice, Push, held_to_run
 from rldg_robot.mounting import Mounting
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import now, publish_on, to_stamp
@@ -58,6 +58,7 @@ class HandDeviceNode(Node):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self._pushes = PushPublisher(self)
+        self._held_to_run = bool(self.declare_parameter("hold_to_run", False).value)
 
     def read_from(self, find: Callable[[], HandDevice]) -> None:
         """Begin with the device that is there now, found as it will be found again.
@@ -76,7 +77,8 @@ class HandDeviceNode(Node):
         if device is None:
             return
         try:
-            self._pushes.publish(device.read())
+            push = device.read()
+            self._pushes.publish(held_to_run(push) if self._held_to_run else push)
         except DeviceLost as error:
             self.get_logger().error(f"{error}; looking for it again")
             self._pushes.publish(Push())

@@ -26,7 +26,7 @@ from rldg_robot.gamepad import (
     SOUTH,
     GamepadState,
 )
-from rldg_robot.hand_device import DeviceLost, DeviceMissing, Push
+from rldg_robot.hand_device import DeviceLost, DeviceMissing, Push, held_to_run
 from rldg_robot.mounting import Mounting
 from rldg_robot.spacemouse import EVENT, HidSpaceMouse, SpacenavdSpaceMouse, open_spacemouse
 from rldg_robot.spacemouse_probe import bar, main
@@ -188,6 +188,23 @@ def test_a_daemon_that_is_not_there_is_told(tmp_path: Path) -> None:
 
 def event(kind: int, code: int, value: int) -> SimpleNamespace:
     return SimpleNamespace(type=kind, code=code, value=value)
+
+
+@pytest.mark.parametrize(
+    ("buttons", "moves", "told"),
+    [
+        ((False, False), False, (False, False)),
+        ((True, False), True, (False, False)),
+        ((False, True), True, (False, False)),
+        ((True, True), False, (True, True)),
+    ],
+)
+def test_a_mouse_that_is_held_to_run_moves_nothing_unless_it_is(
+    buttons: tuple[bool, bool], moves: bool, told: tuple[bool, bool]
+) -> None:
+    found = held_to_run(Push(np.full(6, 0.5), buttons))
+    assert np.array_equal(found.axes, np.full(6, 0.5 * moves))
+    assert found.buttons == told, "a button that is held to run closes no gripper"
 
 
 def test_a_gamepad_moves_nothing_unless_it_is_held() -> None:
