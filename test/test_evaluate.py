@@ -189,16 +189,15 @@ def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
     node = Node("fist")
     fist = publish_on(node, contract.EXTERNAL_WRENCH)
     episodes: list[Episode] = []
-    reasons: list[str] = []
     felt: list[WrenchStamped] = []
     listen_to(node, contract.EPISODE, episodes.append)
-    listen_to(node, contract.SAFETY_STATE, lambda state: reasons.append(state.reason))
     listen_to(node, contract.EXTERNAL_WRENCH, felt.append)
     # It is there before the others, who may be done before they would have found it.
     stack = processes.stack("evaluate", name="a", episodes=6, evaluation="ros")
     end = time.monotonic() + 120
-    while not any("wrench" in reason for reason in reasons):
-        assert time.monotonic() < end, "the gate did not stop"
+    # The gate's own word is not enough: a blow that lands between two episodes stops none.
+    while not any(it.status == Episode.FAILURE and "wrench" in it.reason for it in episodes):
+        assert time.monotonic() < end, "no episode was stopped"
         rclpy.spin_once(node, timeout_sec=0.05)
         if episodes and felt and felt[-1].wrench.force.x < 100.0:
             blow = WrenchStamped(header=felt[-1].header)
