@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import rclpy
 from ament_index_python.packages import get_package_prefix
+from rclpy.node import Node
 
 
 def executable(package: str, name: str) -> str:
@@ -24,6 +26,14 @@ def wait_until(condition: Callable[[], object], seconds: float, what: str) -> No
     while not condition():
         assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
         time.sleep(0.1)
+
+
+def spin_until(node: Node, condition: Callable[[], object], seconds: float, what: str) -> None:
+    """Let a node hear until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+        rclpy.spin_once(node, timeout_sec=0.02)
 
 
 class Processes:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -12,7 +11,7 @@ import numpy as np
 import pytest
 import rclpy
 from geometry_msgs.msg import PoseStamped, WrenchStamped
-from harness import Processes, executable, wait_until
+from harness import Processes, executable, spin_until, wait_until
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Empty
@@ -50,12 +49,7 @@ class Probe(Node):
         self.start = self.create_client(Reset, contract.RESET)
 
     def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            if condition():
-                return
-            rclpy.spin_once(self, timeout_sec=0.05)
-        raise AssertionError(f"nothing came in {seconds} s")
+        spin_until(self, condition, seconds, "what was asked for")
 
     def call(self, client: object, request: object) -> object:
         """Ask, and once more where nothing comes: an answer is lost on who is not yet known to the server."""

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
-from harness import Processes
+from harness import Processes, spin_until
 from pupil import untrained_student
 from rclpy.node import Node
 from std_msgs.msg import String
@@ -41,10 +39,7 @@ def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: 
     telling = publish_on(node, contract.INSTRUCTION)
 
     def until(condition, what: str) -> None:
-        end = time.monotonic() + 90
-        while not condition():
-            assert time.monotonic() < end, f"waited 90 s for {what}"
-            rclpy.spin_once(node, timeout_sec=0.05)
+        spin_until(node, condition, 90, what)
 
     until(lambda: episodes and telling.get_subscription_count() >= 2, "actor and recorder")
     assert episodes[0].instruction == TASK.instruction

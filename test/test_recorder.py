@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, executable
+from harness import Processes, executable, spin_until
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
@@ -37,10 +36,7 @@ class Teller(Node):
         self.status, self.heard = message, True
 
     def until(self, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-            rclpy.spin_once(self, timeout_sec=0.02)
+        spin_until(self, condition, seconds, what)
 
     def wait_for_recorder(self) -> None:
         topics = (self.episode, self.step, self.image)

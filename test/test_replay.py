@@ -6,7 +6,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, wait_until
+from harness import Processes, spin_until, wait_until
 from rclpy.node import Node
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg
@@ -74,10 +73,7 @@ class Audience(Node):
         self.clock.append(nanoseconds(message.clock))
 
     def until(self, condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-            rclpy.spin_once(self, timeout_sec=0.02)
+        spin_until(self, condition, seconds, what)
 
     def listen_on(self) -> None:
         """Take in what has arrived."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes
+from harness import Processes, spin_until
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -42,10 +42,7 @@ class Person(Node):
         self._gate = self.create_client(Trigger, contract.SAFETY_RESET)
 
     def until(self, condition, seconds: float, what: str) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-            rclpy.spin_once(self, timeout_sec=0.05)
+        spin_until(self, condition, seconds, what)
 
     def watch(self, seconds: float) -> None:
         end = time.monotonic() + seconds

@@ -7,14 +7,13 @@ import json
 import os
 import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, wait_until
+from harness import Processes, spin_until, wait_until
 from plain_bags import copy
 from rclpy.node import Node
 
@@ -52,10 +51,7 @@ class Listener(Node):
         self.steps.append((message.episode_id, message.index))
 
     def until(self, condition, seconds: float, what: str) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
-            rclpy.spin_once(self, timeout_sec=0.05)
+        spin_until(self, condition, seconds, what)
 
     def policy_steps(self) -> int:
         return sum(episode.startswith("policy") for episode, _ in set(self.steps))
