@@ -50,6 +50,9 @@ class Client(Protocol):
     def pose(self) -> Pose:
         """The newest."""
 
+    def moment(self) -> float:
+        """When that was measured [s of wall time]."""
+
     def send(self, target: Pose) -> None:
         """A target."""
 
@@ -65,9 +68,11 @@ class Figures:
     """What one client reached."""
 
     first_motion: float
-    """[ms] median from a target to 0.5 mm of motion"""
+    """[ms] median from a target to the measurement of 0.5 mm of motion"""
     first_motion_p90: float
     """[ms]"""
+    motion_known: float
+    """[ms] median until the client has that measurement"""
     jitter: float
     """[ms] standard deviation of the 10 Hz loop's periods"""
     jitter_p99: float
@@ -84,13 +89,18 @@ class Alone:
     def __init__(self, address: str) -> None:
         self.arm = FciArm(Site(robot_ip=address), TASK.compliance)
         self.rates: list[float] = []
+        self._moment = 0.0
 
     def pose(self) -> Pose:
         """See `Client`."""
-        state = self.arm.state()
+        state, self._moment = self.arm.state(), time.time()
         if self.arm.following:
             self.rates.append(state.success_rate)
         return state.pose
+
+    def moment(self) -> float:
+        """See `Client`."""
+        return self._moment
 
     def send(self, target: Pose) -> None:
         """See `Client`."""
@@ -131,6 +141,11 @@ class Through:
         assert self.latest is not None
         return pose_of(self.latest.pose)
 
+    def moment(self) -> float:
+        """See `Client`."""
+        assert self.latest is not None
+        return nanoseconds(self.latest.header.stamp) / SECOND
+
     def send(self, target: Pose) -> None:
         """See `Client`."""
         self.target.publish(to_pose_stamped(target, 0, "base"))
@@ -143,13 +158,9 @@ class Through:
 
     def observe(self, after: float) -> float:
         """See `Client`."""
-        while (stamp := self._stamp()) < after - 0.001:
+        while (measured := self.moment()) < after - 0.001:
             rclpy.spin_once(self.node, timeout_sec=1.0)
-        return stamp
-
-    def _stamp(self) -> float:
-        assert self.latest is not None
-        return nanoseconds(self.latest.header.stamp) / SECOND
+        return measured
 
 
 def measure(client: Client, pid: Callable[[], int], rates: list[float], seconds: float) -> Figures:
@@ -159,7 +170,8 @@ def measure(client: Client, pid: Callable[[], int], rates: list[float], seconds:
     client.wait(1.0)
     rates.clear()
     used, began = sum(psutil.Process(pid()).cpu_times()[:2]), time.monotonic()
-    delays = [first_motion(client, home, 1 if i % 2 else -1) for i in range(TRIALS)]
+    trials = [first_motion(client, home, 1 if i % 2 else -1) for i in range(TRIALS)]
+    delays, known = zip(*trials, strict=True)
     periods = wave(client, home, seconds)
     client.wait(1.1)
     used = sum(psutil.Process(pid()).cpu_times()[:2]) - used
@@ -167,6 +179,7 @@ def measure(client: Client, pid: Callable[[], int], rates: list[float], seconds:
     return Figures(
         first_motion=1e3 * float(np.median(delays)),
         first_motion_p90=1e3 * float(np.percentile(delays, 90)),
+        motion_known=1e3 * float(np.median(known)),
         jitter=1e3 * float(np.std(periods)),
         jitter_p99=1e3 * float(np.percentile(off, 99)),
         cpu=used / (time.monotonic() - began),
@@ -174,16 +187,17 @@ def measure(client: Client, pid: Callable[[], int], rates: list[float], seconds:
     )
 
 
-def first_motion(client: Client, home: Pose, sign: int) -> float:
-    """[s] from a target aside to the first motion there."""
+def first_motion(client: Client, home: Pose, sign: int) -> tuple[float, float]:
+    """[s] from a target aside to the measurement of the first motion there, and until that is known."""
     before = client.pose().position[1]
+    sent = time.time()
     client.send(Pose(home.position + [0.0, sign * STEP, 0.0], home.quaternion))
-    sent = time.monotonic()
     while abs(client.pose().position[1] - before) < MOVED:
         client.wait(LOOK)
-    delay = time.monotonic() - sent
+    known = time.time()
+    delays = client.moment() - sent, known - sent
     client.wait(0.4)
-    return delay
+    return delays
 
 
 def wave(client: Client, home: Pose, seconds: float) -> list[float]:
