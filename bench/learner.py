@@ -33,7 +33,8 @@ from torch import Tensor, nn
 
 from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.image_encoder import VARIANTS, ImageEncoder
+from rldg_rl.image_encoder import ImageEncoder
+from rldg_rl.pixels import VARIANTS
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
 from rldg_robot.task import load_task
 

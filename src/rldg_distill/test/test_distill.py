@@ -21,7 +21,8 @@ from rldg_distill import config_options, distill, training_state
 from rldg_distill.distributed import World
 from rldg_distill.students import registry
 from rldg_distill.students.batch import Observation
-from rldg_distill.students.student import CARD, WEIGHTS, Student, StudentError
+from rldg_distill.students.registry import load_student
+from rldg_distill.students.student import CARD, WEIGHTS, StudentError
 from rldg_distill.training_config import TrainingConfig
 from rldg_distill.training_data import open_data
 
@@ -76,7 +77,7 @@ def test_it_learns_where_the_square_is(data: list[str], tmp_path: Path) -> None:
 def test_a_saved_student_acts_the_same(data: list[str], tmp_path: Path) -> None:
     assert train(data, tmp_path, "a", *FULL, "--steps", "3") == 0
     folder = tmp_path / "a" / "checkpoints" / "student"
-    student = Student.load(folder)
+    student = load_student(folder)
     assert student.crop == {"image": pytest.approx(0.9)}
     assert student.data.topics == {"image": "wrist_camera/color/image_raw"}
     action = student.act(observation(), WORDS["vga"])
@@ -84,7 +85,7 @@ def test_a_saved_student_acts_the_same(data: list[str], tmp_path: Path) -> None:
     assert (np.abs(action[:, :3]) <= 0.015).all() and (np.abs(action[:, 3:6]) <= 0.1).all()
     assert not np.array_equal(action, student.act(observation(), WORDS["usb_a"]))
     student.save(tmp_path / "copy")
-    again = Student.load(tmp_path / "copy")
+    again = load_student(tmp_path / "copy")
     np.testing.assert_array_equal(action, again.act(observation(), WORDS["vga"]))
     assert training_state.count(again) == training_state.count(student, moved=True)
 
@@ -216,12 +217,12 @@ def test_a_wrong_checkpoint(
     assert "another network" in refused(capsys, data, tmp_path, *init, "--width", "48")
     edit_json(folder / CARD, contract_version="0")
     with pytest.raises(StudentError, match="contract version '0', this program speaks '1'"):
-        Student.load(folder)
+        load_student(folder)
     (folder / WEIGHTS).write_bytes(b"not weights")
     assert "cannot be read" in refused(capsys, data, tmp_path, *init)
     (folder / CARD).write_text("{")
     with pytest.raises(StudentError, match="damaged"):
-        Student.load(folder)
+        load_student(folder)
 
 
 def test_images_of_a_wrong_size(
@@ -235,7 +236,7 @@ def test_images_of_a_wrong_size(
     )
     assert "has cameras" in refused(capsys, [*data, str(other)], tmp_path)
     assert train(data, tmp_path, "a", *TINY, "--steps", "1") == 0
-    student = Student.load(tmp_path / "a" / "checkpoints" / "student")
+    student = load_student(tmp_path / "a" / "checkpoints" / "student")
     wrong = Observation(
         {"image": np.zeros((1, 16, 16, 3), np.uint8)}, np.zeros((1, 19), np.float32)
     )

@@ -17,7 +17,8 @@ from rldg_distill.students.batch import Batch, Observation
 from rldg_distill.students.octo.checkpoint import sources
 from rldg_distill.students.octo.config import SIZES
 from rldg_distill.students.octo.student import OctoStudent, OctoStudentConfig
-from rldg_distill.students.student import DataCard, Student, StudentError
+from rldg_distill.students.registry import load_student
+from rldg_distill.students.student import DataCard, StudentError
 
 torch.set_num_threads(1)
 SCALE = torch.tensor([0.01] * 3 + [0.05] * 3)
@@ -102,7 +103,7 @@ def test_teacher_kl_draws_anew_from_the_teacher(tiny: OctoStudent) -> None:
 
 def test_acts_and_is_the_same_after_a_folder(tiny: OctoStudent, tmp_path: Path) -> None:
     tiny.save(tmp_path)
-    again = Student.load(tmp_path)
+    again = load_student(tmp_path)
     observation = Observation(
         {"image": np.zeros((1, 128, 128, 3), np.uint8)}, np.zeros((1, 19), np.float32)
     )
@@ -152,7 +153,7 @@ def test_the_official_weights_fit_the_wrist_image_in_the_primary_tokenizer(
     assert student.left_random == ()
     assert all(not parameter.any() for parameter in student.parameters())
     student.save(tmp_path)
-    again = Student.load(tmp_path)
+    again = load_student(tmp_path)
     assert isinstance(again, OctoStudent)
     told = ["vga"]
     assert torch.equal(student.language(told), again.language(told))

@@ -17,7 +17,8 @@ from rldg_distill.distill import defaults
 from rldg_distill.students.batch import Observation
 from rldg_distill.students.openvla.config import SIZES
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
-from rldg_distill.students.student import Student, StudentError
+from rldg_distill.students.registry import load_student
+from rldg_distill.students.student import StudentError
 
 TOKENS = OpenVLAStudentConfig(lora_rank=0)
 OFT = OpenVLAStudentConfig(lora_rank=0, variant="oft", chunk=4)
@@ -106,7 +107,7 @@ def test_acting_through_the_folder(tmp_path: Path) -> None:
         student = OpenVLAStudent.create(config, card()).eval()
         folder = tmp_path / str(number)
         student.save(folder)
-        loaded = Student.load(folder)
+        loaded = load_student(folder)
         assert isinstance(loaded, OpenVLAStudent)
         image = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), dtype=np.uint8)
         seen = Observation({"image": image}, np.zeros((1, 19), np.float32))
@@ -140,7 +141,7 @@ def test_a_student_on_a_checkpoint_keeps_its_adapters_alone(tmp_path: Path, vari
 
     data = batch(4, 1)
     wanted = student.predict(data)
-    loaded = Student.load(tmp_path / "student")
+    loaded = load_student(tmp_path / "student")
     assert torch.equal(loaded.predict(data), wanted)
     again = OpenVLAStudent.create(
         OpenVLAStudentConfig(lora_rank=4, variant=variant), card(), tmp_path / "student"
@@ -159,7 +160,7 @@ def test_a_student_on_a_checkpoint_keeps_its_adapters_alone(tmp_path: Path, vari
 
     base.rename(tmp_path / "elsewhere")
     with pytest.raises(StudentError, match="cannot be read"):
-        Student.load(tmp_path / "student")
+        load_student(tmp_path / "student")
 
 
 @pytest.mark.parametrize("variant", ["tokens", "oft"])
@@ -181,7 +182,7 @@ def test_the_large_size_has_no_memory_before_its_bfloat16_weights_come(
     data = batch(2, 1)
     student.loss(data, "own")["loss"].backward()
     student.save(tmp_path / "student")
-    loaded = Student.load(tmp_path / "student")
+    loaded = load_student(tmp_path / "student")
     assert torch.equal(loaded.predict(data), student.eval().predict(data))
 
 

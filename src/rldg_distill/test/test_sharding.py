@@ -22,7 +22,8 @@ from synthetic_data import SIZE, WORDS, small
 from rldg_distill import distill
 from rldg_distill.students.batch import Observation
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
-from rldg_distill.students.student import WEIGHTS, Student, StudentError
+from rldg_distill.students.registry import load_student
+from rldg_distill.students.student import WEIGHTS, StudentError
 
 COMMON = [
     *("--device", "cpu", "--workers", "1", "--log-every", "1", "--batch-size", "2"),
@@ -103,7 +104,7 @@ def validated(run: Path) -> list[float]:
 def act(run: Path) -> np.ndarray:
     images = np.full((1, SIZE, SIZE, 3), 40, np.uint8)
     observation = Observation({"image": images}, np.zeros((1, 19), np.float32))
-    return Student.load(run / STUDENT).act(observation, WORDS["vga"])
+    return load_student(run / STUDENT).act(observation, WORDS["vga"])
 
 
 @pytest.mark.parametrize("name", ["octo", "openvla", "lora"])

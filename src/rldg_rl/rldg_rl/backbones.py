@@ -23,7 +23,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from rldg_rl.image_encoder import GRID, IMAGE_SIZE
+from rldg_rl.pixels import GRID, IMAGE_SIZE
 
 RESNET, TIMM = "resnet", "timm"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -60,7 +60,7 @@ class Structure:
 
 
 class Backbone(nn.Module):
-    """Maps pixels (see `image_encoder.as_pixels`) to (rows, channels, GRID, GRID)."""
+    """Maps pixels (see `pixels.as_pixels`) to (rows, channels, GRID, GRID)."""
 
     def __init__(self, structure: Structure, network: nn.Module | None = None) -> None:
         """Make it with any weights, or of a network that has its own. Raises BackboneError."""

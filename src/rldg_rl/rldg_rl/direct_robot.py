@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
+from rldg_rl.robot import gripper_command
 from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND
 from rldg_robot.perturbation import NOMINAL, Perturbation

@@ -18,9 +18,10 @@ import torch
 from torch import Tensor
 
 from rldg_rl.actor import LivedStep
-from rldg_rl.image_encoder import VARIANTS, ImageEncoder, as_pixels, in_variants, varied
+from rldg_rl.image_encoder import ImageEncoder
 from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS
 from rldg_rl.observation import BODY, LIMIT, SCALES, body_part, goal_part, reach
+from rldg_rl.pixels import VARIANTS, as_pixels, in_variants, varied
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
 

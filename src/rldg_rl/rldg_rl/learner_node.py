@@ -42,11 +42,12 @@ from rldg_rl.checkpoint import (
 )
 from rldg_rl.encoder_training import UPDATES, train_encoder
 from rldg_rl.encoders import make_encoder
-from rldg_rl.image_encoder import IMAGE_SIZE, VARIANTS, Encoder, ImageEncoder, encoded
+from rldg_rl.image_encoder import Encoder, ImageEncoder, encoded
 from rldg_rl.learner import Learner
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
 from rldg_rl.messages import stored_step
 from rldg_rl.observation import state_dim
+from rldg_rl.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.policy import Policy
 from rldg_rl.replay_buffer import DEMO, ReplayBuffer, StoredStep
 from rldg_rl.run_folder import RunFolder, write_atomically

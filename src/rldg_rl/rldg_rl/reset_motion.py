@@ -9,19 +9,16 @@ rest and in a time that follows from its length.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rldg_rl.observation import Observation
+from rldg_rl.robot import Robot
 from rldg_robot.gripper_command import LEAVE, OPEN
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 from rldg_robot.safety import MAX_GRIPPER_WIDTH, into_box
 from rldg_robot.task import Task
-
-if TYPE_CHECKING:
-    from rldg_rl.environment import Robot
 
 ATTEMPTS = 2
 """an arm that is stuck may come free when it is lifted once more; after that a person looks"""

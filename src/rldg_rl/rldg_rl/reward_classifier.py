@@ -20,8 +20,9 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from rldg_rl.bag import lived_steps
-from rldg_rl.image_encoder import FEATURES, as_pixels, image_layers, varied
+from rldg_rl.image_encoder import FEATURES, image_layers
 from rldg_rl.observation import Observation
+from rldg_rl.pixels import as_pixels, varied
 from rldg_rl.reward import Verdict
 from rldg_rl.run_folder import write_atomically
 from rldg_robot import contract
@@ -88,7 +89,7 @@ class RewardClassifier(nn.Module):
         self.register_buffer("threshold", torch.tensor(LEAST_THRESHOLD))
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """(rows,) logits of (rows, 3, IMAGE_SIZE, IMAGE_SIZE) pixels, see `image_encoder.as_pixels`."""
+        """(rows,) logits of (rows, 3, IMAGE_SIZE, IMAGE_SIZE) pixels, see `pixels.as_pixels`."""
         logits: Tensor = self.network(pixels)[:, 0]
         return logits
 

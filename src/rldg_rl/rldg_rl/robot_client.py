@@ -16,8 +16,8 @@ from sensor_msgs.msg import Image
 
 from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
-from rldg_rl.environment import gripper_command
 from rldg_rl.observation import Observation
+from rldg_rl.robot import gripper_command
 from rldg_robot import contract
 from rldg_robot.contract import Topic
 from rldg_robot.gripper_command import LEAVE

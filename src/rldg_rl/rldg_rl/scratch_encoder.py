@@ -14,8 +14,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from rldg_rl.image_encoder import FEATURES, Encoder, as_pixels, image_layers, varied
+from rldg_rl.image_encoder import FEATURES, Encoder, image_layers
 from rldg_rl.observation import body_part
+from rldg_rl.pixels import as_pixels, varied
 from rldg_rl.replay_buffer import Batch, StoredStep
 from rldg_robot.task import Task
 

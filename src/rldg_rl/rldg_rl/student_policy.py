@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from rldg_distill.students.batch import Observation as Sight
-from rldg_distill.students.registry import UnknownStudent
+from rldg_distill.students.registry import UnknownStudent, load_student
 from rldg_distill.students.student import Student, StudentError
 from rldg_rl.actor import Belief, Policy
 from rldg_rl.chunks import Chunks, Execution
@@ -153,6 +153,6 @@ def student_policy(path: Path, task: Task, execution: Execution, beside: bool) -
 def _loaded(path: Path) -> Student:
     """One model in memory, for however many tasks."""
     try:
-        return Student.load(path, "cuda" if torch.cuda.is_available() else "cpu")
+        return load_student(path, "cuda" if torch.cuda.is_available() else "cpu")
     except (StudentError, UnknownStudent) as error:
         raise UserError(f"cannot load the policy {path}: {error}") from error

@@ -20,6 +20,7 @@ from rldg_rl.evaluation import strike
 from rldg_rl.evaluator import Order, add_settings, evaluate, exit_code, fail, order_of
 from rldg_rl.results import judge
 from rldg_rl.run_folder import write_atomically
+from rldg_rl.sweep_finding import Finding
 from rldg_rl.sweep_plot import draw_sweep
 from rldg_robot.perturbation import AXES, help_text, read_perturbation
 from rldg_robot.scenes import scene_of
@@ -61,20 +62,6 @@ class Station:
     def name(self) -> str:
         """As part of a folder's name."""
         return self.perturbation.replace(":", "_").replace("%", "percent") or "nominal"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """How a policy fared at a station."""
-
-    run: str
-    axis: str
-    value: float
-    """in SI units"""
-    evaluation: str
-    """its folder"""
-    figures: dict[str, Any]
-    """see `results.judge`"""
 
 
 @dataclass(frozen=True)

@@ -5,15 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import matplotlib
 from matplotlib.axes import Axes
 
+from rldg_rl.sweep_finding import Finding
 from rldg_robot.perturbation import AXES
-
-if TYPE_CHECKING:
-    from rldg_rl.sweep import Finding
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

@@ -21,8 +21,8 @@ from rldg_rl.backbones import IMAGENET, Backbone, BackboneError, Structure, read
 from rldg_rl.checkpoint import encoder_from_bytes, encoder_to_bytes, policy_to_bytes
 from rldg_rl.encoder_training import train_encoder
 from rldg_rl.encoders import encoder_of, make_encoder
-from rldg_rl.image_encoder import GRID, IMAGE_SIZE, VARIANTS
 from rldg_rl.live_policy import LivePolicy
+from rldg_rl.pixels import GRID, IMAGE_SIZE, VARIANTS
 
 BODY = np.zeros(19, np.float32)
 

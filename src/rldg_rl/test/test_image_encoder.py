@@ -22,11 +22,12 @@ from rldg_rl.checkpoint import (
     save_learner,
 )
 from rldg_rl.encoder_training import train_encoder
-from rldg_rl.image_encoder import IMAGE_SIZE, VARIANTS, ImageEncoder, encoded
+from rldg_rl.image_encoder import ImageEncoder, encoded
 from rldg_rl.learner import Learner
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.messages import stored_step, transition_message
 from rldg_rl.observation import Observation, body_dim, body_part, state_dim, state_vector
+from rldg_rl.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task, load_task

@@ -16,11 +16,11 @@ from rldg_rl.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.checkpoint import policy_to_bytes
 from rldg_rl.encoders import encoder_of, make_encoder
-from rldg_rl.image_encoder import IMAGE_SIZE
 from rldg_rl.learner import Learner
 from rldg_rl.live_policy import LivePolicy
 from rldg_rl.messages import stored_step, transition_message
 from rldg_rl.observation import state_dim
+from rldg_rl.pixels import IMAGE_SIZE
 from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
 from rldg_rl.scratch_encoder import ScratchEncoder, unseen
 

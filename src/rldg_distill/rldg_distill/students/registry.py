@@ -5,10 +5,8 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rldg_distill.students.student import Student
+from rldg_distill.students.student import CARD, DataCard, Student, StudentError, read_card
 
 
 class UnknownStudent(ValueError):
@@ -30,3 +28,23 @@ def student_class(name: str) -> type[Student]:
         raise UnknownStudent(f"no student '{name}'; there are: {', '.join(names())}")
     found: type[Student] = import_module(f"rldg_distill.students.{name}.student").STUDENT
     return found
+
+
+def load_student(folder: Path, device: str = "cpu") -> Student:
+    """A student that `Student.save` wrote, ready to act.
+
+    Raises:
+        StudentError: there is none, it is damaged, or of another contract version.
+        UnknownStudent: a student that this program does not have.
+    """
+    card = read_card(folder)
+    kind = student_class(card["student"])
+    try:
+        config = type(kind.configure(card["config"]["size"]))(**card["config"])
+        data = DataCard.from_json(card["data"])
+    except (KeyError, TypeError) as error:
+        raise StudentError(f"{folder / CARD} was written by another program: {error}") from error
+    student = kind(config, data)
+    student.load_weights(folder)
+    student.crop = card["crop"]
+    return student.to(device).eval()

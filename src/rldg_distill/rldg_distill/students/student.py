@@ -27,7 +27,6 @@ from torch import Tensor, nn
 from rldg_distill.students.batch import Batch, Inputs, Observation
 from rldg_distill.students.images import fit
 from rldg_distill.students.normalization import NEEDED, Normalizer
-from rldg_distill.students.registry import student_class
 from rldg_robot.contract import CONTRACT_VERSION
 
 CARD = "student.json"
@@ -289,28 +288,6 @@ class Student(nn.Module, ABC):
             raise StudentError(f"{folder / WEIGHTS} cannot be read: {error}") from error
         except RuntimeError as error:
             raise StudentError(f"{folder / WEIGHTS} is of another network: {error}") from error
-
-    @staticmethod
-    def load(folder: Path, device: str = "cpu") -> Student:
-        """A student that `save` wrote, ready to act.
-
-        Raises:
-            StudentError: there is none, it is damaged, or of another contract version.
-            UnknownStudent: a student that this program does not have.
-        """
-        card = read_card(folder)
-        kind = student_class(card["student"])
-        try:
-            config = type(kind.configure(card["config"]["size"]))(**card["config"])
-            data = DataCard.from_json(card["data"])
-        except (KeyError, TypeError) as error:
-            raise StudentError(
-                f"{folder / CARD} was written by another program: {error}"
-            ) from error
-        student = kind(config, data)
-        student.load_weights(folder)
-        student.crop = card["crop"]
-        return student.to(device).eval()
 
 
 def read_card(folder: Path) -> dict[str, Any]:
