@@ -5,17 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from std_msgs.msg import Empty, String
-from std_srvs.srv import Trigger
+from std_msgs.msg import String
 
-from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights, SafetyState
+from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights
 from rldg_rl.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -38,7 +36,9 @@ from rldg_rl.collection import Collection, CollectionPlan
 from rldg_rl.demonstrator import Demonstrator
 from rldg_rl.environment import RobotEnv
 from rldg_rl.free_drive import FreeDrive
+from rldg_rl.gate_client import GateClient
 from rldg_rl.hands import Hands
+from rldg_rl.judges import SOMEBODY, Jury
 from rldg_rl.learner_config import (
     DEMOS,
     FEWEST_DEMONSTRATIONS,
@@ -55,8 +55,6 @@ from rldg_rl.report import note_evaluation, report_collection, report_run
 from rldg_rl.reset_count import ResetCount, keep_resets, read_resets
 from rldg_rl.reset_motion import ResetStalled
 from rldg_rl.results import RecordFile, make_record
-from rldg_rl.reward import Judge, PersonJudge, PoseJudge, TwinJudge
-from rldg_rl.reward_asked import AttendedJudge, ConfirmedJudge, KeyboardJudge
 from rldg_rl.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.schedule import Plan, Progress, episode_seed
@@ -65,7 +63,7 @@ from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
 from rldg_robot.perturbation import read_perturbation
-from rldg_robot.ros import listen_to, publish_on
+from rldg_robot.ros import listen_to
 from rldg_robot.task import Task, load_task, named_tasks
 from rldg_robot.user_error import UserError
 
@@ -75,8 +73,6 @@ if TYPE_CHECKING:
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
 RETRY_SECONDS = 1.0
 SETTLE_SECONDS = 1.0
-GATE_SECONDS = 5.0
-SOMEBODY = "use operator:=scripted, spacemouse, keyboard or gamepad"
 FREE = "free driving: y or both buttons begin an episode"
 HOW = {"keyboard": " at ./rldg run rldg_robot keyboard_teleop", "spacemouse": "", "gamepad": ""}
 """where a person is, by operator"""
@@ -100,10 +96,13 @@ class ActorNode(Node):
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
         self.observation: str = self._parameter("observation", "state") if self.training else ""
         self.encoder: str = self._parameter("encoder", DEMOS) if self._sees else ""
-        self.reward: str = self._parameter("reward", "twin")
-        self.confirm: bool = self._parameter("confirm", False)
         self.moves = self._parameter("resets", "instant") == "motion"
-        self.on_request: bool = self._parameter("on_request", False)
+        self.jury = Jury(
+            reward=self._parameter("reward", "twin"),
+            confirm=self._parameter("confirm", False),
+            on_request=self._parameter("on_request", False),
+            classifier=self._parameter("classifier", ""),
+        )
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
@@ -121,8 +120,7 @@ class ActorNode(Node):
         self.policies: dict[str, LivePolicy | StudentPolicy] = {}
         self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()
-        self._release = self.create_client(Trigger, contract.SAFETY_RESET)
-        self._emergency_stop = publish_on(self, contract.EMERGENCY_STOP)
+        self._gate = GateClient(self, self.robot)
         self._resets = read_resets(self.run)
         self.announcer.reset_seconds = self._resets.mean_seconds
         self._loop_closed = False
@@ -146,45 +144,14 @@ class ActorNode(Node):
         self.actors = {}
         self.drives: dict[str, FreeDrive] = {}
         for name, task in self.tasks.items():
-            judge = self._make_judge(task, hands)
+            judge = self.jury.judge(task, hands, self.person)
             env = RobotEnv(self.robot, task, judge=judge, moves=self.moves)
             self.actors[name] = Actor(env, hands, self, helped=self.training)
-            if self.on_request and self._hand:
+            if self.jury.on_request and self._hand:
                 self.drives[name] = FreeDrive(env, self._hand, self.person)
 
     def _parameter(self, name: str, default: Any) -> Any:
         return self.declare_parameter(name, default).value
-
-    def _make_judge(self, task: Task, hands: Hands | PlayedHands) -> Judge:
-        """Who says when the task is done."""
-        if self.reward == "keyboard":
-            return KeyboardJudge(self.person, task)
-        judge = self._make_own_judge(task, hands)
-        if self.on_request:
-            return AttendedJudge(judge, self.person, task)
-        return ConfirmedJudge(judge, self.person, task) if self.confirm else judge
-
-    def _make_own_judge(self, task: Task, hands: Hands | PlayedHands) -> Judge:
-        """One that asks nobody."""
-        if self.reward == "pose":
-            return PoseJudge(task)
-        if self.reward == "person":
-            if isinstance(hands, PlayedHands):
-                raise UserError(f"reward:=person needs one: {SOMEBODY}")
-            return PersonJudge(hands, task)
-        if self.reward == "classifier":
-            # The other judges need no torch.
-            classifiers = import_module("rldg_rl.reward_classifier")
-            judge: Judge = classifiers.ClassifierJudge(
-                Path(self._parameter("classifier", "")), task
-            )
-            return judge
-        return TwinJudge()
-
-    @property
-    def _said_by(self) -> str:
-        """Who says when the task is done, in words."""
-        return f"{self.reward}, confirmed by a person" if self.confirm else self.reward
 
     def _make_plan(self) -> Plan | CollectionPlan:
         if self.mode == "collect":
@@ -250,7 +217,7 @@ class ActorNode(Node):
                     "task": ",".join(self.tasks),
                     "observation": self.observation or None,
                     "encoder": self.encoder or None,
-                    "reward": self._said_by,
+                    "reward": str(self.jury),
                     "resets": "motion" if self.moves else "instant",
                     "seed": self.seed,
                     "policy": self.policy,
@@ -358,7 +325,7 @@ class ActorNode(Node):
             task = self.tasks[self.progress.task]
             close_the_loop(self, self.robot, task, self.recorder, self.moves)
             self._loop_closed = True
-        if self.reward == "keyboard" or self.confirm:
+        if self.jury.asks:
             self.person.await_somebody()
         if hand := self._hand:
             self._wait_for(lambda: hand.are_there, f"the {self.operator}{HOW[self.operator]}")
@@ -408,23 +375,17 @@ class ActorNode(Node):
             return
         # Away from what it pressed on, or the gate would stop again at once.
         self.robot.reset(0, self.progress.task)
-        answer = self._release.call_async(Trigger.Request())
-        self.robot.wait_for(answer.done, "the safety gate's release", GATE_SECONDS)
-        released = answer.result().message.startswith("released")
-        wanted = {SafetyState.HOLD} if released else {SafetyState.HOLD, SafetyState.PASS}
-        self.robot.wait_for(
-            lambda: self.robot.safety.state in wanted, "the safety gate's state", GATE_SECONDS
-        )
+        self._gate.release()
 
     def _report(self) -> None:
         wall = self.announcer.wall_seconds
         if isinstance(self.progress, Collection):
-            report_collection(self.run, self.progress, self.seed, wall, self._said_by)
+            report_collection(self.run, self.progress, self.seed, wall, str(self.jury))
             return
         policy = self.policies[self.progress.task]
         updates = int(self._learner.updates) if self.training else policy.version
         perturb = str(self.perturbation)
-        report_run(self.run, self.progress, self.seed, updates, wall, perturb, self._said_by)
+        report_run(self.run, self.progress, self.seed, updates, wall, perturb, str(self.jury))
         if self.student_run and not self.perturbation.is_some:
             note_evaluation(RunFolder(Path(self.student_run)), self.run)
 
@@ -467,12 +428,7 @@ class ActorNode(Node):
         self._count_resets(self._resets.stuck())
         attention = f"The arm is not at its start: {trouble}. Free it, then: ./rldg run rldg_robot gate reset"
         self.get_logger().error(attention)
-        # Until it stays so: the scripted operator may be about to release a stop for a wrench.
-        while rclpy.ok():
-            self._emergency_stop.publish(Empty())
-            self.robot.spin(RETRY_SECONDS)
-            if self.robot.stopped:
-                break
+        self._gate.stop()
         self._recover(attention)
 
     def _count_resets(self, count: ResetCount) -> None:
