@@ -24,6 +24,8 @@ setup(
             "doctor = rldg_robot.doctor_node:main",
             "fci = rldg_robot.fci_node:main",
             "fci_simulator = rldg_robot.fci_simulator_node:main",
+            "franka_ros2 = rldg_robot.franka_ros2_node:main",
+            "franka_ros2_simulator = rldg_robot.franka_ros2_simulator_node:main",
             "gate = rldg_robot.gate_command:main",
             "film = rldg_robot.film:main",
             "markers = rldg_robot.markers_node:main",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which robot a stack moves: `robot:=sim`, the twin, or `robot:=fci`, an arm that libfranka speaks to."""
+"""Which robot a stack moves: `robot:=sim`, the twin, or an arm, by libfranka (`robot:=fci`) or `robot:=franka_ros2`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ import yaml
 
 from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values
 
+ARMS = ("fci", "franka_ros2")
+"""robots that are arms; each is the name of its driver, too"""
 SIMULATOR = "127.0.0.1"
 """address of the simulated arm; any 127.… is one"""
 SITE_VARIABLE = "RLDG_SITE"
@@ -18,18 +20,21 @@ SITE_VARIABLE = "RLDG_SITE"
 ROBOT = Argument(
     "robot",
     "sim",
-    "Robot; sim: the simulated twin; fci: a Franka arm through libfranka, or its simulator, in real time.",
-    choices=("sim", "fci"),
+    "Robot; sim: the simulated twin; fci: a Franka arm through libfranka, franka_ros2: one behind franka_ros2; or the "
+    "simulator of either, in real time.",
+    choices=("sim", *ARMS),
 )
 ROBOT_IP = Argument(
     "robot_ip",
     "",
-    "robot:=fci: address of the arm. Empty: the one in site:=, or 127.0.0.1, where a simulated arm is started, too.",
+    "robot:=fci, franka_ros2: address of the arm. Empty: the one in site:=, or 127.0.0.1, where a simulated arm is "
+    "started, too.",
 )
 SITE = Argument(
     "site",
     "",
-    "robot:=fci: YAML of the set-up: address, collision thresholds, load, taught goals; docs/fci.md has an example.",
+    "robot:=fci, franka_ros2: YAML of the set-up: address, collision thresholds, load, taught goals; docs/fci.md has "
+    "an example.",
 )
 BODY = (ROBOT, ROBOT_IP, SITE)
 OWN_BODY = (
@@ -45,25 +50,26 @@ def settled(values: Values) -> dict[str, Value]:
     Raises:
         StackError: an argument that the robot cannot do, or one that is another robot's.
     """
-    if values.get("robot") != "fci":
+    if not is_arm(values):
         if unused := [name for name in ("robot_ip", "site") if values.get(name)]:
-            raise StackError(f"{unused[0]}:= is for robot:=fci")
+            raise StackError(f"{unused[0]}:= is for robot:={' and '.join(ARMS)}")
         return {}
+    robot = values["robot"]
     faster = values.get("real_time_factor", 0.0) not in (0.0, 1.0)
     if unused := [name for name in ("randomize", "perturb") if values.get(name)] or (
         ["real_time_factor"] if faster else []
     ):
-        raise StackError(f"{unused[0]}:= is for the twin: leave it out with robot:=fci")
+        raise StackError(f"{unused[0]}:= is for the twin: leave it out with robot:={robot}")
     if values.get("transport") == "direct":
         raise StackError(
-            "transport:=direct is the twin in one process: leave it out with robot:=fci"
+            f"transport:=direct is the twin in one process: leave it out with robot:={robot}"
         )
     if values.get("execute"):
         raise StackError(
             "execute:=true needs a robot that is put at the recorded start, which only the twin can: robot:=sim"
         )
     if "," in str(values.get("tasks", values.get("task", ""))):
-        raise StackError("robot:=fci has one board and one tool: give one task")
+        raise StackError(f"robot:={robot} has one board and one tool: give one task")
     file = str(values.get("site", ""))
     path = Path(file).expanduser().absolute()
     if file and not path.is_file():
@@ -72,6 +78,11 @@ def settled(values: Values) -> dict[str, Value]:
     settled["robot_ip"] = values["robot_ip"] or (_address(path) if file else SIMULATOR)
     # No driver of an arm puts it anywhere: it goes.
     return settled | ({"resets": "motion"} if "resets" in values else {})
+
+
+def is_arm(values: Values) -> bool:
+    """Whether the robot is an arm, or the simulator of one: time is the wall clock's."""
+    return values.get("robot") in ARMS
 
 
 def simulated(values: Values) -> bool:

@@ -21,7 +21,7 @@ from rldg_bringup.arguments import (
     matching,
     whole,
 )
-from rldg_bringup.bodies import BODY, OWN_BODY, simulated
+from rldg_bringup.bodies import BODY, OWN_BODY, is_arm, simulated
 from rldg_bringup.cameras import CAMERA, CAMERAS, camera_nodes, large_pictures
 from rldg_bringup.common_arguments import (
     ACTING,
@@ -74,7 +74,7 @@ def _clocked(values: Values) -> dict[str, Value]:
 def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
     """The robot and its gate, which knows the limits of all `tasks`, a comma between them; by default of the one."""
     gate = {"task": tasks or values["task"], **_clocked(values)}
-    body = _arm(values) if values["robot"] == "fci" else [_twin(values)]
+    body = _arm(values) if is_arm(values) else [_twin(values)]
     return [
         *body,
         NodeSpec("rldg_robot", "safety_gate", "safety_gate", gate),
@@ -91,9 +91,11 @@ def _twin(values: Values) -> NodeSpec:
 def _arm(values: Values) -> list[NodeSpec]:
     """The driver of an arm, after the arm itself where that is simulated."""
     of = {"task": values["task"], "use_sim_time": False}
-    address = values["robot_ip"]
-    driver = NodeSpec("rldg_robot", "fci", "fci", {**of, "robot_ip": address})
-    simulator = NodeSpec("rldg_robot", "fci_simulator", "fci_simulator", {**of, "address": address})
+    name, address = str(values["robot"]), values["robot_ip"]
+    driver = NodeSpec("rldg_robot", name, name, {**of, "robot_ip": address})
+    if name == "fci":
+        of["address"] = address
+    simulator = NodeSpec("rldg_robot", f"{name}_simulator", f"{name}_simulator", of)
     return [simulator, driver] if simulated(values) else [driver]
 
 
@@ -108,7 +110,7 @@ def _camera(values: Values) -> list[NodeSpec]:
         return []
     if values.get("robot") == "sim":
         raise StackError("the twin brings its own pictures: leave camera:= out with robot:=sim")
-    if values.get("robot") == "fci" and simulated(values):
+    if is_arm(values) and simulated(values):
         raise StackError("a simulated arm brings its own pictures: leave camera:= out")
     return [
         NodeSpec(
@@ -421,7 +423,7 @@ def doctor(values: Values) -> list[NodeSpec]:
     """The robot, its gate, and who examines them before anything moves."""
     values = {**values, "real_time_factor": DOCTORS_PACE}
     parameters = {"task": values["task"], "runs": values["runs"], **_clocked(values)}
-    if values["robot"] == "fci" and not simulated(values):
+    if is_arm(values) and not simulated(values):
         parameters["arm"] = values["robot_ip"]
     return [*_body(values), _leader("rldg_robot", "doctor", parameters)]
 

@@ -11,6 +11,9 @@ from rldg_robot import contract
 from rldg_robot.gate_command import ask
 from rldg_robot.node_main import run_main
 
+RECOVERY_SECONDS = 100.0
+"""that a robot may take, with its controllers"""
+
 
 def main() -> None:
     """Entry point."""
@@ -19,4 +22,5 @@ def main() -> None:
         "verb", choices=("recover",), help="clear the arm's errors, once it is safe"
     )
     parser.parse_known_args()
-    run_main(lambda: print(ask(Node("arm_command"), contract.ARM_RECOVER, "driver of an arm")))
+    whom = "driver of an arm"
+    run_main(lambda: print(ask(Node("arm_command"), contract.ARM_RECOVER, whom, RECOVERY_SECONDS)))

@@ -17,6 +17,8 @@ import franky
 import numpy as np
 from numpy.typing import NDArray
 
+from rldg_robot.arm_modes import MODES, REMEDY, ArmRefuses, meaning, why_not
+from rldg_robot.measured import Measured
 from rldg_robot.poses import Pose
 from rldg_robot.site_file import Site
 from rldg_robot.task import Clip, Compliance
@@ -33,14 +35,6 @@ TCP_TRANSLATION, TCP_YAW = (0.0, 0.0, 0.1034), -0.25 * np.pi
 """[m, rad] of the TCP in the flange's frame, as Franka's own hand sets it"""
 TCP_TOLERANCE = 1e-3
 """[m, rad]"""
-MODES = {
-    "Reflex": "a reflex: something was hit, or a limit",
-    "UserStopped": "the stop button is pressed, or the enabling device is not",
-    "Guiding": "a person guides the arm by hand",
-    "AutomaticErrorRecovery": "it recovers from an error",
-    "Other": "its brakes are locked, or Desk has not activated FCI",
-}
-"""what a mode means in which the arm does not follow"""
 ERRORS = tuple(name for name in dir(franky.Errors) if not name.startswith("_"))
 GONE = (franky.Exception, RuntimeError)
 """what libfranka raises where nobody answers: its own exception first, later its socket library's"""
@@ -50,26 +44,10 @@ class ArmLost(RuntimeError):
     """The connection to the arm broke; the message names the cause."""
 
 
-class ArmRefuses(RuntimeError):
-    """The arm does not follow targets; the message says why, and what to do."""
-
-
 @dataclass(frozen=True)
-class ArmState:
-    """One measurement."""
+class ArmState(Measured):
+    """One measurement, and how the robot is."""
 
-    pose: Pose
-    """of the TCP in base"""
-    twist: Array
-    """[m/s, rad/s] (6,) of the TCP, in axes of base"""
-    wrench: Array
-    """[N, Nm] (6,) what the environment exerts on the robot at the TCP, in the TCP frame"""
-    joint_positions: Array
-    """[rad] (7,)"""
-    joint_velocities: Array
-    """[rad/s] (7,)"""
-    joint_efforts: Array
-    """[Nm] (7,) of the motors, gravity included"""
     mode: str
     """as libfranka's RobotMode"""
     errors: tuple[str, ...]
@@ -205,7 +183,7 @@ class FciArm:
             mode = self._robot.state.robot_mode.name
             raise UserError(
                 f"the arm does not take its thresholds: {error}. It is in mode {mode}"
-                f"{_meaning(mode)}; see to it in Desk, then start again"
+                f"{meaning(mode)}; see to it in Desk, then start again"
             ) from error
 
     def _begin(
@@ -252,7 +230,7 @@ class FciArm:
             raise ArmRefuses(trouble)
         state = self.state()
         if state.errors or state.mode in MODES:
-            raise ArmRefuses(_why(state.mode, state.errors))
+            raise ArmRefuses(why_not(state.mode, state.errors))
 
     def _how_it_ended(self) -> str:
         """Empty after a `stop` that was asked for."""
@@ -263,9 +241,6 @@ class FciArm:
         except franky.Exception as error:
             return f"the arm stopped by itself: {error}{REMEDY}"
         return ""
-
-
-REMEDY = ". See what it hit; when it is safe: ./rldg run rldg_robot arm recover"
 
 
 def connect(site: Site, patience: float) -> franky.Robot:
@@ -307,15 +282,6 @@ def connect(site: Site, patience: float) -> franky.Robot:
 def tightest(clip: Clip) -> float:
     """The smallest of a clip's bounds: franky clips alike both ways and along axes of base, not of the TCP."""
     return float(np.abs([clip.lower, clip.upper]).min())
-
-
-def _why(mode: str, errors: tuple[str, ...]) -> str:
-    said = f"the arm does not follow: mode {mode}{_meaning(mode)}"
-    return said + (f", errors: {', '.join(errors)}" if errors else "") + REMEDY
-
-
-def _meaning(mode: str) -> str:
-    return f" ({MODES[mode]})" if mode in MODES else ""
 
 
 def _raised(errors: franky.Errors) -> tuple[str, ...]:

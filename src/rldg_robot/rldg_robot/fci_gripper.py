@@ -9,41 +9,16 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
 
 import franky
 
 from rldg_robot.fci_arm import GONE
+from rldg_robot.gripper_wish import MET, GripperReading, Motion, Wish, motion_for
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.user_error import UserError
 
 IDLE_SECONDS = 0.05
 """between two looks at the width where nothing is asked for"""
-MOVED = 0.001
-"""[m] by which a width has to differ to be worth a motion"""
-MET = 0.002
-"""[m] between fingers that have nothing between them"""
-
-
-@dataclass(frozen=True)
-class GripperReading:
-    """What the hand said last; on a real one up to 0.1 s old."""
-
-    width: float
-    """[m] between the fingers"""
-    moving: bool
-    """a command is carried out, or waits"""
-    grasped: bool
-    """the fingers press on something"""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """A command."""
-
-    width: float
-    speed: float
-    force: float
 
 
 class FciGripper:
@@ -108,13 +83,10 @@ class FciGripper:
                 time.sleep(IDLE_SECONDS)
 
     def _carry_out(self, wish: Wish) -> None:
-        now = self._reading
-        closing = wish.width < now.width - MOVED
-        if now.grasped and closing:
-            return  # it holds something already: another grasp would only shift it
-        if not closing and abs(wish.width - now.width) < MOVED:
+        motion = motion_for(wish, self._reading)
+        if motion is Motion.NONE:
             return
-        if closing:
+        if motion is Motion.GRASP:
             # Whatever stops the fingers counts as grasped.
             future = self._hand.grasp_async(
                 wish.width, wish.speed, wish.force, 0.0, MAX_GRIPPER_WIDTH

@@ -14,7 +14,6 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 
-import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
@@ -30,52 +29,15 @@ from rldg_robot.franky_sim_server import (
 )
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
-from rldg_robot.twin import GRIPPER_PERIOD, Twin
+from rldg_robot.torque_twin import TICK, TorqueTwin
 
 Array = NDArray[np.float64]
 
-TICK = 0.001
-"""[s] of FCI"""
-HOLD_STIFFNESS, HOLD_DAMPING = 1000.0, 60.0
-"""[Nm/rad], [Nm s/rad] with which the robot holds its joints where nobody controls it"""
 LAG = 0.1
 """[s] of wall time that may be caught up; what is more is lost, and the simulation is late for good"""
 RATED = 100
 """commands that the success rate is about"""
 FLANGE_TO_TCP = Pose.from_rotvec((0.0, 0.0, 0.1034), (0.0, 0.0, -0.25 * np.pi))
-
-
-class TorqueTwin(Twin):
-    """The twin's world without its impedance: whoever controls the arm sends joint torques."""
-
-    def __init__(self, task: Task, image_size: int = 128) -> None:
-        """Built as at the start of the episode with seed 0."""
-        super().__init__(task, image_size=image_size)
-        springs = np.arange(self.model.nu) < self._first_finger
-        self.model.actuator_biasprm[springs] = self.model.actuator_gainprm[springs] = 0.0
-        self.model.opt.timestep = TICK
-        self._ticks = 0
-
-    def push(self, torques: Array) -> None:
-        """One tick under joint torques [Nm] (7,), gravity aside."""
-        self.data.qfrc_applied[:7] = torques
-        self._ticks += 1
-        if self.gripper_moving and self._ticks % round(GRIPPER_PERIOD / TICK) == 0:
-            self._advance_fingers(GRIPPER_PERIOD)
-        mujoco.mj_step(self.model, self.data)
-
-    @property
-    def tcp_matrix(self) -> Array:
-        """TCP in base, (4, 4)."""
-        whole = np.eye(4)
-        whole[:3, :3] = self.data.site_xmat[self._tcp].reshape(3, 3)
-        whole[:3, 3] = self.data.site_xpos[self._tcp]
-        return whole
-
-    @property
-    def arm_efforts(self) -> Array:
-        """[Nm] (7,) of the motors, gravity included."""
-        return (self.data.qfrc_applied + self.data.qfrc_gravcomp)[:7]
 
 
 class SimulatedArm:
@@ -109,8 +71,7 @@ class SimulatedArm:
         """Where nobody controls it the joints are held."""
         self._in_time.clear()
         self._held = np.asarray(target_q, dtype=float)
-        data = self.world.data
-        self._command(HOLD_STIFFNESS * (self._held - data.qpos[:7]) - HOLD_DAMPING * data.qvel[:7])
+        self._command(self.world.holding(self._held))
 
     def set_hand_goal(self, width: float, max_velocity: float, max_force: float) -> None:
         """Move the fingers to a width [m] at a speed [m/s], pressing with a force [N]."""

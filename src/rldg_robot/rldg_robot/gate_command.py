@@ -34,8 +34,8 @@ def reset(node: Node) -> str:
     return ask(node, contract.SAFETY_RESET, "safety gate")
 
 
-def ask(node: Node, service: str, whom: str) -> str:
-    """Call a Trigger; returns what it answered.
+def ask(node: Node, service: str, whom: str, patience: float = PATIENCE) -> str:
+    """Call a Trigger; returns what it answered within `patience` [s].
 
     Raises:
         UserError: nobody answers; `whom` names who should.
@@ -43,15 +43,20 @@ def ask(node: Node, service: str, whom: str) -> str:
     client = node.create_client(Trigger, service)
     _wait(client.service_is_ready, node, whom)
     future = client.call_async(Trigger.Request())
-    _wait(future.done, node, whom)
+    _wait(future.done, node, whom, patience)
     return str(future.result().message)
 
 
-def _wait(condition: Callable[[], bool], node: Node, whom: str = "safety gate") -> None:
-    end = time.monotonic() + PATIENCE
+def _wait(
+    condition: Callable[[], bool],
+    node: Node,
+    whom: str = "safety gate",
+    patience: float = PATIENCE,
+) -> None:
+    end = time.monotonic() + patience
     while not condition():
         if time.monotonic() > end:
-            raise UserError(f"no {whom} answered within {PATIENCE:.0f} s; is a stack running?")
+            raise UserError(f"no {whom} answered within {patience:.0f} s; is a stack running?")
         rclpy.spin_once(node, timeout_sec=0.05)
 
 

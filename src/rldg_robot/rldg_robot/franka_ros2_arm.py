@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A Franka arm behind franka_ros2: crisp's Cartesian impedance pulls it to targets, the broadcaster says where it is.
+
+The impedance holds its last target for ever, and takes up, when it is switched on, what it heard while it was off. So
+nothing is sent to it unless it is ready, and the first thing it hears is where the arm is. franka_ros2 recovers a robot
+whose controller is switched on by itself; so after trouble none is, until a person asks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import PoseStamped, WrenchStamped
+from rclpy.node import Node
+from sensor_msgs.msg import JointState
+
+from rldg_robot import franka_ros2
+from rldg_robot.arm_modes import REMEDY
+from rldg_robot.arm_node import STATE_RATE
+from rldg_robot.franka_ros2_control import FrankaRos2Control
+from rldg_robot.franka_ros2_moment import Array, Joints, Moments, WrongArm
+from rldg_robot.measured import Measured
+from rldg_robot.message_values import SECOND, nanoseconds, pose_of, vector_of
+from rldg_robot.poses import Pose
+from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped
+from rldg_robot.safety import BASE_FRAME
+from rldg_robot.site_file import Site
+from rldg_robot.task import Compliance
+
+SILENT_SECONDS = 0.2
+"""without a state of the robot after which nothing is known of it any more"""
+QUEUE = 5  # messages
+LEAST_PERIOD = 0.8 * SECOND / STATE_RATE
+"""[ns] between two moments: a broadcaster at its default rate sends ten times as many"""
+
+
+class FrankaRos2Arm:
+    """One arm. Every method returns at once; what takes its time is done beside."""
+
+    def __init__(
+        self,
+        node: Node,
+        site: Site,
+        compliance: Compliance,
+        on_moment: Callable[[Measured, Time], None],
+    ) -> None:
+        """Listen.
+
+        Args:
+            node: whose topics and executor are used.
+            site: what the arm may press and carries.
+            compliance: of the task.
+            on_moment: gets what is measured, with the robot's stamp, up to 100 times a second.
+        """
+        self._node = node
+        self._control = FrankaRos2Control(node, site, compliance)
+        self._on_moment = on_moment
+        self._moments = Moments()
+        self._measured: Measured | None = None
+        self._stamp = 0
+        self._heard = time.monotonic()
+        self._ready = False
+        self._busy = False
+        self._refusal = ""
+        self._ended = ""
+        self._wrong_arm = ""
+        self._target = publish_on(node, franka_ros2.TARGET_POSE)
+        # Their topics come one by one: of a queue of one each, parts of different moments would be left.
+        listen_to(node, franka_ros2.CURRENT_POSE, self._on_pose, depth=QUEUE)
+        listen_to(node, franka_ros2.STIFFNESS_FRAME_WRENCH, self._on_wrench, depth=QUEUE)
+        listen_to(node, franka_ros2.MEASURED_JOINTS, self._on_joints, depth=QUEUE)
+
+    @property
+    def following(self) -> bool:
+        """Whether the impedance pulls the arm, as far as is known."""
+        return self._control.active and not self._silent
+
+    @property
+    def pose(self) -> Pose | None:
+        """Of the TCP in base, where it is known."""
+        return None if self._measured is None or self._silent else self._measured.pose
+
+    @property
+    def limits(self) -> str:
+        """What cannot be done here, and what to do about it; empty: everything can."""
+        return "; ".join(filter(None, (self._control.cannot_switch, self._control.cannot_recover)))
+
+    def refusal(self) -> str:
+        """Why the arm does not follow; empty: it does, or would."""
+        return self._trouble or self._refusal
+
+    def look(self) -> None:
+        """Notice what ended by itself; to be called often."""
+        if self._silent:
+            self._ready = False
+        elif self._ready and not self._control.active:
+            self._ready = False
+            self._ended = f"the controller was ended{REMEDY}"
+
+    def follow(self, target: Pose) -> None:
+        """Pull the TCP towards a pose in base; makes the controller ready first where it is not."""
+        self.look()
+        if self._trouble:
+            return
+        if self._ready:
+            self._send(target)
+        else:
+            self._begin(self._make_ready())
+
+    def hold(self) -> None:
+        """Pull the TCP to where it is."""
+        if (pose := self.pose) is not None:
+            self._send(pose)
+
+    def stop(self) -> None:
+        """End control; the robot then holds its joints by itself. Where nothing can be switched, `hold` has to do."""
+        self._ready = False
+        self._begin(self._control.switch(False))
+
+    async def recover(self) -> str:
+        """Clear the robot's errors, because a person asked for it; returns what came of it."""
+        trouble = self.refusal()
+        if not trouble:
+            return "there was nothing to recover from"
+        if wrong := await self._control.recover():
+            return f"not recovered: {wrong}"
+        self._ended = self._refusal = ""
+        return f"recovered from: {trouble.removesuffix(REMEDY)}"
+
+    @property
+    def _trouble(self) -> str:
+        """What no target mends."""
+        silence = (
+            f"no state of the robot at {franka_ros2.CURRENT_POSE.name}: is franka_ros2 running, or did an error of "
+            f"the robot end it{REMEDY}"
+        )
+        return self._wrong_arm or self._ended or (silence if self._silent else "")
+
+    @property
+    def _silent(self) -> bool:
+        return time.monotonic() - self._heard > SILENT_SECONDS
+
+    def _begin(self, errand: Coroutine[None, None, str]) -> None:
+        """One at a time; of targets that come meanwhile the next one does it again."""
+        if self._busy:
+            errand.close()
+            return
+        self._busy = True
+        self._node.executor.create_task(self._run, errand)
+
+    async def _run(self, errand: Coroutine[None, None, str]) -> None:
+        try:
+            refusal = await errand
+        finally:
+            self._busy = False
+        if refusal and refusal != self._refusal:
+            self._node.get_logger().error(refusal)
+        self._refusal = refusal
+
+    async def _make_ready(self) -> str:
+        control = self._control
+        if wrong := (
+            await control.refuses() or await control.set_gains() or await control.set_thresholds()
+        ):
+            return wrong
+        self.hold()
+        wrong = await control.switch(True)
+        self._ready = not wrong
+        return wrong
+
+    def _send(self, target: Pose) -> None:
+        quaternion = target.quaternion / np.linalg.norm(
+            target.quaternion
+        )  # crisp takes it as it is
+        exact = Pose(target.position, quaternion)
+        self._target.publish(to_pose_stamped(exact, now(self._node), BASE_FRAME))
+
+    def _on_pose(self, message: PoseStamped) -> None:
+        self._add(message.header.stamp, pose_of(message.pose))
+
+    def _on_wrench(self, message: WrenchStamped) -> None:
+        force, torque = vector_of(message.wrench.force), vector_of(message.wrench.torque)
+        self._add(message.header.stamp, np.concatenate([force, torque]))
+
+    def _on_joints(self, message: JointState) -> None:
+        joints = Joints(message.name, message.position, message.velocity, message.effort)
+        self._add(message.header.stamp, joints)
+
+    def _add(self, stamp: Time, part: Pose | Array | Joints) -> None:
+        moment = nanoseconds(stamp)
+        if 0 <= moment - self._stamp < LEAST_PERIOD:
+            return
+        try:
+            measured = self._moments.add(moment, part)
+        except WrongArm as error:
+            self._wrong_arm = str(error)
+            return
+        if measured is not None:
+            self._measured, self._stamp, self._heard = measured, moment, time.monotonic()
+            self._on_moment(measured, stamp)

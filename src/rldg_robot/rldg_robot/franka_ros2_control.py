@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is asked of franka_ros2 beside the stream of targets: gains, thresholds, switching, recovery.
+
+Every request returns what went wrong, empty: nothing, and waits as long for its answer as a real robot may take.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from action_msgs.msg import GoalStatus
+from lifecycle_msgs.msg import State
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue
+from rcl_interfaces.srv import SetParameters
+from rclpy.action import ActionClient
+from rclpy.node import Node
+from rclpy.task import Future
+
+from rldg_robot import arm_modes, franka_ros2
+from rldg_robot.arm_modes import REMEDY, why_not
+from rldg_robot.foreign_messages import interface, missing
+from rldg_robot.ros import listen_to, qos
+from rldg_robot.site_file import Site
+from rldg_robot.task import Compliance
+
+SOON, LATER = 3.0, 30.0
+"""[s] for what answers at once, and for what a robot takes its time for"""
+
+
+async def within(node: Node, future: Future, seconds: float) -> Any:
+    """The result of a future; None where it has none in time."""
+    timer = node.create_timer(seconds, future.cancel)
+    try:
+        return await future
+    finally:
+        node.destroy_timer(timer)
+
+
+class FrankaRos2Control:
+    """Asks franka_ros2, and knows whether its Cartesian controller runs."""
+
+    def __init__(self, node: Node, site: Site, compliance: Compliance) -> None:
+        """Look for what can be asked at all."""
+        self._node, self._site = node, site
+        self._gains = franka_ros2.crisp_parameters(compliance)
+        self._set_parameters = node.create_client(SetParameters, franka_ros2.SET_PARAMETERS)
+        self.cannot_switch = missing("controller_manager_msgs")
+        """why controllers cannot be switched; empty: they can"""
+        self.cannot_recover = missing("franka_msgs")
+        """why the robot's own errors can neither be read nor cleared"""
+        self._controllers: dict[str, str] = {}
+        self._hardware: dict[str, str] = {}
+        self._followed = False
+        if not self.cannot_switch:
+            listen_to(node, franka_ros2.ACTIVITY, self._on_activity)
+
+    @property
+    def active(self) -> bool:
+        """Whether the controller pulls the arm towards its target; where nobody can tell, it is taken to."""
+        if self.cannot_switch:
+            return True
+        return self._controllers.get(franka_ros2.CONTROLLER) == "active"
+
+    async def refuses(self) -> str:
+        """Why the robot would not follow now."""
+        down = [f"{name} is {state}" for name, state in self._hardware.items() if state != "active"]
+        if down:
+            return f"the arm does not follow: {', '.join(down)}{REMEDY}"
+        if not self.cannot_switch and franka_ros2.CONTROLLER not in self._controllers:
+            return (
+                f"franka_ros2 has no {franka_ros2.CONTROLLER}: start it with "
+                "ros2 launch rldg_bringup franka_ros2.launch.py (docs/franka_ros2.md)"
+            )
+        if self.cannot_recover or self.active:
+            return ""
+        state = await self._robot_state()
+        if state is None:
+            return ""  # the broadcaster's other topics tell whether it lives
+        mode, errors = franka_ros2.MODES[state.robot_mode], _raised(state.current_errors)
+        return why_not(mode, errors) if errors or mode in arm_modes.MODES else ""
+
+    async def set_gains(self) -> str:
+        """Give the controller the task's compliance."""
+        request = SetParameters.Request()
+        for name, value in self._gains.items():
+            double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
+            request.parameters.append(Parameter(name=name, value=double))
+        answer = await within(self._node, self._set_parameters.call_async(request), SOON)
+        if answer is None:
+            return f"no {franka_ros2.CONTROLLER} answers: is it loaded (docs/franka_ros2.md)?"
+        refused = [result.reason for result in answer.results if not result.successful]
+        return f"the controller refuses the task's compliance: {refused[0]}" if refused else ""
+
+    async def set_thresholds(self) -> str:
+        """Tell the robot what it may press and what it carries; it takes that at rest alone."""
+        if self.cannot_recover or self.active:
+            return ""
+        limits, load = self._site.collision, self._site.load
+        joints = np.full(7, limits.joint_torque)
+        cartesian = np.array([limits.force] * 3 + [limits.torque] * 3)
+        thresholds = {
+            f"{bound}_{kind}_thresholds_{phase}": joints if kind == "torque" else cartesian
+            for bound in ("lower", "upper")
+            for kind in ("torque", "force")
+            for phase in ("acceleration", "nominal")
+        }
+        service = "franka_msgs/srv/SetFullCollisionBehavior"
+        if wrong := await self._ask(service, franka_ros2.SET_COLLISION, **thresholds):
+            return f"the arm does not take its thresholds: {wrong}"
+        if load.mass <= 0.0:
+            return ""
+        wrong = await self._ask(
+            "franka_msgs/srv/SetLoad",
+            franka_ros2.SET_LOAD,
+            mass=load.mass,
+            center_of_mass=np.array(load.com),
+            load_inertia=np.diag(load.inertia).ravel(),
+        )
+        return f"the arm does not take its load: {wrong}" if wrong else ""
+
+    async def switch(self, on: bool) -> str:
+        """Begin or end the control of the arm."""
+        if self.cannot_switch or on is self.active:
+            return ""
+        wrong = await self._switch([franka_ros2.CONTROLLER], on)
+        return f"the controller was not switched {'on' if on else 'off'}: {wrong}" if wrong else ""
+
+    async def recover(self) -> str:
+        """Clear the robot's errors, then bring back what ended with them, as franka_hardware's documentation says."""
+        if why := self.cannot_recover or self.cannot_switch:
+            return why
+        recovery = ActionClient(
+            self._node, interface("franka_msgs/action/ErrorRecovery"), franka_ros2.RECOVER
+        )
+        try:
+            if wrong := await self._clear(recovery):
+                return wrong
+        finally:
+            recovery.destroy()
+        for name in [name for name, state in self._hardware.items() if state != "active"]:
+            service = "controller_manager_msgs/srv/SetHardwareComponentState"
+            active = State(label="active")
+            if wrong := await self._ask(
+                service, franka_ros2.SET_HARDWARE, name=name, target_state=active
+            ):
+                return f"{name} is not activated: {wrong}. Start franka_ros2 anew"
+        return await self._switch(list(franka_ros2.BROADCASTERS), True)
+
+    async def _clear(self, recovery: ActionClient) -> str:
+        goal = interface("franka_msgs/action/ErrorRecovery").Goal()
+        handle = await within(self._node, recovery.send_goal_async(goal), SOON)
+        if handle is None:
+            return f"nobody answers at {franka_ros2.RECOVER}"
+        result = await within(self._node, handle.get_result_async(), LATER)
+        if result is None or result.status != GoalStatus.STATUS_SUCCEEDED:
+            return "the robot keeps its error: see to it in Desk"
+        return ""
+
+    async def _switch(self, names: list[str], on: bool) -> str:
+        service = interface("controller_manager_msgs/srv/SwitchController")
+        request = {"activate_controllers" if on else "deactivate_controllers": names}
+        wrong = await self._ask(
+            "controller_manager_msgs/srv/SwitchController",
+            franka_ros2.SWITCH,
+            strictness=service.Request.BEST_EFFORT,
+            **request,
+        )
+        if not wrong:
+            self._controllers |= dict.fromkeys(names, "active" if on else "inactive")
+        return wrong
+
+    async def _ask(self, kind: str, service: str, **fields: Any) -> str:
+        """Call a service that answers `success` and `error`, or `ok` and mostly `message`."""
+        made = interface(kind)
+        client = self._node.create_client(made, service)
+        try:
+            answer = await within(self._node, client.call_async(made.Request(**fields)), LATER)
+        finally:
+            self._node.destroy_client(client)
+        if answer is None:
+            return f"nobody answers at {service}"
+        if getattr(answer, "success", False) or getattr(answer, "ok", False):
+            return ""
+        return getattr(answer, "error", "") or getattr(answer, "message", "") or "it refuses"
+
+    async def _robot_state(self) -> Any:
+        """One FrankaRobotState; a subscription that stays would hear a thousand a second."""
+        first = Future()
+        profile = qos(franka_ros2.ROBOT_STATE)
+        kind = interface(franka_ros2.ROBOT_STATE.type)
+        listener = self._node.create_subscription(
+            kind, franka_ros2.ROBOT_STATE.name, first.set_result, profile
+        )
+        try:
+            return await within(self._node, first, SOON)
+        finally:
+            self._node.destroy_subscription(listener)
+
+    def _on_activity(self, message: Any) -> None:
+        self._controllers = {each.name: each.state.label for each in message.controllers}
+        self._hardware = {each.name: each.state.label for each in message.hardware_components}
+
+
+def _raised(errors: Any) -> list[str]:
+    return [name for name in errors.get_fields_and_field_types() if getattr(errors, name)]
