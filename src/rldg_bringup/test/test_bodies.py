@@ -16,7 +16,7 @@ TRAIN, REPLAY = STACKS["train_rl"], STACKS["replay"]
 
 
 def planned(tmp_path: Path, **given: str) -> Plan:
-    return TRAIN.plan({"runs": str(tmp_path), "name": "a", "robot": "fci", **given})
+    return TRAIN.plan({"runs": str(tmp_path), "name": "a", "robot": "fci"} | given)
 
 
 def parameters(plan: Plan) -> dict[str, dict[str, object]]:
@@ -31,6 +31,15 @@ def test_without_an_address_the_arm_is_simulated(tmp_path: Path) -> None:
     assert found["fci"] == {**of, "robot_ip": "127.0.0.1"}
     assert {values["use_sim_time"] for values in found.values()} == {False}
     assert found["actor"]["resets"] == "motion" and found["actor"]["lockstep"] is False
+
+
+def test_behind_franka_ros2_there_is_another_driver_and_another_simulation(tmp_path: Path) -> None:
+    found = parameters(planned(tmp_path, robot="franka_ros2"))
+    assert list(found)[:3] == ["franka_ros2_simulator", "franka_ros2", "safety_gate"]
+    assert found["franka_ros2_simulator"] == {"task": "connector/vga", "use_sim_time": False}
+    assert found["actor"]["resets"] == "motion" and found["actor"]["lockstep"] is False
+    found = parameters(planned(tmp_path, robot="franka_ros2", robot_ip="172.16.0.2"))
+    assert "franka_ros2_simulator" not in found
 
 
 def test_an_arm_is_driven_and_not_simulated(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine
 import numpy as np
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, WrenchStamped
+from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
@@ -32,6 +33,8 @@ from rldg_robot.task import Compliance
 
 SILENT_SECONDS = 0.2
 """without a state of the robot after which nothing is known of it any more"""
+CLOSE_SECONDS = 1.5
+"""for each of the last things that are said"""
 QUEUE = 5  # messages
 LEAST_PERIOD = 0.8 * SECOND / STATE_RATE
 """[ns] between two moments: a broadcaster at its default rate sends ten times as many"""
@@ -66,6 +69,7 @@ class FrankaRos2Arm:
         self._busy = False
         self._refusal = ""
         self._ended = ""
+        self._hold_owed = False
         self._wrong_arm = ""
         self._target = publish_on(node, franka_ros2.TARGET_POSE)
         # Their topics come one by one: of a queue of one each, parts of different moments would be left.
@@ -99,26 +103,44 @@ class FrankaRos2Arm:
         elif self._ready and not self._control.active:
             self._ready = False
             self._ended = f"the controller was ended{REMEDY}"
+        if self._hold_owed and self._alone and (pose := self.pose) is not None:
+            self._hold_owed = False
+            self._send(pose)
 
     def follow(self, target: Pose) -> None:
         """Pull the TCP towards a pose in base; makes the controller ready first where it is not."""
         self.look()
         if self._trouble:
             return
+        self._hold_owed = False
         if self._ready:
             self._send(target)
         else:
             self._begin(self._make_ready())
 
     def hold(self) -> None:
-        """Pull the TCP to where it is."""
-        if (pose := self.pose) is not None:
-            self._send(pose)
+        """Pull the TCP to where it is, as soon as the controller hears it."""
+        self._hold_owed = True
+        self.look()
 
     def stop(self) -> None:
         """End control; the robot then holds its joints by itself. Where nothing can be switched, `hold` has to do."""
         self._ready = False
         self._begin(self._control.switch(False))
+
+    def close(self) -> None:
+        """Let go, and end control, before the node goes."""
+        self._ready, self._busy = False, True
+        if not self.following:
+            return
+        executor = self._node.executor
+        self.hold()
+        end = time.monotonic() + CLOSE_SECONDS
+        while self._hold_owed and time.monotonic() < end:
+            executor.spin_once(timeout_sec=SILENT_SECONDS)
+        self._target.wait_for_all_acked(Duration(seconds=CLOSE_SECONDS))
+        off = executor.create_task(self._control.switch, False)
+        executor.spin_until_future_complete(off, CLOSE_SECONDS)
 
     async def recover(self) -> str:
         """Clear the robot's errors, because a person asked for it; returns what came of it."""
@@ -133,11 +155,28 @@ class FrankaRos2Arm:
     @property
     def _trouble(self) -> str:
         """What no target mends."""
+        others = (
+            f"another one publishes {franka_ros2.TARGET_POSE.name}, and the controller follows neither: stop it, or "
+            "wait 20 s where it was a driver that died"
+        )
         silence = (
             f"no state of the robot at {franka_ros2.CURRENT_POSE.name}: is franka_ros2 running, or did an error of "
             f"the robot end it{REMEDY}"
         )
-        return self._wrong_arm or self._ended or (silence if self._silent else "")
+        if self._wrong_arm or self._ended:
+            return self._wrong_arm or self._ended
+        if self._silent:
+            return silence
+        return others if self._publishers > 1 else ""
+
+    @property
+    def _publishers(self) -> int:
+        return self._node.count_publishers(franka_ros2.TARGET_POSE.name)
+
+    @property
+    def _alone(self) -> bool:
+        """Whether the controller hears what is sent now."""
+        return self._publishers == 1 and self._target.get_subscription_count() > 0
 
     @property
     def _silent(self) -> bool:

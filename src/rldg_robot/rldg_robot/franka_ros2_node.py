@@ -36,6 +36,11 @@ class FrankaRos2Node(ArmNode):
             self.get_logger().warning(self.arm.limits)
         self.get_logger().info(f"{self.task.id}: waits for franka_ros2")
 
+    def destroy_node(self) -> None:
+        """Let go first: the controller would hold its last target for ever."""
+        self.arm.close()
+        super().destroy_node()
+
     @property
     def following(self) -> bool:
         """Whether the impedance pulls the arm towards a target."""
@@ -95,4 +100,4 @@ class FrankaRos2Node(ArmNode):
 
 def main() -> None:
     """Entry point."""
-    run_node(FrankaRos2Node)
+    run_node(FrankaRos2Node, last_words=True)

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
 
 from rldg_robot.task import UnknownTask
 from rldg_robot.user_error import UserError
@@ -17,14 +19,23 @@ USER_ERROR = 2
 WAKE_SECONDS = 0.5
 
 
-def run_node(make: Callable[[], Node]) -> None:
-    """Make a node, spin it until shutdown, and exit the process."""
-    run_main(lambda: _spin(make()))
+def run_node(make: Callable[[], Node], *, last_words: bool = False) -> None:
+    """Make a node, spin it until shutdown, and exit the process.
+
+    Args:
+        make: makes it.
+        last_words: its `destroy_node` has something to say: a signal leaves it the graph until then.
+    """
+    run_main(lambda: _spin(make()), last_words=last_words)
 
 
-def run_main(main: Callable[[], None]) -> None:
+def run_main(main: Callable[[], None], *, last_words: bool = False) -> None:
     """Run a node's main function inside rclpy, and exit the process."""
-    rclpy.init()
+    if last_words:
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    else:
+        rclpy.init()
     code = 0
     try:
         main()
