@@ -197,7 +197,7 @@ def test_after_a_reflex_it_moves_again_only_when_a_person_asks(
     assert len(lab.poses) == count, "nothing is measured, nothing is told"
     command = processes.start(executable("rldg_robot", "arm"), "recover")
     lab.until(lambda: command.poll() is not None)
-    assert "recovered from: no state" in command.log.read_text(), command.log.read_text()
+    assert "recovered from:" in command.log.read_text(), command.log.read_text()
     lab.until(lambda: len(lab.poses) > count + 50)
     assert abs(lab.height_above(start) - 0.01) < 0.003
     lab.drive(raised(start, 0.02), lambda: lab.height_above(start) > 0.017)
@@ -205,15 +205,13 @@ def test_after_a_reflex_it_moves_again_only_when_a_person_asks(
 
 @with_their_messages
 def test_the_hand_opens_and_grasps(lab: Arm) -> None:
-    lab.until(lambda: lab.hand.width > 0.0)
-    held = lab.hand.width
     lab.until(lab.gripper.get_subscription_count)
     for width in (0.03, 0.05, 0.08):  # the newest counts
         lab.gripper.publish(GripperCommand(width=width, speed=0.1, force=20.0))
     lab.until(lambda: lab.hand.width > 0.079)
     lab.gripper.publish(GripperCommand(width=0.0, speed=0.1, force=20.0))
     lab.until(lambda: lab.hand.grasped)
-    assert abs(lab.hand.width - held) < 0.003 and not lab.hand.moving
+    assert 0.01 < lab.hand.width < 0.03 and not lab.hand.moving, "around the plug"
     lab.until(lambda: lab.said.get("gripper") == "ok")
 
 

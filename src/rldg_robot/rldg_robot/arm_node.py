@@ -12,6 +12,7 @@ import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
@@ -65,7 +66,9 @@ class ArmNode(Node, ABC):
         listen_to(self, contract.GRIPPER_COMMAND, self.on_gripper)
         listen_to(self, contract.TARGET_POSE, self._on_target)
         self.create_service(Reset, contract.RESET, self._on_reset)
-        self.create_service(Trigger, contract.ARM_RECOVER, self.on_recover)
+        # Recovery may take its time, and what it waits for is heard meanwhile.
+        beside = ReentrantCallbackGroup()
+        self.create_service(Trigger, contract.ARM_RECOVER, self.on_recover, callback_group=beside)
         self.create_timer(REPORT_PERIOD, self._report, clock=self.steady)
 
     @property

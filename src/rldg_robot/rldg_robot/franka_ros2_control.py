@@ -6,6 +6,7 @@ Every request returns what went wrong, empty: nothing, and waits as long for its
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,12 +28,27 @@ from rldg_robot.task import Compliance
 SOON, LATER = 3.0, 30.0
 """[s] for what answers at once, and for what a robot takes its time for"""
 
+LOOK_SECONDS = 0.05
+"""between two looks for the other side"""
+
 
 async def within(node: Node, future: Future, seconds: float) -> Any:
     """The result of a future; None where it has none in time."""
     timer = node.create_timer(seconds, future.cancel)
     try:
         return await future
+    finally:
+        node.destroy_timer(timer)
+
+
+async def met(node: Node, ready: Callable[[], bool]) -> bool:
+    """Whether the other side of a client was found in time: what is sent before that is lost."""
+    if ready():
+        return True
+    found = Future()
+    timer = node.create_timer(LOOK_SECONDS, lambda: found.set_result(True) if ready() else None)
+    try:
+        return bool(await within(node, found, SOON))
     finally:
         node.destroy_timer(timer)
 
@@ -86,7 +102,10 @@ class FrankaRos2Control:
         for name, value in self._gains.items():
             double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
             request.parameters.append(Parameter(name=name, value=double))
-        answer = await within(self._node, self._set_parameters.call_async(request), SOON)
+        client = self._set_parameters
+        answer = None
+        if await met(self._node, client.service_is_ready):
+            answer = await within(self._node, client.call_async(request), SOON)
         if answer is None:
             return f"no {franka_ros2.CONTROLLER} answers: is it loaded (docs/franka_ros2.md)?"
         refused = [result.reason for result in answer.results if not result.successful]
@@ -149,7 +168,9 @@ class FrankaRos2Control:
 
     async def _clear(self, recovery: ActionClient) -> str:
         goal = interface("franka_msgs/action/ErrorRecovery").Goal()
-        handle = await within(self._node, recovery.send_goal_async(goal), SOON)
+        handle = None
+        if await met(self._node, recovery.server_is_ready):
+            handle = await within(self._node, recovery.send_goal_async(goal), SOON)
         if handle is None:
             return f"nobody answers at {franka_ros2.RECOVER}"
         result = await within(self._node, handle.get_result_async(), LATER)
@@ -174,8 +195,11 @@ class FrankaRos2Control:
         """Call a service that answers `success` and `error`, or `ok` and mostly `message`."""
         made = interface(kind)
         client = self._node.create_client(made, service)
+        answer = None
         try:
-            answer = await within(self._node, client.call_async(made.Request(**fields)), LATER)
+            if await met(self._node, client.service_is_ready):
+                request = made.Request(**fields)
+                answer = await within(self._node, client.call_async(request), LATER)
         finally:
             self._node.destroy_client(client)
         if answer is None:

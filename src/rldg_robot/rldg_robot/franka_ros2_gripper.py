@@ -12,7 +12,7 @@ from sensor_msgs.msg import JointState
 
 from rldg_robot import franka_ros2
 from rldg_robot.foreign_messages import interface, missing
-from rldg_robot.franka_ros2_control import SOON, within
+from rldg_robot.franka_ros2_control import SOON, met, within
 from rldg_robot.gripper_wish import MET, GripperReading, Motion, Wish, motion_for
 from rldg_robot.ros import listen_to
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
@@ -86,7 +86,9 @@ class FrankaRos2Gripper:
 
     async def _ask(self, client: ActionClient, goal: Any) -> str:
         """Have a goal carried out; returns what went wrong, empty: nothing."""
-        handle = await within(self._node, client.send_goal_async(goal), SOON)
+        handle = None
+        if await met(self._node, client.server_is_ready):
+            handle = await within(self._node, client.send_goal_async(goal), SOON)
         if handle is None:
             return "franka_gripper does not answer"
         answer = await within(self._node, handle.get_result_async(), MOTION_SECONDS)
