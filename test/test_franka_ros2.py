@@ -58,16 +58,14 @@ class Arm(Lab):
         beside = goal @ Pose.from_rotvec([0.02, 0.02, -0.012], np.zeros(3))
 
         def near() -> bool:
-            return bool(np.linalg.norm(self.pose.position - beside.position) < 0.006)
-
-        def step() -> Pose:
             left = beside.position - self.pose.position
-            far = max(float(np.linalg.norm(left)), 1e-9)
-            return Pose(self.pose.position + min(1.0, 0.01 / far) * left, beside.quaternion)
-
-        while not near():
-            self.send(step())
+            far = float(np.linalg.norm(left))
+            part = min(1.0, 0.01 / max(far, 1e-9))
+            self.send(Pose(self.pose.position + part * left, beside.quaternion))
             self.wait(0.05)
+            return far < 0.006
+
+        self.until(near)
         self.drive(
             goal @ Pose.from_rotvec([0.02, 0.02, 0.03], np.zeros(3)), lambda: self.force[2] < -14.0
         )

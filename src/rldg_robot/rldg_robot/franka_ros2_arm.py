@@ -31,8 +31,8 @@ from rldg_robot.safety import BASE_FRAME
 from rldg_robot.site_file import Site
 from rldg_robot.task import Compliance
 
-SILENT_SECONDS = 0.2
-"""without a state of the robot after which nothing is known of it any more"""
+OLD_SECONDS, SILENT_SECONDS = 0.2, 1.0
+"""without a state of the robot after which it may be elsewhere, and after which nothing is known of it any more"""
 CLOSE_SECONDS = 1.5
 """for each of the last things that are said"""
 QUEUE = 5  # messages
@@ -65,8 +65,7 @@ class FrankaRos2Arm:
         self._measured: Measured | None = None
         self._stamp = 0
         self._heard = time.monotonic()
-        self._ready = False
-        self._busy = False
+        self._known = self._ready = self._busy = False
         self._refusal = ""
         self._ended = ""
         self._hold_owed = False
@@ -85,7 +84,8 @@ class FrankaRos2Arm:
     @property
     def pose(self) -> Pose | None:
         """Of the TCP in base, where it is known."""
-        return None if self._measured is None or self._silent else self._measured.pose
+        old = time.monotonic() - self._heard > OLD_SECONDS
+        return None if self._measured is None or old else self._measured.pose
 
     @property
     def limits(self) -> str:
@@ -99,7 +99,9 @@ class FrankaRos2Arm:
     def look(self) -> None:
         """Notice what ended by itself; to be called often."""
         if self._silent:
-            self._ready = False
+            self._known = self._ready = False
+        elif not self._known:
+            self._begin(self._set_up())
         elif self._ready and not self._control.active:
             self._ready = False
             self._ended = f"the controller was ended{REMEDY}"
@@ -115,7 +117,7 @@ class FrankaRos2Arm:
         self._hold_owed = False
         if self._ready:
             self._send(target)
-        else:
+        elif self._known:
             self._begin(self._make_ready())
 
     def hold(self) -> None:
@@ -137,7 +139,7 @@ class FrankaRos2Arm:
         self.hold()
         end = time.monotonic() + CLOSE_SECONDS
         while self._hold_owed and time.monotonic() < end:
-            executor.spin_once(timeout_sec=SILENT_SECONDS)
+            executor.spin_once(timeout_sec=OLD_SECONDS)
         self._target.wait_for_all_acked(Duration(seconds=CLOSE_SECONDS))
         off = executor.create_task(self._control.switch, False)
         executor.spin_until_future_complete(off, CLOSE_SECONDS)
@@ -199,11 +201,14 @@ class FrankaRos2Arm:
             self._node.get_logger().error(refusal)
         self._refusal = refusal
 
+    async def _set_up(self) -> str:
+        wrong = await self._control.set_up()
+        self._known = not wrong
+        return wrong
+
     async def _make_ready(self) -> str:
         control = self._control
-        if wrong := (
-            await control.refuses() or await control.set_gains() or await control.set_thresholds()
-        ):
+        if wrong := await control.refuses():
             return wrong
         self.hold()
         wrong = await control.switch(True)
@@ -239,4 +244,5 @@ class FrankaRos2Arm:
             return
         if measured is not None:
             self._measured, self._stamp, self._heard = measured, moment, time.monotonic()
-            self._on_moment(measured, stamp)
+            if self._known:  # before that nobody should count on the arm
+                self._on_moment(measured, stamp)

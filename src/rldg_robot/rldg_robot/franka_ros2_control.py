@@ -67,9 +67,22 @@ class FrankaRos2Control:
         """why the robot's own errors can neither be read nor cleared"""
         self._controllers: dict[str, str] = {}
         self._hardware: dict[str, str] = {}
-        self._followed = False
+        # Made now: an answer to the first call of a client that nobody knows yet may be lost.
+        services: dict[str, str] = {}
         if not self.cannot_switch:
             listen_to(node, franka_ros2.ACTIVITY, self._on_activity)
+            services[franka_ros2.SWITCH] = "controller_manager_msgs/srv/SwitchController"
+            services[franka_ros2.SET_HARDWARE] = (
+                "controller_manager_msgs/srv/SetHardwareComponentState"
+            )
+        if not self.cannot_recover:
+            services[franka_ros2.SET_COLLISION] = "franka_msgs/srv/SetFullCollisionBehavior"
+            services[franka_ros2.SET_LOAD] = "franka_msgs/srv/SetLoad"
+            recovery = interface("franka_msgs/action/ErrorRecovery")
+            self._recovery = ActionClient(node, recovery, franka_ros2.RECOVER)
+        self._clients = {
+            name: node.create_client(interface(kind), name) for name, kind in services.items()
+        }
 
     @property
     def active(self) -> bool:
@@ -92,12 +105,15 @@ class FrankaRos2Control:
             return ""
         state = await self._robot_state()
         if state is None:
-            return ""  # the broadcaster's other topics tell whether it lives
+            return f"the robot's mode is not known: nothing comes at {franka_ros2.ROBOT_STATE.name}"
         mode, errors = franka_ros2.MODES[state.robot_mode], _raised(state.current_errors)
         return why_not(mode, errors) if errors or mode in arm_modes.MODES else ""
 
-    async def set_gains(self) -> str:
-        """Give the controller the task's compliance."""
+    async def set_up(self) -> str:
+        """Tell controller and robot what the task and the set-up want of them."""
+        return await self._set_gains() or await self._set_thresholds()
+
+    async def _set_gains(self) -> str:
         request = SetParameters.Request()
         for name, value in self._gains.items():
             double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
@@ -111,8 +127,8 @@ class FrankaRos2Control:
         refused = [result.reason for result in answer.results if not result.successful]
         return f"the controller refuses the task's compliance: {refused[0]}" if refused else ""
 
-    async def set_thresholds(self) -> str:
-        """Tell the robot what it may press and what it carries; it takes that at rest alone."""
+    async def _set_thresholds(self) -> str:
+        """The robot takes them at rest alone."""
         if self.cannot_recover or self.active:
             return ""
         limits, load = self._site.collision, self._site.load
@@ -124,13 +140,11 @@ class FrankaRos2Control:
             for kind in ("torque", "force")
             for phase in ("acceleration", "nominal")
         }
-        service = "franka_msgs/srv/SetFullCollisionBehavior"
-        if wrong := await self._ask(service, franka_ros2.SET_COLLISION, **thresholds):
+        if wrong := await self._ask(franka_ros2.SET_COLLISION, **thresholds):
             return f"the arm does not take its thresholds: {wrong}"
         if load.mass <= 0.0:
             return ""
         wrong = await self._ask(
-            "franka_msgs/srv/SetLoad",
             franka_ros2.SET_LOAD,
             mass=load.mass,
             center_of_mass=np.array(load.com),
@@ -149,24 +163,17 @@ class FrankaRos2Control:
         """Clear the robot's errors, then bring back what ended with them, as franka_hardware's documentation says."""
         if why := self.cannot_recover or self.cannot_switch:
             return why
-        recovery = ActionClient(
-            self._node, interface("franka_msgs/action/ErrorRecovery"), franka_ros2.RECOVER
-        )
-        try:
-            if wrong := await self._clear(recovery):
-                return wrong
-        finally:
-            recovery.destroy()
+        if wrong := await self._clear():
+            return wrong
+        active = State(label="active")
         for name in [name for name, state in self._hardware.items() if state != "active"]:
-            service = "controller_manager_msgs/srv/SetHardwareComponentState"
-            active = State(label="active")
-            if wrong := await self._ask(
-                service, franka_ros2.SET_HARDWARE, name=name, target_state=active
-            ):
+            wrong = await self._ask(franka_ros2.SET_HARDWARE, name=name, target_state=active)
+            if wrong:
                 return f"{name} is not activated: {wrong}. Start franka_ros2 anew"
         return await self._switch(list(franka_ros2.BROADCASTERS), True)
 
-    async def _clear(self, recovery: ActionClient) -> str:
+    async def _clear(self) -> str:
+        recovery = self._recovery
         goal = interface("franka_msgs/action/ErrorRecovery").Goal()
         handle = None
         if await met(self._node, recovery.server_is_ready):
@@ -179,29 +186,19 @@ class FrankaRos2Control:
         return ""
 
     async def _switch(self, names: list[str], on: bool) -> str:
-        service = interface("controller_manager_msgs/srv/SwitchController")
+        kind = interface("controller_manager_msgs/srv/SwitchController").Request
         request = {"activate_controllers" if on else "deactivate_controllers": names}
-        wrong = await self._ask(
-            "controller_manager_msgs/srv/SwitchController",
-            franka_ros2.SWITCH,
-            strictness=service.Request.BEST_EFFORT,
-            **request,
-        )
+        wrong = await self._ask(franka_ros2.SWITCH, strictness=kind.BEST_EFFORT, **request)
         if not wrong:
             self._controllers |= dict.fromkeys(names, "active" if on else "inactive")
         return wrong
 
-    async def _ask(self, kind: str, service: str, **fields: Any) -> str:
+    async def _ask(self, service: str, **fields: Any) -> str:
         """Call a service that answers `success` and `error`, or `ok` and mostly `message`."""
-        made = interface(kind)
-        client = self._node.create_client(made, service)
-        answer = None
-        try:
-            if await met(self._node, client.service_is_ready):
-                request = made.Request(**fields)
-                answer = await within(self._node, client.call_async(request), LATER)
-        finally:
-            self._node.destroy_client(client)
+        client, answer = self._clients[service], None
+        if await met(self._node, client.service_is_ready):
+            request = client.srv_type.Request(**fields)
+            answer = await within(self._node, client.call_async(request), LATER)
         if answer is None:
             return f"nobody answers at {service}"
         if getattr(answer, "success", False) or getattr(answer, "ok", False):
