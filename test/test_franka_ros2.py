@@ -52,20 +52,24 @@ class Arm(Lab):
     def _on_wrench(self, message: WrenchStamped) -> None:
         self.force = vector_of(message.wrench.force)
 
-    def press(self) -> None:
-        """Pull the plug down onto the board beside the socket, as hard as the task's spring may."""
-        goal = VGA.goal_pose
-        beside = goal @ Pose.from_rotvec([0.02, 0.02, -0.012], np.zeros(3))
+    def travel(self, there: Pose) -> None:
+        """In steps, as the gate lets targets through."""
 
         def near() -> bool:
-            left = beside.position - self.pose.position
+            left = there.position - self.pose.position
             far = float(np.linalg.norm(left))
             part = min(1.0, 0.01 / max(far, 1e-9))
-            self.send(Pose(self.pose.position + part * left, beside.quaternion))
+            self.send(Pose(self.pose.position + part * left, there.quaternion))
             self.wait(0.05)
             return far < 0.006
 
         self.until(near)
+
+    def press(self) -> None:
+        """Pull the plug down onto the board beside the socket, as hard as the task's spring may."""
+        goal = VGA.goal_pose
+        for height in (-0.06, -0.012):
+            self.travel(goal @ Pose.from_rotvec([0.02, 0.02, height], np.zeros(3)))
         self.drive(
             goal @ Pose.from_rotvec([0.02, 0.02, 0.03], np.zeros(3)), lambda: self.force[2] < -14.0
         )

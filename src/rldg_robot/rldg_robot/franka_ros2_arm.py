@@ -68,7 +68,7 @@ class FrankaRos2Arm:
         self._known = self._ready = self._busy = False
         self._refusal = ""
         self._ended = ""
-        self._hold_owed = False
+        self._hold_owed = self._stop_owed = False
         self._wrong_arm = ""
         self._target = publish_on(node, franka_ros2.TARGET_POSE)
         # Their topics come one by one: of a queue of one each, parts of different moments would be left.
@@ -108,13 +108,16 @@ class FrankaRos2Arm:
         if self._hold_owed and self._alone and (pose := self.pose) is not None:
             self._hold_owed = False
             self._send(pose)
+        if self._stop_owed and not self._busy:
+            self._stop_owed = False
+            self._begin(self._control.switch(False))
 
     def follow(self, target: Pose) -> None:
         """Pull the TCP towards a pose in base; makes the controller ready first where it is not."""
         self.look()
         if self._trouble:
             return
-        self._hold_owed = False
+        self._hold_owed = self._stop_owed = False
         if self._ready:
             self._send(target)
         elif self._known:
@@ -127,8 +130,8 @@ class FrankaRos2Arm:
 
     def stop(self) -> None:
         """End control; the robot then holds its joints by itself. Where nothing can be switched, `hold` has to do."""
-        self._ready = False
-        self._begin(self._control.switch(False))
+        self._ready, self._stop_owed = False, True
+        self.look()
 
     def close(self) -> None:
         """Let go, and end control, before the node goes."""
