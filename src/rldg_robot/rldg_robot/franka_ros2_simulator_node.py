@@ -46,7 +46,12 @@ class Controller(Node):
     """crisp's controller as a node: parameters, and targets from a single publisher."""
 
     def __init__(self, robot: SimulatedRobot) -> None:
-        super().__init__(franka_ros2.CONTROLLER, namespace=franka_ros2.NAMESPACE)
+        # The name that a stack gives its process is not the controller's.
+        super().__init__(
+            franka_ros2.CONTROLLER,
+            namespace=franka_ros2.NAMESPACE,
+            use_global_arguments=False,
+        )
         self._robot = robot
         for name, value in DEFAULTS.items():
             self.declare_parameter(name, value)
