@@ -33,15 +33,16 @@ def parts(values: Values) -> tuple[Machine, ...]:
     return tuple(Machine) if machine == BOTH else (Machine(machine),)
 
 
-def apart(values: Values) -> dict[str, Value]:
-    """What actor and learner must know of it: that they share no folder.
+def check_name(values: Values) -> None:
+    """Check that a run which two machines share can go on under its name on both.
 
     Raises:
-        StackError: the run has no name by which it could go on on both machines.
+        StackError: it was given none.
     """
-    machine = values["machine"]
-    if machine == BOTH:
-        return {}
-    if not values["name"]:
-        raise StackError(f"machine:={machine} needs name:=, the same on both machines")
-    return {"apart": True}
+    if len(parts(values)) == 1 and not values["name"]:
+        raise StackError(f"machine:={values['machine']} needs name:=, the same on both machines")
+
+
+def apart(values: Values) -> dict[str, Value]:
+    """What actor and learner must know of it: that they share no folder."""
+    return {"apart": True} if len(parts(values)) == 1 else {}

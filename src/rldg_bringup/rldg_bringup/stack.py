@@ -23,7 +23,7 @@ from rldg_bringup.arguments import (
 )
 from rldg_bringup.bodies import settled, variables
 from rldg_bringup.leaders import SETTINGS
-from rldg_bringup.machines import Machine, parts
+from rldg_bringup.machines import Machine, check_name, parts
 
 
 @dataclass(frozen=True)
@@ -121,6 +121,7 @@ class Stack:
         values |= {"run": str(runs / name)}
         values |= self.complete(values)
         values |= settled(values)
+        check_name(values)
         plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
         name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name
