@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 
 from rldg_bringup.arguments import Argument, StackError, Value, Values
@@ -46,3 +47,10 @@ def check_name(values: Values) -> None:
 def apart(values: Values) -> dict[str, Value]:
     """What actor and learner must know of it: that they share no folder."""
     return {"apart": True} if len(parts(values)) == 1 else {}
+
+
+def own_enclave(node: str) -> dict[str, str]:
+    """Where a node finds its key (`./rldg keys`), if ROS is told to ask for keys."""
+    if os.environ.get("ROS_SECURITY_ENABLE") != "true":
+        return {}
+    return {"ROS_SECURITY_ENCLAVE_OVERRIDE": f"/rldg/{node}"}

@@ -23,7 +23,7 @@ from rldg_bringup.arguments import (
 )
 from rldg_bringup.bodies import settled, variables
 from rldg_bringup.leaders import SETTINGS
-from rldg_bringup.machines import Machine, check_name, parts
+from rldg_bringup.machines import Machine, check_name, own_enclave, parts
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,9 @@ class Stack:
         values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
         found = variables(values)
         here = [node for node in self.build(values) if node.machine in parts(values)]
-        nodes = [replace(n, variables={**n.variables, **found}) for n in here]
+        nodes = [
+            replace(n, variables={**n.variables, **found, **own_enclave(n.name)}) for n in here
+        ]
         return Plan(self.name, values, run, nodes, self.makes_run)
 
 

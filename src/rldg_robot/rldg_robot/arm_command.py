@@ -19,4 +19,4 @@ def main() -> None:
         "verb", choices=("recover",), help="clear the arm's errors, once it is safe"
     )
     parser.parse_known_args()
-    run_main(lambda: print(ask(Node("arm_command"), contract.ARM_RECOVER, "driver of an arm")))
+    run_main(lambda: print(ask(Node("arm"), contract.ARM_RECOVER, "driver of an arm")))
