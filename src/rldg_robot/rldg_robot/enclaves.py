@@ -28,8 +28,8 @@ PARAMETERS = (
 _BODY = (
     *(contract.CURRENT_POSE, contract.CURRENT_TWIST, contract.EXTERNAL_WRENCH),
     *(contract.JOINT_STATES, contract.GRIPPER_STATE, contract.TASK_STATE),
-    *(contract.WRIST_IMAGE, contract.WRIST_CAMERA_INFO, contract.DIAGNOSTICS),
 )
+_PICTURES = (contract.WRIST_IMAGE, contract.WRIST_CAMERA_INFO)
 _HAND = (contract.SPACENAV_JOY, contract.SPACENAV_TWIST)
 _LIVED = (contract.POLICY_TARGET_POSE, contract.POLICY_GRIPPER, contract.EPISODE, contract.STEP)
 
@@ -52,9 +52,9 @@ class Rights:
 
 ENCLAVES: Mapping[str, Rights] = {
     # The arm, and who alone may move it.
-    "twin": Rights(_BODY, ("/clock",), answers=(contract.RESET,)),
-    "fci": Rights(_BODY, answers=(contract.RESET, contract.ARM_RECOVER)),
-    "fci_simulator": Rights(_BODY),
+    "twin": Rights((*_BODY, *_PICTURES), ("/clock",), answers=(contract.RESET,)),
+    "fci": Rights((*_BODY, contract.DIAGNOSTICS), answers=(contract.RESET, contract.ARM_RECOVER)),
+    "fci_simulator": Rights((*_PICTURES, contract.DIAGNOSTICS)),
     "safety_gate": Rights(
         (contract.TARGET_POSE, contract.GRIPPER_COMMAND, contract.SAFETY_STATE)
         + (contract.DIAGNOSTICS,),
@@ -62,9 +62,7 @@ ENCLAVES: Mapping[str, Rights] = {
     ),
     # Pictures, hands.
     "camera": Rights((contract.DIAGNOSTICS,), ("/camera/*", "/tf_static")),
-    "wrist_camera": Rights(
-        (contract.WRIST_IMAGE, contract.WRIST_CAMERA_INFO, contract.DIAGNOSTICS)
-    ),
+    "wrist_camera": Rights((*_PICTURES, contract.DIAGNOSTICS)),
     "spacemouse": Rights(_HAND),
     "gamepad": Rights(_HAND),
     "keyboard_teleop": Rights((*_HAND, contract.ANSWER)),
