@@ -26,7 +26,8 @@ ARG WANTED="franka_bringup franka_gripper crisp_controllers"
 # hadolint ignore=SC2046,SC2086
 RUN mkdir src && vcs import --recursive --input franka.repos src \
     && . /opt/ros/jazzy/setup.bash && apt-get update && rosdep update \
-    && rosdep install --from-paths $(colcon list --paths-only --packages-up-to $WANTED) --ignore-src -y --rosdistro jazzy \
+    && rosdep install --from-paths $(colcon list --paths-only --packages-up-to $WANTED) \
+       --ignore-src -y --rosdistro jazzy --skip-keys olv_module_descriptions \
     && colcon build --packages-up-to $WANTED --cmake-args -DCMAKE_BUILD_TYPE=Release -DBUILD_TESTING=OFF \
     && rm -rf build log /var/lib/apt/lists/*
 
