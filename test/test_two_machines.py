@@ -17,7 +17,7 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.ros import publish_on
 
-TASK = {"task": "connector/vga", "name": "shared", "demos": 3, "steps": 150, "episodes": 1}
+TASK = {"task": "connector/vga", "name": "shared", "demos": 3, "steps": 110, "episodes": 1}
 pytestmark = pytest.mark.timeout(300)
 
 
@@ -27,10 +27,9 @@ def test_two_stacks_without_a_common_folder_train_and_survive_the_loss_of_one(
     robot, gpu = (RunFolder(processes.folder / name / "shared") for name in ("robot", "gpu"))
     learning = processes.stack("train_rl", **TASK, machine="gpu", runs=gpu.path.parent)
     acting = processes.stack("train_rl", **TASK, machine="robot", runs=robot.path.parent)
-    wait_until((robot.bags / "policy_00001").is_dir, 60, "training")
+    wait_until((robot.bags / "policy_00000").is_dir, 60, "training")
     learning.send_signal(signal.SIGINT)
     assert learning.wait(20) == 130, learning.log.read_text()
-    assert gpu.learner_checkpoint.is_file()
     assert not robot.learner_checkpoint.exists()
 
     shutil.rmtree(gpu.path)  # another machine takes its place
@@ -40,12 +39,14 @@ def test_two_stacks_without_a_common_folder_train_and_survive_the_loss_of_one(
 
     fetched = {bag.name for bag in gpu.bags.iterdir()}
     assert (
-        {"demonstration_00002", "policy_00000"} <= fetched <= {b.name for b in robot.bags.iterdir()}
+        {"demonstration_00000", "demonstration_00002"}
+        <= fetched
+        <= {b.name for b in robot.bags.iterdir()}
     )
     assert INCOMING not in fetched
     judged, version = load_policy(robot.policy_checkpoint, "connector/vga")
     learned, last = load_policy(gpu.policy_checkpoint, "connector/vga")
-    assert version == last >= 300
+    assert version == last >= 220
     assert {name: tensor.tobytes() for name, tensor in judged.tensors.items()} == {
         name: tensor.tobytes() for name, tensor in learned.tensors.items()
     }

@@ -228,9 +228,10 @@ def train_rl(values: Values) -> list[NodeSpec]:
 def _learner(values: Values, parameters: Values) -> list[NodeSpec]:
     """The learner; where it is alone its end is the stack's, and a person there sees how the run fares, too."""
     alone = parts(values) == (Machine.GPU,)
-    learner = NodeSpec("rldg_rl", "learner", "learner", parameters, required=alone)
-    watching = replace(_monitor(values, values["run"]), name="monitor_gpu") if alone else None
-    nodes = [learner, watching] if watching else [learner]
+    nodes = [NodeSpec("rldg_rl", "learner", "learner", parameters, required=alone)]
+    if alone:
+        monitor = _monitor({**values, "viewer": VIEWER.default}, values["run"])
+        nodes.append(replace(monitor, name="monitor_gpu"))
     return [replace(node, machine=Machine.GPU) for node in nodes]
 
 
