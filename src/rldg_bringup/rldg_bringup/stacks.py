@@ -230,7 +230,7 @@ def _learner(values: Values, parameters: Values) -> list[NodeSpec]:
     alone = parts(values) == (Machine.GPU,)
     nodes = [NodeSpec("rldg_rl", "learner", "learner", parameters, required=alone)]
     if alone:
-        monitor = _monitor({**values, "viewer": VIEWER.default}, values["run"])
+        monitor = _monitor({**values, "viewer": "false"}, values["run"])
         nodes.append(replace(monitor, name="monitor_gpu"))
     return [replace(node, machine=Machine.GPU) for node in nodes]
 
