@@ -87,7 +87,8 @@ class Setting:
     def __init__(self, rate: float, profiled: bool, seconds: float) -> None:
         self._rate, self._profiled, self._seconds = rate, profiled, seconds
         profile = {"FASTRTPS_DEFAULT_PROFILES_FILE": str(PROFILE)} if profiled else {}
-        self._environment = {**os.environ, **profile}
+        own = {name: value for name, value in os.environ.items() if "PROFILES_FILE" not in name}
+        self._environment = {**own, **profile}
 
     def plain(self, reliable: bool) -> None:
         """The driver's topic."""

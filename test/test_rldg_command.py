@@ -132,8 +132,8 @@ def test_unknown_names_are_answered_with_the_valid_ones(machine: Machine) -> Non
     verb = machine.rldg("lunch")
     assert verb.returncode == 1
     assert (
-        "setup doctor launch classifier convert dataset distill compare sweep experiment demo run test "
-        "help" in verb.stderr
+        "setup doctor launch classifier convert dataset distill compare sweep experiment demo keys run "
+        "test help" in verb.stderr
     )
     stack = machine.rldg("launch", "train")
     assert stack.returncode == 1

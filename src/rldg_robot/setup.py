@@ -30,6 +30,7 @@ setup(
             "film = rldg_robot.film:main",
             "markers = rldg_robot.markers_node:main",
             "gamepad = rldg_robot.hand_device_node:gamepad",
+            "keys = rldg_robot.keys:main",
             "keyboard_teleop = rldg_robot.keyboard_teleop_node:main",
             "operator = rldg_robot.operator_node:main",
             "player = rldg_robot.player_node:main",

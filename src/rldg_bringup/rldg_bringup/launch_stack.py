@@ -57,7 +57,7 @@ def _start(context: LaunchContext, stack: Stack) -> list[Action]:
     plan = stack.plan({argument.name: configured[argument.name] for argument in stack.arguments})
     claim = RunClaim(plan)
     if plan.speaks_ros:
-        claim_domain()
+        claim_domain(plan.parts)
     supervisor = Supervisor(claim.logs)
     actions: list[Action] = [LogInfo(msg=f"{stack.name}: {plan.run}; logs in {claim.logs}")]
     for spec in plan.nodes:

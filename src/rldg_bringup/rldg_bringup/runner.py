@@ -269,7 +269,7 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
     executables = [find_executable(node) for node in plan.nodes]  # before a folder is made
     claim = RunClaim(plan)
     if plan.speaks_ros:
-        claim_domain()
+        claim_domain(plan.parts)
     try:
         tell(f"{stack.name}: {plan.run}; logs in {claim.logs}")
         started = zip(plan.nodes, executables, strict=True)

@@ -23,6 +23,7 @@ from rldg_bringup.arguments import (
 )
 from rldg_bringup.bodies import settled, variables
 from rldg_bringup.leaders import SETTINGS
+from rldg_bringup.machines import Machine, check_name, own_enclave, parts
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,8 @@ class NodeSpec:
     """Command line of a plain program, which knows nothing of ROS; None: it is a node."""
     variables: Mapping[str, str] = field(default_factory=dict)
     """Of its environment."""
+    machine: Machine = Machine.ROBOT
+    """Where it runs, if two share the work."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,11 @@ class Plan:
     def speaks_ros(self) -> bool:
         """Whether nodes of it meet in a ROS domain."""
         return any(node.arguments is None for node in self.nodes)
+
+    @property
+    def parts(self) -> tuple[Machine, ...]:
+        """Which machines' nodes it has: one's, or those of both."""
+        return parts(self.values)
 
 
 @dataclass(frozen=True)
@@ -113,13 +121,17 @@ class Stack:
         values |= {"run": str(runs / name)}
         values |= self.complete(values)
         values |= settled(values)
+        check_name(values)
         plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
         name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name
         evaluation = run / "evaluations" / str(values.get("evaluation") or started)
         values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
         found = variables(values)
-        nodes = [replace(n, variables={**n.variables, **found}) for n in self.build(values)]
+        here = [node for node in self.build(values) if node.machine in parts(values)]
+        nodes = [
+            replace(n, variables={**n.variables, **found, **own_enclave(n.name)}) for n in here
+        ]
         return Plan(self.name, values, run, nodes, self.makes_run)
 
 

@@ -61,6 +61,7 @@ from rldg_bringup.common_arguments import (
     WORKERS,
 )
 from rldg_bringup.leaders import checkpoint, leaders, run_folder, task_of
+from rldg_bringup.machines import MACHINE, Machine, apart, parts
 from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, hand_driver
 from rldg_bringup.recorded import recorded
 from rldg_bringup.stack import NodeSpec, Stack
@@ -150,13 +151,16 @@ def _recorder(values: Values, folder: Value) -> list[NodeSpec]:
 
 def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
     """What a person watches."""
+    return [_monitor(values, folder), *_viewer(values, _clocked(values))]
+
+
+def _monitor(values: Values, folder: Value) -> NodeSpec:
     monitor = {
         "run": folder,
         "viewer": values["viewer"] == BROWSER,
         **_clocked(values),
     }
-    nodes = [NodeSpec("rldg_rl", "monitor", "monitor", monitor, output="screen")]
-    return [*nodes, *_viewer(values, _clocked(values))]
+    return NodeSpec("rldg_rl", "monitor", "monitor", monitor, output="screen")
 
 
 def _viewer(values: Values, clock: Values) -> list[NodeSpec]:
@@ -203,7 +207,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
     values = {**values, "encoder": _encoder(values)}
     learner = {name: values[name] for name in ("run", "task", "seed", "observation", "encoder")}
     known, demonstrated = _beginning(values)
-    learner |= {**known, **_prior(values), **_buffer(values)}
+    learner |= {**known, **_prior(values), **_buffer(values), **apart(values), **_clocked(values)}
     actor = {
         name: values[name]
         for name in (
@@ -212,15 +216,25 @@ def train_rl(values: Values) -> list[NodeSpec]:
         )
     }
     actor |= {"mode": "train", **demonstrated, **_reward(values)}
-    actor |= {**_pace(values), **_clocked(values)}
+    actor |= {**_pace(values), **apart(values), **_clocked(values)}
     return [
         *_body(values),
         *_operator(values),
         *_recorder(values, values["run"]),
-        NodeSpec("rldg_rl", "learner", "learner", {**learner, **_clocked(values)}),
+        *_learner(values, learner),
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(values, values["run"]),
     ]
+
+
+def _learner(values: Values, parameters: Values) -> list[NodeSpec]:
+    """The learner; where it is alone its end is the stack's, and a person there sees how the run fares, too."""
+    alone = parts(values) == (Machine.GPU,)
+    nodes = [NodeSpec("rldg_rl", "learner", "learner", parameters, required=alone)]
+    if alone:
+        monitor = _monitor({**values, "viewer": "false"}, values["run"])
+        nodes.append(replace(monitor, name="monitor_gpu"))
+    return [replace(node, machine=Machine.GPU) for node in nodes]
 
 
 def _encoder(values: Values) -> str:
@@ -267,7 +281,9 @@ def _beginning(values: Values) -> tuple[Values, Values]:
 
 
 def _prior(values: Values) -> dict[str, Value]:
-    """The runs to learn from."""
+    """The runs to learn from; they lie where the learner is."""
+    if Machine.GPU not in parts(values):
+        return {}
     runs = Path(str(values["runs"])).expanduser().absolute()
     folders = [run_folder(name, runs) for name in str(values["prior"]).split(",") if name]
     for folder in folders:
@@ -442,7 +458,7 @@ STACKS: Mapping[str, Stack] = {
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, *DEVICES, *OWN_BODY, RESETS),
                 *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
-                *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE, *CAMERAS),
+                *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE, *CAMERAS, MACHINE),
             ),
             train_rl,
             makes_run=True,

@@ -552,3 +552,32 @@ def test_a_training_may_learn_from_other_runs_first(runs: str) -> None:
     wanted = f"{runs}/first,{runs}/second"
     assert parameters(TRAIN.plan(given))["learner"]["prior"] == wanted
     assert "prior" not in parameters(TRAIN.plan({"runs": runs}))["learner"]
+
+
+def test_two_machines_share_the_nodes_of_a_training(runs: str) -> None:
+    given = {"runs": runs, "name": "a", "viewer": "true"}
+    both, robot, gpu = (
+        {node.name: node for node in TRAIN.plan({**given, "machine": machine}).nodes}
+        for machine in ("both", "robot", "gpu")
+    )
+
+    assert set(gpu) == {"learner", "monitor_gpu"}
+    assert set(robot) == set(both) - {"learner"}
+    assert robot["actor"].parameters == {**both["actor"].parameters, "apart": True}
+    assert gpu["learner"].parameters == {**both["learner"].parameters, "apart": True}
+    assert gpu["learner"].required
+    assert not both["learner"].required
+
+
+def test_what_only_the_learner_needs_may_lie_on_its_machine_alone(runs: str) -> None:
+    given = {"runs": runs, "name": "a", "prior": "elsewhere"}
+
+    assert "prior" not in parameters(TRAIN.plan({**given, "machine": "robot"}))["actor"]
+    with pytest.raises(StackError, match="no run 'elsewhere'"):
+        TRAIN.plan({**given, "machine": "gpu"})
+
+
+@pytest.mark.parametrize("machine", ["robot", "gpu"])
+def test_a_shared_run_needs_a_name(runs: str, machine: str) -> None:
+    with pytest.raises(StackError, match=f"machine:={machine} needs name:=, the same on both"):
+        TRAIN.plan({"runs": runs, "machine": machine})

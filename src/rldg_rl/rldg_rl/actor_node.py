@@ -29,7 +29,7 @@ from rldg_rl.actor import (
 )
 from rldg_rl.agent_config import AgentConfig, agent_config
 from rldg_rl.announcer import Announcer
-from rldg_rl.checkpoint import encoder_from_bytes
+from rldg_rl.checkpoint import CheckpointError, encoder_from_bytes
 from rldg_rl.chunks import Execution
 from rldg_rl.closed_loop import close_the_loop
 from rldg_rl.collection import Collection, CollectionPlan
@@ -89,6 +89,7 @@ class ActorNode(Node):
         self.mode: str = self._parameter("mode", "train")
         self.training = self.mode == "train"
         self.operator: str = self._parameter("operator", "scripted")
+        self.apart: bool = self._parameter("apart", False)
         self.lockstep: bool = self._parameter("lockstep", True)
         self.deterministic: bool = self._parameter("deterministic", False)
         self.policy: str = self._parameter("policy", "")
@@ -311,6 +312,7 @@ class ActorNode(Node):
                 self._ask_for_person(str(error))
         if self.training:
             self._wait_for(lambda: self._learner.ready, "the learner")
+            self._keep_policy()
         self._tell_status(None, note="writing the report", force=True)
         self._report()
         self._tell_status(None, force=True)
@@ -435,6 +437,15 @@ class ActorNode(Node):
         self._resets = count
         self.announcer.reset_seconds = count.mean_seconds
         keep_resets(self.run, count)
+
+    def _keep_policy(self) -> None:
+        """Write down what was judged, where the learner writes its own on another machine."""
+        if not (self.apart and self._judged.ready):
+            return
+        try:
+            self._judged.save(self.run.policy_checkpoint)
+        except CheckpointError as error:
+            raise UserError(str(error)) from error
 
     def _recover(self, attention: str = "") -> None:
         """Wait until the parts that failed are back, and count again what is on disk."""

@@ -15,7 +15,7 @@ from rldg_rl.collection import Collection
 from rldg_rl.inference import Health
 from rldg_rl.messages import episode_message, health_message, step_message, transition_message
 from rldg_rl.pace import Pace
-from rldg_rl.schedule import Progress, autonomous_success
+from rldg_rl.schedule import DONE, Progress, autonomous_success
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.ros import now, publish_on, to_stamp
@@ -117,7 +117,7 @@ class Announcer:
         message = RunStatus(
             **(progress.counts() | {"steps": steps}),
             task=progress.task,
-            phase=note or ("done" if source is None else progress.phase(source)),
+            phase=note or (DONE if source is None else progress.phase(source)),
             steps_per_second=self._pace.per_second(),
             wall_seconds=self.wall_seconds,
             reset_seconds=self.reset_seconds,

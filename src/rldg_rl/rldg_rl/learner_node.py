@@ -10,6 +10,7 @@ import array
 import json
 import os
 import time
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from rldg_rl.agent import Agent
 from rldg_rl.agent_config import agent_config
 from rldg_rl.backbones import BackboneError
 from rldg_rl.bag import lived_steps, stored_steps
+from rldg_rl.bag_exchange import BagTaker
 from rldg_rl.checkpoint import (
     CheckpointError,
     encoder_to_bytes,
@@ -50,8 +52,8 @@ from rldg_rl.observation import state_dim
 from rldg_rl.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.policy import Policy
 from rldg_rl.replay_buffer import DEMO, ReplayBuffer, StoredStep
-from rldg_rl.run_folder import RunFolder, write_atomically
-from rldg_rl.schedule import PHASES
+from rldg_rl.run_folder import RunError, RunFolder, write_atomically
+from rldg_rl.schedule import DONE, PHASES
 from rldg_rl.scratch_encoder import ScratchEncoder, unseen
 from rldg_robot import contract
 from rldg_robot.node_main import run_main
@@ -78,6 +80,7 @@ class LearnerNode(Node):
         self.init = str(self.declare_parameter("init", "").value)
         prior = str(self.declare_parameter("prior", "").value)
         self.prior = [RunFolder(Path(run)) for run in prior.split(",") if run]
+        self.apart = bool(self.declare_parameter("apart", False).value)
         self.demos_first = bool(self.declare_parameter("demos_first", False).value)
         torch.set_num_threads(1)  # the other core belongs to the robot
         learner_config = LearnerConfig()
@@ -106,6 +109,7 @@ class LearnerNode(Node):
         )
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self)
+        self._taker = BagTaker(self, self._executor, self.run) if self.apart else None
         self._recorder_is_there = False
         self._run_status = RunStatus()
         self._note = ""
@@ -134,7 +138,7 @@ class LearnerNode(Node):
     def _make_buffer(self, capacity: int, observation_dim: int, on_disk: bool) -> ReplayBuffer:
         pupil, variants = self.pupil, VARIANTS if isinstance(self.encoder, ImageEncoder) else 1
         try:
-            self.run.path.mkdir(parents=True, exist_ok=True)
+            self.run.prepare()
             return ReplayBuffer(
                 capacity,
                 pupil.body_dim if pupil else observation_dim,
@@ -143,6 +147,8 @@ class LearnerNode(Node):
                 IMAGE_SIZE if pupil else 0,
                 self.run.path if on_disk else None,
             )
+        except RunError as error:
+            raise UserError(str(error)) from error
         except OSError as error:
             raise UserError(
                 f"no room in {self.run.path} for the images of {capacity} frames, "
@@ -171,6 +177,11 @@ class LearnerNode(Node):
             self._waiting.append(step)
 
     def _on_run(self, message: RunStatus) -> None:
+        if message.task != self.task.id:
+            raise UserError(
+                f"the actor does {message.task}, this learner learns {self.task.id}: start both machines with the same "
+                "arguments"
+            )
         self._run_status = message
 
     def _on_recorder(self, _: RecorderStatus) -> None:
@@ -184,7 +195,7 @@ class LearnerNode(Node):
         """Learn until shutdown; then leave a checkpoint."""
         try:
             self._restore()
-            while rclpy.ok():
+            while rclpy.ok() and not self._is_over:
                 self._round()
         except (KeyboardInterrupt, ExternalShutdownException):
             pass
@@ -193,10 +204,16 @@ class LearnerNode(Node):
                 self._save()
             self.board.close()
 
+    @property
+    def _is_over(self) -> bool:
+        """The run has ended on another machine, and nobody here would end this node."""
+        return self.apart and self._run_status.phase == DONE
+
     def _restore(self) -> None:
         # The recorder speaks once it has mended the bags that a kill left open.
         while rclpy.ok() and not self._recorder_is_there:
             self._executor.spin_once(timeout_sec=0.1)
+        self._fetch()
         self._load()
         if isinstance(self.encoder, ImageEncoder) and self._is_blind:
             self._learn_to_see(self.encoder)
@@ -204,7 +221,7 @@ class LearnerNode(Node):
             self._take_in_all(run)
         if self.demos_first:
             self._await_demonstrations()
-        self._take_in_own()
+        self._take_in_all_so_far()
         if (self.prior or self.demos_first) and not self.run.learner_checkpoint.is_file():
             self.learner.learn_from_prior(self._tell_prior)
             self._note = ""
@@ -216,12 +233,26 @@ class LearnerNode(Node):
             self._publish_encoder()
         self._publish_weights()
 
-    def _take_in_own(self) -> None:
-        """This run's episodes so far."""
-        for bag in sorted(self.run.bags.iterdir()):
+    def _fetch(self) -> list[Path]:
+        """The bags that only another machine has so far."""
+        new = self._taker.fetch(self._tell_fetched) if self._taker else []
+        self._note = ""
+        return new
+
+    def _tell_fetched(self, bags: int) -> None:
+        self._note = f"fetching the bags of the other machine, {bags} so far"
+        self._tell_status()
+
+    def _take_in_own(self, bags: Iterable[Path]) -> None:
+        """Episodes of this run."""
+        for bag in sorted(bags):
             if not bag.name.startswith((".", "evaluation")):
                 for step in stored_steps(bag, self.task, looks=self.encoder is not None):
                     self.learner.take_in(self._for_task(step))
+
+    def _take_in_all_so_far(self) -> None:
+        self._fetch()
+        self._take_in_own(self.run.bags.iterdir())
         if self.learner.buffer.steps_received:
             self.get_logger().info(
                 f"resumed: {self.learner.updates} updates, "
@@ -293,6 +324,8 @@ class LearnerNode(Node):
         """Whether all demonstrations are there, and on disk."""
         wanted = self._run_status.demos_wanted
         heard = 0 < wanted <= self._run_status.demos
+        if heard:
+            self._fetch()
         return heard and len(self.run.succeeded(DEMONSTRATION)) >= wanted
 
     def _tell_sight(self, update: int) -> None:
@@ -315,6 +348,9 @@ class LearnerNode(Node):
             self._publish_weights()
         elif learner.updates > self._saved and time.monotonic() - self._idle_since > SAVE_AFTER:
             self._save()
+        if not owing and self._misses_steps():
+            self._step_heard = time.monotonic()
+            self._take_in_own(self._fetch())
         self._executor.spin_once(timeout_sec=0.0 if owing else IDLE_SECONDS)
         for _ in range(CALLBACKS_PER_ROUND - 1):
             self._executor.spin_once(timeout_sec=0.0)
@@ -367,6 +403,13 @@ class LearnerNode(Node):
         self._logged = self.learner.updates
         for name, value in self.learner.metrics.items():
             self.board.add_scalar(f"learner/{name}", value, self.learner.updates)
+
+    def _misses_steps(self) -> bool:
+        """Whether the actor lived more than arrived, as when a link was dead for longer than the topic is deep."""
+        silent = time.monotonic() - self._step_heard
+        return (
+            self.apart and silent > PATIENCE and self._run_status.steps > self.learner.policy_steps
+        )
 
     def _waits(self) -> str:
         """What keeps it from learning; empty: nothing. For steps that do not come it owes no updates."""

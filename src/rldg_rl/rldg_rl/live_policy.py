@@ -5,15 +5,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from rldg_rl import actor
 from rldg_rl.actor import Belief
-from rldg_rl.checkpoint import CheckpointError, policy_from_bytes
+from rldg_rl.checkpoint import CheckpointError, policy_from_bytes, save_policy
 from rldg_rl.observation import Observation, body_part, state_dim
-from rldg_rl.policy import Policy
+from rldg_rl.policy import ENCODER, Policy
 from rldg_robot.task import Task
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class LivePolicy(actor.Policy):
         self._rng = np.random.default_rng()
         self._policy: Policy | None = None
         self._encoder: ImageEncoder | None = None
+        self._sight: dict[str, np.ndarray] = {}
         self.version = -1
         """the learner's update count when the weights were published; -1: none yet"""
 
@@ -71,7 +73,18 @@ class LivePolicy(actor.Policy):
             self._encoder = encoders.encoder_of(weights, self._task)
         except ValueError as error:
             raise CheckpointError(f"the policy does not fit this task: {error}") from error
+        self._sight = {ENCODER + name: tensor for name, tensor in weights.items()}
         self.looks = True
+
+    def save(self, path: Path) -> None:
+        """Write the weights that were loaded last, as the learner does.
+
+        Raises:
+            checkpoint.CheckpointError: the file cannot be written.
+        """
+        assert self._policy is not None, "no weights yet"
+        whole = Policy({**self._policy.tensors, **self._sight})
+        save_policy(path, whole, self._task.id, self.version)
 
     def begin(self, seen: Observation, seed: int) -> None:
         """See `actor.Policy`."""

@@ -14,7 +14,9 @@ from rclpy.serialization import deserialize_message
 from rclpy.timer import Timer
 
 from rldg_msgs.msg import Episode, RecorderStatus, Step
+from rldg_msgs.srv import NextBag
 from rldg_rl.bag import BagWriter, recover
+from rldg_rl.bag_exchange import give
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, summary_of
@@ -65,6 +67,7 @@ class RecorderNode(Node):
                 listen_to(self, topic, self._keeper(topic), raw=True, depth=QUEUE)
         listen_to(self, contract.STEP, self._on_step, raw=True)
         listen_to(self, contract.EPISODE, self._on_episode, raw=True)
+        self.create_service(NextBag, contract.NEXT_BAG, self._on_next_bag)
         self._report()
 
     def _ask_image_contract(self) -> str:
@@ -152,6 +155,9 @@ class RecorderNode(Node):
             self._bag.writer.write(name, now(self), cdr)
         except OSError as error:
             self._fail(error)
+
+    def _on_next_bag(self, request: NextBag.Request, _: NextBag.Response) -> NextBag.Response:
+        return give(self.run, request)
 
     def _flush(self) -> None:
         if self._bag is None:

@@ -83,7 +83,7 @@ class RunFolder:
                 folder.mkdir(parents=True, exist_ok=True)
             probe = self.path / ".writable"
             probe.write_text("")
-            probe.unlink()
+            probe.unlink(missing_ok=True)  # another node's is the same
         except OSError as error:
             raise RunError(
                 f"cannot write the run's folder {self.path}: {error.strerror or error}; "

@@ -21,6 +21,7 @@ TYPICAL_STEPS = {DEMONSTRATION: 55.0, POLICY: 20.0, EVALUATION: 20.0}
 BY_HAND_PARTS = 10
 MAX_FAILED_DEMOS = 3
 """times the wanted number"""
+DONE = "done"
 PHASES = {DEMONSTRATION: "demonstrations", POLICY: "training", EVALUATION: "evaluation"}
 _STREAM = {DEMONSTRATION: 1, POLICY: 2, EVALUATION: 3}
 

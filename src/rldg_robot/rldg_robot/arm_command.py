@@ -23,4 +23,4 @@ def main() -> None:
     )
     parser.parse_known_args()
     whom = "driver of an arm"
-    run_main(lambda: print(ask(Node("arm_command"), contract.ARM_RECOVER, whom, RECOVERY_SECONDS)))
+    run_main(lambda: print(ask(Node("arm"), contract.ARM_RECOVER, whom, RECOVERY_SECONDS)))

@@ -68,6 +68,6 @@ def main() -> None:
     arguments, _ = parser.parse_known_args()
 
     def run() -> None:
-        print(verbs[arguments.verb](Node("gate_command")))
+        print(verbs[arguments.verb](Node("gate")))
 
     run_main(run)

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two machines that share a stack: the robot PC, next to the arm, and the one with the graphics card."""
+
+from __future__ import annotations
+
+import os
+from enum import Enum
+
+from rldg_bringup.arguments import Argument, StackError, Value, Values
+
+
+class Machine(Enum):
+    """Where a node runs."""
+
+    ROBOT = "robot"
+    """beside arm, camera and person: what moves the arm, and what must not wait for a network"""
+    GPU = "gpu"
+    """elsewhere: what learns"""
+
+
+BOTH = "both"
+MACHINE = Argument(
+    "machine",
+    BOTH,
+    "What of it this machine runs; both: everything; robot: all but the learner; gpu: the learner, on another machine "
+    "that is started with the same arguments. docs/two-machines.md.",
+    choices=(BOTH, *(machine.value for machine in Machine)),
+)
+
+
+def parts(values: Values) -> tuple[Machine, ...]:
+    """The machines whose nodes are started here."""
+    machine = str(values.get("machine", BOTH))
+    return tuple(Machine) if machine == BOTH else (Machine(machine),)
+
+
+def check_name(values: Values) -> None:
+    """Check that a run which two machines share can go on under its name on both.
+
+    Raises:
+        StackError: it was given none.
+    """
+    if len(parts(values)) == 1 and not values["name"]:
+        raise StackError(f"machine:={values['machine']} needs name:=, the same on both machines")
+
+
+def apart(values: Values) -> dict[str, Value]:
+    """What actor and learner must know of it: that they share no folder."""
+    return {"apart": True} if len(parts(values)) == 1 else {}
+
+
+def own_enclave(node: str) -> dict[str, str]:
+    """Where a node finds its key (`./rldg keys`), if ROS is told to ask for keys."""
+    if os.environ.get("ROS_SECURITY_ENABLE") != "true":
+        return {}
+    return {"ROS_SECURITY_ENCLAVE_OVERRIDE": f"/rldg/{node}"}
