@@ -30,11 +30,11 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 
 from rldg_robot import contract
-from rldg_robot.fci_arm import FciArm
+from rldg_robot.arm.site_file import Site
+from rldg_robot.fci.arm import FciArm
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_pose_stamped
-from rldg_robot.site_file import Site
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")

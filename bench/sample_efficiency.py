@@ -53,7 +53,7 @@ from rldg_rl.played_hands import played_deflection
 from rldg_rl.replay_buffer import DEMO, Batch, ReplayBuffer, StoredStep
 from rldg_rl.replay_buffer import POLICY as ONLINE
 from rldg_rl.schedule import episode_seed
-from rldg_robot.scripted_operator import ScriptedOperator, load_person
+from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
 from rldg_robot.task import Task, load_task
 
 matplotlib.use("agg")

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 # First, for the package chooses the off-screen renderer before mujoco is imported.
-from rldg_robot.twin import MAX_WIDTH, Twin  # isort: skip
+from rldg_robot.simulation.twin import MAX_WIDTH, Twin  # isort: skip
 
 import mujoco
 import numpy as np
@@ -29,9 +29,9 @@ from rclpy.parameter import Parameter
 
 from rldg_rl.environment import RobotEnv
 from rldg_rl.robot_client import RobotClient
-from rldg_robot import scene
-from rldg_robot.film import Film
 from rldg_robot.poses import Pose
+from rldg_robot.simulation import scene
+from rldg_robot.simulation.film import Film
 from rldg_robot.task import Task, load_task
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from geometry_msgs.msg import PoseStamped
 
 from rldg_robot.node_main import run_node
-from rldg_robot.twin_node import TwinNode
+from rldg_robot.simulation.twin_node import TwinNode
 
 NEWTONS = 40.0
 """more than the compliance pulls with"""

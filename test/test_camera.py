@@ -15,7 +15,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
 from rldg_robot import contract
-from rldg_robot.image_contract import ImageContract
+from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.message_values import nanoseconds
 from rldg_robot.ros import listen_to, now, to_stamp
 

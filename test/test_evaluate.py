@@ -35,8 +35,8 @@ from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import images, messages_of
 from rldg_robot.message_values import nanoseconds
-from rldg_robot.perturbation import read_perturbation
 from rldg_robot.ros import listen_to, publish_on
+from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.task import load_task
 
 EVERYTHING = (

@@ -17,7 +17,7 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of
 from rldg_robot.message_values import pose_of
-from rldg_robot.scenes import scene_of
+from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.task import load_task
 
 FAMILIES = ("fmb_insertion/rectangle", "pick_place/pepper", "fmb_assembly/rectangle")

@@ -22,7 +22,7 @@ from std_srvs.srv import Trigger
 from rldg_msgs.msg import GripperCommand, GripperState
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of, read_summary
-from rldg_robot.foreign_messages import missing
+from rldg_robot.franka_ros2.foreign_messages import missing
 from rldg_robot.message_values import nanoseconds, vector_of
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on

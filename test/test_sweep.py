@@ -12,7 +12,7 @@ from steering import trained_run
 
 from rldg_rl.results import RecordFile
 from rldg_rl.sweep import main
-from rldg_robot.perturbation import AXES
+from rldg_robot.simulation.perturbation import AXES
 
 VGA = "connector/vga"
 pytestmark = pytest.mark.timeout(240)

@@ -19,8 +19,8 @@ from typing_person import terminal
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of
+from rldg_robot.devices.spacemouse import EVENT
 from rldg_robot.ros import listen_to
-from rldg_robot.spacemouse import EVENT
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -15,7 +15,7 @@ ARMS = ("fci", "franka_ros2")
 SIMULATOR = "127.0.0.1"
 """address of the simulated arm; any 127.… is one"""
 SITE_VARIABLE = "RLDG_SITE"
-"""environment variable by which nodes find the site's file (`rldg_robot.site_file`)"""
+"""environment variable by which nodes find the site's file (`rldg_robot.arm.site_file`)"""
 
 ROBOT = Argument(
     "robot",

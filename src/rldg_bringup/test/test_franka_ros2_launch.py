@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rldg_robot import franka_ros2
+from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.task import load_task
 
 PACKAGE = Path(__file__).parents[1]

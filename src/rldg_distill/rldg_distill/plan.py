@@ -25,8 +25,8 @@ from rldg_distill.recorded_bag import read_bag
 from rldg_distill.recording import Recording, Told, find_recording, is_recording
 from rldg_distill.selection import Candidate, Described, choose, find_bags, split
 from rldg_robot.bag_reader import custom_data, read_summary
+from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.contract import CONTRACT_VERSION
-from rldg_robot.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.task import UnknownTask, load_task
 
 

@@ -38,12 +38,12 @@ from rldg_robot.contract import (
     SPACENAV_JOY,
     WRIST_IMAGE,
 )
+from rldg_robot.devices.teleop import action_from_twist
 from rldg_robot.message_values import SECOND, pose_of, vector_of
 from rldg_robot.poses import Pose
 from rldg_robot.proprioception import proprioception
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task, load_task
-from rldg_robot.teleop import action_from_twist
 
 DEMONSTRATION = 2  # executed_by
 

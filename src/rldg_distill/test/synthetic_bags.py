@@ -14,8 +14,8 @@ from scipy.ndimage import gaussian_filter
 from rldg_rl.bag import BagWriter
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, raw_messages, read_summary, typestore
+from rldg_robot.devices.teleop import twist_from_action
 from rldg_robot.poses import Pose
-from rldg_robot.teleop import twist_from_action
 
 PERIOD = 100_000_000
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])

@@ -14,10 +14,10 @@ from rldg_rl.environment import RobotEnv
 from rldg_rl.inference import Health
 from rldg_rl.intervention import InterventionLatch
 from rldg_rl.observation import Observation
+from rldg_robot.devices.teleop import action_from_twist
 from rldg_robot.message_values import SECOND
 from rldg_robot.safety import excess
 from rldg_robot.task import Task
-from rldg_robot.teleop import action_from_twist
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
 REPLAY = "replay"

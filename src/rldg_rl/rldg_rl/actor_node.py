@@ -62,8 +62,8 @@ from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
-from rldg_robot.perturbation import read_perturbation
 from rldg_robot.ros import listen_to
+from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.task import Task, load_task, named_tasks
 from rldg_robot.user_error import UserError
 

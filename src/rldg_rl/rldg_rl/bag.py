@@ -39,6 +39,7 @@ from rldg_robot.bag_reader import (
     summarize,
     typestore,
 )
+from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.contract import (
     CONTRACT_VERSION,
     CURRENT_POSE,
@@ -53,7 +54,6 @@ from rldg_robot.contract import (
     Topic,
 )
 from rldg_robot.gripper_command import command_after, command_at_start
-from rldg_robot.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 from rldg_robot.task import Task
 
@@ -69,7 +69,7 @@ class BagWriter:
 
         Args:
             path: of the folder.
-            image_contract: what its pictures are, where a real camera took them; see `rldg_robot.image_contract`.
+            image_contract: what its pictures are, where a real camera took them; see `image_contract`.
 
         Raises:
             rosbags.rosbag2.WriterError: the folder exists.

@@ -17,7 +17,7 @@ from rich.table import Table
 from rldg_rl.paired import Comparison, Pair, compare
 from rldg_rl.results import Record, RecordFile
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.perturbation import read_perturbation
+from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.task import UnknownTask, named_tasks
 from rldg_robot.user_error import UserError
 

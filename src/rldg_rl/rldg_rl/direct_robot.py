@@ -12,11 +12,11 @@ from rldg_rl.observation import Observation
 from rldg_rl.robot import gripper_command
 from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND
-from rldg_robot.perturbation import NOMINAL, Perturbation
 from rldg_robot.poses import Pose
 from rldg_robot.safety import BASE_FRAME, Gate, GateState
+from rldg_robot.simulation.perturbation import NOMINAL, Perturbation
+from rldg_robot.simulation.twin import Twin
 from rldg_robot.task import Task
-from rldg_robot.twin import Twin
 
 BLACK = np.zeros((128, 128, 3), np.uint8)
 

@@ -25,7 +25,7 @@ from rldg_rl.results import Record, make_record
 from rldg_rl.schedule import episode_seed
 from rldg_rl.trained_policy import trained_policy
 from rldg_rl.video import Clip, Shot
-from rldg_robot.perturbation import NOMINAL, Perturbation
+from rldg_robot.simulation.perturbation import NOMINAL, Perturbation
 from rldg_robot.task import load_task
 
 

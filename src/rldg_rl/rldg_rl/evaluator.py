@@ -29,7 +29,7 @@ from rldg_rl.report import note_evaluation
 from rldg_rl.results import Record, RecordFile, summarize, worth_filming
 from rldg_rl.run_folder import RunError, RunFolder, write_atomically
 from rldg_rl.video import write_video
-from rldg_robot.perturbation import EXAMPLE, help_text, read_perturbation
+from rldg_robot.simulation.perturbation import EXAMPLE, help_text, read_perturbation
 from rldg_robot.task import UnknownTask, named_tasks
 from rldg_robot.user_error import UserError
 

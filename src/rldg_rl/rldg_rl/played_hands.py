@@ -9,8 +9,8 @@ import numpy as np
 
 from rldg_rl.actor import EVALUATION
 from rldg_rl.observation import Observation
-from rldg_robot.eye import Sight
-from rldg_robot.scripted_operator import ScriptedOperator, load_person
+from rldg_robot.person.eye import Sight
+from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
 from rldg_robot.task import Task
 
 

@@ -20,8 +20,8 @@ from rldg_rl.bag_exchange import give
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, summary_of
+from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.contract import Topic
-from rldg_robot.image_contract import ImageContract
 from rldg_robot.message_values import nanoseconds, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp

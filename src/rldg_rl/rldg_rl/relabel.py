@@ -34,8 +34,8 @@ from rldg_robot.bag_reader import (
     read_summary,
     typestore,
 )
+from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.contract import EPISODE, STEP, Topic
-from rldg_robot.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.task import load_task
 
 RELABELLED = "relabelled"

@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Protocol
 
 from rldg_rl.observation import Observation
-from rldg_robot.pose_rule import goal_stays, is_there
+from rldg_robot.arm.pose_rule import goal_stays, is_there
 from rldg_robot.task import Task
 from rldg_robot.user_error import UserError
 

@@ -22,8 +22,8 @@ from rldg_rl.results import judge
 from rldg_rl.run_folder import write_atomically
 from rldg_rl.sweep_finding import Finding
 from rldg_rl.sweep_plot import draw_sweep
-from rldg_robot.perturbation import AXES, help_text, read_perturbation
-from rldg_robot.scenes import scene_of
+from rldg_robot.simulation.perturbation import AXES, help_text, read_perturbation
+from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.task import UnknownTask, load_task, named_tasks
 from rldg_robot.user_error import UserError
 

@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from rldg_rl.sweep_finding import Finding
-from rldg_robot.perturbation import AXES
+from rldg_robot.simulation.perturbation import AXES
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

@@ -13,9 +13,9 @@ import numpy as np
 
 from rldg_robot.bag_reader import images, messages_of, nearest
 from rldg_robot.contract import JOINT_STATES, STEP, TASK_STATE, WRIST_IMAGE
-from rldg_robot.film import Film
 from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.poses import Pose
+from rldg_robot.simulation.film import Film
 from rldg_robot.task import load_task
 
 SIZE = 384

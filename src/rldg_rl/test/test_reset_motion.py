@@ -26,8 +26,8 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot.gripper_command import CLOSE
 from rldg_robot.poses import Pose
 from rldg_robot.safety import into_box
+from rldg_robot.simulation.twin import Twin
 from rldg_robot.task import Task, load_task
-from rldg_robot.twin import Twin
 
 VGA = load_task("connector/vga")
 FMB = load_task("fmb_insertion/rectangle")

@@ -14,8 +14,8 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from rldg_robot import drawing, scene
 from rldg_robot.contract import JOINT_NAMES
+from rldg_robot.simulation import drawing, scene
 
 TCP, CAMERA = "fr3_hand_tcp", "wrist_camera_color_optical_frame"
 FINGER_FORCE, FINGER_SPEED = 70.0, 0.05

@@ -15,8 +15,8 @@ import dacite
 import numpy as np
 import yaml
 
+from rldg_robot.arm.site_file import site
 from rldg_robot.poses import Pose
-from rldg_robot.site_file import site
 
 TASKS = Path(__file__).parent / "tasks"
 

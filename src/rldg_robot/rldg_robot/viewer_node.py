@@ -15,11 +15,11 @@ from sensor_msgs.msg import Image, JointState
 
 from rldg_msgs.msg import Episode, TaskState
 from rldg_robot import contract
-from rldg_robot.film import Film
 from rldg_robot.message_values import pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to
+from rldg_robot.simulation.film import Film
 from rldg_robot.task import load_task, named_tasks
 from rldg_robot.user_error import UserError
 

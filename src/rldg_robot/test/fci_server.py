@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sys
 
-from rldg_robot.fci_simulator import SimulatedCell, serve
+from rldg_robot.fci.simulator import SimulatedCell, serve
 from rldg_robot.task import load_task
 
 if __name__ == "__main__":

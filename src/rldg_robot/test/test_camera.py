@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_robot.camera_watch import CameraWatch, Pace
-from rldg_robot.image_contract import ImageContract
+from rldg_robot.camera.image_contract import ImageContract
+from rldg_robot.camera.watch import CameraWatch, Pace
 from rldg_robot.message_values import SECOND
 from rldg_robot.user_error import UserError
 

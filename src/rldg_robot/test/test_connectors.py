@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_robot.connectors import (
+from rldg_robot.simulation.connectors import (
     CONNECTORS,
     UnknownConnector,
     connector,
 )
-from rldg_robot.polygons import offset_polygon, round_polygon
-from rldg_robot.scenes.connector_looks import PLATE
+from rldg_robot.simulation.polygons import offset_polygon, round_polygon
+from rldg_robot.simulation.scenes.connector_looks import PLATE
 from rldg_robot.task import load_task, task_ids
 
 REAL_SIZE = {  # mm, width and height of the plug's shell

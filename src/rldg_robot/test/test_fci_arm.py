@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rldg_robot.fci_arm import ArmLost, FciArm, tightest
-from rldg_robot.fci_gripper import FciGripper
+from rldg_robot.arm.site_file import Site
+from rldg_robot.fci.arm import ArmLost, FciArm, tightest
+from rldg_robot.fci.gripper import FciGripper
 from rldg_robot.poses import Pose
-from rldg_robot.site_file import Site
+from rldg_robot.simulation.twin import Twin
 from rldg_robot.task import Clip, Compliance, load_task
-from rldg_robot.twin import Twin
 from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
@@ -151,7 +151,7 @@ def test_pressed_onto_the_board_it_feels_what_the_spring_exerts(arm: FciArm) -> 
 
 def test_a_second_client_after_kill_9_of_the_first(vga: subprocess.Popen[bytes]) -> None:
     code = (
-        "import sys, time; from rldg_robot.fci_arm import *; from rldg_robot.task import load_task\n"
+        "import sys, time; from rldg_robot.fci.arm import *; from rldg_robot.task import load_task\n"
         f"arm = FciArm(Site(robot_ip='{ADDRESS}'), load_task('{VGA.id}').compliance)\n"
         "arm.follow(arm.state().pose); time.sleep(0.5); print('follows', arm.following, flush=True); time.sleep(60)"
     )

@@ -20,11 +20,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rldg_robot.fci_arm import ArmRefuses, FciArm
-from rldg_robot.fci_simulator import FLANGE_TO_TCP
+from rldg_robot.arm.site_file import Site
+from rldg_robot.fci.arm import ArmRefuses, FciArm
+from rldg_robot.fci.simulator import FLANGE_TO_TCP
 from rldg_robot.poses import Pose
-from rldg_robot.scene import assets
-from rldg_robot.site_file import Site
+from rldg_robot.simulation.scene import assets
 from rldg_robot.task import Clip, Compliance, load_task, task_ids
 
 PYTHON = os.environ.get("FRANKA_SIM_PYTHON", "")

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_robot.fci_state import CHANGING, FciState
-from rldg_robot.franky_sim_server import FrankaRobotState
+from rldg_robot.fci.franky_sim_server import FrankaRobotState
+from rldg_robot.fci.state import CHANGING, FciState
 
 
 def test_it_is_packed_as_the_servers_own_state_is() -> None:

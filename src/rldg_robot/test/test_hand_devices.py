@@ -13,8 +13,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rldg_robot import spacemouse
-from rldg_robot.gamepad import (
+from rldg_robot.devices import spacemouse
+from rldg_robot.devices.gamepad import (
     EAST,
     EV_ABS,
     EV_KEY,
@@ -26,11 +26,11 @@ from rldg_robot.gamepad import (
     SOUTH,
     GamepadState,
 )
-from rldg_robot.hand_device import DeviceLost, DeviceMissing, Push, held_to_run
-from rldg_robot.mounting import Mounting
-from rldg_robot.spacemouse import EVENT, HidSpaceMouse, SpacenavdSpaceMouse, open_spacemouse
-from rldg_robot.spacemouse_probe import bar, main
-from rldg_robot.typed_push import DONE_SECONDS, HOLD_SECONDS, TypedPush
+from rldg_robot.devices.hand_device import DeviceLost, DeviceMissing, Push, held_to_run
+from rldg_robot.devices.mounting import Mounting
+from rldg_robot.devices.spacemouse import EVENT, HidSpaceMouse, SpacenavdSpaceMouse, open_spacemouse
+from rldg_robot.devices.spacemouse_probe import bar, main
+from rldg_robot.devices.typed_push import DONE_SECONDS, HOLD_SECONDS, TypedPush
 
 X, Y, Z, ROLL, PITCH, YAW = np.eye(6)
 

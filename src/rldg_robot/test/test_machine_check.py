@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from rldg_robot import machine_check
-from rldg_robot.finding import Finding, Verdict, healthy
-from rldg_robot.machine_check import machine_findings, network_findings
+from rldg_robot.doctor import machine_check
+from rldg_robot.doctor.finding import Finding, Verdict, healthy
+from rldg_robot.doctor.machine_check import machine_findings, network_findings
 
 
 def by_subject(findings: Iterator[Finding]) -> dict[str, Finding]:

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from waypoints import live
 
-from rldg_robot import scenes, task
-from rldg_robot.film import Film
-from rldg_robot.twin import Twin
+from rldg_robot import task
+from rldg_robot.simulation import scenes
+from rldg_robot.simulation.film import Film
+from rldg_robot.simulation.twin import Twin
 
 PAGE = Path(__file__).parents[3] / "docs" / "new-task.md"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rldg_robot.perturbation import (
+from rldg_robot.simulation.perturbation import (
     AXES,
     EXAMPLE,
     NOMINAL,

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from waypoints import live
 
-from rldg_robot.perturbation import AXES, Perturbation, read_perturbation
 from rldg_robot.poses import Pose
-from rldg_robot.scenes import scene_of
-from rldg_robot.scenes.connector import ConnectorScene
-from rldg_robot.scenes.fmb import FmbScene
+from rldg_robot.simulation.perturbation import AXES, Perturbation, read_perturbation
+from rldg_robot.simulation.scenes import scene_of
+from rldg_robot.simulation.scenes.connector import ConnectorScene
+from rldg_robot.simulation.scenes.fmb import FmbScene
+from rldg_robot.simulation.twin import Twin
 from rldg_robot.task import load_task
-from rldg_robot.twin import Twin
 from rldg_robot.user_error import UserError
 
 TASK = load_task("connector/vga")

@@ -13,8 +13,8 @@ import pytest
 from rldg_robot.contract import JOINT_NAMES
 from rldg_robot.poses import Pose
 from rldg_robot.robot_description import CAMERA, TCP, robot_description
+from rldg_robot.simulation.twin import Twin
 from rldg_robot.task import load_task
-from rldg_robot.twin import Twin
 
 
 @pytest.fixture(scope="module")

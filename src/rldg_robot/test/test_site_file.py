@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rldg_robot.site_file import VARIABLE, Site, site
+from rldg_robot.arm.site_file import VARIABLE, Site, site
 from rldg_robot.task import Spread, load_task
 from rldg_robot.user_error import UserError
 

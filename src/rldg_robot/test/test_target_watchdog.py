@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from rldg_robot.target_watchdog import Due, Watchdog
+from rldg_robot.arm.watchdog import Due, Watchdog
 
 
 def test_silence_holds_once_then_stops_once() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from rldg_robot.teleop import action_from_twist, twist_from_action
+from rldg_robot.devices.teleop import action_from_twist, twist_from_action
 
 DOWN = np.array([1.0, 0.0, 0.0, 0.0])
 """Tool pointing down: x as in base, y and z turned over."""

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every driver of an arm does, whichever way it speaks to it: targets in under a watchdog, measurements out."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from builtin_interfaces.msg import Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from geometry_msgs.msg import PoseStamped
+from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from std_srvs.srv import Trigger
+
+from rldg_msgs.msg import GripperCommand, TaskState
+from rldg_msgs.srv import Reset
+from rldg_robot import contract
+from rldg_robot.arm.gripper_wish import GripperReading
+from rldg_robot.arm.measured import Measured
+from rldg_robot.arm.pose_rule import goal_stays, is_there, progress
+from rldg_robot.arm.site_file import site
+from rldg_robot.arm.topics import Body, BodyTopics
+from rldg_robot.arm.watchdog import Due, Watchdog
+from rldg_robot.message_values import pose_of
+from rldg_robot.poses import Pose
+from rldg_robot.ros import listen_to, now, publish_on, to_pose_msg, to_stamp
+from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
+
+STATE_RATE = 100  # [Hz]
+REPORT_PERIOD = 1.0  # [s]
+
+
+class ArmNode(Node, ABC):
+    """A driver; a subclass knows how to speak to its arm, calls `begin` once it does, then `watch` and `publish`."""
+
+    def __init__(self, name: str) -> None:
+        """Read what both the task and the set-up say.
+
+        Raises:
+            UserError: nobody knows where the task's goal is.
+        """
+        super().__init__(name)
+        self.task = load_task(self.declare_parameter("task", "connector/vga").value)
+        if not goal_stays(self.task):
+            raise UserError(
+                f"{self.task.id} has another goal in every episode, and no arm knows it: fasten the board, teach "
+                "the goal, and write it under `goals` in the site's file (docs/fci.md)"
+            )
+        self.site, address = site(), str(self.declare_parameter("robot_ip", "").value)
+        if address:
+            self.site = replace(self.site, robot_ip=address)
+        self.steady = Clock(clock_type=ClockType.STEADY_TIME)
+        self.watchdog = Watchdog(stop_after=self.declare_parameter("stop_after", 10.0).value)
+        self._rejected = 0
+
+    def begin(self) -> None:
+        """Offer the contract's topics and services; before this no target is heard, nor kept."""
+        self._body = BodyTopics(self)
+        self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
+        listen_to(self, contract.GRIPPER_COMMAND, self.on_gripper)
+        listen_to(self, contract.TARGET_POSE, self._on_target)
+        self.create_service(Reset, contract.RESET, self._on_reset)
+        # Recovery may take its time, and what it waits for is heard meanwhile.
+        beside = ReentrantCallbackGroup()
+        self.create_service(Trigger, contract.ARM_RECOVER, self.on_recover, callback_group=beside)
+        self.create_timer(REPORT_PERIOD, self._report, clock=self.steady)
+
+    @property
+    @abstractmethod
+    def following(self) -> bool:
+        """Whether something pulls the arm towards a target."""
+
+    @property
+    @abstractmethod
+    def refusal(self) -> str:
+        """Why the arm does not follow; empty: it does, or would."""
+
+    @property
+    @abstractmethod
+    def gripper_fault(self) -> str:
+        """What went wrong with the hand; empty: nothing."""
+
+    @abstractmethod
+    def follow(self, target: Pose) -> None:
+        """Pull the TCP towards a pose in base."""
+
+    def hold(self, pose: Pose) -> None:
+        """Let go of what the spring still presses: pull the TCP to where it is."""
+        self.follow(pose)
+
+    @abstractmethod
+    def stop(self) -> None:
+        """End control; the robot then holds its joints by itself."""
+
+    @abstractmethod
+    def on_gripper(self, message: GripperCommand) -> None:
+        """Move the fingers."""
+
+    @abstractmethod
+    def on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        """Clear the robot's errors, because a person asked for it."""
+
+    @abstractmethod
+    def details(self) -> Mapping[str, str]:
+        """What else `/diagnostics` tells; asked once a second."""
+
+    def watch(self, pose: Pose) -> None:
+        """Do what silence of targets asks for, of an arm whose TCP is there."""
+        due = self.watchdog.due(time.monotonic())
+        if due is Due.HOLD and self.following:
+            self.hold(pose)
+        elif due is Due.STOP:
+            self.stop()
+
+    def publish(self, measured: Measured, hand: GripperReading, stamp: Time) -> None:
+        """All of one moment."""
+        finger = 0.5 * hand.width
+        offset = self.task.goal_pose.relative_to(measured.pose)
+        body = Body(
+            pose=measured.pose,
+            twist=measured.twist,
+            wrench=measured.wrench,
+            joint_positions=np.append(measured.joint_positions, (finger, finger)),
+            joint_velocities=np.append(measured.joint_velocities, (0.0, 0.0)),
+            joint_efforts=np.append(measured.joint_efforts, (0.0, 0.0)),
+            gripper_width=hand.width,
+            gripper_moving=hand.moving,
+            gripper_grasped=hand.grasped,
+        )
+        task_state = TaskState(
+            goal=to_pose_msg(self.task.goal_pose),
+            offset=to_pose_msg(offset),
+            progress=progress(self.task, offset),
+            success=is_there(offset),
+        )
+        self._body.publish(body, task_state, stamp)
+
+    def _on_target(self, message: PoseStamped) -> None:
+        target = pose_of(message.pose)
+        if not target.is_finite():  # the gate lets none through; whoever else publishes here might
+            self._rejected += 1
+            return
+        self.watchdog.heard(time.monotonic())
+        self.follow(target)
+
+    def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
+        if not request.stay:
+            response.message = (
+                "an arm goes to its start through the gate, no driver puts it there: resets:=motion"
+            )
+        elif request.task not in ("", self.task.id):
+            response.message = (
+                f"the driver was started for {self.task.id}: start it again for {request.task}"
+            )
+        else:
+            response.success = True
+        response.stamp = to_stamp(now(self))
+        return response
+
+    def _report(self) -> None:
+        age = self.watchdog.age(time.monotonic())
+        values = {
+            **self.details(),
+            "following": str(self.following),
+            "target_age": "no target" if age is None else f"{age:.2f} s",
+            "rejected": str(self._rejected),
+            "gripper": self.gripper_fault or "ok",
+        }
+        level = DiagnosticStatus.WARN if self.gripper_fault else DiagnosticStatus.OK
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.ERROR if self.refusal else level,
+            name=self.get_name(),
+            message=self.refusal or ("follows targets" if self.following else "idle"),
+            values=[KeyValue(key=key, value=value) for key, value in values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = to_stamp(now(self))
+        self._diagnostics.publish(message)

@@ -1,0 +1,159 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The wrist camera as the contract has it: a driver's pictures, or the camera's own, cropped, small, and watched."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rcl_interfaces.msg import ParameterDescriptor
+from rclpy.node import Node
+from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, Image
+
+from rldg_robot import contract
+from rldg_robot.bag_reader import decode
+from rldg_robot.camera.image_contract import ImageContract
+from rldg_robot.camera.pyrealsense import PyrealsenseCamera
+from rldg_robot.camera.watch import CameraWatch, Pace
+from rldg_robot.devices.hand_device import DeviceLost
+from rldg_robot.message_values import SECOND, stamp_of
+from rldg_robot.node_main import run_node
+from rldg_robot.ros import now, publish_on, to_stamp
+
+REPORT_PERIOD = 1.0  # [s]
+ENCODINGS = ("rgb8", "bgr8")
+FRAME = "wrist_camera_color_optical_frame"
+NAMES = ("image_raw", "image_rect_raw")
+"""of a D405's colour topic: from realsense-ros 4.57.4 on, and before"""
+
+
+class WristCameraNode(Node):
+    """Takes every picture that is due, and leaves the rest undecoded."""
+
+    def __init__(self) -> None:
+        super().__init__("wrist_camera")
+        self.contract = ImageContract.read(
+            self.declare_parameter("crop", "640x480:80,0,480,480").value
+        )
+        source = self.declare_parameter("source", "camera/color").value
+        either = ParameterDescriptor(dynamic_typing=True)  # 30 as well as 30.0
+        self._pace = Pace(float(self.declare_parameter("rate", 30.0, either).value))
+        serial = str(self.declare_parameter("serial", "").value)
+        self._watch = CameraWatch()
+        self._matrix: np.ndarray | None = None
+        self._image = publish_on(self, contract.WRIST_IMAGE)
+        self._info = publish_on(self, contract.WRIST_CAMERA_INFO)
+        self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
+        self.create_timer(REPORT_PERIOD, self._report)
+        self._camera: PyrealsenseCamera | None = None
+        if source == "pyrealsense":
+            wanted = self.contract
+            self._camera = PyrealsenseCamera(wanted.width, wanted.height, 60, serial)
+            self._matrix = self._camera.matrix
+            threading.Thread(target=self._read_on, daemon=True).start()
+        else:
+            self._listen(source)
+        self.get_logger().info(f"pictures of {source}, image contract {self.contract}")
+
+    def _listen(self, source: str) -> None:
+        """To both names that the driver may use; reliably, as it publishes: best effort loses pictures."""
+        latest = QoSProfile(
+            history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
+        )
+        for name in NAMES:
+            self.create_subscription(Image, f"{source}/{name}", self._on_image, latest, raw=True)
+        self.create_subscription(CameraInfo, f"{source}/camera_info", self._on_info, latest)
+
+    def _on_info(self, message: CameraInfo) -> None:
+        self._matrix = np.array(message.k).reshape(3, 3)
+
+    def _on_image(self, cdr: bytes) -> None:
+        stamp = stamp_of(cdr)
+        self._watch.arrived(stamp / SECOND, now(self) / SECOND)
+        if not self._pace.takes(stamp):
+            return
+        message = decode(contract.WRIST_IMAGE, cdr)
+        if self._fits(message.width, message.height, message.encoding):
+            picture = message.data.reshape(message.height, message.step)[:, : 3 * message.width]
+            picture = picture.reshape(message.height, message.width, 3)
+            self._publish(picture[:, :, ::-1] if message.encoding == "bgr8" else picture, stamp)
+
+    def _read_on(self) -> None:
+        """The camera's own thread: it waits for pictures."""
+        assert self._camera is not None
+        while self.context.ok():
+            try:
+                picture, taken = self._camera.wait()
+            except DeviceLost as error:
+                self._watch.trouble = str(error)
+                continue
+            arrived = now(self)
+            stamp = arrived if taken is None else taken
+            self._watch.trouble = ""
+            self._watch.arrived(stamp / SECOND, arrived / SECOND)
+            if self._pace.takes(stamp):
+                self._publish(picture, stamp)
+
+    def _fits(self, width: int, height: int, encoding: str) -> bool:
+        wanted = self.contract
+        self._watch.trouble = ""
+        if (width, height) != (wanted.width, wanted.height):
+            self._watch.trouble = (
+                f"pictures are {width}x{height}, the image contract is of {wanted.width}x{wanted.height}: a "
+                "D405 ignores rgb_camera.*, it wants depth_module.color_profile"
+            )
+        elif encoding not in ENCODINGS:
+            self._watch.trouble = (
+                f"pictures are {encoding}, not {' or '.join(ENCODINGS)}: set "
+                "depth_module.color_format:=RGB8"
+            )
+        if self._watch.trouble:
+            self.get_logger().error(self._watch.trouble, throttle_duration_sec=5.0)
+        return not self._watch.trouble
+
+    def _publish(self, picture: np.ndarray, stamp: int) -> None:
+        size = self.contract.size
+        image = Image(height=size, width=size, encoding="rgb8", step=3 * size)
+        image.data = self.contract.apply(picture).tobytes()
+        image.header.stamp, image.header.frame_id = to_stamp(stamp), FRAME
+        if self._matrix is not None:
+            self._info.publish(self._info_of(self._matrix, image))
+        self._image.publish(image)
+
+    def _info_of(self, matrix: np.ndarray, image: Image) -> CameraInfo:
+        seen = self.contract.camera_matrix(matrix)
+        info = CameraInfo(header=image.header, height=image.height, width=image.width)
+        info.distortion_model, info.d = "plumb_bob", [0.0] * 5
+        info.k, info.r = seen.flatten(), np.eye(3).flatten()
+        info.p = np.hstack([seen, np.zeros((3, 1))]).flatten()
+        return info
+
+    def _report(self) -> None:
+        report = self._watch.report(now(self) / SECOND)
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.OK if report.ok else DiagnosticStatus.ERROR,
+            name="wrist_camera",
+            message=report.message,
+            values=[
+                KeyValue(key="pictures per second", value=f"{report.rate:.1f}"),
+                KeyValue(key="age of the last [s]", value=f"{report.age:.3f}"),
+                KeyValue(key="from stamp to arrival [s]", value=f"{report.delay:.3f}"),
+                KeyValue(key="image contract", value=str(self.contract)),
+            ],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = to_stamp(now(self))
+        self._diagnostics.publish(message)
+
+    def destroy_node(self) -> None:
+        """Let the camera go."""
+        if self._camera is not None:
+            self._camera.close()
+        super().destroy_node()
+
+
+def main() -> None:
+    """Entry point."""
+    run_node(WristCameraNode)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The doctor: looks at machine, arm, camera and gate before anything moves, and says what to mend.
+
+It listens to what the driver publishes, and hands the gate a target that is no pose: the arm must not follow.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from rich.console import Console
+from std_msgs.msg import Empty
+
+from rldg_msgs.msg import SafetyState
+from rldg_robot import contract, gate_command
+from rldg_robot.contract import Topic
+from rldg_robot.doctor.finding import Finding, Verdict, bad, good, healthy, skipped, warning
+from rldg_robot.doctor.machine_check import machine_findings
+from rldg_robot.doctor.stream_check import WANTED, Stream, alignment_finding, stream_finding
+from rldg_robot.doctor.workspace_check import workspace_findings
+from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
+from rldg_robot.node_main import run_main
+from rldg_robot.poses import Pose
+from rldg_robot.ros import listen_to, message_class, now, publish_on, to_pose_stamped
+from rldg_robot.safety import BASE_FRAME, into_box
+from rldg_robot.task import load_task
+
+START_SECONDS = 30.0
+"""[s] of wall time that driver and gate have to show up"""
+LISTEN_SECONDS = 4.0
+ANSWER_SECONDS = 5.0
+"""[s] for the gate's answer; it reports once a second"""
+AT_REST = 5.0
+"""[N] that an arm which touches nothing may feel"""
+CREEP = 0.005
+"""[m] that a target may be off the measured pose while the arm is held"""
+FAILED = 1
+
+
+class DoctorNode(Node):
+    """Hears what there is to hear, and examines it."""
+
+    def __init__(self) -> None:
+        super().__init__("doctor")
+        self.task = load_task(self.declare_parameter("task", "connector/vga").value)
+        self.arm = str(self.declare_parameter("arm", "").value)
+        self.folder = Path(self.declare_parameter("runs", "runs").value)
+        self.streams = {topic: Stream() for topic in WANTED}
+        self._latest: dict[Topic, bytes] = {}
+        self.targets: list[Pose] = []
+        self.rejected = 0
+        self.safety = SafetyState()
+        self.complaints: dict[str, str] = {}
+        for topic in WANTED:
+            listen_to(self, topic, partial(self._on_stream, topic), raw=True)
+        listen_to(self, contract.TARGET_POSE, self._on_target)
+        listen_to(self, contract.SAFETY_STATE, self._on_safety)
+        listen_to(self, contract.DIAGNOSTICS, self._on_diagnostics)
+
+    def _on_stream(self, topic: Topic, cdr: bytes) -> None:
+        # Only stamps are read of most messages: what listens must not be what is slow.
+        self._latest[topic] = cdr
+        self.streams[topic].add(now(self), stamp_of(cdr))
+
+    def _message(self, topic: Topic) -> Any:
+        """The last one of a topic that was heard."""
+        return deserialize_message(self._latest[topic], message_class(topic))
+
+    def _on_target(self, message: PoseStamped) -> None:
+        self.targets.append(pose_of(message.pose))
+
+    def _on_safety(self, message: SafetyState) -> None:
+        self.safety = message
+
+    def _on_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            values = {pair.key: pair.value for pair in status.values}
+            if status.name == "safety_gate":
+                self.rejected = int(values.get("rejected", 0))
+            elif status.level != status.OK:
+                self.complaints[status.name] = status.message
+
+    def examine(self) -> Iterator[Finding]:
+        """Everything, one after another, the cheapest first."""
+        yield from machine_findings(self.folder, self.arm)
+        yield from workspace_findings(self.task)
+        if not self._until(self._hears, START_SECONDS):
+            yield bad(
+                contract.CURRENT_POSE.name,
+                f"nothing of it came within {START_SECONDS:.0f} s",
+                "look at the driver's log; is another robot:= meant, or another ROS_DOMAIN_ID?",
+            )
+            return
+        for stream in self.streams.values():  # what came while all were starting says little
+            stream.arrivals.clear()
+            stream.stamps.clear()
+        begin = now(self)
+        self._until(lambda: False, LISTEN_SECONDS)
+        yield from self._streams((begin, now(self)))
+        yield from self._arm()
+        yield from self._gate()
+        for name, message in self.complaints.items():
+            yield warning(f"diagnostics of {name}", message, "see `ros2 topic echo /diagnostics`")
+
+    def _hears(self) -> bool:
+        """Whether the driver speaks, and it is known what time it is: a twin's clock may come later."""
+        return contract.CURRENT_POSE in self._latest and now(self) > 0
+
+    def _until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        """Listen until it holds, or for so long; whether it held."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                return False
+            rclpy.spin_once(self, timeout_sec=0.01)
+        return True
+
+    def _streams(self, span: tuple[int, int]) -> Iterator[Finding]:
+        for topic, stream in self.streams.items():
+            count = self.count_publishers(topic.name)
+            yield stream_finding(topic, stream, count, span)
+        images, poses = self.streams[contract.WRIST_IMAGE], self.streams[contract.CURRENT_POSE]
+        if images.arrivals and poses.arrivals:
+            yield alignment_finding(images, poses, self.task.period)
+
+    def _arm(self) -> Iterator[Finding]:
+        yield self._place(pose_of(self._message(contract.CURRENT_POSE).pose))
+        if contract.EXTERNAL_WRENCH in self._latest:
+            force = self._message(contract.EXTERNAL_WRENCH).wrench.force
+            newtons = float(np.linalg.norm([force.x, force.y, force.z]))
+            if newtons > AT_REST:
+                fix = "free it if it touches something; else tell the arm the tool's mass and its centre (set_load)"
+                yield warning("force at rest", f"{newtons:.1f} N", fix)
+            else:
+                yield good("force at rest", f"{newtons:.1f} N")
+
+    def _place(self, pose: Pose) -> Finding:
+        if not pose.is_finite():
+            fix = "restart the driver; if it stays so, do not move this arm"
+            return bad("the TCP", "its measured pose is no pose", fix)
+        outside = float(np.linalg.norm(into_box(pose, self.task).position - pose.position))
+        where = ", ".join(f"{value:.3f}" for value in pose.position)
+        if outside > 1e-3:
+            fix = "guide the arm there by hand, or correct goal and box in the task's YAML"
+            found = f"({where}) m, {1e3 * outside:.0f} mm outside the box of {self.task.id}"
+            return warning("the TCP", found, fix)
+        return good("the TCP", f"({where}) m, in the box of {self.task.id}")
+
+    def _gate(self) -> Iterator[Finding]:
+        """Plant a target that is no pose, then the emergency stop; the arm must be held throughout."""
+        name = "safety gate"
+        if self.safety.state == SafetyState.STOPPED:
+            fix = "when it is safe: ./rldg run rldg_robot gate reset"
+            yield bad(name, f"it is stopped: {self.safety.reason}", fix)
+            return
+        if not self.count_publishers(contract.SAFETY_STATE.name):
+            yield bad(name, "there is none", "start a stack: it brings its gate")
+            return
+        if self.count_publishers(contract.TARGET_POSE.name) > 1:
+            fix = "stop whatever else publishes it: the gate alone may"
+            yield bad(name, f"it is not alone on {contract.TARGET_POSE.name}", fix)
+            return
+        if self.count_publishers(contract.POLICY_TARGET_POSE.name):
+            yield skipped(name, "somebody drives the arm just now: not examined")
+            return
+        yield self._planted()
+        yield self._stopped()
+
+    def _planted(self) -> Finding:
+        name = "safety gate, target of NaN"
+        planter = publish_on(self, contract.POLICY_TARGET_POSE)
+        self._until(lambda: planter.get_subscription_count() > 0, ANSWER_SECONDS)
+        before = self.rejected
+        self.targets.clear()
+        measured = self._message(contract.CURRENT_POSE)
+        here, stamp = pose_of(measured.pose), nanoseconds(measured.header.stamp)
+        nowhere = Pose(np.full(3, np.nan), here.quaternion)
+        planter.publish(to_pose_stamped(nowhere, stamp, BASE_FRAME))
+        refused = self._until(lambda: self.rejected > before, ANSWER_SECONDS)
+        self.destroy_publisher(planter)
+        off = [np.linalg.norm(target.position - here.position) for target in self.targets]
+        if not all(distance < CREEP for distance in off):  # NaN is not smaller either
+            fix = "do not use this arm: what goes to it is not what the gate lets pass"
+            return bad(name, "it went to the arm", fix)
+        if not refused:
+            return bad(
+                name,
+                "the gate did not say that it refused it",
+                "restart the stack; see the gate's log",
+            )
+        return good(name, "refused, the arm is held")
+
+    def _stopped(self) -> Finding:
+        name = "safety gate, emergency stop"
+        button = publish_on(self, contract.EMERGENCY_STOP)
+        self._until(lambda: button.get_subscription_count() > 0, ANSWER_SECONDS)
+        pressed = time.monotonic()
+        button.publish(Empty())
+        if not self._until(lambda: self.safety.state == SafetyState.STOPPED, ANSWER_SECONDS):
+            return bad(name, "the gate did not stop", "restart the stack; see the gate's log")
+        took = 1e3 * (time.monotonic() - pressed)
+        released = gate_command.reset(self)
+        return good(name, f"stopped after {took:.0f} ms, {released}")
+
+
+def main() -> None:
+    """Entry point."""
+
+    def examine() -> None:
+        console = Console(highlight=False, soft_wrap=True)
+        findings = []
+        for finding in DoctorNode().examine():
+            findings.append(finding)
+            console.print(str(finding))
+        count = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
+        console.print(
+            f"\n{count[Verdict.GOOD]} good, {count[Verdict.WARNING]} to look at, {count[Verdict.BAD]} to mend first, "
+            f"{count[Verdict.SKIPPED]} skipped"
+        )
+        if not healthy(findings):
+            sys.exit(FAILED)
+
+    run_main(examine)

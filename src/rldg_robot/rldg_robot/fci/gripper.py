@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Franka's hand beside the control loop: a thread of its own talks to it, nobody ever waits for it.
+
+A command takes up to a second, and even reading the width of a real hand takes 0.1 s. So the newest command waits in
+one place; the thread carries out what lies there, then looks again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import franky
+
+from rldg_robot.arm.gripper_wish import MET, GripperReading, Motion, Wish, motion_for
+from rldg_robot.fci.arm import GONE
+from rldg_robot.safety import MAX_GRIPPER_WIDTH
+from rldg_robot.user_error import UserError
+
+IDLE_SECONDS = 0.05
+"""between two looks at the width where nothing is asked for"""
+
+
+class FciGripper:
+    """The hand of the arm at one address. The newest wish wins: those that came while one was carried out are none."""
+
+    def __init__(self, address: str) -> None:
+        """Connect.
+
+        Raises:
+            UserError: no hand answers.
+        """
+        try:
+            self._hand = franky.Gripper(address)
+            self._reading = self._look(moving=False)
+        except GONE as error:
+            raise UserError(
+                f"no gripper answers at {address}: {error}. Is the Franka hand plugged in and chosen as end "
+                "effector in Desk?"
+            ) from error
+        self._wish: Wish | None = None
+        self._fault = ""
+        self._ended = False
+        self._news = threading.Condition()
+        self._thread = threading.Thread(target=self._live, name="gripper", daemon=True)
+        self._thread.start()
+
+    def command(self, width: float, speed: float, force: float) -> None:
+        """Ask for a width [m] at a speed [m/s]; closing, press with a force [N]. Returns at once."""
+        with self._news:
+            self._wish = Wish(width, speed, force)
+            self._news.notify()
+
+    @property
+    def reading(self) -> GripperReading:
+        """The last one."""
+        return self._reading
+
+    @property
+    def fault(self) -> str:
+        """What went wrong with the last command, or with looking; empty: nothing."""
+        return self._fault
+
+    def close(self) -> None:
+        """End the thread; a command that is under way is carried out."""
+        with self._news:
+            self._ended = True
+            self._news.notify()
+        self._thread.join(timeout=3.0)
+
+    def _live(self) -> None:
+        while not self._ended:
+            with self._news:
+                if self._wish is None and not self._ended:
+                    self._news.wait(IDLE_SECONDS)
+                wish, self._wish = self._wish, None
+            try:
+                if wish is not None:
+                    self._carry_out(wish)
+                self._reading = self._look(moving=self._wish is not None)
+            except GONE as error:
+                self._fault = str(error)
+                time.sleep(IDLE_SECONDS)
+
+    def _carry_out(self, wish: Wish) -> None:
+        motion = motion_for(wish, self._reading)
+        if motion is Motion.NONE:
+            return
+        if motion is Motion.GRASP:
+            # Whatever stops the fingers counts as grasped.
+            future = self._hand.grasp_async(
+                wish.width, wish.speed, wish.force, 0.0, MAX_GRIPPER_WIDTH
+            )
+        else:
+            future = self._hand.move_async(wish.width, wish.speed)
+        while not future.wait(0.0):
+            self._reading = self._look(moving=True)
+            time.sleep(IDLE_SECONDS)
+        succeeded = future.get()
+        self._fault = "" if succeeded else f"the gripper did not reach {1000 * wish.width:.0f} mm"
+
+    def _look(self, moving: bool) -> GripperReading:
+        state = self._hand.state
+        held = bool(state.is_grasped) and state.width > MET
+        return GripperReading(float(state.width), moving, held and not moving)
