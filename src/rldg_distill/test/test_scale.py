@@ -243,4 +243,5 @@ def test_memory_grows_neither_with_a_bag_nor_with_their_number(
         write_bag(tmp_path / "bags" / f"bag_{seed}", seed, steps=steps, camera=noise)
     peak = peak_memory(tmp_path / "bags", tmp_path / "much")
     assert sum(file.stat().st_size for file in (tmp_path / "much").rglob("*.tfrecord*")) > 39e6
-    assert peak - memory_of_little < IN_MEMORY  # images that need not go to disk
+    # Images that need not go to disk, and as much again of what an allocator keeps; the data is 30 MB more.
+    assert peak - memory_of_little < 2 * IN_MEMORY

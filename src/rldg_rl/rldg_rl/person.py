@@ -32,12 +32,18 @@ class Person:
         self._asked = 0
         self._said: bool | None = None
         self._question = publish_on(node, contract.QUESTION)
-        listen_to(node, contract.ANSWER, self._on_answer)
+        self._answers = listen_to(node, contract.ANSWER, self._on_answer)
         self.dismiss()
 
     def await_somebody(self) -> None:
         """Wait until there is somebody to ask."""
-        self._wait(lambda: self._node.count_publishers(contract.ANSWER.name) > 0, WHOM)
+        self._wait(self._is_there, WHOM)
+
+    def _is_there(self) -> bool:
+        """Whether somebody who answers has found the questions, too."""
+        hear = self._node.get_subscriptions_info_by_topic(self._question.topic_name)
+        answer = self._node.get_publishers_info_by_topic(self._answers.topic_name)
+        return bool({who.node_name for who in hear} & {who.node_name for who in answer})
 
     @property
     def said(self) -> bool | None:

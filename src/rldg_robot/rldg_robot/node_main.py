@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from threading import Event
 
 import rclpy
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
@@ -26,16 +27,30 @@ def run_node(make: Callable[[], Node], *, last_words: bool = False) -> None:
         make: makes it.
         last_words: its `destroy_node` has something to say: a signal leaves it the graph until then.
     """
-    run_main(lambda: _spin(make()), last_words=last_words)
+    if not last_words:
+        run_main(lambda: _spin(make(), rclpy.ok))
+        return
+    ended = Event()
+
+    def live() -> None:
+        # A KeyboardInterrupt may be raised, and lost, where Python is called from C.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: ended.set())
+        _spin(make(), lambda: not ended.is_set())
+
+    run_main(live, signals=SignalHandlerOptions.NO)
 
 
-def run_main(main: Callable[[], None], *, last_words: bool = False) -> None:
-    """Run a node's main function inside rclpy, and exit the process."""
-    if last_words:
-        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
-    else:
-        rclpy.init()
+def run_main(
+    main: Callable[[], None], *, signals: SignalHandlerOptions = SignalHandlerOptions.ALL
+) -> None:
+    """Run a node's main function inside rclpy, and exit the process.
+
+    Args:
+        main: to be run.
+        signals: which ones rclpy answers with a shutdown.
+    """
+    rclpy.init(signal_handler_options=signals)
     code = 0
     try:
         main()
@@ -53,12 +68,12 @@ def run_main(main: Callable[[], None], *, last_words: bool = False) -> None:
     sys.exit(code)
 
 
-def _spin(node: Node) -> None:
+def _spin(node: Node, goes_on: Callable[[], bool]) -> None:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:
         # rclpy.spin waits without end, and a signal that comes just before it waits is lost on it.
-        while rclpy.ok():
+        while goes_on():
             executor.spin_once(timeout_sec=WAKE_SECONDS)
     finally:
         node.destroy_node()
