@@ -129,7 +129,7 @@ def test_what_is_no_pose_moves_nothing_and_a_flood_costs_nothing(lab: Arm) -> No
 
 
 @pytest.mark.xfail(
-    strict=False, reason="on a busy machine the next driver says now and then that it still presses"
+    strict=False, reason="on a busy machine the next driver now and then hears no state for 30 s"
 )
 def test_it_presses_and_lets_go_before_it_ends(lab: Arm, processes: Processes) -> None:
     lab.press()
