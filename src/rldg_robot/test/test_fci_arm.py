@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 from rldg_robot.arm.site_file import Site
 from rldg_robot.fci.arm import ArmLost, FciArm, tightest
@@ -63,13 +64,6 @@ def vga() -> Iterator[subprocess.Popen[bytes]]:
 def arm(vga: subprocess.Popen[bytes]) -> Iterator[FciArm]:
     with connected(ADDRESS) as arm:
         yield arm
-
-
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s"
-        time.sleep(0.01)
 
 
 def travel(arm: FciArm, goal: Pose, step: float = 0.01, near: float = 0.003) -> None:

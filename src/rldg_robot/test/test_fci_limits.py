@@ -12,13 +12,14 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import until
 
 from rldg_robot.arm.site_file import Site
 from rldg_robot.fci.arm import ArmRefuses, FciArm
@@ -101,7 +102,7 @@ def test_neither_does_a_jump_across_the_workspace_nor_a_stop_on_the_way(server: 
             time.sleep(0.5)
             assert (arm.trouble(), arm.state().errors) == ("", ())
         arm.stop()
-        wait_until(lambda: not arm.following)
+        until(lambda: not arm.following)
         assert (arm.trouble(), arm.state().errors) == ("", ())
         arm.follow(start)
         time.sleep(0.2)
@@ -117,15 +118,8 @@ def test_a_spring_that_pulls_thirty_times_as_hard_breaks_one_and_it_is_told(serv
     with connected(compliance) as arm:
         start = arm.state().pose
         arm.follow(Pose(start.position + [0.0, 0.3, 0.0], start.quaternion))
-        wait_until(arm.trouble)
+        until(arm.trouble)
         assert "violation" in arm.trouble()
         with pytest.raises(ArmRefuses, match="violation"):
             arm.follow(start)
         assert "recovered from" in arm.recover() and arm.state().errors == ()
-
-
-def wait_until(condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "waited 20 s"
-        time.sleep(0.01)

@@ -7,6 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Generic, Protocol, TypeVar
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -36,8 +37,37 @@ STATE_RATE = 100  # [Hz]
 REPORT_PERIOD = 1.0  # [s]
 
 
-class ArmNode(Node, ABC):
+class Arm(Protocol):
+    """What every arm can do."""
+
+    @property
+    def following(self) -> bool:
+        """Whether something pulls it towards a target."""
+
+    def stop(self) -> None:
+        """End control; the robot then holds its joints by itself."""
+
+
+class Hand(Protocol):
+    """What every hand can do."""
+
+    @property
+    def fault(self) -> str:
+        """What went wrong with it; empty: nothing."""
+
+    def command(self, width: float, speed: float, force: float) -> None:
+        """Ask for a width [m] at a speed [m/s]; closing, press with a force [N]."""
+
+
+AnyArm = TypeVar("AnyArm", bound=Arm)
+AnyHand = TypeVar("AnyHand", bound=Hand)
+
+
+class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
     """A driver; a subclass knows how to speak to its arm, calls `begin` once it does, then `watch` and `publish`."""
+
+    arm: AnyArm
+    gripper: AnyHand
 
     def __init__(self, name: str) -> None:
         """Read what both the task and the set-up say.
@@ -63,7 +93,7 @@ class ArmNode(Node, ABC):
         """Offer the contract's topics and services; before this no target is heard, nor kept."""
         self._body = BodyTopics(self)
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
-        listen_to(self, contract.GRIPPER_COMMAND, self.on_gripper)
+        listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
         listen_to(self, contract.TARGET_POSE, self._on_target)
         self.create_service(Reset, contract.RESET, self._on_reset)
         # Recovery may take its time, and what it waits for is heard meanwhile.
@@ -72,19 +102,14 @@ class ArmNode(Node, ABC):
         self.create_timer(REPORT_PERIOD, self._report, clock=self.steady)
 
     @property
-    @abstractmethod
     def following(self) -> bool:
         """Whether something pulls the arm towards a target."""
+        return self.arm.following
 
     @property
     @abstractmethod
     def refusal(self) -> str:
         """Why the arm does not follow; empty: it does, or would."""
-
-    @property
-    @abstractmethod
-    def gripper_fault(self) -> str:
-        """What went wrong with the hand; empty: nothing."""
 
     @abstractmethod
     def follow(self, target: Pose) -> None:
@@ -94,13 +119,12 @@ class ArmNode(Node, ABC):
         """Let go of what the spring still presses: pull the TCP to where it is."""
         self.follow(pose)
 
-    @abstractmethod
     def stop(self) -> None:
         """End control; the robot then holds its joints by itself."""
+        self.arm.stop()
 
-    @abstractmethod
-    def on_gripper(self, message: GripperCommand) -> None:
-        """Move the fingers."""
+    def _on_gripper(self, message: GripperCommand) -> None:
+        self.gripper.command(message.width, message.speed, message.force)
 
     @abstractmethod
     def on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -170,9 +194,9 @@ class ArmNode(Node, ABC):
             "following": str(self.following),
             "target_age": "no target" if age is None else f"{age:.2f} s",
             "rejected": str(self._rejected),
-            "gripper": self.gripper_fault or "ok",
+            "gripper": self.gripper.fault or "ok",
         }
-        level = DiagnosticStatus.WARN if self.gripper_fault else DiagnosticStatus.OK
+        level = DiagnosticStatus.WARN if self.gripper.fault else DiagnosticStatus.OK
         status = DiagnosticStatus(
             level=DiagnosticStatus.ERROR if self.refusal else level,
             name=self.get_name(),

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import GripperCommand
 from rldg_robot.arm.modes import ArmRefuses
 from rldg_robot.arm.node import STATE_RATE, ArmNode
 from rldg_robot.fci.arm import ArmLost, FciArm
@@ -17,7 +16,7 @@ from rldg_robot.poses import Pose
 from rldg_robot.ros import now, to_stamp
 
 
-class FciNode(ArmNode):
+class FciNode(ArmNode[FciArm, FciGripper]):
     """Publishes what the arm measures; moves it where the gate says."""
 
     def __init__(self) -> None:
@@ -38,19 +37,9 @@ class FciNode(ArmNode):
         super().destroy_node()
 
     @property
-    def following(self) -> bool:
-        """Whether the impedance pulls the arm towards a target."""
-        return self.arm.following
-
-    @property
     def refusal(self) -> str:
         """Why the arm does not follow; empty: it does, or would."""
         return self._refusal
-
-    @property
-    def gripper_fault(self) -> str:
-        """What went wrong with the hand; empty: nothing."""
-        return self.gripper.fault
 
     def follow(self, target: Pose) -> None:
         """Pull the TCP towards a pose in base."""
@@ -62,14 +51,6 @@ class FciNode(ArmNode):
             self.get_logger().error(self._refusal, throttle_duration_sec=5.0)
         except ArmLost as error:
             self._end(error)
-
-    def stop(self) -> None:
-        """End control; the robot then holds its joints by itself."""
-        self.arm.stop()
-
-    def on_gripper(self, message: GripperCommand) -> None:
-        """Move the fingers."""
-        self.gripper.command(message.width, message.speed, message.force)
 
     def on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Clear the robot's errors, because a person asked for it."""

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from builtin_interfaces.msg import Time
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import GripperCommand
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.node import ArmNode
 from rldg_robot.franka_ros2.arm import FrankaRos2Arm
@@ -20,7 +19,7 @@ from rldg_robot.poses import Pose
 WATCH_PERIOD = 0.02  # [s]
 
 
-class FrankaRos2Node(ArmNode):
+class FrankaRos2Node(ArmNode[FrankaRos2Arm, FrankaRos2Gripper]):
     """Publishes what franka_ros2 measures; moves the arm where the gate says."""
 
     def __init__(self) -> None:
@@ -42,19 +41,9 @@ class FrankaRos2Node(ArmNode):
         super().destroy_node()
 
     @property
-    def following(self) -> bool:
-        """Whether the impedance pulls the arm towards a target."""
-        return self.arm.following
-
-    @property
     def refusal(self) -> str:
         """Why the arm does not follow; empty: it does, or would."""
         return self.arm.refusal()
-
-    @property
-    def gripper_fault(self) -> str:
-        """What went wrong with the hand; empty: nothing."""
-        return self.gripper.fault
 
     def follow(self, target: Pose) -> None:
         """Pull the TCP towards a pose in base."""
@@ -63,14 +52,6 @@ class FrankaRos2Node(ArmNode):
     def hold(self, pose: Pose) -> None:
         """Let go of what the spring still presses."""
         self.arm.hold()
-
-    def stop(self) -> None:
-        """End control; the robot then holds its joints by itself."""
-        self.arm.stop()
-
-    def on_gripper(self, message: GripperCommand) -> None:
-        """Move the fingers."""
-        self.gripper.command(message.width, message.speed, message.force)
 
     async def on_recover(
         self, request: Trigger.Request, response: Trigger.Response
