@@ -63,6 +63,7 @@ from rldg_bringup.common_arguments import (
 from rldg_bringup.leaders import checkpoint, leaders, run_folder, task_of
 from rldg_bringup.machines import MACHINE, Machine, apart, parts
 from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, hand_driver
+from rldg_bringup.pictures import compare_pictures
 from rldg_bringup.recorded import recorded
 from rldg_bringup.stack import NodeSpec, Stack
 
@@ -356,6 +357,7 @@ def policy(values: Values) -> list[NodeSpec]:
 
 def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]:
     """Nodes that run a trained policy: no operator and no learner."""
+    compare_pictures(values, values["checkpoint"])
     actor = {name: values[name] for name in ("task", "seed", "episodes", "resets", *ACTING)}
     actor |= {
         "run": folder,
@@ -378,6 +380,7 @@ def collect(values: Values) -> list[NodeSpec]:
     """Nodes that gather successful episodes of one task, or of an even mix of several."""
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0]}
+    compare_pictures(values, values["checkpoints"])
     actor = {
         name: values[name] for name in ("run", "seed", "episodes", "operator", "resets", *ACTING)
     }

@@ -63,6 +63,7 @@ def open_data(
         control_rate=float(first.contract["control_rate_hz"]),
         instructions=tuple(sorted({*train.instructions, *val.instructions})),
         action_scales=tuple(map(tuple, np.unique(train.scale, axis=0).tolist())),
+        image_contract=_image_contract(datasets),
     )
     return TrainingData(train, val, card)
 
@@ -75,6 +76,16 @@ def _check_fit(first: Dataset, other: Dataset) -> None:
                 f"{other.folder} has the {meaning} {theirs}, {first.folder} has {mine}: "
                 "they cannot be mixed; train on each alone, or convert them alike"
             )
+
+
+def _image_contract(datasets: Sequence[Dataset]) -> str:
+    """Of a real camera's pictures, with which the twin's may be mixed."""
+    told = {str(dataset.contract.get("image_contract") or "") for dataset in datasets} - {""}
+    if len(told) > 1:
+        raise NotADataset(
+            f"the pictures are not alike: {' and '.join(sorted(told))}; train on datasets of one crop"
+        )
+    return "".join(told)
 
 
 def _statistics(datasets: Sequence[Dataset], train: StepIndex, val: StepIndex) -> dict[str, Any]:

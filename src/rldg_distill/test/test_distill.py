@@ -268,6 +268,10 @@ def test_data_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     )
     assert "has the cameras" in refuse(good, moved)
     assert "two datasets are called good" in refuse(good, good)
+    left, right = (small(folder / name) for name in ("left", "right"))
+    for path, crop in ((left, "0,0,480,480"), (right, "160,0,480,480")):
+        edit_json(path / "1.0.0" / "contract.json", image_contract=f"1:640x480:{crop}:128")
+    assert "pictures are not alike: 1:640x480:0,0,480,480:128 and 1:" in refuse(left, right)
     statistics = json.loads((good / "1.0.0" / "dataset_statistics.json").read_text())
     del statistics["action"]["std"]
     edit_json(good / "1.0.0" / "dataset_statistics.json", action=statistics["action"])
@@ -275,6 +279,14 @@ def test_data_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     shard = next((slow / "1.0.0").glob("*train*"))
     shard.write_bytes(shard.read_bytes()[:-9])
     assert "cut off" in refuse(slow)
+
+
+def test_a_student_keeps_what_its_cameras_pictures_are(tmp_path: Path) -> None:
+    real, twins = small(tmp_path / "real"), small(tmp_path / "twins")
+    contract = "1:640x480:0,0,480,480:128"
+    edit_json(real / "1.0.0" / "contract.json", image_contract=contract)
+    assert train([str(real), str(twins)], tmp_path, "a", *TINY, "--steps", "1") == 0
+    assert load_student(tmp_path / "a" / "checkpoints" / "student").data.image_contract == contract
 
 
 def test_a_run_is_not_resumed_with_other_values(

@@ -81,6 +81,8 @@ class DataCard:
     """every wording in the data"""
     action_scales: tuple[tuple[float, ...], ...] = ()
     """(6,) m and rad of a full action of a teacher, each that occurs once"""
+    image_contract: str = ""
+    """what the data's pictures are, see `rldg_robot.camera.image_contract`; empty: the twin's, or somebody else's"""
     contract_version: str = CONTRACT_VERSION
 
     @classmethod

@@ -40,7 +40,8 @@ TICKS = round(1 / STATE_RATE / TICK)
 FINGERS_EVERY = 7  # states: about the 15 Hz of franka_gripper
 IMAGE_EVERY = 4  # states
 LAG = 0.1  # [s] that may be caught up
-AT_ONCE = 2  # states; on a machine that is too slow for real time everybody else would wait for ever
+AT_ONCE = 2  # states
+# More, on a machine that is too slow for real time, would keep everybody else waiting for ever.
 HARDWARE = "FrankaHardwareInterface"
 
 

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which pictures a trained policy knows, and whether a real camera would show it such."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import yaml
+
+from rldg_bringup.arguments import StackError, Value, Values
+from rldg_bringup.cameras import CAMERA
+from rldg_bringup.leaders import SETTINGS
+
+
+def compare_pictures(values: Values, policies: Value) -> None:
+    """Refuse another crop than a policy was trained with.
+
+    Args:
+        values: of the stack.
+        policies: its policies' files and folders, a comma between them; empty: nobody is shown anything.
+
+    Raises:
+        StackError: a policy knows other pictures.
+    """
+    if values.get("camera", CAMERA.default) == CAMERA.default:
+        return
+    for policy in filter(None, str(policies).split(",")):
+        known = known_crop(Path(policy))
+        if known not in ("", values["crop"]):
+            raise StackError(
+                f"{policy} was trained on pictures of crop:={known} and is worth nothing under "
+                f"crop:={values['crop']}: give crop:={known}"
+            )
+
+
+def known_crop(policy: Path) -> str:
+    """The `crop` of the camera whose pictures a policy was trained on; empty: of none, or nobody told."""
+    return _of_student(policy) if policy.is_dir() else _of_specialist(policy.parents[1])
+
+
+def _of_student(folder: Path) -> str:
+    card = folder / "student.json"
+    data = json.loads(card.read_text())["data"] if card.is_file() else {}
+    _, _, told = str(data.get("image_contract", "")).partition(":")  # without version
+    return told.rpartition(":")[0]  # and size
+
+
+def _of_specialist(run: Path) -> str:
+    settings = run / SETTINGS
+    told = yaml.safe_load(settings.read_text())["arguments"] if settings.is_file() else {}
+    looked = told.get("observation") == "image"
+    real = told.get("camera", CAMERA.default) != CAMERA.default
+    return str(told["crop"]) if looked and real else ""
