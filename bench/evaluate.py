@@ -22,7 +22,7 @@ from pathlib import Path
 
 from ament_index_python.packages import get_package_prefix
 
-from rldg_rl.results import RecordFile
+from rldg_rl.evaluation.results import RecordFile
 
 PATIENCE = 300.0
 """[s] for one evaluation"""

@@ -31,11 +31,11 @@ import torch
 from peer import Peer
 from torch import Tensor, nn
 
-from rldg_rl.agent import Agent
+from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.image_encoder import ImageEncoder
-from rldg_rl.pixels import VARIANTS
-from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.vision.image_encoder import ImageEncoder
+from rldg_rl.vision.pixels import VARIANTS
 from rldg_robot.task import load_task
 
 OBSERVATION_DIM, ACTION_DIM = 28, 6

@@ -32,7 +32,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
-from rldg_rl.actor import (
+from rldg_rl.acting.actor import (
     DEMONSTRATION,
     EVALUATION,
     POLICY,
@@ -43,16 +43,16 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
-from rldg_rl.agent import Agent
+from rldg_rl.acting.played_hands import played_deflection
+from rldg_rl.acting.schedule import episode_seed
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import agent_config
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.learner import Learner
-from rldg_rl.observation import GOAL, Observation, state_dim
-from rldg_rl.played_hands import played_deflection
-from rldg_rl.replay_buffer import DEMO, Batch, ReplayBuffer, StoredStep
-from rldg_rl.replay_buffer import POLICY as ONLINE
-from rldg_rl.schedule import episode_seed
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.replay_buffer import DEMO, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import POLICY as ONLINE
+from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.robot.observation import GOAL, Observation, state_dim
 from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
 from rldg_robot.task import Task, load_task
 

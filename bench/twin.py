@@ -27,8 +27,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from rldg_rl.environment import RobotEnv
-from rldg_rl.robot_client import RobotClient
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.robot.robot_client import RobotClient
 from rldg_robot.poses import Pose
 from rldg_robot.simulation import scene
 from rldg_robot.simulation.film import Film

@@ -14,9 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from rldg_rl.closed_loop import close_the_loop
-from rldg_rl.environment import RobotEnv
-from rldg_rl.robot_client import RobotClient, RobotSilent
+from rldg_rl.acting.closed_loop import close_the_loop
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")

@@ -22,16 +22,16 @@ from rclpy.node import Node
 from steering import fumbling_policy, trained_run
 
 from rldg_msgs.msg import Episode
-from rldg_rl.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
-from rldg_rl.bag import stored_steps
-from rldg_rl.chunks import Execution
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.evaluator import main
-from rldg_rl.outcomes import GATE_STOP
-from rldg_rl.replay import read_recording
-from rldg_rl.results import Record, RecordFile
-from rldg_rl.trained_policy import trained_policy
+from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.episodes.replay import read_recording
+from rldg_rl.evaluation.evaluator import main
+from rldg_rl.evaluation.outcomes import GATE_STOP
+from rldg_rl.evaluation.results import Record, RecordFile
+from rldg_rl.policies.chunks import Execution
+from rldg_rl.policies.trained_policy import trained_policy
+from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_robot import contract
 from rldg_robot.bag_reader import images, messages_of
 from rldg_robot.message_values import nanoseconds
@@ -222,7 +222,14 @@ def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
 def start(*words: str) -> subprocess.Popen[str]:
     """The evaluator in a process group of its own."""
     # A test that runs in the background is deaf to SIGINT, and what it starts would be, too.
-    command = ["env", "--default-signal=INT", sys.executable, "-m", "rldg_rl.evaluator", *words]
+    command = [
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "rldg_rl.evaluation.evaluator",
+        *words,
+    ]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
 

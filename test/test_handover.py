@@ -19,10 +19,10 @@ from test_evaluate import evaluate, records
 from rldg_distill.convert import main as convert
 from rldg_distill.rlds import Dataset
 from rldg_msgs.msg import Transition
-from rldg_rl.bag import stored_steps
-from rldg_rl.messages import stored_step
-from rldg_rl.observation import state_dim
-from rldg_rl.policy import Policy
+from rldg_rl.agent.policy import Policy
+from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.episodes.messages import stored_step
+from rldg_rl.robot.observation import state_dim
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.ros import listen_to

@@ -13,10 +13,10 @@ from harness import Processes, executable, wait_until
 from steering import steering_policy, trained_run
 from typing_person import terminal
 
-from rldg_rl.bag import stored_steps
-from rldg_rl.false_firings import mined
-from rldg_rl.policy import Policy
-from rldg_rl.reward_classifier import Quality, RewardClassifier, save_classifier
+from rldg_rl.agent.policy import Policy
+from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.rewards.false_firings import mined
+from rldg_rl.rewards.reward_classifier import Quality, RewardClassifier, save_classifier
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of

@@ -12,10 +12,10 @@ import pytest
 import torch
 from harness import Processes, wait_until
 
-from rldg_rl.bag import stored_steps
-from rldg_rl.checkpoint import load_policy
-from rldg_rl.evaluator import main
-from rldg_rl.results import RecordFile
+from rldg_rl.agent.checkpoint import load_policy
+from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.evaluation.evaluator import main
+from rldg_rl.evaluation.results import RecordFile
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.task import load_task
 

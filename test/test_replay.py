@@ -21,7 +21,7 @@ from rosbags.typesys import get_types_from_msg
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Empty
 
-from rldg_rl.bag import BagWriter
+from rldg_rl.episodes.bag import BagWriter
 from rldg_robot import contract
 from rldg_robot.bag_reader import (
     bags_in,

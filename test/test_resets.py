@@ -17,8 +17,8 @@ from rclpy.node import Node
 from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import Episode, RunStatus, SafetyState
-from rldg_rl.bag import lived_steps
-from rldg_rl.reset_motion import NEAR
+from rldg_rl.environment.reset_motion import NEAR
+from rldg_rl.episodes.bag import lived_steps
 from rldg_robot import contract
 from rldg_robot.bag_reader import read_summary
 from rldg_robot.ros import listen_to

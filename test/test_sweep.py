@@ -10,8 +10,8 @@ import imageio.v3 as imageio
 import pytest
 from steering import trained_run
 
-from rldg_rl.results import RecordFile
-from rldg_rl.sweep import main
+from rldg_rl.evaluation.results import RecordFile
+from rldg_rl.evaluation.sweep import main
 from rldg_robot.simulation.perturbation import AXES
 
 VGA = "connector/vga"

@@ -21,7 +21,7 @@ from rldg_distill.image_codec import ImageFormat
 from rldg_distill.recorded_bag import read_bag
 from rldg_distill.recording import Told
 from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
-from rldg_rl.bag import stored_steps
+from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, messages_of, read_summary

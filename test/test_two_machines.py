@@ -11,8 +11,8 @@ import rclpy
 from harness import Processes, wait_until
 
 from rldg_msgs.msg import RunStatus
-from rldg_rl.bag_exchange import INCOMING
-from rldg_rl.checkpoint import load_policy
+from rldg_rl.agent.checkpoint import load_policy
+from rldg_rl.episodes.bag_exchange import INCOMING
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.ros import publish_on

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Installs the specialist package: environment, actor, learner, recorder and monitor."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
 PACKAGE = "rldg_rl"
 
 setup(
     name=PACKAGE,
     version="0.1.0",
-    packages=[PACKAGE],
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
@@ -20,16 +20,16 @@ setup(
     entry_points={
         "console_scripts": [
             "actor = rldg_rl.actor_node:main",
-            "classifier = rldg_rl.classifier:main",
-            "compare = rldg_rl.compare:main",
-            "evaluator = rldg_rl.evaluator:main",
+            "classifier = rldg_rl.rewards.classifier:main",
+            "compare = rldg_rl.evaluation.compare:main",
+            "evaluator = rldg_rl.evaluation.evaluator:main",
             "keyboard = rldg_rl.keyboard_node:main",
             "learner = rldg_rl.learner_node:main",
             "monitor = rldg_rl.monitor_node:main",
             "recorder = rldg_rl.recorder_node:main",
-            "relabel = rldg_rl.relabel:main",
+            "relabel = rldg_rl.policies.relabel:main",
             "replayer = rldg_rl.replayer_node:main",
-            "sweep = rldg_rl.sweep:main",
+            "sweep = rldg_rl.evaluation.sweep:main",
         ],
     },
 )

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from rldg_rl.bag import BagWriter
+from rldg_rl.episodes.bag import BagWriter
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, raw_messages, read_summary, typestore
 from rldg_robot.devices.teleop import twist_from_action

@@ -14,7 +14,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 
 from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights
-from rldg_rl.actor import (
+from rldg_rl.acting.actor import (
     DEMONSTRATION,
     EVALUATION,
     POLICY,
@@ -27,18 +27,22 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
+from rldg_rl.acting.closed_loop import close_the_loop
+from rldg_rl.acting.collection import Collection, CollectionPlan
+from rldg_rl.acting.demonstrator import Demonstrator
+from rldg_rl.acting.free_drive import FreeDrive
+from rldg_rl.acting.hands import Hands
+from rldg_rl.acting.played_hands import PlayedHands
+from rldg_rl.acting.recorder_watch import RecorderWatch
+from rldg_rl.acting.schedule import Plan, Progress, episode_seed
+from rldg_rl.agent.checkpoint import CheckpointError, encoder_from_bytes
 from rldg_rl.agent_config import AgentConfig, agent_config
-from rldg_rl.announcer import Announcer
-from rldg_rl.checkpoint import CheckpointError, encoder_from_bytes
-from rldg_rl.chunks import Execution
-from rldg_rl.closed_loop import close_the_loop
-from rldg_rl.collection import Collection, CollectionPlan
-from rldg_rl.demonstrator import Demonstrator
-from rldg_rl.environment import RobotEnv
-from rldg_rl.free_drive import FreeDrive
-from rldg_rl.gate_client import GateClient
-from rldg_rl.hands import Hands
-from rldg_rl.judges import SOMEBODY, Jury
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.environment.reset_count import ResetCount, keep_resets, read_resets
+from rldg_rl.environment.reset_motion import ResetStalled
+from rldg_rl.episodes.announcer import Announcer
+from rldg_rl.evaluation.outcomes import Trace
+from rldg_rl.evaluation.results import RecordFile, make_record
 from rldg_rl.learner_config import (
     DEMOS,
     FEWEST_DEMONSTRATIONS,
@@ -46,19 +50,15 @@ from rldg_rl.learner_config import (
     LearnerConfig,
     updates_due,
 )
-from rldg_rl.live_policy import LivePolicy
-from rldg_rl.outcomes import Trace
-from rldg_rl.person import Person
-from rldg_rl.played_hands import PlayedHands
-from rldg_rl.recorder_watch import RecorderWatch
+from rldg_rl.policies.chunks import Execution
+from rldg_rl.policies.live_policy import LivePolicy
+from rldg_rl.policies.trained_policy import trained_policy
 from rldg_rl.report import note_evaluation, report_collection, report_run
-from rldg_rl.reset_count import ResetCount, keep_resets, read_resets
-from rldg_rl.reset_motion import ResetStalled
-from rldg_rl.results import RecordFile, make_record
-from rldg_rl.robot_client import RobotClient, RobotSilent
+from rldg_rl.rewards.judges import SOMEBODY, Jury
+from rldg_rl.rewards.person import Person
+from rldg_rl.robot.gate_client import GateClient
+from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
-from rldg_rl.schedule import Plan, Progress, episode_seed
-from rldg_rl.trained_policy import trained_policy
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
@@ -68,7 +68,7 @@ from rldg_robot.task import Task, load_task, named_tasks
 from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
-    from rldg_rl.student_policy import StudentPolicy
+    from rldg_rl.policies.student_policy import StudentPolicy
 
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
 RETRY_SECONDS = 1.0

@@ -28,13 +28,10 @@ from rldg_msgs.msg import (
     RunStatus,
     Transition,
 )
-from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.agent import Agent
-from rldg_rl.agent_config import agent_config
-from rldg_rl.backbones import BackboneError
-from rldg_rl.bag import lived_steps, stored_steps
-from rldg_rl.bag_exchange import BagTaker
-from rldg_rl.checkpoint import (
+from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.acting.schedule import DONE, PHASES
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.checkpoint import (
     CheckpointError,
     encoder_to_bytes,
     load_learner,
@@ -42,19 +39,22 @@ from rldg_rl.checkpoint import (
     save_learner,
     save_policy,
 )
-from rldg_rl.encoder_training import UPDATES, train_encoder
-from rldg_rl.encoders import make_encoder
-from rldg_rl.image_encoder import Encoder, ImageEncoder, encoded
-from rldg_rl.learner import Learner
+from rldg_rl.agent.learner import Learner
+from rldg_rl.agent.policy import Policy
+from rldg_rl.agent_config import agent_config
+from rldg_rl.episodes.bag import lived_steps, stored_steps
+from rldg_rl.episodes.bag_exchange import BagTaker
+from rldg_rl.episodes.messages import stored_step
+from rldg_rl.episodes.replay_buffer import DEMO, ReplayBuffer, StoredStep
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
-from rldg_rl.messages import stored_step
-from rldg_rl.observation import state_dim
-from rldg_rl.pixels import IMAGE_SIZE, VARIANTS
-from rldg_rl.policy import Policy
-from rldg_rl.replay_buffer import DEMO, ReplayBuffer, StoredStep
+from rldg_rl.robot.observation import state_dim
 from rldg_rl.run_folder import RunError, RunFolder, write_atomically
-from rldg_rl.schedule import DONE, PHASES
-from rldg_rl.scratch_encoder import ScratchEncoder, unseen
+from rldg_rl.vision.backbones import BackboneError
+from rldg_rl.vision.encoder_training import UPDATES, train_encoder
+from rldg_rl.vision.encoders import make_encoder
+from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, encoded
+from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
+from rldg_rl.vision.scratch_encoder import ScratchEncoder, unseen
 from rldg_robot import contract
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, now, publish_on, to_stamp

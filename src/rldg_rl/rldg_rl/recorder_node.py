@@ -15,8 +15,8 @@ from rclpy.timer import Timer
 
 from rldg_msgs.msg import Episode, RecorderStatus, Step
 from rldg_msgs.srv import NextBag
-from rldg_rl.bag import BagWriter, recover
-from rldg_rl.bag_exchange import give
+from rldg_rl.episodes.bag import BagWriter, recover
+from rldg_rl.episodes.bag_exchange import give
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, summary_of

@@ -14,13 +14,20 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rich.console import Console
 
-from rldg_rl.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
-from rldg_rl.closed_loop import GATE_SECONDS, close_the_loop
-from rldg_rl.environment import RobotEnv
-from rldg_rl.messages import episode_message, step_message
-from rldg_rl.recorder_watch import RecorderWatch
-from rldg_rl.replay import Comparison, RecordedActions, Recording, compare, read_recording, table
-from rldg_rl.robot_client import RobotClient, RobotSilent
+from rldg_rl.acting.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
+from rldg_rl.acting.closed_loop import GATE_SECONDS, close_the_loop
+from rldg_rl.acting.recorder_watch import RecorderWatch
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.messages import episode_message, step_message
+from rldg_rl.episodes.replay import (
+    Comparison,
+    RecordedActions,
+    Recording,
+    compare,
+    read_recording,
+    table,
+)
+from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import write_atomically
 from rldg_robot import contract
 from rldg_robot.bag_reader import bags_in

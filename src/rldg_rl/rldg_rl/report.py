@@ -11,13 +11,20 @@ from typing import Any
 import matplotlib
 import numpy as np
 
-from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.bag import lived_steps
-from rldg_rl.collection import Collection
-from rldg_rl.reset_count import summarize_resets
-from rldg_rl.results import FILMED_EPISODES, Record, RecordFile, rate, summarize, worth_filming
+from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.acting.collection import Collection
+from rldg_rl.acting.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
+from rldg_rl.environment.reset_count import summarize_resets
+from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.evaluation.results import (
+    FILMED_EPISODES,
+    Record,
+    RecordFile,
+    rate,
+    summarize,
+    worth_filming,
+)
 from rldg_rl.run_folder import RunFolder, write_atomically
-from rldg_rl.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
 from rldg_rl.video import bag_clip, write_video
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task

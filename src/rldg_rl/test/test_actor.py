@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rldg_rl.actor import (
+from rldg_rl.acting.actor import (
     DEMONSTRATION,
     EVALUATION,
     POLICY,
@@ -21,10 +21,10 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
-from rldg_rl.demonstrator import Demonstrator
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.observation import Observation
+from rldg_rl.acting.demonstrator import Demonstrator
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.robot.observation import Observation
 from rldg_robot.task import Task, load_task
 
 TASK = load_task("connector/vga")

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from rldg_rl.adam import Adam
-from rldg_rl.agent import Agent
+from rldg_rl.agent.adam import Adam
+from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
 
 OBSERVATION, ACTION, ROWS = 5, 2, 32
 SMALL = AgentConfig(hidden=(24, 16), critics=3, batch_size=ROWS)

@@ -14,15 +14,15 @@ from safetensors.torch import load_file, save_file
 from test_image_encoder import VGA, demonstrations
 from transformers import ResNetConfig, ResNetForImageClassification, ResNetModel
 
-from rldg_rl import encoder_training
-from rldg_rl.agent import Agent
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.checkpoint import encoder_from_bytes, encoder_to_bytes, policy_to_bytes
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.backbones import IMAGENET, Backbone, BackboneError, Structure, read_backbone
-from rldg_rl.checkpoint import encoder_from_bytes, encoder_to_bytes, policy_to_bytes
-from rldg_rl.encoder_training import train_encoder
-from rldg_rl.encoders import encoder_of, make_encoder
-from rldg_rl.live_policy import LivePolicy
-from rldg_rl.pixels import GRID, IMAGE_SIZE, VARIANTS
+from rldg_rl.policies.live_policy import LivePolicy
+from rldg_rl.vision import encoder_training
+from rldg_rl.vision.backbones import IMAGENET, Backbone, BackboneError, Structure, read_backbone
+from rldg_rl.vision.encoder_training import train_encoder
+from rldg_rl.vision.encoders import encoder_of, make_encoder
+from rldg_rl.vision.pixels import GRID, IMAGE_SIZE, VARIANTS
 
 BODY = np.zeros(19, np.float32)
 

@@ -12,7 +12,7 @@ import pytest
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
-from rldg_rl.bag import BagWriter, recover, stored_steps
+from rldg_rl.episodes.bag import BagWriter, recover, stored_steps
 from rldg_robot import contract
 from rldg_robot.bag_reader import (
     EpisodeSummary,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rldg_msgs.srv import NextBag
-from rldg_rl.bag_exchange import give, keep
+from rldg_rl.episodes.bag_exchange import give, keep
 from rldg_rl.run_folder import RunFolder
 
 

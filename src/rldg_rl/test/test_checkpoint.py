@@ -15,10 +15,9 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
-from rldg_rl import checkpoint
-from rldg_rl.agent import Agent
-from rldg_rl.agent_config import AgentConfig
-from rldg_rl.checkpoint import (
+from rldg_rl.agent import checkpoint
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.checkpoint import (
     CONTRACT_VERSION,
     CheckpointError,
     load_learner,
@@ -28,7 +27,8 @@ from rldg_rl.checkpoint import (
     save_learner,
     save_policy,
 )
-from rldg_rl.replay_buffer import Batch
+from rldg_rl.agent_config import AgentConfig
+from rldg_rl.episodes.replay_buffer import Batch
 
 TASK = "connector/vga"
 SMALL = AgentConfig(hidden=(8, 8), batch_size=16)
@@ -101,7 +101,7 @@ def test_a_new_policy_goes_on_with_the_noise_it_is_given() -> None:
 
 
 def test_an_actor_needs_no_torch() -> None:
-    code = "import sys, rldg_rl.checkpoint, rldg_rl.agent_config; sys.exit('torch' in sys.modules)"
+    code = "import sys, rldg_rl.agent.checkpoint, rldg_rl.agent_config; sys.exit('torch' in sys.modules)"
     path = os.pathsep.join(sys.path)
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": path}, check=True)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_rl.chunks import Chunks, Execution
+from rldg_rl.policies.chunks import Chunks, Execution
 
 
 def chunk(start: int, length: int = 4) -> np.ndarray:

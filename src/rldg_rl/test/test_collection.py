@@ -8,8 +8,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldg_rl.actor import POLICY
-from rldg_rl.collection import HOPELESS, Collection, CollectionPlan
+from rldg_rl.acting.actor import POLICY
+from rldg_rl.acting.collection import HOPELESS, Collection, CollectionPlan
 from rldg_robot.bag_reader import EpisodeSummary
 
 TASKS = ("connector/vga", "connector/usb_a", "connector/xlr")

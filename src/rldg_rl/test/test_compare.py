@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rldg_rl.compare import main
-from rldg_rl.results import Record, RecordFile
+from rldg_rl.evaluation.compare import main
+from rldg_rl.evaluation.results import Record, RecordFile
 
 VGA, XLR = "connector/vga", "connector/xlr"
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_rl.direct_robot import BLACK, DirectRobot
-from rldg_rl.environment import RobotEnv
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.robot.direct_robot import BLACK, DirectRobot
 from rldg_robot.poses import Pose
 from rldg_robot.task import load_task
 

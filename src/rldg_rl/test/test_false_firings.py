@@ -10,8 +10,8 @@ import pytest
 import yaml
 from test_bag import PERIOD, START, STEPS, encode, header, write_episode
 
-from rldg_rl.classifier import main
-from rldg_rl.false_firings import firings, mined, strike
+from rldg_rl.rewards.classifier import main
+from rldg_rl.rewards.false_firings import firings, mined, strike
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary

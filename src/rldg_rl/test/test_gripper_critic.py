@@ -12,9 +12,8 @@ import pytest
 import torch
 from test_agent import forward, part, same
 
-from rldg_rl.agent import Agent
-from rldg_rl.agent_config import AgentConfig
-from rldg_rl.checkpoint import (
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.checkpoint import (
     CheckpointError,
     load_learner,
     load_policy,
@@ -22,9 +21,17 @@ from rldg_rl.checkpoint import (
     policy_to_bytes,
     save_learner,
 )
-from rldg_rl.learner import Learner
-from rldg_rl.policy import GRIPPER_CHOICES, Policy
-from rldg_rl.replay_buffer import DEMO, INTERVENTION, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.agent.learner import Learner
+from rldg_rl.agent.policy import GRIPPER_CHOICES, Policy
+from rldg_rl.agent_config import AgentConfig
+from rldg_rl.episodes.replay_buffer import (
+    DEMO,
+    INTERVENTION,
+    POLICY,
+    Batch,
+    ReplayBuffer,
+    StoredStep,
+)
 from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN, command_after
 
 OBSERVATION, ACTION, ROWS = 5, 3, 32

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from test_actor import OFF, PUSH, Diary, Hands
 
-from rldg_rl.actor import (
+from rldg_rl.acting.actor import (
     DEMONSTRATION,
     EVALUATION,
     POLICY,
@@ -18,10 +18,10 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.observation import Observation
-from rldg_rl.played_hands import PlayedHands
+from rldg_rl.acting.played_hands import PlayedHands
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.robot.observation import Observation
 from rldg_robot.task import Task, load_task
 
 TASK = load_task("fmb_assembly/rectangle")

@@ -11,24 +11,24 @@ import torch
 from rclpy.serialization import deserialize_message, serialize_message
 
 from rldg_msgs.msg import Transition
-from rldg_rl import encoder_training
-from rldg_rl.actor import ExecutedBy, LivedStep
-from rldg_rl.agent import Agent
-from rldg_rl.agent_config import AgentConfig
-from rldg_rl.checkpoint import (
+from rldg_rl.acting.actor import ExecutedBy, LivedStep
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.checkpoint import (
     CheckpointError,
     load_learner,
     policy_to_bytes,
     save_learner,
 )
-from rldg_rl.encoder_training import train_encoder
-from rldg_rl.image_encoder import ImageEncoder, encoded
-from rldg_rl.learner import Learner
-from rldg_rl.live_policy import LivePolicy
-from rldg_rl.messages import stored_step, transition_message
-from rldg_rl.observation import Observation, body_dim, body_part, state_dim, state_vector
-from rldg_rl.pixels import IMAGE_SIZE, VARIANTS
-from rldg_rl.replay_buffer import ReplayBuffer, StoredStep
+from rldg_rl.agent.learner import Learner
+from rldg_rl.agent_config import AgentConfig
+from rldg_rl.episodes.messages import stored_step, transition_message
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, StoredStep
+from rldg_rl.policies.live_policy import LivePolicy
+from rldg_rl.robot.observation import Observation, body_dim, body_part, state_dim, state_vector
+from rldg_rl.vision import encoder_training
+from rldg_rl.vision.encoder_training import train_encoder
+from rldg_rl.vision.image_encoder import ImageEncoder, encoded
+from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task, load_task
 

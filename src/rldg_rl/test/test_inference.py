@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from rldg_rl.inference import Inference, Stopwatch
+from rldg_rl.acting.inference import Inference, Stopwatch
 
 
 def test_a_question_that_was_not_begun_gives_way_to_a_newer_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_rl.intervention import InterventionConfig, InterventionLatch
+from rldg_rl.acting.intervention import InterventionConfig, InterventionLatch
 from rldg_robot.message_values import SECOND
 
 TENTH = SECOND // 10

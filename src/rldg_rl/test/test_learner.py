@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_rl.agent import Agent
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.learner import Learner
+from rldg_rl.episodes.replay_buffer import DEMO, POLICY, ReplayBuffer, StoredStep
 from rldg_rl.learner_config import LearnerConfig
-from rldg_rl.replay_buffer import DEMO, POLICY, ReplayBuffer, StoredStep
 
 
 def step(episode: str, index: int, executed_by: int) -> StoredStep:

@@ -11,15 +11,15 @@ from rclpy.serialization import deserialize_message, serialize_message
 from test_actor import Diary, Hands, Stay
 
 from rldg_msgs.msg import Transition
-from rldg_rl.actor import POLICY, Actor
-from rldg_rl.agent import Agent
+from rldg_rl.acting.actor import POLICY, Actor
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.learner import Learner
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.messages import step_message, stored_step, transition_message
+from rldg_rl.episodes.replay_buffer import ReplayBuffer
 from rldg_rl.learner_config import LearnerConfig, updates_due
-from rldg_rl.messages import step_message, stored_step, transition_message
-from rldg_rl.replay_buffer import ReplayBuffer
+from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from rldg_rl.networks import StackedMLP
-from rldg_rl.policy import LAYER_NORM_EPSILON, STD_MAX, STD_MIN, Policy
+from rldg_rl.agent.networks import StackedMLP
+from rldg_rl.agent.policy import LAYER_NORM_EPSILON, STD_MAX, STD_MIN, Policy
 
 ROWS, INPUT, HIDDEN, OUTPUT = 7, 5, (16, 12), 3
 

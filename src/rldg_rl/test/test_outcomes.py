@@ -9,11 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rldg_rl.actor import EVALUATION, Actor, Belief, EpisodeResult, HandsOff, LivedStep, Policy
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.observation import Observation
-from rldg_rl.outcomes import (
+from rldg_rl.acting.actor import (
+    EVALUATION,
+    Actor,
+    Belief,
+    EpisodeResult,
+    HandsOff,
+    LivedStep,
+    Policy,
+)
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.evaluation.outcomes import (
     DROPPED,
     EARLY_DESCENT,
     GATE_STOP,
@@ -22,6 +28,8 @@ from rldg_rl.outcomes import (
     TIMED_OUT,
     Trace,
 )
+from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.robot.observation import Observation
 from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
 from rldg_robot.task import Task, WrenchLimit, load_task
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_rl.paired import compare, mcnemar, newcombe
-from rldg_rl.results import Record
+from rldg_rl.evaluation.paired import compare, mcnemar, newcombe
+from rldg_rl.evaluation.results import Record
 
 
 @pytest.mark.parametrize(

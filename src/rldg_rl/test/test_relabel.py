@@ -13,9 +13,9 @@ import pytest
 from steering import steering_policy
 from test_bag import write_episode
 
-from rldg_rl.bag import stored_steps
-from rldg_rl.checkpoint import save_policy
-from rldg_rl.relabel import main
+from rldg_rl.agent.checkpoint import save_policy
+from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.policies.relabel import main
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.bag_reader import (
     EpisodeSummary,
@@ -85,7 +85,7 @@ def test_actions_are_the_specialists_and_the_rest_is_as_it_was(runs: Path) -> No
 def test_what_came_before_the_hand_over_stays_the_persons(
     runs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("rldg_rl.relabel.load_task", lambda _: replace(VGA, handover=0.5))
+    monkeypatch.setattr("rldg_rl.policies.relabel.load_task", lambda _: replace(VGA, handover=0.5))
     bag = RunFolder(runs / "person").bags / "demonstration_2"
     shutil.rmtree(bag)
     summary = EpisodeSummary(bag.name, "demonstration", "success", VGA.id, 3, 5, 0, 0.5)

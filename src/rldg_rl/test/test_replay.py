@@ -11,7 +11,7 @@ import pytest
 from test_actor import Diary, Hands
 from test_bag import START, STEPS, encode, header, write_episode
 
-from rldg_rl.actor import (
+from rldg_rl.acting.actor import (
     EVALUATION,
     REPLAY,
     Actor,
@@ -21,11 +21,9 @@ from rldg_rl.actor import (
     Policy,
     Status,
 )
-from rldg_rl.bag import BagWriter
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.observation import Observation
-from rldg_rl.replay import (
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.bag import BagWriter
+from rldg_rl.episodes.replay import (
     NotExecutable,
     RecordedActions,
     Recording,
@@ -33,6 +31,8 @@ from rldg_rl.replay import (
     read_recording,
     table,
 )
+from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.robot.observation import Observation
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.poses import Pose

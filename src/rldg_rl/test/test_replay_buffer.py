@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldg_rl.replay_buffer import DEMO, INTERVENTION, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import (
+    DEMO,
+    INTERVENTION,
+    POLICY,
+    Batch,
+    ReplayBuffer,
+    StoredStep,
+)
 
 ACTION_DIM = 2
 

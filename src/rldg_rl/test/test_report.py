@@ -11,14 +11,14 @@ import pytest
 from rich.console import Console
 from test_bag import PERIOD, START, STEPS, encode, header, message, write_episode
 
-from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.collection import Collection, CollectionPlan
+from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.acting.collection import Collection, CollectionPlan
+from rldg_rl.acting.pace import Pace
+from rldg_rl.acting.schedule import Plan, Progress
+from rldg_rl.evaluation.results import Record
 from rldg_rl.monitor import Scene, clock, line, outcome, render
-from rldg_rl.pace import Pace
 from rldg_rl.report import draw_learning_curve, judged_by, summarize_collection, summarize_run
-from rldg_rl.results import Record
 from rldg_rl.run_folder import RunFolder
-from rldg_rl.schedule import Plan, Progress
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task

@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.reset_count import ResetCount, keep_resets, read_resets, summarize_resets
-from rldg_rl.reset_motion import (
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.environment.reset_count import ResetCount, keep_resets, read_resets, summarize_resets
+from rldg_rl.environment.reset_motion import (
     NEAR,
     ResetStalled,
     approach,
@@ -22,6 +21,7 @@ from rldg_rl.reset_motion import (
     time_limit,
     withdrawal,
 )
+from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.gripper_command import CLOSE
 from rldg_robot.poses import Pose

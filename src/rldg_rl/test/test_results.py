@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rldg_rl.results import Record, RecordFile, judge, summarize, wilson, worth_filming
+from rldg_rl.evaluation.results import Record, RecordFile, judge, summarize, wilson, worth_filming
 from rldg_robot.user_error import UserError
 
 WON = Record("connector/vga", 0, 7, True, 1.5, 15, 12.0, 0.5, None)

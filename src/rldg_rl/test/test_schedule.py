@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from rldg_rl.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.schedule import Plan, Progress, episode_seed
+from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.acting.schedule import Plan, Progress, episode_seed
 from rldg_robot.bag_reader import EpisodeSummary
 
 PLAN = Plan(("connector/vga",), demos=2, steps=100, evaluations=3, mastered=4)

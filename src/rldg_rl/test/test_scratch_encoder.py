@@ -12,17 +12,17 @@ import pytest
 import torch
 from test_image_encoder import VGA, demonstrations
 
-from rldg_rl.agent import Agent
+from rldg_rl.agent.agent import Agent
+from rldg_rl.agent.checkpoint import policy_to_bytes
+from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.checkpoint import policy_to_bytes
-from rldg_rl.encoders import encoder_of, make_encoder
-from rldg_rl.learner import Learner
-from rldg_rl.live_policy import LivePolicy
-from rldg_rl.messages import stored_step, transition_message
-from rldg_rl.observation import state_dim
-from rldg_rl.pixels import IMAGE_SIZE
-from rldg_rl.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
-from rldg_rl.scratch_encoder import ScratchEncoder, unseen
+from rldg_rl.episodes.messages import stored_step, transition_message
+from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.policies.live_policy import LivePolicy
+from rldg_rl.robot.observation import state_dim
+from rldg_rl.vision.encoders import encoder_of, make_encoder
+from rldg_rl.vision.pixels import IMAGE_SIZE
+from rldg_rl.vision.scratch_encoder import ScratchEncoder, unseen
 
 ACTION_DIM = 6
 

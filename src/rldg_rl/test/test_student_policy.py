@@ -11,12 +11,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rldg_rl.chunks import Execution
-from rldg_rl.direct_robot import DirectRobot
-from rldg_rl.environment import RobotEnv
-from rldg_rl.messages import health_message
-from rldg_rl.observation import Observation
-from rldg_rl.student_policy import StudentPolicy
+from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.messages import health_message
+from rldg_rl.policies.chunks import Execution
+from rldg_rl.policies.student_policy import StudentPolicy
+from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.robot.observation import Observation
 from rldg_robot.message_values import SECOND
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError

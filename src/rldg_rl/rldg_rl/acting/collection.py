@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a collection does next: an even mix of tasks, until there are enough successful episodes.
+
+It is told from the run's episodes alone, so that a collection goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rldg_rl.acting.schedule import Logbook
+from rldg_robot.bag_reader import EpisodeSummary
+
+HOPELESS = 20
+"""episodes of a task that fail in a row until the collection is given up"""
+
+
+@dataclass(frozen=True)
+class CollectionPlan:
+    """What is collected."""
+
+    tasks: tuple[str, ...]
+    """family/variant each"""
+    source: str
+    """demonstration or policy: who leads"""
+    episodes: int
+    """successful ones, over all tasks together"""
+    endless: bool = False
+    """until somebody stops it, however many there are"""
+
+    @property
+    def shares(self) -> dict[str, int]:
+        """Successful episodes of every task; where they do not divide evenly, the first tasks have one more."""
+        each, left = divmod(self.episodes, len(self.tasks))
+        return {task: each + (index < left) for index, task in enumerate(self.tasks)}
+
+
+class Collection(Logbook):
+    """How far a collection has come."""
+
+    def __init__(self, plan: CollectionPlan, episodes: Sequence[EpisodeSummary] = ()) -> None:
+        super().__init__(episodes)
+        self.plan = plan
+
+    def of(self, task: str) -> list[EpisodeSummary]:
+        """Episodes of a task that ended by themselves."""
+        return [e for e in self.finished(self.plan.source) if e.task == task]
+
+    def successes(self, task: str) -> int:
+        """Successful episodes of a task."""
+        return sum(e.status == "success" for e in self.of(task))
+
+    @property
+    def missing(self) -> dict[str, int]:
+        """Successful episodes that every task still lacks."""
+        return {
+            task: max(share - self.successes(task), 0) for task, share in self.plan.shares.items()
+        }
+
+    @property
+    def source(self) -> str | None:
+        """Source of the next episode, or None when there are enough."""
+        return self.plan.source if self.plan.endless or any(self.missing.values()) else None
+
+    @property
+    def task(self) -> str:
+        """Task of the next episode: the one that lacks most, so that the mix is even at any moment."""
+        missing = self.missing
+        return max(self.plan.tasks, key=lambda task: missing[task])
+
+    @property
+    def trouble(self) -> str:
+        """Why it makes no sense to go on; empty where it does."""
+        last = self.of(self.task)[-HOPELESS:]
+        if self.plan.endless or len(last) < HOPELESS or any(e.status == "success" for e in last):
+            return ""
+        return (
+            f"{HOPELESS} episodes of {self.task} failed in a row: look at their bags; "
+            "whoever leads them cannot do this task"
+        )
+
+    @property
+    def steps_left(self) -> float:
+        """Estimate for the whole collection, failures included."""
+        rate = max(self.success_rate(self.plan.source), 1 / HOPELESS)
+        return sum(self.missing.values()) / rate * self.mean_steps(self.plan.source)
+
+    def phase(self, source: str) -> str:
+        """What an episode is lived for."""
+        return "collection"
+
+    def counts(self) -> dict[str, int]:
+        """Fields of rldg_msgs/RunStatus."""
+        return {
+            "collected": sum(self.plan.shares.values()) - sum(self.missing.values()),
+            "collected_wanted": self.plan.episodes,
+            "episodes": len(self.finished(self.plan.source)),
+        }

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The SpaceMouse as the actor reads it: a real one, what publishes the same, or the operator who plays one."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+from rclpy.node import Node
+from sensor_msgs.msg import Joy
+
+from rldg_rl.robot.observation import Observation
+from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_robot import contract
+from rldg_robot.message_values import nanoseconds
+from rldg_robot.ros import listen_to
+from rldg_robot.task import Task
+
+AXES = 6
+HANDS_OFF = np.zeros(AXES + 1)
+SILENCE = 0.25  # [s] of wall time after which a real device's last word no longer counts
+
+
+class Hands:
+    """Latest deflection of the SpaceMouse, latched; a button counts once, however shortly it was pressed."""
+
+    def __init__(self, node: Node, robot: RobotClient, operator: str) -> None:
+        """Listen to `spacenav/joy`.
+
+        Args:
+            node: whose topics are used.
+            robot: spun while waiting.
+            operator: `scripted`: its deflection for this very step is waited for, so that lockstep stays reproducible;
+                otherwise a person's: the latest one counts.
+        """
+        self._node = node
+        self._robot = robot
+        self._operator = operator
+        self._axes = HANDS_OFF[:AXES]
+        self._pressed = 0.0
+        self._both = False
+        self._stamp = 0
+        self._heard = 0.0
+        listen_to(node, contract.SPACENAV_JOY, self._keep)
+
+    @property
+    def are_there(self) -> bool:
+        """Whether somebody tells of a hand, pushing or not."""
+        return self._node.count_publishers(contract.SPACENAV_JOY.name) > 0
+
+    def begin(self, task: Task, seed: int) -> None:
+        """A new episode: what was pushed before does not count. Waits for an operator who is still on the way.
+
+        Raises:
+            RobotSilent: nobody publishes `spacenav/joy`.
+        """
+        self._robot.wait_for(
+            lambda: self.are_there, f"the operator on {contract.SPACENAV_JOY.name}", 20.0
+        )
+        self._axes, self._pressed, self._both, self._stamp = HANDS_OFF[:AXES], 0.0, False, 0
+
+    def deflection(self, seen: Observation) -> np.ndarray:
+        """(7,) in [-1, 1] at this control step: linear, angular in base axes, then the buttons.
+
+        The left button closes the gripper (-1), the right one opens it (+1).
+        """
+        if not self._heard_at(seen):
+            return HANDS_OFF
+        pressed, self._pressed = self._pressed, 0.0
+        return np.append(self._axes, pressed)
+
+    def declares_done(self, seen: Observation) -> bool:
+        """Whether both buttons are held: the person says that the task is done."""
+        return self._heard_at(seen) and self._both
+
+    def _heard_at(self, seen: Observation) -> bool:
+        """Whether there is a hand at this moment. One that was unplugged while it was pushed is nobody's wish."""
+        if self._operator != "scripted":
+            return time.monotonic() - self._heard <= SILENCE
+        try:
+            self._robot.wait_for(lambda: self._stamp >= seen.state_stamp, "the operator", 2.0)
+        except RobotSilent as error:
+            self._node.get_logger().warning(f"{error} Going on without a hand.")
+            return False
+        return True
+
+    def _keep(self, message: Joy) -> None:
+        left, right = (*message.buttons, 0, 0)[:2]
+        self._axes = np.array(message.axes[:AXES])
+        self._pressed = float(right - left) or self._pressed
+        self._both = bool(left and right)
+        self._stamp = nanoseconds(message.header.stamp)
+        self._heard = time.monotonic()

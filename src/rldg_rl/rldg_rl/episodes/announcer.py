@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the actor tells of a run: episodes and steps to the recorder, transitions to the learner, progress to people."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+from rclpy.node import Node
+from tensorboard.summary import Writer
+
+from rldg_msgs.msg import RunStatus
+from rldg_rl.acting.actor import DEMONSTRATION, POLICY, EpisodeResult, LivedStep
+from rldg_rl.acting.collection import Collection
+from rldg_rl.acting.inference import Health
+from rldg_rl.acting.pace import Pace
+from rldg_rl.acting.schedule import DONE, Progress, autonomous_success
+from rldg_rl.episodes.messages import (
+    episode_message,
+    health_message,
+    step_message,
+    transition_message,
+)
+from rldg_robot import contract
+from rldg_robot.bag_reader import EpisodeSummary
+from rldg_robot.ros import now, publish_on, to_stamp
+
+STATUS_PERIOD = 0.25  # [s] of wall time
+HEALTH_PERIOD = 1.0  # [s] of wall time
+
+
+class Announcer:
+    """Publishers of the actor's node, and its TensorBoard."""
+
+    def __init__(self, node: Node, tensorboard: Path, wall_before: float) -> None:
+        """Make the publishers.
+
+        Args:
+            node: that publishes.
+            tensorboard: folder for event files.
+            wall_before: wall time that earlier starts spent on the run [s].
+        """
+        self._node = node
+        self._started = time.monotonic() - wall_before
+        self._pace = Pace()
+        self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
+        self._health_told = 0.0
+        self._status_told = 0.0
+        self._source = DEMONSTRATION  # told of last
+        self.reset_seconds = 0.0
+        """mean of the motions to a start so far [s of ROS time]"""
+        self._episode = publish_on(node, contract.EPISODE)
+        self._step = publish_on(node, contract.STEP)
+        self._transition = publish_on(node, contract.TRANSITION)
+        self._status = publish_on(node, contract.RUN_STATUS)
+        self._board = Writer(str(tensorboard))
+
+    @property
+    def wall_seconds(self) -> float:
+        """Wall time spent on the run, earlier starts included."""
+        return time.monotonic() - self._started
+
+    @property
+    def is_heard(self) -> bool:
+        """Whether somebody listens to episodes."""
+        return bool(self._episode.get_subscription_count())
+
+    def episode(self, result: EpisodeResult) -> None:
+        """Tell that an episode was opened or closed."""
+        self._episode.publish(episode_message(result, now(self._node)))
+
+    def step(self, step: LivedStep, to_learner: bool, with_image: bool = False) -> None:
+        """Tell of a step; the learner with its images where the policy sees."""
+        self._pace.count()
+        self._step.publish(step_message(step))
+        if to_learner:
+            self._transition.publish(transition_message(step, with_image))
+
+    def health(self, health: Health | None) -> None:
+        """Tell how a policy that takes its time fares, once a second."""
+        if health is None or time.monotonic() - self._health_told < HEALTH_PERIOD:
+            return
+        self._health_told = time.monotonic()
+        self._diagnostics.publish(health_message(health, now(self._node)))
+
+    def outcome(self, episode: EpisodeSummary, progress: Progress | Collection) -> None:
+        """Write an episode's outcome to TensorBoard; a policy's over its steps, the others' over episodes."""
+        source = episode.source
+        number = progress.steps if source == POLICY else len(progress.finished(source))
+        phase = progress.phase(source)
+        for name, value in {
+            "success": float(autonomous_success(episode)),
+            "success_rate": progress.success_rate(source),
+            "seconds": episode.seconds,
+            "interventions": episode.interventions,
+        }.items():
+            self._board.add_scalar(f"{phase}/{name}", value, number)
+        self._board.flush()
+
+    def status(
+        self,
+        progress: Progress | Collection,
+        source: str | None,
+        steps: int,
+        note: str = "",
+        force: bool = False,
+        attention: str = "",
+    ) -> None:
+        """Tell where the run stands, a few times a second at most.
+
+        Args:
+            progress: of the run.
+            source: of the episodes that are being lived; None when the run is done.
+            steps: of a policy so far, those of the open episode included.
+            note: to be told in place of the phase.
+            force: tell it now.
+            attention: what a person has to see to before the run goes on.
+        """
+        if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
+            return
+        self._status_told = time.monotonic()
+        message = RunStatus(
+            **(progress.counts() | {"steps": steps}),
+            task=progress.task,
+            phase=note or (DONE if source is None else progress.phase(source)),
+            steps_per_second=self._pace.per_second(),
+            wall_seconds=self.wall_seconds,
+            reset_seconds=self.reset_seconds,
+            attention=attention,
+        )
+        self._source = source or self._source
+        message.success_rate = progress.success_rate(self._source)
+        message.cycle_seconds = progress.cycle_seconds(self._source)
+        if source is not None:
+            message.seconds_left = self._pace.seconds_for(progress.steps_left)
+        message.header.stamp = to_stamp(now(self._node))
+        self._status.publish(message)
+
+    def close(self) -> None:
+        """Finish TensorBoard's files."""
+        self._board.close()

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Writing bags: one MCAP per episode, complete on disk after every step, readable even when it ends in the middle.
+
+A bag is a rosbag2 folder, so `ros2 bag`, Foxglove and the `mcap` tools read it. It is also the replay buffer's log:
+`stored_steps` gives back exactly the transitions that the learner was sent.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rosbags.interfaces import (
+    Qos,
+    QosDurability,
+    QosHistory,
+    QosLiveliness,
+    QosReliability,
+    QosTime,
+)
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
+
+from rldg_rl.acting.actor import ExecutedBy, LivedStep
+from rldg_rl.episodes.replay_buffer import StoredStep
+from rldg_rl.robot.observation import Observation, state_vector
+from rldg_robot.bag_reader import (
+    SUMMARY_KEY,
+    EpisodeSummary,
+    decode,
+    nearest,
+    raw_messages,
+    summarize,
+    typestore,
+)
+from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
+from rldg_robot.contract import (
+    CONTRACT_VERSION,
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    OBSERVED,
+    RECORDED,
+    STEP,
+    TASK_STATE,
+    WRIST_IMAGE,
+    Topic,
+)
+from rldg_robot.gripper_command import command_after, command_at_start
+from rldg_robot.message_values import nanoseconds, pose_of, vector_of
+from rldg_robot.task import Task
+
+NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+FOREVER = QosTime(sec=2147483647, nsec=4294967295)
+
+
+class BagWriter:
+    """Writes one episode's bag. `flush` after every step; a kill then loses at most the step in flight."""
+
+    def __init__(self, path: Path, image_contract: str = "") -> None:
+        """Create the bag's folder.
+
+        Args:
+            path: of the folder.
+            image_contract: what its pictures are, where a real camera took them; see `image_contract`.
+
+        Raises:
+            rosbags.rosbag2.WriterError: the folder exists.
+            OSError: it cannot be written.
+        """
+        self.path = path
+        self._image_contract = image_contract
+        self._writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
+        self._writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+        self._writer.open()
+        self._connections = {
+            topic.name: self._writer.add_connection(
+                f"/{topic.name}",
+                topic.type,
+                typestore=typestore(),
+                offered_qos_profiles=[_qos(topic)],
+            )
+            for topic in RECORDED
+        }
+
+    def write(self, topic: str, time: int, cdr: bytes) -> None:
+        """Add a serialised message; `time` is when it was received [ns of ROS time]."""
+        self._writer.write(self._connections[topic], time, cdr)
+
+    def flush(self) -> None:
+        """Hand all that was written to the operating system, as a chunk of its own."""
+        storage = self._writer.storage
+        assert storage is not None
+        storage.close_chunk()  # type: ignore[attr-defined]
+        storage.bio.flush()  # type: ignore[attr-defined]
+
+    def close(self, summary: EpisodeSummary) -> None:
+        """Write index and metadata."""
+        self._writer.set_custom_data("contract_version", CONTRACT_VERSION)
+        if self._image_contract:
+            self._writer.set_custom_data(IMAGE_CONTRACT, self._image_contract)
+        self._writer.set_custom_data(SUMMARY_KEY, json.dumps(asdict(summary)))
+        self._writer.close()
+
+    def abort(self) -> None:
+        """Let go of the file as it is; `recover` mends it later."""
+        with suppress(OSError):  # a full disk does not take the rest either
+            self._writer.abort()
+
+
+def _qos(topic: Topic) -> Qos:
+    return Qos(
+        history=QosHistory.KEEP_LAST,
+        depth=topic.depth,
+        reliability=QosReliability.RELIABLE if topic.reliable else QosReliability.BEST_EFFORT,
+        durability=QosDurability.TRANSIENT_LOCAL if topic.latched else QosDurability.VOLATILE,
+        deadline=FOREVER,
+        lifespan=FOREVER,
+        liveliness=QosLiveliness.AUTOMATIC,
+        liveliness_lease_duration=FOREVER,
+        avoid_ros_namespace_conventions=False,
+    )
+
+
+def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
+    """Mend a bag that was never closed: what is readable goes into a whole bag in its place. See `BagWriter`.
+
+    Returns:
+        Its summary, or None if nothing was in it; then the folder is removed.
+    """
+    workplace = path.parent / ".recovering"
+    shutil.rmtree(workplace, ignore_errors=True)
+    messages = list(raw_messages(path)) if (path / f"{path.name}.mcap").is_file() else []
+    summary = summarize(path.name, messages)
+    if summary is None:
+        shutil.rmtree(path)
+        return None
+    workplace.mkdir()
+    writer = BagWriter(workplace / path.name, image_contract)
+    for topic, _, time, cdr in messages:
+        writer.write(topic, time, cdr)
+    writer.close(summary)
+    shutil.rmtree(path)
+    (workplace / path.name).rename(path)
+    workplace.rmdir()
+    return summary
+
+
+def stored_steps(path: Path, task: Task, looks: bool = False) -> Iterator[StoredStep]:
+    """The episode's steps, of that task, as the learner was sent them, bit for bit: none before the task's hand-over.
+
+    `looks`: with their images, as a learner that sees was.
+    """
+    for step in lived_steps(path, task, looks):
+        if not step.handed_over:
+            continue
+        last = step.terminated or step.truncated
+        yield StoredStep(
+            episode_id=step.episode_id,
+            index=step.index,
+            observation=step.state,
+            action=step.action,
+            executed_by=int(step.executed_by),
+            reward=step.reward,
+            terminated=step.terminated,
+            truncated=step.truncated,
+            next_observation=step.next_state if last else None,
+            gripper_changed=step.gripper_changed,
+            image=step.seen.image if looks else None,
+            next_image=step.after.image if looks and last else None,
+        )
+
+
+def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedStep]:
+    """The episode's steps, of that task, as the actor lived them, but for what the policy believed.
+
+    The state of a step is found by its stamp. Where the streams of a real robot carry stamps of their own, the
+    nearest message counts.
+
+    Args:
+        path: the bag's folder.
+        task: that was done.
+        looks: decode images; otherwise they are empty.
+    """
+    wanted = {topic.name: topic for topic in OBSERVED if looks or topic != WRIST_IMAGE}
+    streams: dict[str, dict[int, Any]] = {name: {} for name in wanted}
+    steps = []
+    for topic, _, _, cdr in raw_messages(path):
+        if topic == STEP.name:
+            step = decode(STEP, cdr)
+            if step.episode_id == path.name:
+                steps.append(step)
+        elif topic in wanted:
+            message = decode(wanted[topic], cdr)
+            streams[topic][nanoseconds(message.header.stamp)] = message
+    if not steps or steps[0].index != 0:
+        return
+    # What is seen after a step is mostly what is seen before the next one: made once.
+    observe = cache(partial(_observation, streams))
+    start = observe(nanoseconds(steps[0].state_stamp), nanoseconds(steps[0].image_stamp))
+    command, handed_over = command_at_start(start.gripper_width), False
+    for step in steps:
+        command_before, command = command, command_after(command, float(step.action[6]))
+        seen = observe(nanoseconds(step.state_stamp), nanoseconds(step.image_stamp))
+        after = observe(nanoseconds(step.next_state_stamp), nanoseconds(step.next_image_stamp))
+        handed_over = handed_over or seen.progress >= task.handover
+        yield LivedStep(
+            episode_id=step.episode_id,
+            index=int(step.index),
+            seen=seen,
+            state=state_vector(seen, start.pose, task, command_before),
+            action=np.asarray(step.action, np.float32),
+            gripper_changed=command != command_before,
+            handed_over=handed_over,
+            executed_by=ExecutedBy(int(step.executed_by)),
+            belief=None,
+            reward=float(step.reward),
+            terminated=bool(step.terminated),
+            truncated=bool(step.truncated),
+            after=after,
+            next_state=state_vector(after, start.pose, task, command),
+        )
+
+
+def _observation(
+    streams: Mapping[str, Mapping[int, Any]], stamp: int, image_stamp: int
+) -> Observation:
+    pose = nearest(streams[CURRENT_POSE.name], stamp).pose
+    twist = nearest(streams[CURRENT_TWIST.name], stamp).twist
+    wrench = nearest(streams[EXTERNAL_WRENCH.name], stamp).wrench
+    task_state = nearest(streams[TASK_STATE.name], stamp)
+    image = NO_IMAGE
+    if WRIST_IMAGE.name in streams:
+        message = nearest(streams[WRIST_IMAGE.name], image_stamp)
+        image = message.data.reshape(message.height, message.width, 3)
+    return Observation(
+        state_stamp=stamp,
+        image_stamp=image_stamp,
+        pose=pose_of(pose),
+        twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
+        wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
+        gripper_width=float(nearest(streams[GRIPPER_STATE.name], stamp).width),
+        offset=pose_of(task_state.offset),
+        gripper_wish=float(task_state.gripper),
+        progress=float(task_state.progress),
+        success=bool(task_state.success),
+        image=image,
+    )

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`compare`: two evaluated policies, episode by episode on the same starts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rldg_rl.evaluation.paired import Comparison, Pair, compare
+from rldg_rl.evaluation.results import Record, RecordFile
+from rldg_rl.run_folder import RunFolder
+from rldg_robot.simulation.perturbation import read_perturbation
+from rldg_robot.task import UnknownTask, named_tasks
+from rldg_robot.user_error import UserError
+
+EVERYTHING = "all"
+EPILOG = """\
+Of a run, the last evaluation of every task counts; one certain evaluation is named by its folder. Episodes are paired
+by task and seed: evaluate both policies with the same seed:= and the same number of episodes:=. Episodes under
+different perturbations are no pairs.
+
+examples:
+  compare runs/pupil runs/human                      which of two students is better?
+  compare runs/pupil runs/human --task connector/unseen
+  compare runs/pupil runs/human --perturb camera:5mm
+  compare runs/a/evaluations/sharp runs/b/evaluations/sharp --json
+"""
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What is known of a policy."""
+
+    records: dict[tuple[str, int], Record]
+    """by task and seed"""
+    folders: dict[str, Path]
+    """of every task: where its records are from"""
+
+    def perturbation(self, task: str) -> str:
+        """Under which a task was evaluated; empty: none."""
+        return RunFolder(self.folders[task]).perturbation
+
+
+def evaluated(path: Path, perturbation: str) -> Evaluated:
+    """The last records of every task below a run or an evaluation.
+
+    Args:
+        path: folder of a run, of whose evaluations those under the perturbation count; or of one certain evaluation.
+        perturbation: as it is typed; empty: none.
+
+    Raises:
+        UserError: there are none, or a file is damaged.
+    """
+    own = RunFolder(path).records
+    files = [own, *path.glob("evaluations/*/episodes.jsonl")]
+    there = sorted((f for f in files if f.is_file()), key=lambda file: file.stat().st_mtime)
+    if not there:
+        raise UserError(
+            f"{path} holds no episodes.jsonl: evaluate it first, ./rldg launch evaluate name:={path.name}"
+        )
+    # What is named itself counts as it is.
+    named = [own] if not perturbation else []
+    there = [f for f in there if f in named or RunFolder(f.parent).perturbation == perturbation]
+    if not there:
+        raise UserError(
+            f"{path} was not evaluated {_under(perturbation)}: say --perturb, or name one evaluation by its folder"
+        )
+    records: dict[str, list[Record]] = {}
+    folders: dict[str, Path] = {}
+    for file in there:
+        found = RecordFile(file).read()
+        for task in {record.task for record in found}:
+            records[task] = [record for record in found if record.task == task]
+            folders[task] = file.parent
+    by_start = {(r.task, r.seed): r for of_task in records.values() for r in of_task}
+    return Evaluated(by_start, folders)
+
+
+def pair_up(first: Evaluated, second: Evaluated, tasks: Sequence[str]) -> dict[str, list[Pair]]:
+    """Pairs of episodes with the same start, by task; of these tasks alone, if any are named.
+
+    Raises:
+        UserError: there are none, or the worlds of the two differed.
+    """
+    pairs: dict[str, list[Pair]] = {}
+    for start in sorted(first.records.keys() & second.records.keys()):
+        if not tasks or start[0] in tasks:
+            pairs.setdefault(start[0], []).append((first.records[start], second.records[start]))
+    if not pairs:
+        raise UserError(
+            f"no episode of the first ({_tasks(first)}) began as one of the second ({_tasks(second)}): evaluate both "
+            "with the same seed:= on the same task:="
+        )
+    for task in pairs:
+        ours, others = first.perturbation(task), second.perturbation(task)
+        if ours != others:
+            raise UserError(
+                f"{task} was evaluated {_under(ours)} by the first and {_under(others)} by the second: such "
+                "episodes are no pairs; evaluate both with the same perturb:="
+            )
+    return pairs
+
+
+def _under(perturbation: str) -> str:
+    return f"under {perturbation}" if perturbation else "under no perturbation"
+
+
+def _tasks(evaluated: Evaluated) -> str:
+    return ", ".join(sorted(evaluated.folders))
+
+
+def compare_all(pairs: dict[str, list[Pair]]) -> dict[str, Comparison]:
+    """A comparison for every task, and where there are several for all of them together."""
+    compared = {task: compare(some) for task, some in pairs.items()}
+    if len(pairs) > 1:
+        compared[EVERYTHING] = compare([pair for some in pairs.values() for pair in some])
+    return compared
+
+
+def success_table(compared: dict[str, Comparison]) -> Table:
+    """How often each succeeded."""
+    drawn = _table("task", "pairs", "first", "second", "difference [95 %]", "p")
+    for name, each in compared.items():
+        rates = (f"{100 * successes / each.pairs:.0f} %" for successes in each.successes)
+        low, high = (100 * limit for limit in each.ci95)
+        difference = f"{100 * each.difference:+.0f} [{low:+.0f}, {high:+.0f}]"
+        drawn.add_row(name, str(each.pairs), *rates, difference, f"{each.p:.2g}")
+    return drawn
+
+
+def cycle_table(compared: dict[str, Comparison]) -> Table:
+    """How fast each was where both succeeded."""
+    drawn = _table("task", "both", "first", "second", "seconds [95 %]")
+    for name, each in compared.items():
+        cycle = each.cycle
+        if cycle is None:
+            drawn.add_row(name, "0", "-", "-", "-")
+            continue
+        interval = f" [{cycle.ci95[0]:+.2f}, {cycle.ci95[1]:+.2f}]" if cycle.ci95 else ""
+        times = f"{cycle.first:.2f} s", f"{cycle.second:.2f} s"
+        drawn.add_row(name, str(cycle.episodes), *times, f"{cycle.difference:+.2f}{interval}")
+    return drawn
+
+
+def _table(first: str, *numbers: str) -> Table:
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    drawn.add_column(first)
+    for heading in numbers:
+        drawn.add_column(heading, justify="right", no_wrap=True)
+    return drawn
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 compared, 2 a person has to change something."""
+    parser = argparse.ArgumentParser(
+        prog="compare",
+        description="Two evaluated policies on the same starts: how often each succeeds, how fast where both do.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("first", type=Path, help="folder of a run or of an evaluation")
+    parser.add_argument("second", type=Path, help="that of another")
+    parser.add_argument(
+        "--task", help="family/variant; family; family/seen; family/unseen; with commas (all)"
+    )
+    parser.add_argument(
+        "--perturb",
+        metavar="AXIS:VALUE,...",
+        default="",
+        help="of runs: the evaluations under this perturbation (those under none)",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    given = parser.parse_args(arguments)
+    try:
+        tasks = named_tasks(given.task) if given.task else []
+        perturbation = str(read_perturbation(given.perturb))
+        first, second = (evaluated(path, perturbation) for path in (given.first, given.second))
+        pairs = pair_up(first, second, tasks)
+    except (UserError, UnknownTask) as error:
+        print(f"compare: {error}", file=sys.stderr)
+        return 2
+    compared = compare_all(pairs)
+    if given.json:
+        print(json.dumps({name: asdict(each) for name, each in compared.items()}, indent=2))
+        return 0
+    tell(Console(), first, second, pairs, compared)
+    return 0
+
+
+def tell(
+    console: Console,
+    first: Evaluated,
+    second: Evaluated,
+    pairs: dict[str, list[Pair]],
+    compared: dict[str, Comparison],
+) -> None:
+    """Print what was found, and of what."""
+    for name, side in (("first", first), ("second", second)):
+        folders = sorted({str(side.folders[task]) for task in pairs})
+        console.print(f"{name}: {', '.join(folders)}", highlight=False, soft_wrap=True)
+    console.print("success [percentage points: first minus second, Newcombe; p: McNemar, exact]")
+    console.print(success_table(compared))
+    console.print("cycle time where both succeeded [first minus second, bootstrap]")
+    console.print(cycle_table(compared))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

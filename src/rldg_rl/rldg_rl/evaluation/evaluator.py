@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`evaluator`: a policy is judged without ROS, in as many processes as there are cores, or on a Ray cluster."""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from rldg_distill.pool import PoolError, in_processes
+from rldg_distill.ray_pool import on_ray
+from rldg_distill.student_run import STUDENT
+from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
+from rldg_rl.evaluation.meter import Meter
+from rldg_rl.evaluation.results import Record, RecordFile, summarize, worth_filming
+from rldg_rl.monitor import outcome
+from rldg_rl.policies.chunks import Execution
+from rldg_rl.report import note_evaluation
+from rldg_rl.run_folder import RunError, RunFolder, write_atomically
+from rldg_rl.video import write_video
+from rldg_robot.simulation.perturbation import EXAMPLE, help_text, read_perturbation
+from rldg_robot.task import UnknownTask, named_tasks
+from rldg_robot.user_error import UserError
+
+TRIALS_PER_WORKER = 10
+"""what a worker must have to do to be worth its start"""
+EPILOG = """\
+It leaves, in <run>/evaluations/<name>/:
+  episodes.jsonl   one line per episode: outcome, time, greatest force and torque, class of the failure
+  summary.json     success with its 95 % interval, cycle time, wrench, failures; per task, seen and unseen
+  videos/          the first failures; where there are none, the first successes
+
+Ctrl-C at any moment: the same command with that --name goes on. The same seed gives every policy the same starts, so
+two evaluations can be compared episode by episode: ./rldg compare <run> <run>
+
+examples:
+  evaluator runs/vga --task connector/vga                            20 episodes of its own task
+  evaluator runs/pupil --task connector --episodes 200               200 of every connector
+  evaluator runs/pupil --task connector/unseen --name new            of those that no specialist has seen
+  evaluator runs/pupil --task connector/seen,connector/xlr --ray auto
+  evaluator runs/pupil --task connector/vga --perturb light:0.5,camera:5mm
+"""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be found out."""
+
+    run: Path
+    """whose policy is judged"""
+    name: str
+    """of the evaluation"""
+    tasks: tuple[str, ...]
+    """family/variant each"""
+    episodes: int
+    """of every task"""
+    assignment: Assignment
+    workers: int
+    """processes; 0: one for every core, but no more than the episodes are worth"""
+    ray: str
+    """address of a cluster that does it instead; empty: none"""
+    video: bool
+
+    @property
+    def folder(self) -> RunFolder:
+        """Where everything of it lies."""
+        return RunFolder(self.run / "evaluations" / self.name)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """All episodes, the tasks in turn."""
+        return [Trial(task, number) for number in range(self.episodes) for task in self.tasks]
+
+    def config(self) -> dict[str, object]:
+        """All that the episodes depend on, for people and for whoever goes on."""
+        judged, policy = self.assignment, self.assignment.policy
+        newest = max(path.stat().st_mtime for path in (policy, *policy.glob("*")))
+        return {
+            "transport": "direct",
+            "policy": str(policy),
+            "policy_written": datetime.fromtimestamp(newest).isoformat(),
+            "seed": judged.seed,
+            "deterministic": judged.deterministic,
+            "replan": judged.execution.horizon,
+            "ensemble": judged.execution.ensemble,
+            "randomize": judged.randomize,
+            "perturb": str(judged.perturbation) or None,
+        }
+
+
+def parse(arguments: Sequence[str] | None) -> Order:
+    """The order of a command line.
+
+    Raises:
+        UserError: the run has no policy, or there is no such perturbation.
+        UnknownTask: a name that means no task.
+    """
+    parser = argparse.ArgumentParser(
+        prog="evaluator",
+        description="Judge a trained policy on the twin, without ROS: the same episodes as in lockstep, bit for bit.",
+        epilog=f"{EPILOG}\n{help_text()}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add(
+        "run",
+        type=Path,
+        help="folder of the run whose policy is judged: a specialist's or a student's",
+    )
+    add("--name", help="of the evaluation; that of an earlier one goes on (the time of its start)")
+    add(
+        "--perturb",
+        metavar="AXIS:VALUE,...",
+        default="",
+        help=f"make the robot's world harder, such as {EXAMPLE}; the axes are listed below",
+    )
+    add("--no-video", dest="video", action="store_false", help="film nothing")
+    add_settings(parser, episodes=20)
+    given = parser.parse_args(arguments)
+    name = given.name or f"{datetime.now():%Y%m%d_%H%M%S}"
+    return order_of(given, given.run, name, given.perturb, given.video)
+
+
+def add_settings(parser: argparse.ArgumentParser, episodes: int) -> None:
+    """The options of everybody who evaluates; `order_of` reads them."""
+    add = parser.add_argument
+    add(
+        "--task",
+        required=True,
+        help="family/variant; family; family/seen; family/unseen; several with commas",
+    )
+    add("--episodes", type=_count, default=episodes, help=f"of every task ({episodes})")
+    add("--seed", type=int, default=0, help="of the starts (0)")
+    add("--deterministic", action="store_true", help="specialists: act on the mean, draw nothing")
+    add(
+        "--replan",
+        type=_count,
+        default=1,
+        help="students: control steps after which they are asked for new actions (1)",
+    )
+    add("--ensemble", type=float, help="students: temporal ensembling; see docs/policy.md (off)")
+    add("--randomize", action="store_true", help="other light, colours, textures, camera pose")
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--workers", type=int, default=0, help="processes; 0: one for every core (0)"
+    )
+    place.add_argument(
+        "--ray", metavar="ADDRESS", default="", help="a Ray cluster: host:port, or auto"
+    )
+
+
+def order_of(
+    given: argparse.Namespace, run: Path, name: str, perturbation: str, video: bool
+) -> Order:
+    """The order that follows from the options of `add_settings`.
+
+    Raises:
+        UserError, UnknownTask: see `parse`.
+    """
+    return Order(
+        run=run.absolute(),
+        name=name,
+        tasks=tuple(named_tasks(given.task)),
+        episodes=given.episodes,
+        assignment=Assignment(
+            perturbation=read_perturbation(perturbation, randomize=given.randomize),
+            policy=policy_of(run.absolute()),
+            seed=given.seed,
+            execution=Execution(given.replan, given.ensemble),
+            deterministic=given.deterministic,
+            randomize=given.randomize,
+        ),
+        workers=given.workers,
+        ray=given.ray,
+        video=video,
+    )
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("1 is the least")
+    return number
+
+
+def policy_of(run: Path) -> Path:
+    """The trained policy of a run: a specialist's file, or a student's folder.
+
+    Raises:
+        UserError: there is none.
+    """
+    places = RunFolder(run).policy_checkpoint, run / STUDENT
+    for path in places:
+        if path.exists():
+            return path
+    raise UserError(f"{run} has no trained policy: there is no {' and no '.join(map(str, places))}")
+
+
+def evaluate(order: Order, console: Console) -> list[Record]:
+    """Live what is missing of an evaluation, and report; the tasks in turn.
+
+    Raises:
+        UserError: the policy does not fit, or the folder belongs to another evaluation.
+        PoolError: a worker died, or there is no cluster.
+        OSError: the disk is full, or the like.
+    """
+    folder = order.folder
+    folder.videos.mkdir(parents=True, exist_ok=True)
+    with claimed(folder.path):
+        config = order.config()
+        folder.settle_config(config, fixed=tuple(config))
+        records = RecordFile(folder.records)
+        done = {(record.task, record.number) for record in records.mend()}
+        missing = [t for t in order.trials if (t.task, t.number) not in done]
+        live_all(order, missing, records, console)
+        return report(order, console)
+
+
+def live_all(order: Order, missing: list[Trial], records: RecordFile, console: Console) -> None:
+    """Live episodes, and keep what came of each at once."""
+    folder, started = order.folder, time.monotonic()
+    before = folder.wall_seconds()
+    with Meter(console, len(order.trials), len(order.trials) - len(missing)) as meter:
+        for record in lived(order, missing):
+            records.add(record)
+            folder.keep_wall_seconds(before + time.monotonic() - started)
+            meter.count(record.success)
+
+
+def lived(order: Order, trials: list[Trial]) -> Iterator[Record]:
+    """Live episodes wherever they are to be lived; in the order of their ends."""
+    work = partial(live, assignment=order.assignment)
+    if order.ray:
+        return on_ray(trials, work, order.ray)
+    cores = len(os.sched_getaffinity(0))
+    workers = order.workers or min(cores, len(trials) // TRIALS_PER_WORKER)
+    if min(workers, len(trials)) > 1:
+        return in_processes(trials, work, workers)
+    return (record for trial in trials for record in work(trial))
+
+
+def report(order: Order, console: Console) -> list[Record]:
+    """Write what came out, and film it."""
+    folder = order.folder
+    lived_trials = {(r.task, r.number): r for r in RecordFile(folder.records).read()}
+    records = [lived_trials[trial.task, trial.number] for trial in order.trials]
+    summary = {
+        "task": ",".join(order.tasks),
+        **order.config(),
+        "wall_seconds": folder.wall_seconds(),
+        "sim_seconds": round(sum(record.seconds for record in records), 1),
+        **summarize(records),
+    }
+    write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")
+    if order.assignment.policy.is_dir() and not order.assignment.perturbation.is_some:
+        note_evaluation(RunFolder(order.run), folder)
+    if order.video:
+        film(order, records, console)
+    return records
+
+
+def film(order: Order, records: list[Record], console: Console) -> None:
+    """The first failures, or successes, lived once more."""
+    wanted = worth_filming(records)
+    clips = [clip for record in wanted if (clip := relive(order.assignment, record))]
+    write_video(order.folder.videos / "evaluation.mp4", clips)
+    if len(clips) < len(wanted):
+        console.print(
+            f"{len(wanted) - len(clips)} episodes are not in the video: lived again, they went another way"
+        )
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Have an evaluation for this process alone. The lock is the kernel's: a kill leaves nothing to be deleted.
+
+    Raises:
+        UserError: another process has it.
+    """
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(
+                f"{folder} is being written: wait for it, or give another name"
+            ) from None
+        yield
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 a worker died, 2 a person has to change something, 130 stopped."""
+    console = Console()
+    try:
+        order = parse(arguments)
+    except (UserError, UnknownTask) as error:
+        return fail("evaluator", error, 2)
+
+    def work() -> None:
+        evaluate(order, console)
+        console.print(outcome(order.folder.path))
+
+    return exit_code("evaluator", work, f"the same command with --name {order.name} goes on")
+
+
+def exit_code(program: str, work: Callable[[], None], goes_on: str) -> int:
+    """Of some work: its errors are told, and how it goes on after Ctrl-C. See `main`."""
+    try:
+        work()
+    except (UserError, RunError, OSError) as error:
+        return fail(program, error, 2)
+    except PoolError as error:
+        return fail(program, error, 1)
+    except KeyboardInterrupt:
+        Console().print(f"{program}: stopped; {goes_on}")
+        return 130
+    return 0
+
+
+def fail(program: str, error: Exception, code: int) -> int:
+    """Tell an error; returns the exit code."""
+    Console(stderr=True).print(
+        f"{program}: {error}", style="red", highlight=False, soft_wrap=True, markup=False
+    )
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

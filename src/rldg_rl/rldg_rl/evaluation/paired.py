@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Two policies on the same starts: how much more often one succeeds, and how much faster it is where both do.
+
+Success: the difference of the rates with Newcombe's square-and-add interval for paired proportions (Statistics in
+Medicine 17, 1998, 2635-2650, method 10), and the exact test of McNemar: the two-sided binomial test on the episodes
+that only one of them solved. Cycle time: the mean difference over the episodes that both solved, with the bias-
+corrected and accelerated bootstrap interval (Efron 1987). All intervals are of 95 %.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binomtest, bootstrap
+
+from rldg_rl.evaluation.results import Record
+
+Pair = tuple[Record, Record]
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class CycleDifference:
+    """Of the episodes that both solved."""
+
+    episodes: int
+    first: float
+    """mean [s]"""
+    second: float
+    """mean [s]"""
+    difference: float
+    """first minus second [s]"""
+    ci95: tuple[float, float] | None
+    """None: one episode tells no spread"""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two policies on the same episodes."""
+
+    pairs: int
+    both: int
+    """solved by both"""
+    only_first: int
+    only_second: int
+    neither: int
+    difference: float
+    """success rate of the first minus that of the second"""
+    ci95: tuple[float, float]
+    p: float
+    """of McNemar's exact test"""
+    cycle: CycleDifference | None
+    """None where they solved no episode both"""
+
+    @property
+    def successes(self) -> tuple[int, int]:
+        """Of the first and of the second."""
+        return self.both + self.only_first, self.both + self.only_second
+
+
+def compare(pairs: Sequence[Pair]) -> Comparison:
+    """Set the episodes of one policy against those of another; there is one pair at least."""
+    outcomes = [(first.success, second.success) for first, second in pairs]
+    both, only_first, only_second, neither = (
+        outcomes.count(outcome)
+        for outcome in ((True, True), (True, False), (False, True), (False, False))
+    )
+    return Comparison(
+        pairs=len(pairs),
+        both=both,
+        only_first=only_first,
+        only_second=only_second,
+        neither=neither,
+        difference=(only_first - only_second) / len(pairs),
+        ci95=newcombe(both, only_first, only_second, neither),
+        p=mcnemar(only_first, only_second),
+        cycle=_cycle_difference(
+            np.array([[a.seconds, b.seconds] for a, b in pairs if a.success and b.success])
+        ),
+    )
+
+
+def newcombe(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
+    """95 % interval of the difference of two paired proportions, first minus second."""
+    count = both + only_first + only_second + neither
+    first, second = both + only_first, both + only_second
+    difference = (first - second) / count
+    down, up = _wilson_reach(first, count)
+    other_down, other_up = _wilson_reach(second, count)
+    spread = first * (count - first) * second * (count - second)
+    excess = float(both * neither - only_first * only_second)
+    if excess > 0:
+        excess = max(excess - count / 2, 0.0)  # continuity
+    correlation = excess / math.sqrt(spread) if spread else 0.0
+    lower = math.sqrt(down**2 - 2 * correlation * down * other_up + other_up**2)
+    upper = math.sqrt(up**2 - 2 * correlation * up * other_down + other_down**2)
+    return difference - lower, difference + upper
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Two-sided p of the exact test; 1 where no episode tells them apart."""
+    apart = only_first + only_second
+    return float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
+
+
+def _wilson_reach(successes: int, count: int) -> tuple[float, float]:
+    """How far Wilson's interval reaches below the rate, and above."""
+    interval = binomtest(successes, count).proportion_ci(0.95, method="wilson")
+    return successes / count - float(interval.low), float(interval.high) - successes / count
+
+
+def _cycle_difference(seconds: np.ndarray) -> CycleDifference | None:
+    """From the times (N, 2) of both."""
+    if not len(seconds):
+        return None
+    first, second = seconds.mean(axis=0).tolist()
+    differences = seconds[:, 0] - seconds[:, 1]
+    return CycleDifference(len(seconds), first, second, first - second, _mean_interval(differences))
+
+
+def _mean_interval(values: np.ndarray) -> tuple[float, float] | None:
+    if len(values) < 2:
+        return None
+    if np.ptp(values) == 0.0:
+        return float(values[0]), float(values[0])
+    found = bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        method="BCa",
+        rng=np.random.default_rng(0),
+    )
+    return float(found.confidence_interval.low), float(found.confidence_interval.high)

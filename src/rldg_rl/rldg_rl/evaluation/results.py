@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an evaluation found: one line of `episodes.jsonl` per episode, and the figures that many of them make."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import binomtest
+
+from rldg_rl.acting.actor import EpisodeResult, Status
+from rldg_rl.evaluation.outcomes import Trace
+from rldg_rl.run_folder import write_atomically
+from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
+
+FILMED_EPISODES = 6
+
+
+@dataclass(frozen=True)
+class Record:
+    """One evaluation episode."""
+
+    task: str
+    """family/variant"""
+    number: int
+    """among the episodes of its task: the same number has the same start, whoever acts"""
+    seed: int
+    success: bool
+    seconds: float
+    """[s] of robot time"""
+    steps: int
+    peak_force: float
+    """[N] measured at a control step"""
+    peak_torque: float
+    """[Nm]"""
+    failure: str | None
+    """one of `outcomes.FAILURES`; None where it succeeded"""
+    bag: str = ""
+    """what recorded it, if anything did"""
+    lead_in: int = 0
+    """steps that a person led, up to the task's hand-over"""
+
+
+def make_record(result: EpisodeResult, trace: Trace, number: int, bag: str = "") -> Record:
+    """The record of an episode that ended by itself."""
+    return Record(
+        task=result.task.id,
+        number=number,
+        seed=result.seed,
+        success=result.status is Status.SUCCESS,
+        seconds=round(result.seconds, 3),
+        steps=result.steps,
+        peak_force=round(trace.peak_force, 3),
+        peak_torque=round(trace.peak_torque, 3),
+        failure=trace.failure(result),
+        bag=bag,
+        lead_in=result.lead_in,
+    )
+
+
+class RecordFile:
+    """`episodes.jsonl`: whole after every episode, so that an evaluation goes on where it stopped."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def read(self) -> list[Record]:
+        """Every record; a last line that a kill cut off is none.
+
+        Raises:
+            UserError: a line is no record.
+        """
+        lines = self.path.read_text().split("\n")[:-1] if self.path.is_file() else []
+        return [self._record(number, line) for number, line in enumerate(lines, 1)]
+
+    def mend(self) -> list[Record]:
+        """Every record, and no cut-off line after them any more: from here on `add` may go on."""
+        records = self.read()
+        if self.path.is_file():
+            write_atomically(self.path, "".join(map(_line, records)))
+        return records
+
+    def add(self, record: Record) -> None:
+        """Write one more."""
+        with self.path.open("a") as stream:
+            stream.write(_line(record))
+
+    def _record(self, number: int, line: str) -> Record:
+        try:
+            return Record(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise UserError(
+                f"line {number} of {self.path} is no record of an episode ({error}): mend or delete it"
+            ) from error
+
+
+def _line(record: Record) -> str:
+    return json.dumps(asdict(record)) + "\n"
+
+
+def judge(records: Sequence[Record]) -> dict[str, Any]:
+    """The figures of one evaluation.
+
+    `ci95` is the Wilson interval of the success rate; `mean_cycle_seconds` is over the successes; `peak_force` [N] and
+    `peak_torque` [Nm] are the median and the 95th percentile of the episodes' greatest; `failures` counts the classes;
+    `led_in`, the episodes that a person led up to the task's hand-over: it is of person and specialist together.
+    """
+    successes = [record for record in records if record.success]
+    return {
+        **rate(len(successes), len(records)),
+        "mean_cycle_seconds": _mean([record.seconds for record in successes]),
+        "peak_force": _spread([record.peak_force for record in records]),
+        "peak_torque": _spread([record.peak_torque for record in records]),
+        "failures": dict(Counter(record.failure for record in records if record.failure)),
+        "led_in": sum(record.lead_in > 0 for record in records),
+    }
+
+
+def rate(successes: int, episodes: int) -> dict[str, Any]:
+    """How many of how many, with the 95 % interval."""
+    return {
+        "episodes": episodes,
+        "successes": successes,
+        "success_rate": successes / episodes if episodes else None,
+        "ci95": wilson(successes, episodes),
+    }
+
+
+def summarize(records: Sequence[Record]) -> dict[str, Any]:
+    """What `summary.json` says of an evaluation: of all episodes, and where it was of several tasks of each of them and
+    of the seen and the unseen ones together.
+    """
+    tasks = list(dict.fromkeys(record.task for record in records))
+    summary: dict[str, Any] = {"evaluation": judge(records)}
+    if len(tasks) < 2:
+        return summary
+    summary["evaluations"] = {
+        task: judge([record for record in records if record.task == task]) for task in tasks
+    }
+    for name, seen in (("seen", True), ("unseen", False)):
+        if some := [record for record in records if load_task(record.task).seen is seen]:
+            summary[name] = judge(some)
+    return summary
+
+
+def worth_filming(records: Iterable[Record]) -> list[Record]:
+    """The first failures, or where there are none the first successes."""
+    every = list(records)
+    failed = [record for record in every if not record.success]
+    return (failed or every)[:FILMED_EPISODES]
+
+
+def wilson(successes: int, episodes: int) -> list[float]:
+    """95 % Wilson interval of a success rate; nothing known: [0, 1]."""
+    if episodes == 0:
+        return [0.0, 1.0]
+    interval = binomtest(successes, episodes).proportion_ci(0.95, method="wilson")
+    return [round(float(interval.low), 4), round(float(interval.high), 4)]
+
+
+def _mean(values: list[float]) -> float | None:
+    return round(float(np.mean(values)), 3) if values else None
+
+
+def _spread(values: list[float]) -> dict[str, float | None]:
+    if not values:
+        return {"median": None, "p95": None}
+    median, p95 = np.percentile(values, [50, 95]).tolist()
+    return {"median": round(median, 3), "p95": round(p95, 3)}

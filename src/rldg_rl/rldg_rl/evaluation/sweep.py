@@ -1,0 +1,236 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`sweep`: how policies fare while their world gets further and further off, along one axis or along all of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from rldg_rl.evaluation.evaluation import strike
+from rldg_rl.evaluation.evaluator import Order, add_settings, evaluate, exit_code, fail, order_of
+from rldg_rl.evaluation.results import judge
+from rldg_rl.evaluation.sweep_finding import Finding
+from rldg_rl.evaluation.sweep_plot import draw_sweep
+from rldg_rl.run_folder import write_atomically
+from rldg_robot.simulation.perturbation import AXES, help_text, read_perturbation
+from rldg_robot.simulation.scenes import scene_of
+from rldg_robot.task import UnknownTask, load_task, named_tasks
+from rldg_robot.user_error import UserError
+
+EVERY = "all"
+EPILOG = """\
+Every value of every axis is an ordinary evaluation of every run, with the same starts: what was lived before is not
+lived again, and after Ctrl-C or a kill the same command goes on. They lie in
+<run>/evaluations/<name>_<axis>_<value>_seed<seed>.
+
+It leaves, in the folder --out:
+  sweep.png      success with its 95 % interval (Wilson) over the value; below, the mean time of the successes
+  results.json   all figures
+
+examples:
+  sweep runs/vga --task connector/vga --axis camera
+  sweep runs/pupil runs/human --task connector/vga --axis latency --values 0,100ms,200ms --episodes 100
+  sweep runs/pupil runs/human --task connector/seen --axis camera,noise,friction
+  sweep runs/pupil --task connector/vga --axis all
+"""
+
+
+@dataclass(frozen=True)
+class Station:
+    """A value of an axis, where every policy is judged."""
+
+    axis: str
+    value: float
+    """in SI units"""
+
+    @property
+    def perturbation(self) -> str:
+        """As it is typed; empty at the nominal value."""
+        return f"{self.axis}:{AXES[self.axis].show(self.value)}" if self.value else ""
+
+    @property
+    def name(self) -> str:
+        """As part of a folder's name."""
+        return self.perturbation.replace(":", "_").replace("%", "percent") or "nominal"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What is to be found out."""
+
+    orders: tuple[tuple[Station, Order], ...]
+    """evaluations, those of a station one after another"""
+    out: Path
+    """folder of picture and figures"""
+    title: str
+
+
+def parse(arguments: Sequence[str] | None) -> Sweep:
+    """The sweep of a command line.
+
+    Raises:
+        UserError: a run has no policy; an axis or a value that there is not.
+        UnknownTask: a name that means no task.
+    """
+    parser = argparse.ArgumentParser(
+        prog="sweep",
+        description="How do trained policies fare while their world gets further and further off?",
+        epilog=f"{EPILOG}\n{help_text()}\n",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("runs", type=Path, nargs="+", metavar="run", help="folder of a run whose policy is judged")
+    add("--axis", required=True, help="one of those below; several with commas; all")
+    add(
+        "--values",
+        help="of one axis, with commas: 0,2mm,5mm; --values=-0.1mm,0 where the first is negative "
+        "(some that are worth trying)",
+    )
+    add("--name", default="sweep", help="first part of the evaluations' names (sweep)")
+    add("--out", type=Path, help="folder of the results (sweeps/<task>_<axis> beside the runs)")
+    add_settings(parser, episodes=50)
+    given = parser.parse_args(arguments)
+    orders = tuple(
+        (
+            station,
+            order_of(
+                given,
+                run,
+                f"{given.name}_{station.name}_seed{given.seed}",
+                station.perturbation,
+                video=False,
+            ),
+        )
+        for station in stations_of(given)
+        for run in given.runs
+    )
+    subject = f"{given.task}_{given.axis}".replace("/", "_").replace(",", "_")
+    return Sweep(
+        orders=orders,
+        out=given.out or given.runs[0].absolute().parent / "sweeps" / subject,
+        title=f"{given.task}, {given.episodes} episodes each",
+    )
+
+
+def stations_of(given: argparse.Namespace) -> tuple[Station, ...]:
+    """The values of every axis, from the least to the greatest.
+
+    Raises:
+        UserError: there is no such axis or value.
+    """
+    names = given.axis.split(",")
+    if given.axis == EVERY:
+        names = [name for name in AXES if has_meaning(name, given)]
+    if unknown := [name for name in names if name not in AXES]:
+        raise UserError(f"there is no axis '{unknown[0]}'.\n{help_text()}")
+    if given.values and len(names) > 1:
+        raise UserError("--values are those of one axis: name one --axis, or leave --values out")
+    return tuple(
+        Station(name, value)
+        for name in dict.fromkeys(names)
+        for value in sorted(
+            {AXES[name].read(text) for text in (given.values or AXES[name].sweep).split(",")}
+        )
+    )
+
+
+def has_meaning(axis: str, given: argparse.Namespace) -> bool:
+    """Whether an axis can be gone along with these tasks: not all have a hole, and looks may be drawn already."""
+    most = Station(axis, AXES[axis].high).perturbation
+    try:
+        perturbation = read_perturbation(most, randomize=given.randomize)
+        for task in named_tasks(given.task):
+            scene_of(perturbation.applied(load_task(task)))
+    except UserError:
+        return False
+    return True
+
+
+def find_out(sweep: Sweep, console: Console) -> list[Finding]:
+    """Evaluate wherever that was not done.
+
+    Raises:
+        UserError, RunError, PoolError, OSError: see `evaluator.evaluate`.
+    """
+    findings = []
+    for number, (station, order) in enumerate(sweep.orders, 1):
+        where = station.perturbation or f"{station.axis}: nominal"
+        run = os.path.relpath(order.run)
+        heading = f"{number} of {len(sweep.orders)}: {run}, {where}"
+        console.print(heading, highlight=False, markup=False)
+        figures = judge(evaluate(order, console))
+        strike()
+        console.print(f"  {success(figures)}, {seconds(figures)}", highlight=False, markup=False)
+        folder = os.path.relpath(order.folder.path)
+        findings.append(Finding(run, station.axis, station.value, folder, figures))
+    return findings
+
+
+def report(sweep: Sweep, findings: list[Finding], console: Console) -> None:
+    """Write, draw and show what was found."""
+    sweep.out.mkdir(parents=True, exist_ok=True)
+    content = {"title": sweep.title, "findings": [asdict(finding) for finding in findings]}
+    write_atomically(sweep.out / "results.json", json.dumps(content, indent=2) + "\n")
+    draw_sweep(sweep.out / "sweep.png", sweep.title, findings)
+    for axis in dict.fromkeys(finding.axis for finding in findings):
+        console.print(f"{axis}: {AXES[axis].meaning}", highlight=False, markup=False)
+        console.print(table([finding for finding in findings if finding.axis == axis]))
+    console.print(f"files: {sweep.out}", highlight=False, markup=False, soft_wrap=True)
+
+
+def table(findings: list[Finding]) -> Table:
+    """A line for every value of one axis and every run."""
+    drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    drawn.add_column("value", justify="right", no_wrap=True)
+    drawn.add_column("run")
+    drawn.add_column("succeeded (95 %)", justify="right", no_wrap=True)
+    drawn.add_column("cycle", justify="right", no_wrap=True)
+    told = ""
+    for finding in findings:
+        value = AXES[finding.axis].show(finding.value)
+        figures = finding.figures
+        drawn.add_row(
+            value if value != told else "", finding.run, success(figures), seconds(figures)
+        )
+        told = value
+    return drawn
+
+
+def success(figures: dict[str, Any]) -> str:
+    """How many of how many, with the interval."""
+    low, high = (100 * limit for limit in figures["ci95"])
+    return f"{figures['successes']} of {figures['episodes']} ({low:.0f}-{high:.0f} %)"
+
+
+def seconds(figures: dict[str, Any]) -> str:
+    """Mean time of the successes."""
+    mean = figures["mean_cycle_seconds"]
+    return "-" if mean is None else f"{mean:.2f} s"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 a worker died, 2 a person has to change something, 130 stopped."""
+    console = Console()
+    try:
+        sweep = parse(arguments)
+    except (UserError, UnknownTask) as error:
+        return fail("sweep", error, 2)
+
+    def work() -> None:
+        report(sweep, find_out(sweep, console), console)
+
+    return exit_code("sweep", work, "the same command goes on")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

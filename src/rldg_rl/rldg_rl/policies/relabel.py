@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What would the specialist have done? A run's episodes with its actions at the recorded states, as new bags.
+
+The RLDG paper (Xu et al. 2024, figure 7) asks so whether RL data are better for their actions or for their states. A
+relabelled episode is no experience, for its states followed from other actions: it is for students, never for
+reinforcement learning.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rldg_rl.acting.actor import Belief, ExecutedBy
+from rldg_rl.agent.checkpoint import CheckpointError
+from rldg_rl.episodes.bag import BagWriter, lived_steps
+from rldg_rl.policies.live_policy import LivePolicy
+from rldg_rl.policies.trained_policy import specialist
+from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_robot.bag_reader import (
+    EpisodeSummary,
+    custom_data,
+    decode,
+    is_complete,
+    raw_messages,
+    read_summary,
+    typestore,
+)
+from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
+from rldg_robot.contract import EPISODE, STEP, Topic
+from rldg_robot.task import load_task
+
+RELABELLED = "relabelled"
+"""source of such episodes"""
+
+
+class RelabelError(Exception):
+    """A person has to change something; the message says what."""
+
+
+def relabel(bag: Path, out: Path, policy: LivePolicy, seed: int) -> None:
+    """Write an episode anew, with what a policy draws at every recorded state.
+
+    Everything else stays as it was, byte for byte, but for the source. A kill leaves no closed bag.
+
+    Args:
+        bag: the episode.
+        out: folder of the new one; replaced if it is there.
+        policy: whose actions.
+        seed: of the draws.
+    """
+    task = load_task(read_summary(bag).task)
+    steps = [step for step in lived_steps(bag, task, policy.looks) if step.handed_over]
+    if steps:
+        policy.begin(steps[0].seen, seed)
+    actions = {step.index: policy.act(step.seen, step.state, False) for step in steps}
+    shutil.rmtree(out, ignore_errors=True)
+    writer = BagWriter(out, custom_data(bag).get(IMAGE_CONTRACT, ""))
+    for topic, _, time, cdr in raw_messages(bag):
+        content = cdr
+        if topic == STEP.name:
+            content = _encode(STEP, _relabelled(decode(STEP, cdr), actions))
+        elif topic == EPISODE.name:
+            content = _encode(EPISODE, replace(decode(EPISODE, cdr), source=RELABELLED))
+        writer.write(topic, time, content)
+    writer.close(replace(read_summary(bag), source=RELABELLED, interventions=0))
+
+
+def _relabelled(step: Any, actions: Mapping[int, Belief]) -> Any:
+    """A rldg_msgs/Step with the specialist's action; what the specialist does not decide stays."""
+    if int(step.index) not in actions:  # before the task's hand-over, which is no specialist's
+        return step
+    wish = actions[int(step.index)]
+    left = step.action[len(wish.action) :]
+    return replace(
+        step,
+        action=np.concatenate([wish.action, left]).astype(np.float32),
+        executed_by=int(ExecutedBy.POLICY),
+        policy_mean=wish.mean.astype(np.float32),
+        policy_log_std=wish.log_std.astype(np.float32),
+        policy_version=wish.version,
+    )
+
+
+def _encode(topic: Topic, message: Any) -> bytes:
+    return bytes(typestore().serialize_cdr(message, topic.type))
+
+
+def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], seed: int) -> int:
+    """Relabel the successful episodes of a run; goes on where it was killed.
+
+    Args:
+        run: whose episodes.
+        out: where the new ones go.
+        policies: checkpoint by task.
+        seed: of the draws.
+
+    Returns:
+        How many there are.
+
+    Raises:
+        RelabelError: a task has no policy, or there is nothing to relabel.
+        CheckpointError: a policy cannot be read.
+    """
+    episodes = [episode for episode in run.episodes() if episode.status == "success"]
+    if not episodes:
+        raise RelabelError(f"{run.path} has no successful episodes")
+    if unled := {episode.task for episode in episodes} - set(policies):
+        raise RelabelError(f"{', '.join(sorted(unled))} needs a specialist: --policy <task>=<run>")
+    specialists = {
+        task: specialist(checkpoint, load_task(task)) for task, checkpoint in policies.items()
+    }
+    out.bags.mkdir(parents=True, exist_ok=True)
+    for index, episode in enumerate(episodes):
+        new = out.bags / episode.episode_id
+        if not is_complete(new):
+            draws = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
+            relabel(run.bags / episode.episode_id, new, specialists[episode.task], draws)
+    write_atomically(out.summary, json.dumps(_summary(run, episodes), indent=2) + "\n")
+    return len(episodes)
+
+
+def _summary(run: RunFolder, episodes: list[EpisodeSummary]) -> dict[str, Any]:
+    """Of every task, how many episodes, and how long they took the one who lived them."""
+    tasks = {}
+    for task in sorted({episode.task for episode in episodes}):
+        seconds = [episode.seconds for episode in episodes if episode.task == task]
+        tasks[task] = {
+            "episodes": len(seconds),
+            "successes": len(seconds),
+            "mean_cycle_seconds": round(float(np.mean(seconds)), 3),
+        }
+    return {"source": RELABELLED, "of": run.path.name, "tasks": tasks}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Exit code: 0 done, 1 cannot be."""
+    parser = argparse.ArgumentParser("relabel", description=__doc__)
+    parser.add_argument("run", help="whose episodes: its name")
+    parser.add_argument(
+        "--policy",
+        action="append",
+        required=True,
+        metavar="TASK=RUN",
+        help="the specialist of a task; may be repeated",
+    )
+    parser.add_argument("--name", required=True, help="of the new run; an earlier one's goes on")
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
+    given = parser.parse_args(words)
+    pairs = [text.partition("=") for text in given.policy]
+    policies = {task: RunFolder(given.runs / name).policy_checkpoint for task, _, name in pairs}
+    run, out = (RunFolder(given.runs / name) for name in (given.run, given.name))
+    try:
+        if not run.bags.is_dir():
+            raise RelabelError(f"there is no run with bags at {run.path}")
+        count = relabel_run(run, out, policies, given.seed)
+    except (RelabelError, CheckpointError, OSError) as error:
+        print(f"relabel: {error}", file=sys.stderr)
+        return 1
+    print(
+        f"{out.path}: {count} episodes of {run.path.name} with the actions of {', '.join(given.policy)}"
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Any trained policy from where it is kept: a specialist's file, or a student's folder."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rldg_rl.agent.checkpoint import CheckpointError, read_weights
+from rldg_rl.policies.chunks import Execution
+from rldg_rl.policies.live_policy import LivePolicy
+from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
+
+if TYPE_CHECKING:
+    from rldg_rl.policies.student_policy import StudentPolicy
+
+
+def trained_policy(
+    path: Path, task: Task, execution: Execution, beside: bool
+) -> LivePolicy | StudentPolicy:
+    """A policy that is ready to act.
+
+    Args:
+        path: `policy.safetensors` of a specialist, or the folder that a student was saved to.
+        task: that it is to do.
+        execution: of a student's chunks.
+        beside: see `StudentPolicy`.
+
+    Raises:
+        UserError: it cannot be read, or does not fit the task.
+    """
+    try:
+        if path.is_dir():
+            # Specialists need no torch: it is imported for students alone.
+            students = import_module("rldg_rl.policies.student_policy")
+            student: StudentPolicy = students.student_policy(path, task, execution, beside)
+            return student
+        return specialist(path, task)
+    except (OSError, CheckpointError) as error:
+        raise UserError(f"cannot load the policy {path}: {error}") from error
+
+
+def specialist(path: Path, task: Task) -> LivePolicy:
+    """A specialist that is ready to act.
+
+    Raises:
+        CheckpointError: its file cannot be read, is broken or does not fit the task.
+    """
+    policy = LivePolicy(task)
+    policy.load(read_weights(path))
+    return policy

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where a reward classifier fired although the task was not done: what a person said no to, at once or afterwards.
+
+At once: in a run with `confirm:=true` the answers are in the bags. Afterwards: an episode that the classifier ended
+shows in its last image why, and `./rldg classifier review` puts those on a sheet. What the twin knows is not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.rewards.reward_classifier import IN_A_ROW, Label
+from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_robot.bag_reader import images, messages_of, nearest
+from rldg_robot.contract import ANSWER, STEP, WRIST_IMAGE
+from rldg_robot.message_values import SECOND, nanoseconds
+from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
+
+
+@dataclass(frozen=True)
+class Firing:
+    """An episode that the classifier ended, nobody being asked."""
+
+    episode: str
+    images: list[np.ndarray]
+    """the IN_A_ROW images (H, W, 3) that looked done, the last one last"""
+
+
+def firings(run: RunFolder, task: Task) -> list[Firing]:
+    """Every episode of a run that its classifier ended.
+
+    Raises:
+        UserError: the run's reward was no classifier's, or a person confirmed it.
+    """
+    said_by = _said_by(run)
+    if said_by != "classifier":
+        raise UserError(
+            f"{run.path}: the reward was said by {said_by or 'nobody'}; "
+            "a review is of what reward:=classifier said alone"
+        )
+    ended = [episode.episode_id for episode in run.episodes() if episode.status == "success"]
+    return [Firing(name, _last_images(run.bags / name, task)) for name in ended]
+
+
+def _said_by(run: RunFolder) -> str:
+    return str(_config(run).get("reward", ""))
+
+
+def _config(run: RunFolder) -> dict[str, Any]:
+    path = run.path / "config.yaml"
+    config = yaml.safe_load(path.read_text()) if path.is_file() else None
+    return config if isinstance(config, dict) else {}
+
+
+def _last_images(bag: Path, task: Task) -> list[np.ndarray]:
+    return [step.after.image for step in lived_steps(bag, task, looks=True)][-IN_A_ROW:]
+
+
+def strike(run: RunFolder, fired: Collection[Firing], numbers: Collection[int]) -> None:
+    """Keep which of a run's firings a person found to be false, as numbered on the sheet, from 1.
+
+    Raises:
+        UserError: there is no such number.
+    """
+    names = [firing.episode for firing in fired]
+    if wrong := sorted(set(numbers) - set(range(1, len(names) + 1))):
+        raise UserError(f"there is no image {wrong[0]}: they are numbered 1 to {len(names)}")
+    false = [names[number - 1] for number in sorted(numbers)]
+    write_atomically(_review(run), json.dumps({"false": false}, indent=2) + "\n")
+
+
+def _review(run: RunFolder) -> Path:
+    return run.path / "false_firings.json"
+
+
+def mined(run: RunFolder, task: Task) -> list[Label]:
+    """Negatives: the images of all firings of a run that a person called false.
+
+    Raises:
+        UserError: it is of another task, or nobody was asked, neither at once nor afterwards.
+    """
+    review = _review(run)
+    if _config(run).get("task") != task.id:
+        raise UserError(f"{run.path} says nothing of {task.id}: it is no run of that task")
+    if _said_by(run).startswith("classifier, confirmed"):
+        bags = [run.bags / episode.episode_id for episode in run.episodes()]
+        found = {bag.name: _refused(bag, task) for bag in bags}
+    elif review.is_file():
+        names = json.loads(review.read_text())["false"]
+        found = {name: _last_images(run.bags / name, task) for name in names}
+    else:
+        raise UserError(
+            f"nobody has said where the classifier was wrong in {run.path}: ./rldg classifier review {run.path}, "
+            "or train with reward:=classifier confirm:=true"
+        )
+    return [
+        Label(image, done=False, episode=f"{run.path.name}/{name}", seconds=0.0)
+        for name, looks_done in found.items()
+        for image in looks_done
+    ]
+
+
+def _refused(bag: Path, task: Task) -> list[np.ndarray]:
+    """The images that looked done when a person said no."""
+    steps = [step for step in messages_of(bag, STEP) if step.episode_id == bag.name]
+    if not steps:
+        return []
+    start, period = nanoseconds(steps[0].state_stamp), int(SECOND * task.period)
+    answers = [(nanoseconds(said.header.stamp), said.yes) for said in messages_of(bag, ANSWER)]
+    # After the start: a bag begins with the last word of before. Once each: an answer may be given again.
+    refused = sorted({stamp for stamp, yes in answers if stamp > start and not yes})
+    if not refused:
+        return []
+    pictures = images(bag, WRIST_IMAGE)
+    looked = [stamp - back * period for stamp in refused for back in reversed(range(IN_A_ROW))]
+    return [nearest(pictures, stamp) for stamp in looked if stamp >= start]

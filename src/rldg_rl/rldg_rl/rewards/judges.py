@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who says when a task is done, by name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from rldg_rl.acting.hands import Hands
+from rldg_rl.acting.played_hands import PlayedHands
+from rldg_rl.environment.reward import Judge, PersonJudge, PoseJudge, TwinJudge
+from rldg_rl.environment.reward_asked import AttendedJudge, ConfirmedJudge, KeyboardJudge
+from rldg_rl.rewards.person import Person
+from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
+
+SOMEBODY = "use operator:=scripted, spacemouse, keyboard or gamepad"
+
+
+@dataclass(frozen=True)
+class Jury:
+    """The parameters that choose a judge."""
+
+    reward: str
+    """twin, pose, classifier, person or keyboard"""
+    confirm: bool
+    """whether a person confirms what it says"""
+    on_request: bool
+    """whether a person beside it may end the episode first"""
+    classifier: str
+    """folder of the one that `reward` names"""
+
+    def __str__(self) -> str:
+        return f"{self.reward}, confirmed by a person" if self.confirm else self.reward
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody has to be there to answer."""
+        return self.reward == "keyboard" or self.confirm
+
+    def judge(self, task: Task, hands: Hands | PlayedHands, person: Person) -> Judge:
+        """For one task.
+
+        Raises:
+            UserError: nobody is there who could say it, or the classifier is not one of this task.
+        """
+        if self.reward == "keyboard":
+            return KeyboardJudge(person, task)
+        judge = self._alone(task, hands)
+        if self.on_request:
+            return AttendedJudge(judge, person, task)
+        return ConfirmedJudge(judge, person, task) if self.confirm else judge
+
+    def _alone(self, task: Task, hands: Hands | PlayedHands) -> Judge:
+        """One that asks nobody."""
+        if self.reward == "pose":
+            return PoseJudge(task)
+        if self.reward == "person":
+            if isinstance(hands, PlayedHands):
+                raise UserError(f"reward:=person needs one: {SOMEBODY}")
+            return PersonJudge(hands, task)
+        if self.reward == "classifier":
+            # The other judges need no torch.
+            classifiers = import_module("rldg_rl.rewards.reward_classifier")
+            judge: Judge = classifiers.ClassifierJudge(Path(self.classifier), task)
+            return judge
+        return TwinJudge()

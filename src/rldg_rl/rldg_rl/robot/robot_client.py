@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The robot contract seen from the environment: topics in, one Observation per control step out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from rclpy.executors import Executor
+from rclpy.node import Node
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import Image
+
+from rldg_msgs.msg import GripperCommand, SafetyState
+from rldg_msgs.srv import Reset
+from rldg_rl.robot.observation import Observation
+from rldg_rl.robot.robot import gripper_command
+from rldg_robot import contract
+from rldg_robot.contract import Topic
+from rldg_robot.gripper_command import LEAVE
+from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
+from rldg_robot.poses import Pose
+from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
+from rldg_robot.safety import BASE_FRAME
+from rldg_robot.task import Task
+
+STATE = (
+    contract.CURRENT_POSE,
+    contract.CURRENT_TWIST,
+    contract.EXTERNAL_WRENCH,
+    contract.TASK_STATE,
+)
+STATE_TOLERANCE = SECOND // 1000
+
+
+class RobotSilent(RuntimeError):
+    """A part of the robot did not answer; the message names it."""
+
+
+class RobotClient:
+    """Drives any body that offers the contract. Spins its node itself while it waits: one thread does everything."""
+
+    def __init__(self, node: Node, executor: Executor, task: Task, patience: float = 5.0) -> None:
+        """Subscribe to the contract.
+
+        Args:
+            node: whose topics are used.
+            executor: that the node is in; spun only from here.
+            task: for its control rate.
+            patience: [s] of wall time to wait for an observation.
+        """
+        self._node = node
+        self._executor = executor
+        self._period = int(SECOND * task.period)
+        self._patience = patience
+        self._latest: dict[str, Any] = {}
+        self._stamps: dict[str, int] = {}
+        self.safety = SafetyState(state=SafetyState.HOLD)
+        """what the gate said last"""
+        listen_to(node, contract.SAFETY_STATE, self._keep_safety)
+        for topic in (*STATE, contract.GRIPPER_STATE):
+            listen_to(node, topic, self._keeper(topic))
+        listen_to(node, contract.WRIST_IMAGE, self._keep_image, raw=True)
+        self._target = publish_on(node, contract.POLICY_TARGET_POSE)
+        self._gripper = publish_on(node, contract.POLICY_GRIPPER)
+        self._gripper_wish: float | None = None
+        self._reset = node.create_client(Reset, contract.RESET)
+
+    @property
+    def stopped(self) -> str:
+        """Why the gate stopped the arm; see `environment.Robot`."""
+        return str(self.safety.reason) if self.safety.state == SafetyState.STOPPED else ""
+
+    def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
+        """Bring the robot to a start pose, or only tell it; see `environment.Robot`."""
+        self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
+        self._stamps.clear()
+        self._gripper_wish = None
+        future = self._reset.call_async(Reset.Request(seed=seed, task=task, stay=stay))
+        try:
+            self.wait_for(future.done, "the answer to a reset", 6 * self._patience)
+        except RobotSilent:
+            self._reset.remove_pending_request(future)
+            raise
+        answer = future.result()
+        if not answer.success:
+            raise RobotSilent(f"reset failed: {answer.message}")
+        return self._observation_of(nanoseconds(answer.stamp))
+
+    def measure(self) -> Observation:
+        """The observation of now; see `environment.Robot`."""
+        return self._observation_of(now(self._node))
+
+    def act(self, target: Pose, gripper: float, stamp: int) -> None:
+        """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
+        if gripper not in (LEAVE, self._gripper_wish):
+            self._gripper_wish = gripper
+            width, speed, force = gripper_command(gripper)
+            command = GripperCommand(width=width, speed=speed, force=force)
+            command.header.stamp = to_stamp(stamp)
+            self._gripper.publish(command)
+        self._target.publish(to_pose_stamped(target, stamp, BASE_FRAME))
+
+    def observe(self, after: int) -> Observation:
+        """The observation one control period later; see `environment.Robot`."""
+        return self._observation_of(after + self._period)
+
+    def spin(self, seconds: float) -> None:
+        """Handle what arrives within some wall time."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            self._executor.spin_once(timeout_sec=left)
+
+    def wait_for(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
+        """Spin until a condition holds.
+
+        Raises:
+            RobotSilent: it does not within `seconds` of wall time.
+        """
+        end = time.monotonic() + seconds
+        while not condition():
+            left = end - time.monotonic()
+            if left <= 0:
+                raise RobotSilent(f"waited {seconds:.0f} s for {what}; is the driver running?")
+            self._executor.spin_once(timeout_sec=min(left, 0.5))
+
+    def _keeper(self, topic: Topic) -> Callable[[Any], None]:
+        name = topic.name
+
+        def keep(message: Any) -> None:
+            self._latest[name] = message
+            self._stamps[name] = nanoseconds(message.header.stamp)
+
+        return keep
+
+    def _keep_safety(self, message: SafetyState) -> None:
+        self.safety = message
+
+    def _keep_image(self, cdr: bytes) -> None:
+        # Kept serialised: it is decoded once, when an observation is made of it.
+        self._latest[contract.WRIST_IMAGE.name] = cdr
+        self._stamps[contract.WRIST_IMAGE.name] = stamp_of(cdr)
+
+    def _observation_of(self, stamp: int) -> Observation:
+        required = {topic.name: stamp - STATE_TOLERANCE for topic in STATE}
+        # Camera and gripper have clocks and rates of their own: half a period back is still of this step.
+        required[contract.WRIST_IMAGE.name] = stamp - self._period // 2
+        required[contract.GRIPPER_STATE.name] = stamp - self._period // 2
+
+        def missing() -> list[str]:
+            never = -math.inf  # before the first clock, now is 0
+            return [n for n, least in required.items() if self._stamps.get(n, never) < least]
+
+        try:
+            self.wait_for(lambda: not missing(), "an observation", self._patience)
+        except RobotSilent as error:
+            raise RobotSilent(f"{error} (missing: {', '.join(missing())})") from None
+        return self._assemble()
+
+    def _assemble(self) -> Observation:
+        pose = self._latest[contract.CURRENT_POSE.name]
+        twist = self._latest[contract.CURRENT_TWIST.name].twist
+        wrench = self._latest[contract.EXTERNAL_WRENCH.name].wrench
+        task_state = self._latest[contract.TASK_STATE.name]
+        return Observation(
+            state_stamp=self._stamps[contract.CURRENT_POSE.name],
+            image_stamp=self._stamps[contract.WRIST_IMAGE.name],
+            pose=pose_of(pose.pose),
+            twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
+            wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
+            gripper_width=float(self._latest[contract.GRIPPER_STATE.name].width),
+            offset=pose_of(task_state.offset),
+            gripper_wish=float(task_state.gripper),
+            progress=float(task_state.progress),
+            success=bool(task_state.success),
+            image=image_of_cdr(self._latest[contract.WRIST_IMAGE.name]),
+        )
+
+
+def image_of_cdr(cdr: bytes) -> np.ndarray:
+    """(H, W, 3) uint8 of a serialised rgb8 sensor_msgs/Image."""
+    message = deserialize_message(cdr, Image)
+    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)
