@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who leads a collection: which task is done by which trained policy, or by which hand."""
+"""Who acts: which task is done by which trained policy, or by which hand."""
 
 from __future__ import annotations
 
@@ -71,6 +71,31 @@ def _policies(values: Values) -> list[tuple[str, str]]:
             )
         pairs.append((task, checkpoint(run_folder(text, runs))))
     return pairs
+
+
+def own_policy(values: Values) -> dict[str, Value]:
+    """Policy of an evaluation, and its task where none was given.
+
+    Raises:
+        StackError: the run has none, or does not name its task.
+    """
+    run = Path(str(values["run"]))
+    return {"task": values["task"] or task_of(run), "checkpoint": checkpoint(run)}
+
+
+def named_policy(values: Values) -> dict[str, Value]:
+    """The policy that is to be run, and its task where none was given.
+
+    Raises:
+        StackError: there is no such run, it has none, or does not name its task.
+    """
+    runs = Path(str(values["runs"])).expanduser().absolute()
+    run = run_folder(str(values["policy"]), runs)
+    return {
+        "task": values["task"] or task_of(run),
+        "checkpoint": checkpoint(run),
+        "student": run.name,
+    }
 
 
 def trained(runs: Path) -> list[str]:

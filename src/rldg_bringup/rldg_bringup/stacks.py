@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stacks: which nodes one launch starts, described once for both ways to start them.
+"""Stacks: which arguments and nodes one launch has, described once for both ways to start them.
 
 `launch/<stack>.launch.py` hands a stack's nodes to `launch_ros`; the stack runner starts the same
 nodes where no `launch` is installed. This module is data and imports nothing of ROS.
@@ -9,30 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
-from pathlib import Path
 
+from rldg_bringup import nodes
 from rldg_bringup.arguments import (
     Argument,
     Resume,
-    StackError,
-    Value,
-    Values,
     matching,
     whole,
 )
-from rldg_bringup.bodies import BODY, OWN_BODY, is_arm, simulated
-from rldg_bringup.cameras import CAMERA, CAMERAS, camera_nodes, large_pictures
+from rldg_bringup.bodies import BODY, OWN_BODY
+from rldg_bringup.cameras import CAMERA, CAMERAS
 from rldg_bringup.common_arguments import (
-    ACTING,
     BAG,
-    BROWSER,
     BUFFER,
     CLASSIFIER,
-    CONFIRMED,
     DEMOS,
     DETERMINISTIC,
-    DOCTORS_PACE,
     ENCODER,
     ENSEMBLE,
     EPISODES,
@@ -60,397 +52,11 @@ from rldg_bringup.common_arguments import (
     VIEWER,
     WORKERS,
 )
-from rldg_bringup.leaders import checkpoint, leaders, run_folder, task_of
-from rldg_bringup.machines import MACHINE, Machine, apart, parts
-from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, hand_driver
-from rldg_bringup.pictures import compare_pictures
+from rldg_bringup.leaders import leaders, named_policy, own_policy
+from rldg_bringup.machines import MACHINE
+from rldg_bringup.operators import DEVICES, HANDS, OPERATOR
 from rldg_bringup.recorded import recorded
-from rldg_bringup.stack import NodeSpec, Stack
-
-
-def _clocked(values: Values) -> dict[str, Value]:
-    """`use_sim_time` of every node but the twin, which is the clock."""
-    return {"use_sim_time": values["robot"] == "sim"}
-
-
-def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
-    """The robot and its gate, which knows the limits of all `tasks`, a comma between them; by default of the one."""
-    gate = {"task": tasks or values["task"], **_clocked(values)}
-    body = _arm(values) if is_arm(values) else [_twin(values)]
-    return [
-        *body,
-        NodeSpec("rldg_robot", "safety_gate", "safety_gate", gate),
-        *_camera(values),
-    ]
-
-
-def _twin(values: Values) -> NodeSpec:
-    twin = {name: values[name] for name in ("task", "randomize", "perturb") if name in values}
-    twin |= {"real_time_factor": _factor(values), "use_sim_time": False}
-    return NodeSpec("rldg_robot", "twin", "twin", twin)
-
-
-def _arm(values: Values) -> list[NodeSpec]:
-    """The driver of an arm, after the arm itself where that is simulated."""
-    of = {"task": values["task"], "use_sim_time": False}
-    name, address = str(values["robot"]), values["robot_ip"]
-    driver = NodeSpec("rldg_robot", name, name, {**of, "robot_ip": address})
-    if name == "fci":
-        of["address"] = address
-    simulator = NodeSpec("rldg_robot", f"{name}_simulator", f"{name}_simulator", of)
-    return [simulator, driver] if simulated(values) else [driver]
-
-
-def camera(values: Values) -> list[NodeSpec]:
-    """Nodes that bring a real camera's pictures, and nothing that moves."""
-    return _camera(values)
-
-
-def _camera(values: Values) -> list[NodeSpec]:
-    """What brings the pictures where the robot does not."""
-    if values.get("camera", CAMERA.default) == CAMERA.default:
-        return []
-    if values.get("robot") == "sim":
-        raise StackError("the twin brings its own pictures: leave camera:= out with robot:=sim")
-    if is_arm(values) and simulated(values):
-        raise StackError("a simulated arm brings its own pictures: leave camera:= out")
-    return [
-        NodeSpec(
-            node.package, node.executable, node.name, node.parameters, variables=large_pictures()
-        )
-        for node in camera_nodes(values)
-    ]
-
-
-def _factor(values: Values) -> Value:
-    """Speed of the twin; a person's hand needs a clock that runs."""
-    by_hand = values.get("operator") in HANDS
-    return values["real_time_factor"] or (1.0 if by_hand else 0.0)
-
-
-def _operator(values: Values) -> list[NodeSpec]:
-    if values["operator"] == "scripted":
-        parameters = {"task": values["task"], "seed": values["seed"], **_clocked(values)}
-        return [NodeSpec("rldg_robot", "operator", "operator", parameters)]
-    if driver := hand_driver(values):
-        name, parameters = driver
-        return [NodeSpec("rldg_robot", name, name, {**parameters, **_clocked(values)})]
-    return []
-
-
-def _pace(values: Values) -> dict[str, Value]:
-    """Whether the actor may keep the world waiting."""
-    return {"lockstep": values["robot"] == "sim" and _factor(values) == 0}
-
-
-def _recorder(values: Values, folder: Value) -> list[NodeSpec]:
-    parameters = {"run": folder, **_clocked(values)}
-    if values.get("camera", CAMERA.default) != CAMERA.default:
-        parameters["crop"] = values["crop"]
-    return [NodeSpec("rldg_rl", "recorder", "recorder", parameters)]
-
-
-def _eyes(values: Values, folder: Value) -> list[NodeSpec]:
-    """What a person watches."""
-    return [_monitor(values, folder), *_viewer(values, _clocked(values))]
-
-
-def _monitor(values: Values, folder: Value) -> NodeSpec:
-    monitor = {
-        "run": folder,
-        "viewer": values["viewer"] == BROWSER,
-        **_clocked(values),
-    }
-    return NodeSpec("rldg_rl", "monitor", "monitor", monitor, output="screen")
-
-
-def _viewer(values: Values, clock: Values) -> list[NodeSpec]:
-    if values["viewer"] == VIEWER.default:
-        return []
-    task = {"task": values["task"], **clock}
-    if values["viewer"] == BROWSER:
-        return [NodeSpec("rldg_robot", "viewer", "viewer", task)]
-    # Only where they are asked for: the one looks at the arm's model, the other needs an installation.
-    urdf = import_module("rldg_robot.robot_description").robot_description()
-    share = import_module("ament_index_python").get_package_share_directory("rldg_bringup")
-    layout = ("-d", f"{share}/rviz/rldg.rviz")
-    shown = {
-        "rviz": NodeSpec("rviz2", "rviz2", "rviz", clock, flags=layout),
-        "foxglove": NodeSpec("foxglove_bridge", "foxglove_bridge", "foxglove_bridge", clock),
-    }
-    described = {"robot_description": urdf, **clock}
-    return [
-        NodeSpec("robot_state_publisher", "robot_state_publisher", "robot_state", described),
-        NodeSpec("rldg_robot", "markers", "markers", task),
-        shown[str(values["viewer"])],
-    ]
-
-
-def _own_policy(values: Values) -> dict[str, Value]:
-    """Policy of an evaluation, and its task where none was given."""
-    run = Path(str(values["run"]))
-    return {"task": values["task"] or task_of(run), "checkpoint": checkpoint(run)}
-
-
-def _named_policy(values: Values) -> dict[str, Value]:
-    """The policy that is to be run, and its task where none was given."""
-    runs = Path(str(values["runs"])).expanduser().absolute()
-    run = run_folder(str(values["policy"]), runs)
-    return {
-        "task": values["task"] or task_of(run),
-        "checkpoint": checkpoint(run),
-        "student": run.name,
-    }
-
-
-def train_rl(values: Values) -> list[NodeSpec]:
-    """Nodes of demonstrations, training and evaluation."""
-    values = {**values, "encoder": _encoder(values)}
-    learner = {name: values[name] for name in ("run", "task", "seed", "observation", "encoder")}
-    known, demonstrated = _beginning(values)
-    learner |= {**known, **_prior(values), **_buffer(values), **apart(values), **_clocked(values)}
-    actor = {
-        name: values[name]
-        for name in (
-            *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation", "encoder", "resets"),
-        )
-    }
-    actor |= {"mode": "train", **demonstrated, **_reward(values)}
-    actor |= {**_pace(values), **apart(values), **_clocked(values)}
-    return [
-        *_body(values),
-        *_operator(values),
-        *_recorder(values, values["run"]),
-        *_learner(values, learner),
-        NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
-        *_eyes(values, values["run"]),
-    ]
-
-
-def _learner(values: Values, parameters: Values) -> list[NodeSpec]:
-    """The learner; where it is alone its end is the stack's, and a person there sees how the run fares, too."""
-    alone = parts(values) == (Machine.GPU,)
-    nodes = [NodeSpec("rldg_rl", "learner", "learner", parameters, required=alone)]
-    if alone:
-        monitor = _monitor({**values, "viewer": "false"}, values["run"])
-        nodes.append(replace(monitor, name="monitor_gpu"))
-    return [replace(node, machine=Machine.GPU) for node in nodes]
-
-
-def _encoder(values: Values) -> str:
-    """Name of the image encoder, its file or folder absolute."""
-    name = str(values["encoder"])
-    if name != ENCODER.default and values["observation"] != "image":
-        raise StackError(f"encoder:={name} looks at images: give observation:=image, too")
-    if name in ("demos", "scratch"):
-        return name
-    *kind, place = name.rsplit(":", 1)
-    path = Path(place).expanduser().absolute()
-    if not path.exists():
-        raise StackError(
-            f"encoder:={name} is not valid: there is no {path}. It takes demos, scratch, a folder, or "
-            "timm:<name>:<file.safetensors>"
-        )
-    return ":".join((*kind, str(path)))
-
-
-def _buffer(values: Values) -> dict[str, Value]:
-    """Where images are kept, if not in memory."""
-    if values["buffer"] == BUFFER.default:
-        return {}
-    if values["encoder"] != "scratch":
-        raise StackError("buffer:=disk is for encoder:=scratch: no other keeps images")
-    return {"buffer": values["buffer"]}
-
-
-def _beginning(values: Values) -> tuple[Values, Values]:
-    """Parameters of learner and actor that say what to begin with."""
-    if not values["init"]:
-        return {}, {}
-    runs = Path(str(values["runs"])).expanduser().absolute()
-    run = run_folder(str(values["init"]), runs)
-    specialist, student = (
-        run / "checkpoints" / "learner.safetensors",
-        run / "checkpoints" / "student",
-    )
-    if student.is_dir():
-        return {"demos_first": True}, {"policy": str(student)}
-    if not specialist.is_file():
-        raise StackError(f"{run} has nothing to begin with: no {specialist}, no {student}")
-    return {"init": str(specialist)}, {}
-
-
-def _prior(values: Values) -> dict[str, Value]:
-    """The runs to learn from; they lie where the learner is."""
-    if Machine.GPU not in parts(values):
-        return {}
-    runs = Path(str(values["runs"])).expanduser().absolute()
-    folders = [run_folder(name, runs) for name in str(values["prior"]).split(",") if name]
-    for folder in folders:
-        if not (folder / "bags").is_dir():
-            raise StackError(
-                f"{folder} has no episodes to learn from: prior:= takes runs with bags"
-            )
-    return {"prior": ",".join(map(str, folders))} if folders else {}
-
-
-def _reward(values: Values) -> dict[str, Value]:
-    """Who says that it is done, and where the classifier is, where one is asked."""
-    reward, file = str(values["reward"]), str(values["classifier"])
-    if (reward == "classifier") != bool(file):
-        raise StackError(
-            "reward:=classifier and classifier:=<file> go together; ./rldg classifier train makes the file"
-        )
-    if reward == "person" and values["operator"] == "none":
-        raise StackError(
-            "reward:=person needs one at the SpaceMouse or another device; reward:=keyboard does not"
-        )
-    if values["confirm"] and reward not in CONFIRMED:
-        raise StackError(
-            f"confirm:=true is for reward:={' and '.join(CONFIRMED)}: nobody can know better than {reward}"
-        )
-    judge: dict[str, Value] = {"reward": reward, "confirm": values["confirm"]}
-    return judge | ({"classifier": str(Path(file).expanduser().absolute())} if file else {})
-
-
-def evaluate(values: Values) -> list[NodeSpec]:
-    """What judges a trained policy: nodes, or one program. What it leaves lies beside the run's own bags."""
-    judge = _reward({**values, "operator": "none"})
-    if values["transport"] == "direct":
-        return [_evaluator(values)]
-    if unused := [name for name in ("workers", "ray") if values[name]]:
-        raise StackError(f"{unused[0]}:= is for transport:=direct: through ROS there is one robot")
-    student = Path(str(values["checkpoint"])).is_dir()
-    student_run = values["run"] if student else ""
-    return _with_policy(
-        values, values["evaluation"], student_run=student_run, perturb=values["perturb"], **judge
-    )
-
-
-def _evaluator(values: Values) -> NodeSpec:
-    for argument in (VIEWER, REAL_TIME_FACTOR):
-        if str(values[argument.name]) not in (argument.default, "0.0"):
-            raise StackError(f"{argument.name}:= needs ROS: leave it out, or transport:=direct")
-    if values["reward"] != "twin":
-        raise StackError("transport:=direct knows the twin alone: reward:= is for transport:=ros")
-    if values["resets"] == "motion":
-        raise StackError(
-            "resets:=motion goes through the gate to the arm: leave out transport:=direct"
-        )
-    words = [str(values["run"]), "--name", Path(str(values["evaluation"])).name]
-    for name in ("task", "episodes", "seed", "replan"):
-        words += [f"--{name}", str(values[name])]
-    words += (
-        ["--ray", str(values["ray"])] if values["ray"] else ["--workers", str(values["workers"])]
-    )
-    words += [f"--{name}" for name in ("deterministic", "randomize") if values[name]]
-    words += ["--perturb", str(values["perturb"])] if values["perturb"] else []
-    words += ["--ensemble", str(values["ensemble"])] if float(values["ensemble"]) >= 0 else []
-    return replace(_leader("rldg_rl", "evaluator", {}), arguments=tuple(words))
-
-
-def policy(values: Values) -> list[NodeSpec]:
-    """Nodes that let a trained policy act until somebody stops it."""
-    return _with_policy(values, values["run"], instruction=values["instruction"])
-
-
-def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]:
-    """Nodes that run a trained policy: no operator and no learner."""
-    compare_pictures(values, values["checkpoint"])
-    actor = {name: values[name] for name in ("task", "seed", "episodes", "resets", *ACTING)}
-    actor |= {
-        "run": folder,
-        "policy": values["checkpoint"],
-        "operator": "none",
-        "mode": "evaluate",
-        **more,
-        **_pace(values),
-        **_clocked(values),
-    }
-    return [
-        *_body(values),
-        *_recorder(values, folder),
-        NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
-        *_eyes(values, folder),
-    ]
-
-
-def collect(values: Values) -> list[NodeSpec]:
-    """Nodes that gather successful episodes of one task, or of an even mix of several."""
-    tasks = values["tasks"]
-    first = {**values, "task": str(tasks).split(",")[0]}
-    compare_pictures(values, values["checkpoints"])
-    actor = {
-        name: values[name] for name in ("run", "seed", "episodes", "operator", "resets", *ACTING)
-    }
-    if values.get("on_request"):
-        actor["on_request"] = True
-    actor |= {
-        "task": tasks,
-        "policy": values["checkpoints"],
-        "source": "policy" if values["source"] == "policy" else "demonstration",
-        "mode": "collect",
-        **_reward(values),
-        **_pace(values),
-        **_clocked(values),
-    }
-    return [
-        *_body(first, tasks),
-        *_operator(first),
-        *_recorder(values, values["run"]),
-        NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
-        *_eyes(first, values["run"]),
-    ]
-
-
-def label(values: Values) -> list[NodeSpec]:
-    """Nodes of episodes in which a person does the task and says when it is done."""
-    led: Values = {"tasks": values["task"], "checkpoints": "", "source": "operator"}
-    said: Values = {"reward": "person", "classifier": "", "confirm": False}
-    acting: Values = {"deterministic": False, "replan": 1, "ensemble": -1.0}
-    return collect({**values, **led, **said, **acting})
-
-
-def teleop(values: Values) -> list[NodeSpec]:
-    """Nodes that a person drives the robot with, and records episodes when they want to."""
-    led: Values = {"tasks": values["task"], "checkpoints": "", "source": "operator"}
-    acting: Values = {"deterministic": False, "replan": 1, "ensemble": -1.0}
-    return collect({**values, **led, **acting, "confirm": False, "on_request": True})
-
-
-def replay(values: Values) -> list[NodeSpec]:
-    """Nodes that play a bag; or a robot that does again what it did then, recorded like any other episode."""
-    tasks = values["tasks"]
-    first = {**values, "task": str(tasks).split(",")[0] or str(TASK.default)}
-    if not values["execute"]:
-        parameters = {name: values[name] for name in ("bag", "rate", "loop")}
-        return [
-            *_viewer(first, {"use_sim_time": True}),
-            _leader("rldg_robot", "player", {**parameters, "use_sim_time": False}),
-        ]
-    parameters = {"bag": values["bag"], "task": tasks, "run": values["run"], **_clocked(values)}
-    return [
-        *_body(first, tasks),
-        *_recorder(values, values["run"]),
-        _leader("rldg_rl", "replayer", parameters),
-        *_viewer(first, _clocked(values)),
-    ]
-
-
-def doctor(values: Values) -> list[NodeSpec]:
-    """The robot, its gate, and who examines them before anything moves."""
-    values = {**values, "real_time_factor": DOCTORS_PACE}
-    parameters = {"task": values["task"], "runs": values["runs"], **_clocked(values)}
-    if is_arm(values) and not simulated(values):
-        parameters["arm"] = values["robot_ip"]
-    return [*_body(values), _leader("rldg_robot", "doctor", parameters)]
-
-
-def _leader(package: str, name: str, parameters: Values) -> NodeSpec:
-    """A node that the whole stack is there for: it talks to the person, and its end is the stack's."""
-    return NodeSpec(package, name, name, parameters, output="screen", respawn=False, required=True)
-
+from rldg_bringup.stack import Stack
 
 STACKS: Mapping[str, Stack] = {
     stack.name: stack
@@ -463,7 +69,7 @@ STACKS: Mapping[str, Stack] = {
                 *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE, *CAMERAS, MACHINE),
             ),
-            train_rl,
+            nodes.train_rl,
             makes_run=True,
         ),
         Stack(
@@ -492,9 +98,9 @@ STACKS: Mapping[str, Stack] = {
                 *(replace(argument, resume=Resume.NEW) for argument in (*REWARDING, RESETS)),
                 *CAMERAS,
             ),
-            evaluate,
+            nodes.evaluate,
             makes_run=False,
-            complete=_own_policy,
+            complete=own_policy,
         ),
         Stack(
             "policy",
@@ -522,9 +128,9 @@ STACKS: Mapping[str, Stack] = {
                 replace(REAL_TIME_FACTOR, default="1"),
                 *(RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
-            policy,
+            nodes.policy,
             makes_run=False,
-            complete=_named_policy,
+            complete=named_policy,
             label="rollouts/{student}",
         ),
         Stack(
@@ -564,7 +170,7 @@ STACKS: Mapping[str, Stack] = {
                 *(*DEVICES, SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *OWN_BODY, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING, *CAMERAS),
             ),
-            collect,
+            nodes.collect,
             makes_run=True,
             complete=leaders,
             label="collect_{tasks}",
@@ -577,7 +183,7 @@ STACKS: Mapping[str, Stack] = {
                 replace(EPISODES, description="Episodes in which it was done."),
                 *(*OWN_BODY, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
-            label,
+            nodes.label,
             makes_run=True,
             label="label_{task}",
         ),
@@ -602,7 +208,7 @@ STACKS: Mapping[str, Stack] = {
                 *(REWARD, CLASSIFIER, *OWN_BODY, replace(VIEWER, default="true")),
                 *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
-            teleop,
+            nodes.teleop,
             makes_run=True,
             label="teleop_{task}",
         ),
@@ -610,7 +216,7 @@ STACKS: Mapping[str, Stack] = {
             "camera",
             "A real wrist camera alone: to aim it, and to see whether its pictures arrive.",
             (replace(CAMERA, default="realsense", choices=CAMERA.choices[1:]), *CAMERAS[1:], RUNS),
-            camera,
+            nodes.camera,
             makes_run=False,
             label="camera",
         ),
@@ -618,7 +224,7 @@ STACKS: Mapping[str, Stack] = {
             "replay",
             "A bag is played, or executed on the robot again.",
             (BAG, RATE, LOOP, EXECUTE, *BODY, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE),
-            replay,
+            nodes.replay,
             makes_run=False,
             complete=recorded,
             label="replays/{recording}",
@@ -627,7 +233,7 @@ STACKS: Mapping[str, Stack] = {
             "doctor",
             "Machine, arm, camera and gate are examined before anything moves: what is wrong, and what to do.",
             (TASK, *BODY, RUNS),
-            doctor,
+            nodes.doctor,
             makes_run=False,
             label="checkups/{task}",
         ),
