@@ -78,6 +78,12 @@ def test_keys_need_a_terminal(processes: Processes) -> None:
     assert node.wait(30) == 2 and "start it in a terminal of its own" in node.log.read_text()
 
 
+def test_buttons_that_move_the_gripper_are_not_held_to_run(processes: Processes) -> None:
+    node = processes.node("rldg_robot", "spacemouse", task="pick_place/pepper", hold_to_run="true")
+    assert node.wait(30) == 2
+    assert "pick_place/pepper needs them to open and close" in node.log.read_text()
+
+
 def test_without_a_spacemouse_the_stack_ends_and_says_what_to_do(processes: Processes) -> None:
     node = processes.node("rldg_robot", "spacemouse")
     assert node.wait(30) == 2

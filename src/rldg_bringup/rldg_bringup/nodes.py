@@ -98,7 +98,8 @@ def _operator(values: Values) -> list[NodeSpec]:
         return [NodeSpec("rldg_robot", "operator", "operator", parameters)]
     if driver := hand_driver(values):
         name, parameters = driver
-        return [NodeSpec("rldg_robot", name, name, {**parameters, **_clocked(values)})]
+        parameters |= {"task": values["task"], **_clocked(values)}
+        return [NodeSpec("rldg_robot", name, name, parameters)]
     return []
 
 

@@ -91,9 +91,14 @@ def test_parameters_are_typed(runs: str) -> None:
         ("scripted", {"operator": {"task": "connector/vga", "seed": 0}}),
         (
             "spacemouse",
-            {"spacemouse": {"device": "spacenavd", "facing": 180.0, "hold_to_run": True}},
+            {
+                "spacemouse": {
+                    **{"device": "spacenavd", "facing": 180.0, "hold_to_run": True},
+                    "task": "connector/vga",
+                }
+            },
         ),
-        ("gamepad", {"gamepad": {"facing": 180.0}}),
+        ("gamepad", {"gamepad": {"facing": 180.0, "task": "connector/vga"}}),
         ("keyboard", {}),
         ("none", {}),
     ],

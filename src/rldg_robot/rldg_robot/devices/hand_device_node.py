@@ -20,6 +20,8 @@ from rldg_robot.devices.mounting import Mounting
 from rldg_robot.devices.spacemouse import open_spacemouse
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import now, publish_on, to_stamp
+from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
 
 PERIOD = 0.02  # [s] of wall time: five messages for every control step
 AGAIN_SECONDS = 1.0  # until a device that was lost is looked for again
@@ -56,9 +58,16 @@ class HandDeviceNode(Node):
     """Reads a device and tells of it as long as it is there: its silence tells that it is not."""
 
     def __init__(self, name: str) -> None:
+        """Raises UserError where a task's gripper needs the buttons that are held to run."""
         super().__init__(name)
         self._pushes = PushPublisher(self)
         self._held_to_run = bool(self.declare_parameter("hold_to_run", False).value)
+        task = str(self.declare_parameter("task", "").value)
+        if self._held_to_run and task and load_task(task).learns_gripper:
+            raise UserError(
+                f"hold_to_run:=true takes the buttons, and {task} needs them to open and close the gripper: leave it "
+                "out, or take operator:=gamepad"
+            )
 
     def read_from(self, find: Callable[[], HandDevice]) -> None:
         """Begin with the device that is there now, found as it will be found again.
