@@ -10,14 +10,18 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, executable
+from harness import Processes, executable, spin_until
 from lab import Lab, raised
+from rclpy.node import Node
 
 from rldg_msgs.srv import Reset
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of, read_summary
+from rldg_robot.fci.camera_process import CameraProcess
 from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.poses import Pose
+from rldg_robot.ros import listen_to
+from rldg_robot.simulation.torque_twin import TorqueTwin
 from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
@@ -122,6 +126,37 @@ def test_a_person_recovers_the_arm_from_a_terminal(lab: Lab, processes: Processe
     lab.until(lambda: command.poll() is not None)
     assert command.returncode == 0
     assert "there was nothing to recover from" in command.log.read_text()
+
+
+def test_the_camera_draws_what_it_was_shown_and_misses_moments_rather_than_make_wait(
+    domain: int,
+) -> None:
+    rclpy.init()
+    node, seen = Node("viewer"), {}
+    listen_to(node, contract.WRIST_IMAGE, lambda m: seen.update({nanoseconds(m.header.stamp): m}))
+    world, camera = TorqueTwin(VGA, image_size=64), CameraProcess(VGA.id, 64)
+
+    def picture(positions: np.ndarray, stamp: int) -> bytes:
+        def there() -> bool:
+            camera.show(positions, stamp)
+            return stamp in seen
+
+        spin_until(node, there, 60.0, "a picture")
+        return bytes(seen[stamp].data)
+
+    try:
+        turned = world.data.qpos.copy()
+        turned[0] += 0.05
+        for positions, stamp in ((world.data.qpos.copy(), 1), (turned, 2)):
+            world.pose_as(positions)
+            assert picture(positions, stamp) == world.image().tobytes()
+        for stamp in range(3, 20_000):  # far more than it can draw, or a pipe hold
+            camera.show(turned, stamp)
+        assert len(picture(turned, 20_000)) == 64 * 64 * 3
+        assert len(seen) < 20_000
+    finally:
+        camera.close()
+        node.destroy_node()
 
 
 def test_the_operator_inserts_through_the_whole_stack(processes: Processes, address: str) -> None:

@@ -128,9 +128,9 @@ class SimulatedArm:
 class SimulatedCell(BaseSimulator):
     """One arm, in the world of one task."""
 
-    def __init__(self, task: Task, image_size: int = 128) -> None:
+    def __init__(self, task: Task) -> None:
         super().__init__()
-        self.world = TorqueTwin(task, image_size)
+        self.world = TorqueTwin(task)
         self.arm = SimulatedArm(self.world)
 
     def _get_robots(self) -> list[SimulatedArm]:

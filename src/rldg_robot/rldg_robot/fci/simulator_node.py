@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from rldg_robot import contract
 from rldg_robot.arm.site_file import SIMULATOR
-from rldg_robot.arm.topics import CameraTopics
+from rldg_robot.fci.camera_process import CameraProcess
 from rldg_robot.fci.simulator import TICK, SimulatedCell, serve
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import now, publish_on, to_stamp
@@ -24,26 +24,29 @@ SLOW = 0.95  # of real time
 
 
 class FciSimulatorNode(Node):
-    """Publishes what the wrist camera sees, and how well the simulation keeps up with the clock."""
+    """Shows its camera where everything is, and tells how well the simulation keeps up with the clock."""
 
     def __init__(self) -> None:
         super().__init__("fci_simulator")
         task = load_task(self.declare_parameter("task", "connector/vga").value)
-        self.cell = SimulatedCell(task, int(self.declare_parameter("image_size", 128).value))
+        size = int(self.declare_parameter("image_size", 128).value)
+        self.cell, self._camera = SimulatedCell(task), CameraProcess(task.id, size)
         self.address = str(self.declare_parameter("address", SIMULATOR).value)
-        self._camera = CameraTopics(self)
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
         self._reported = time.monotonic()
-        self.cell.world.image()  # the first one takes longer than libfranka waits for a state
         self.get_logger().info(f"{task.id}: FCI at {self.address}")
 
     def after_tick(self, tick: int) -> None:
         """Publish what is due."""
         if tick % IMAGE_EVERY == 0:
-            world = self.cell.world
-            self._camera.publish(world.image(), world.camera_matrix, to_stamp(now(self)))
+            self._camera.show(self.cell.world.data.qpos, now(self))
         if tick % REPORT_EVERY == 0:
             self._report()
+
+    def destroy_node(self) -> None:
+        """End the camera, too."""
+        self._camera.close()
+        super().destroy_node()
 
     def _report(self) -> None:
         passed, self._reported = time.monotonic() - self._reported, time.monotonic()

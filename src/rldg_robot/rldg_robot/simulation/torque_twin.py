@@ -37,6 +37,12 @@ class TorqueTwin(Twin):
             self._advance_fingers(GRIPPER_PERIOD)
         mujoco.mj_step(self.model, self.data)
 
+    def pose_as(self, positions: Array) -> None:
+        """Put everything where it is at positions of all joints (nq,), to be looked at."""
+        self.data.qpos[:] = positions
+        mujoco.mj_kinematics(self.model, self.data)
+        mujoco.mj_camlight(self.model, self.data)
+
     @property
     def tcp_matrix(self) -> Array:
         """TCP in base, (4, 4)."""
