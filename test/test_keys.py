@@ -13,6 +13,7 @@ from harness import Processes, wait_until
 from rclpy.node import Node
 
 from rldg_robot.enclaves import ENCLAVES, published
+from rldg_robot.franka_ros2 import interfaces as franka_ros2
 
 NODES = {"twin", "safety_gate", "operator", "recorder", "learner", "actor", "monitor", "viewer"}
 
@@ -25,11 +26,11 @@ def onlooker(domain: int) -> Iterator[Node]:
     node.destroy_node()
 
 
-def spoken(onlooker: Node, name: str) -> set[str]:
+def spoken(onlooker: Node, name: str, namespace: str = "/") -> set[str]:
     """DDS topics that a node writes to; clients that it made count as well."""
-    topics = onlooker.get_publisher_names_and_types_by_node(name, "/")
-    answers = onlooker.get_service_names_and_types_by_node(name, "/")
-    asks = onlooker.get_client_names_and_types_by_node(name, "/")
+    topics = onlooker.get_publisher_names_and_types_by_node(name, namespace)
+    answers = onlooker.get_service_names_and_types_by_node(name, namespace)
+    asks = onlooker.get_client_names_and_types_by_node(name, namespace)
     return {
         *(f"rt{topic}" for topic, _ in topics),
         *(f"rr{service}Reply" for service, _ in answers),
@@ -49,8 +50,31 @@ def test_nodes_do_what_they_have_the_right_to(processes: Processes, onlooker: No
         rights = ENCLAVES[name]
         said = {f"rt/{topic.name.lstrip('/')}" for topic in rights.says}
         wait_until(partial(_speaks, onlooker, name, said), 20, f"{name} to say {said}")
-        allowed = published(name, rights)
-        assert {t for t in spoken(onlooker, name) if not _fits(t, allowed)} == set(), name
+        assert _beyond(name, spoken(onlooker, name)) == set(), name
+
+
+@pytest.mark.timeout(120)
+def test_the_driver_of_franka_ros2_and_its_simulation_have_the_rights_they_need(
+    processes: Processes, onlooker: Node
+) -> None:
+    for name in ("franka_ros2_simulator", "franka_ros2"):
+        processes.node("rldg_robot", name, task="connector/vga")
+    simulated = ("franka_ros2_simulator", "/"), (franka_ros2.CONTROLLER, "/franka")
+    wanted = {("franka_ros2", "/"), *simulated}
+    wait_until(lambda: wanted <= set(onlooker.get_node_names_and_namespaces()), 60, "all nodes")
+    target = f"rt/{franka_ros2.TARGET_POSE.name}"
+    driver = partial(spoken, onlooker, "franka_ros2")
+    wait_until(lambda: target in driver(), 20, "the driver to be known")
+    wait_until(lambda: all(spoken(onlooker, *node) for node in simulated), 20, "the simulation")
+    assert _beyond("franka_ros2", driver()) == set()
+    for node in simulated:
+        assert _beyond("franka_ros2_simulator", spoken(onlooker, *node)) == set()
+
+
+def _beyond(name: str, topics: set[str]) -> set[str]:
+    """What a node has no right to write to."""
+    allowed = published(name, ENCLAVES[name])
+    return {topic for topic in topics if not _fits(topic, allowed)}
 
 
 def _speaks(onlooker: Node, name: str, topics: set[str]) -> bool:

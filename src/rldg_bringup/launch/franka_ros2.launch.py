@@ -2,11 +2,17 @@
 """franka_ros2 as robot:=franka_ros2 needs it: on the machine at the arm, beside the stack (docs/franka_ros2.md)."""
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.actions import (
+    DeclareLaunchArgument,
+    IncludeLaunchDescription,
+    SetEnvironmentVariable,
+)
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
+
+from rldg_bringup.machines import own_enclave
 
 NAMESPACE = "franka"  # where the driver looks; crisp's target_pose must not be the gate's
 CONTROLLER = "cartesian_impedance_controller"
@@ -36,8 +42,10 @@ def generate_launch_description() -> LaunchDescription:
         arguments=[CONTROLLER, "--inactive"],
         output="screen",
     )
+    key = [SetEnvironmentVariable(*pair) for pair in own_enclave(NAMESPACE).items()]
     return LaunchDescription(
         [
+            *key,
             DeclareLaunchArgument("robot_ip", description="Address of the FR3."),
             DeclareLaunchArgument(
                 "controllers_yaml",

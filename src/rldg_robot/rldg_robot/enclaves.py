@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from rldg_robot import contract
 from rldg_robot.contract import Topic
+from rldg_robot.franka_ros2 import interfaces as franka_ros2
 
 PREFIX = "/rldg"
 """namespace of the enclaves"""
@@ -25,6 +26,9 @@ PARAMETERS = (
     *("set_parameters", "set_parameters_atomically", "get_type_description"),
 )
 """services that every ROS node offers"""
+FRANKA = franka_ros2.NAMESPACE
+"""of all processes that franka_ros2 starts: they are the robot, and do in their namespace what they like"""
+_FRANKA = f"{FRANKA}/*"
 _BODY = (
     *(contract.CURRENT_POSE, contract.CURRENT_TWIST, contract.EXTERNAL_WRENCH),
     *(contract.JOINT_STATES, contract.GRIPPER_STATE, contract.TASK_STATE),
@@ -43,9 +47,9 @@ class Rights:
     says_too: tuple[str, ...] = ()
     """Other topics, absolute; * stands for anything."""
     answers: tuple[str, ...] = ()
-    """Services of the contract."""
+    """Services; * stands for anything."""
     asks: tuple[str, ...] = ()
-    """Services of the contract, as a client."""
+    """Services, as a client; * stands for anything."""
     machine: Literal["robot", "gpu"] = "robot"
     """The machine whose keystore it is in."""
 
@@ -55,6 +59,17 @@ ENCLAVES: Mapping[str, Rights] = {
     "twin": Rights((*_BODY, *_PICTURES), ("/clock",), answers=(contract.RESET,)),
     "fci": Rights((*_BODY, contract.DIAGNOSTICS), answers=(contract.RESET, contract.ARM_RECOVER)),
     "fci_simulator": Rights((*_PICTURES, contract.DIAGNOSTICS)),
+    "franka_ros2": Rights(
+        (*_BODY, contract.DIAGNOSTICS, franka_ros2.TARGET_POSE),
+        answers=(contract.RESET, contract.ARM_RECOVER),
+        asks=(_FRANKA,),
+    ),
+    "franka_ros2_simulator": Rights(_PICTURES, (f"/{_FRANKA}",), (_FRANKA, "simulated_reflex")),
+    FRANKA: Rights(
+        says_too=(f"/{_FRANKA}", "/tf", "/tf_static", "/joint_states"),
+        answers=(_FRANKA,),
+        asks=(_FRANKA,),
+    ),
     "safety_gate": Rights(
         (contract.TARGET_POSE, contract.GRIPPER_COMMAND, contract.SAFETY_STATE)
         + (contract.DIAGNOSTICS,),

@@ -54,6 +54,11 @@ def test_the_gate_alone_speaks_to_the_arm() -> None:
     assert speakers("rt/policy/target_pose") == {"actor", "replayer", "doctor"}
     assert speakers("rr/safety_gate/resetReply") == {"safety_gate"}
     assert speakers("rt/policy_weights") == {"learner"}
+    robots = {"franka", "franka_ros2_simulator"}
+    assert speakers("rt/franka/target_pose") == {"franka_ros2"} | robots
+    switch = "franka/controller_manager/switch_controller"
+    assert speakers(f"rq/{switch}Request") == {"franka_ros2", "franka"}
+    assert speakers(f"rr/{switch}Reply") == robots
 
 
 def test_every_topic_of_the_contract_has_a_speaker() -> None:
