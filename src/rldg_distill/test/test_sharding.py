@@ -111,11 +111,11 @@ def act(run: Path) -> np.ndarray:
 def test_divided_or_not_it_is_one_training(runs: Path, name: str) -> None:
     whole, divided = runs / f"{name}_whole", runs / f"{name}_divided"
     assert list(curve(whole)) == list(curve(divided)) == [1, 2, 3]
+    # An adapter begins with gradients of mere rounding, which Adam makes whole steps of: some processors part there.
+    later = 5e-2 if name == "lora" else 1e-4
     for step, values in curve(whole).items():
-        # Sums of other order round otherwise, and Adam makes whole steps of gradients that are next to nothing.
-        rounding = 1e-4 if step == 1 else 5e-3
-        assert curve(divided)[step] == pytest.approx(values, rel=rounding)
-    assert validated(divided) == pytest.approx(validated(whole), rel=5e-3)
+        assert curve(divided)[step] == pytest.approx(values, rel=1e-4 if step == 1 else later)
+    assert validated(divided) == pytest.approx(validated(whole), rel=later)
 
 
 @pytest.mark.parametrize("file", [STATE, STUDENT / WEIGHTS])
