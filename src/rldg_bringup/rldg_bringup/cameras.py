@@ -60,6 +60,11 @@ class CameraNode:
     parameters: Values
 
 
+def is_real(values: Values) -> bool:
+    """Whether a camera of its own brings the pictures, and not the robot."""
+    return values.get("camera", CAMERA.default) != CAMERA.default
+
+
 def camera_nodes(values: Values) -> list[CameraNode]:
     """What brings the pictures of the contract, where the robot does not."""
     camera = str(values["camera"])

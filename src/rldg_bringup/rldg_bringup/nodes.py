@@ -13,7 +13,7 @@ from rldg_bringup.arguments import (
     Values,
 )
 from rldg_bringup.bodies import is_arm, simulated
-from rldg_bringup.cameras import CAMERA, camera_nodes, large_pictures
+from rldg_bringup.cameras import camera_nodes, is_real, large_pictures
 from rldg_bringup.common_arguments import (
     ACTING,
     BROWSER,
@@ -72,7 +72,7 @@ def camera(values: Values) -> list[NodeSpec]:
 
 def _camera(values: Values) -> list[NodeSpec]:
     """What brings the pictures where the robot does not."""
-    if values.get("camera", CAMERA.default) == CAMERA.default:
+    if not is_real(values):
         return []
     if values.get("robot") == "sim":
         raise StackError("the twin brings its own pictures: leave camera:= out with robot:=sim")
@@ -110,7 +110,7 @@ def _pace(values: Values) -> dict[str, Value]:
 
 def _recorder(values: Values, folder: Value) -> list[NodeSpec]:
     parameters = {"run": folder, **_clocked(values)}
-    if values.get("camera", CAMERA.default) != CAMERA.default:
+    if is_real(values):
         parameters["crop"] = values["crop"]
     return [NodeSpec("rldg_rl", "recorder", "recorder", parameters)]
 

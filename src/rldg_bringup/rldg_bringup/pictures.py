@@ -6,11 +6,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import yaml
-
 from rldg_bringup.arguments import StackError, Value, Values
-from rldg_bringup.cameras import CAMERA
-from rldg_bringup.leaders import SETTINGS
+from rldg_bringup.cameras import is_real
+from rldg_bringup.stack import settings
 
 
 def compare_pictures(values: Values, policies: Value) -> None:
@@ -21,9 +19,9 @@ def compare_pictures(values: Values, policies: Value) -> None:
         policies: its policies' files and folders, a comma between them; empty: nobody is shown anything.
 
     Raises:
-        StackError: a policy knows other pictures.
+        StackError: a policy knows other pictures, or the settings of its run cannot be read.
     """
-    if values.get("camera", CAMERA.default) == CAMERA.default:
+    if not is_real(values):
         return
     for policy in filter(None, str(policies).split(",")):
         known = known_crop(Path(policy))
@@ -47,8 +45,5 @@ def _of_student(folder: Path) -> str:
 
 
 def _of_specialist(run: Path) -> str:
-    settings = run / SETTINGS
-    told = yaml.safe_load(settings.read_text())["arguments"] if settings.is_file() else {}
-    looked = told.get("observation") == "image"
-    real = told.get("camera", CAMERA.default) != CAMERA.default
-    return str(told["crop"]) if looked and real else ""
+    told = settings(run, None)
+    return str(told["crop"]) if told.get("observation") == "image" and is_real(told) else ""
