@@ -35,7 +35,9 @@ OCTO = [
 ]
 OPENVLA = [*COMMON, "--student", "openvla", "--size", "tiny"]
 OFT = [*OPENVLA, "--variant", "oft", "--chunk", "2"]
-LORA = [*OFT, "--lora-rank", "4"]
+# Adam's first step is as long for a gradient of mere rounding, which an adapter has many of: at the usual rate some
+# processors part there.
+LORA = [*OFT, "--lora-rank", "4", "--learning-rate", "2e-5"]
 STATE, STUDENT = Path("checkpoints", "training.safetensors"), Path("checkpoints", "student")
 ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 KILLED = [*OCTO, "--shard", "--steps", "10", "--checkpoint-every", "3"]
@@ -111,11 +113,9 @@ def act(run: Path) -> np.ndarray:
 def test_divided_or_not_it_is_one_training(runs: Path, name: str) -> None:
     whole, divided = runs / f"{name}_whole", runs / f"{name}_divided"
     assert list(curve(whole)) == list(curve(divided)) == [1, 2, 3]
-    # An adapter begins with gradients of mere rounding, which Adam makes whole steps of: some processors part there.
-    later = 5e-2 if name == "lora" else 1e-4
     for step, values in curve(whole).items():
-        assert curve(divided)[step] == pytest.approx(values, rel=1e-4 if step == 1 else later)
-    assert validated(divided) == pytest.approx(validated(whole), rel=later)
+        assert curve(divided)[step] == pytest.approx(values, rel=1e-4)
+    assert validated(divided) == pytest.approx(validated(whole), rel=1e-4)
 
 
 @pytest.mark.parametrize("file", [STATE, STUDENT / WEIGHTS])
