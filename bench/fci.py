@@ -34,7 +34,7 @@ from rldg_robot.arm.site_file import Site
 from rldg_robot.fci.arm import FciArm
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.poses import Pose
-from rldg_robot.ros import listen_to, publish_on, to_pose_stamped
+from rldg_robot.ros import listen_to, make_executor, publish_on, to_pose_stamped
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -123,13 +123,14 @@ class Through:
     def __init__(self) -> None:
         rclpy.init()
         self.node = Node("bench")
+        self.executor = make_executor(self.node)
         self.latest: PoseStamped | None = None
         self.rates: list[float] = []
         listen_to(self.node, contract.CURRENT_POSE, lambda m: setattr(self, "latest", m))
         listen_to(self.node, contract.DIAGNOSTICS, self._on_diagnostics)
         self.target = publish_on(self.node, contract.TARGET_POSE)
         while self.latest is None or self.target.get_subscription_count() == 0:
-            rclpy.spin_once(self.node, timeout_sec=0.1)
+            self.executor.spin_once(timeout_sec=0.1)
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
         for value in message.status[0].values:
@@ -154,12 +155,12 @@ class Through:
         """See `Client`."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
-            rclpy.spin_once(self.node, timeout_sec=left)
+            self.executor.spin_once(timeout_sec=left)
 
     def observe(self, after: float) -> float:
         """See `Client`."""
         while (measured := self.moment()) < after - 0.001:
-            rclpy.spin_once(self.node, timeout_sec=1.0)
+            self.executor.spin_once(timeout_sec=1.0)
         return measured
 
 

@@ -23,13 +23,13 @@ import mujoco
 import numpy as np
 import rclpy
 from ament_index_python.packages import get_package_prefix
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.robot_client import RobotClient
 from rldg_robot.poses import Pose
+from rldg_robot.ros import make_executor
 from rldg_robot.simulation import scene
 from rldg_robot.simulation.film import Film
 from rldg_robot.task import Task, load_task
@@ -139,9 +139,7 @@ def ros_loop(task: Task, seconds: float) -> float:
     rclpy.init()
     try:
         node = Node("bench", parameter_overrides=[Parameter("use_sim_time", value=True)])
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        env = RobotEnv(RobotClient(node, executor, task, patience=20.0), task)
+        env = RobotEnv(RobotClient(node, make_executor(node), task, patience=20.0), task)
         env.reset(seed=0)
         env.action_space.seed(0)
 

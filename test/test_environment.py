@@ -10,13 +10,13 @@ import pytest
 import rclpy
 from gymnasium.utils.env_checker import check_env
 from harness import Processes
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_robot.ros import make_executor
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -32,9 +32,7 @@ def node(domain: int) -> Iterator[Node]:
 
 
 def environment(node: Node, patience: float = 20.0) -> RobotEnv:
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    return RobotEnv(RobotClient(node, executor, TASK, patience=patience), TASK)
+    return RobotEnv(RobotClient(node, make_executor(node), TASK, patience=patience), TASK)
 
 
 def connected(node: Node) -> RobotEnv:

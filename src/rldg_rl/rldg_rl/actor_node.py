@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -62,7 +61,7 @@ from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
-from rldg_robot.ros import listen_to
+from rldg_robot.ros import listen_to, make_executor
 from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.task import Task, load_task, named_tasks
 from rldg_robot.user_error import UserError
@@ -115,9 +114,7 @@ class ActorNode(Node):
         self._records = RecordFile(self.run.records)
         self._records.mend()
 
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
-        self.robot = RobotClient(self, executor, next(iter(self.tasks.values())))
+        self.robot = RobotClient(self, make_executor(self), next(iter(self.tasks.values())))
         self.policies: dict[str, LivePolicy | StudentPolicy] = {}
         self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()

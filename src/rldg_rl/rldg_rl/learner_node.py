@@ -16,7 +16,7 @@ from pathlib import Path
 
 import rclpy
 import torch
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from tensorboard.summary import Writer
 
@@ -57,7 +57,7 @@ from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.vision.scratch_encoder import ScratchEncoder, unseen
 from rldg_robot import contract
 from rldg_robot.node_main import run_main
-from rldg_robot.ros import listen_to, now, publish_on, to_stamp
+from rldg_robot.ros import listen_to, make_executor, now, publish_on, to_stamp
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
 
@@ -107,8 +107,7 @@ class LearnerNode(Node):
             seed,
             look=self._look if encoder else None,
         )
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self)
+        self._executor = make_executor(self)
         self._taker = BagTaker(self, self._executor, self.run) if self.apart else None
         self._recorder_is_there = False
         self._run_status = RunStatus()

@@ -10,7 +10,6 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rich.console import Console
 
@@ -33,7 +32,7 @@ from rldg_robot import contract
 from rldg_robot.bag_reader import bags_in
 from rldg_robot.node_main import run_main
 from rldg_robot.poses import Pose
-from rldg_robot.ros import now, publish_on
+from rldg_robot.ros import make_executor, now, publish_on
 from rldg_robot.task import Task, load_task
 from rldg_robot.user_error import UserError
 
@@ -57,10 +56,8 @@ class ReplayerNode(Node):
         self.comparisons: list[Comparison] = []
         self._path: list[Pose] = []
 
-        executor = SingleThreadedExecutor()
-        executor.add_node(self)
         self.first = load_task(names[0])
-        self.robot = RobotClient(self, executor, self.first)
+        self.robot = RobotClient(self, make_executor(self), self.first)
         self.recorder = RecorderWatch(self)
         self._episode = publish_on(self, contract.EPISODE)
         self._step = publish_on(self, contract.STEP)

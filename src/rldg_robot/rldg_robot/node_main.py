@@ -9,10 +9,11 @@ from collections.abc import Callable
 from threading import Event
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from rldg_robot.ros import make_executor
 from rldg_robot.task import UnknownTask
 from rldg_robot.user_error import UserError
 
@@ -25,10 +26,11 @@ def run_node(make: Callable[[], Node], *, last_words: bool = False) -> None:
 
     Args:
         make: makes it.
-        last_words: its `destroy_node` has something to say: a signal leaves it the graph until then.
+        last_words: its `destroy_node` has something to say: a signal leaves it the graph until then. Its callbacks
+            may be coroutines.
     """
     if not last_words:
-        run_main(lambda: _spin(make(), rclpy.ok))
+        run_main(lambda: _spin(make(), make_executor(), rclpy.ok))
         return
     ended = Event()
 
@@ -36,7 +38,7 @@ def run_node(make: Callable[[], Node], *, last_words: bool = False) -> None:
         # A KeyboardInterrupt may be raised, and lost, where Python is called from C.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
-        _spin(make(), lambda: not ended.is_set())
+        _spin(make(), SingleThreadedExecutor(), lambda: not ended.is_set())
 
     run_main(live, signals=SignalHandlerOptions.NO)
 
@@ -68,8 +70,7 @@ def run_main(
     sys.exit(code)
 
 
-def _spin(node: Node, goes_on: Callable[[], bool]) -> None:
-    executor = SingleThreadedExecutor()
+def _spin(node: Node, executor: Executor, goes_on: Callable[[], bool]) -> None:
     executor.add_node(node)
     try:
         # rclpy.spin waits without end, and a signal that comes just before it waits is lost on it.
