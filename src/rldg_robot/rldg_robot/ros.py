@@ -49,8 +49,9 @@ def qos(topic: Topic) -> QoSProfile:
 def make_executor(*nodes: Node) -> Executor:
     """What runs the callbacks of nodes, one after the other, and spends the least of a core on it.
 
-    rclpy's own executors collect all that may happen anew before every wait, in Python. No coroutine can be a callback
-    here (Jazzy's rclpy before 7.1.11).
+    rclpy's other executors collect all that may happen anew before every wait, in Python. This one it calls
+    experimental, and three things are not for it: callbacks that are coroutines (rclpy before 7.1.11), waits without a
+    timeout (before 7.1.8), and subscriptions destroyed in a node that goes on (ros2/rclpy#1644).
     """
     executor = EventsExecutor()
     for node in nodes:
