@@ -5,15 +5,14 @@ from __future__ import annotations
 
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
 from PIL import Image, ImageDraw
 
 from rldg_distill import image_codec
 from rldg_distill.episode import Episode
 from rldg_distill.rlds import Dataset
+from rldg_robot.video_file import video_writer
 
 COLUMNS = 8
 TILE = 128  # [pixel]
@@ -54,8 +53,7 @@ def title(episode: Episode) -> str:
 
 def video(path: Path, episodes: list[Episode], camera: str, rate: float, size: int = 384) -> None:
     """The episodes one after the other at their own speed, each under its title."""
-    writer: Any = imageio.get_writer(path, fps=rate, macro_block_size=2)
-    with writer:
+    with video_writer(path, rate) as writer:
         for episode in episodes:
             for index, data in enumerate(episode.images[camera]):
                 frame = Image.new("RGB", (size, size + 2 * LABEL), "white")

@@ -6,9 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
 
 from rldg_robot.bag_reader import images, messages_of, nearest
@@ -17,6 +15,7 @@ from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.poses import Pose
 from rldg_robot.simulation.film import Film
 from rldg_robot.task import load_task
+from rldg_robot.video_file import video_writer
 
 SIZE = 384
 PAUSE_FRAMES = 8
@@ -49,8 +48,7 @@ def write_video(path: Path, clips: Sequence[Clip]) -> None:
     tasks = {clip.task for clip in clips}
     films = {task: Film(load_task(task), size=SIZE, shadows=False) for task in tasks}
     rate = load_task(clips[0].task).control_rate
-    writer: Any = imageio.get_writer(path, fps=rate, macro_block_size=2)
-    with writer:
+    with video_writer(path, rate) as writer:
         for clip in clips:
             frames = list(_frames(films[clip.task], clip.shots))
             for frame in frames + frames[-1:] * PAUSE_FRAMES:
