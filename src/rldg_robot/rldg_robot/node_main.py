@@ -30,7 +30,7 @@ def run_node(make: Callable[[], Node], *, last_words: bool = False) -> None:
             may be coroutines.
     """
     if not last_words:
-        run_main(lambda: _spin(make(), make_executor(), rclpy.ok))
+        run_main(lambda: spin(make_executor(), rclpy.ok, make()))
         return
     ended = Event()
 
@@ -38,7 +38,7 @@ def run_node(make: Callable[[], Node], *, last_words: bool = False) -> None:
         # A KeyboardInterrupt may be raised, and lost, where Python is called from C.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: ended.set())
-        _spin(make(), SingleThreadedExecutor(), lambda: not ended.is_set())
+        spin(SingleThreadedExecutor(), lambda: not ended.is_set(), make())
 
     run_main(live, signals=SignalHandlerOptions.NO)
 
@@ -70,11 +70,20 @@ def run_main(
     sys.exit(code)
 
 
-def _spin(node: Node, executor: Executor, goes_on: Callable[[], bool]) -> None:
-    executor.add_node(node)
+def spin(executor: Executor, goes_on: Callable[[], bool], *nodes: Node) -> None:
+    """Run the callbacks of nodes as long as it goes on, then destroy them in their order.
+
+    Args:
+        executor: with none of them in it yet.
+        goes_on: asked twice a second or more often.
+        nodes: to be spun.
+    """
+    for node in nodes:
+        executor.add_node(node)
     try:
         # rclpy.spin waits without end, and a signal that comes just before it waits is lost on it.
         while goes_on():
             executor.spin_once(timeout_sec=WAKE_SECONDS)
     finally:
-        node.destroy_node()
+        for node in nodes:
+            node.destroy_node()

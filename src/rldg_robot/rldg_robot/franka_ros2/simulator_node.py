@@ -10,6 +10,7 @@ import time
 from typing import Any
 
 import numpy as np
+import rclpy
 from builtin_interfaces.msg import Time
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from lifecycle_msgs.msg import State
@@ -29,7 +30,7 @@ from rldg_robot.franka_ros2.foreign_messages import interface, missing
 from rldg_robot.franka_ros2.moment import ARM
 from rldg_robot.franka_ros2.simulator import DEFAULTS, SimulatedRobot
 from rldg_robot.message_values import SECOND, pose_of
-from rldg_robot.node_main import WAKE_SECONDS, run_main
+from rldg_robot.node_main import run_main, spin
 from rldg_robot.ros import now, publish_on, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME
 from rldg_robot.simulation.torque_twin import TICK
@@ -252,15 +253,7 @@ class FrankaRos2SimulatorNode(Node):
 
 def _simulate() -> None:
     node = FrankaRos2SimulatorNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    executor.add_node(node.controller)
-    try:
-        while executor.context.ok():
-            executor.spin_once(timeout_sec=WAKE_SECONDS)
-    finally:
-        node.controller.destroy_node()
-        node.destroy_node()
+    spin(SingleThreadedExecutor(), rclpy.ok, node.controller, node)
 
 
 def main() -> None:
