@@ -56,7 +56,8 @@ def plan(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Plan:
     plan = plan_of(processes.folder)
     (specialist,) = (s for data in plan.data for s in data.specialists)
     trained_run(specialist.artefact, specialist.task)
-    finish(specialist, 1.0, resumed=False)
+    (specialist.artefact / "summary.json").write_text('{"steps": 50}')
+    finish(specialist, seconds=60.0, cpu_seconds=120.0, resumed=False)
     return plan
 
 
@@ -85,6 +86,7 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     assert not missing(plan)
     first, second = plan.data
     assert note_of(first).resumed and not note_of(second).resumed
+    assert note_of(second).cpu_seconds > 2.0, "the nodes' time, not the launch's alone"
     said = experiment.log.read_text()
     assert all(
         note_of(stage) and str(stage.command) in said for stage in in_order(plan.targets)[1:]
@@ -96,6 +98,9 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
         "human": 3,
         "rldg": 3,
     }
+    (trained,) = results["specialists"]
+    assert (trained["task"], trained["steps"], trained["cpu_minutes"]) == ("connector/vga", 50, 2.0)
+    assert trained["within"] and trained["success"] is None
     assert '<video src="data:video/mp4;base64,' in (report / "report.html").read_text()
 
     before_all = made_at(plan)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -61,14 +62,20 @@ def run(plan: Plan, tell: Callable[[str], None]) -> None:
 
 
 def _make(stage: Stage) -> None:
-    resumed, started = stage.artefact.exists(), time.monotonic()
+    resumed, started, before = stage.artefact.exists(), time.monotonic(), _cpu_seconds()
     code = stage.command.run()
     if code:
         raise ExperimentError(
             f"the command above ended with exit code {code}: {stage.command}\n"
             "What it says is above. Mend it and start the experiment again: it goes on from here"
         )
-    finish(stage, time.monotonic() - started, resumed)
+    finish(stage, time.monotonic() - started, _cpu_seconds() - before, resumed)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of all commands that have ended, with the processes that they started and saw the end of [s]."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return children.ru_utime + children.ru_stime
 
 
 def _ahead(stages: list[Stage]) -> str:

@@ -52,6 +52,11 @@ class Plan:
         """What the report is made of, in the order in which it is made."""
         return [*self.data, *(e for cell in self.cells for e in cell.evaluations)]
 
+    @property
+    def specialists(self) -> list[Specialist]:
+        """Those that made or relabelled the data, each once."""
+        return list(dict.fromkeys(s for episodes in self.data for s in episodes.specialists))
+
 
 def make_plan(experiment: Experiment) -> Plan:
     """The stages of an experiment."""

@@ -59,6 +59,7 @@ def write(results: Results, folder: Path) -> None:
             rows=results.rows,
             paper=[number for number in paper.numbers() if number.family in families],
             sources=results.data,
+            trainings=results.trainings,
             videos=[
                 {"caption": caption, "uri": data_uri("video/mp4", path.read_bytes())}
                 for path, caption in shown

@@ -18,9 +18,10 @@ from rldg_experiments.evaluation import (
     success_rate,
 )
 from rldg_experiments.experiment import HUMAN, RLDG
-from rldg_experiments.plan import Cell, Plan
-from rldg_experiments.stages import Episodes, Relabelled, Stage
+from rldg_experiments.plan import SPECIALIST, Cell, Plan
+from rldg_experiments.stages import Episodes, Relabelled, Specialist, Stage
 from rldg_experiments.store import Note, code, note_of
+from rldg_robot.task import load_task
 
 HELD, REVERSED, OPEN = "held", "reversed", "open"
 
@@ -81,12 +82,35 @@ class Data:
 
 
 @dataclass(frozen=True)
+class Training:
+    """What a specialist needed, beside what its task's YAML allows."""
+
+    task: str
+    steps: int
+    cpu_minutes: float | None
+    """[min] of processor time; None: not measured, since it was killed on the way or is of before this was"""
+    cpu_budget: float | None
+    """[min] that the task allows; None: it says nothing"""
+    success: Figures | None
+    """on its own task, as evaluated in this experiment; None: it was not"""
+
+    @property
+    def within(self) -> bool | None:
+        """Whether it kept to the budget; None: nobody can say."""
+        if self.cpu_minutes is None or self.cpu_budget is None:
+            return None
+        return self.cpu_minutes <= self.cpu_budget
+
+
+@dataclass(frozen=True)
 class Results:
     """All that an experiment found."""
 
     plan: Plan
     rows: tuple[Row, ...]
     data: tuple[Data, ...]
+    trainings: tuple[Training, ...]
+    """of the specialists whose runs are still there"""
     notes: dict[str, Note]
     """how every stage of it was made, by name, in the order of the stages"""
 
@@ -112,6 +136,7 @@ class Results:
             "experiment": experiment,
             "claims": [asdict(claim) | {"verdict": claim.verdict} for claim in self.claims],
             "results": [asdict(row) for row in self.rows],
+            "specialists": [asdict(t) | {"within": t.within} for t in self.trainings],
             "data": [asdict(data) for data in self.data],
             "paper": [asdict(number) for number in paper.numbers()],
             "stages": {name: asdict(note) for name, note in self.notes.items()},
@@ -123,7 +148,7 @@ def gather(plan: Plan) -> Results:
     """Read what the finished stages of a plan left."""
     rows = tuple(_row(cell) for cell in plan.cells)
     data = tuple(_data(episodes) for episodes in plan.data)
-    return Results(plan, rows, data, _notes(plan))
+    return Results(plan, rows, data, _trainings(plan, rows), _notes(plan))
 
 
 def _row(cell: Cell) -> Row:
@@ -153,6 +178,26 @@ def figures_of(episodes: Sequence[Outcome]) -> Figures:
 def _data(episodes: Episodes | Relabelled) -> Data:
     summary = json.loads((episodes.artefact / "summary.json").read_text())
     return Data(episodes.tasks[0].split("/")[0], episodes.source, summary["tasks"])
+
+
+def _trainings(plan: Plan, rows: Sequence[Row]) -> tuple[Training, ...]:
+    """Of the specialists whose runs are still there."""
+    judged = {
+        task: figures
+        for row in rows
+        if (row.policy, row.where) == (SPECIALIST, "seen")
+        for task, figures in row.tasks.items()
+    }
+    noted = ((specialist, note_of(specialist)) for specialist in plan.specialists)
+    return tuple(_training(s, note, judged.get(s.task)) for s, note in noted if note)
+
+
+def _training(specialist: Specialist, note: Note, success: Figures | None) -> Training:
+    steps = json.loads((specialist.artefact / "summary.json").read_text())["steps"]
+    measured = None if note.resumed or note.cpu_seconds is None else note.cpu_seconds / 60
+    return Training(
+        specialist.task, steps, measured, load_task(specialist.task).cpu_budget, success
+    )
 
 
 def _notes(plan: Plan) -> dict[str, Note]:

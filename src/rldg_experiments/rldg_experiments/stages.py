@@ -24,6 +24,9 @@ from rldg_robot.task import Task, load_task
 
 RUNS, DATA = Path("runs"), Path("data")
 UPDATES_PER_SECOND = 5.0
+CORES = 2
+DECIDES_NOTHING = ("cpu_budget",)
+"""fields of a task that change nothing about what comes out"""
 
 
 @dataclass(frozen=True)
@@ -127,7 +130,9 @@ class Specialist(Stage):
     @property
     def typical_seconds(self) -> float:
         """[s] on two cores."""
-        return 110.0 * self.steps / 8000
+        task = load_task(self.task)
+        minutes = task.cpu_budget or 4.0
+        return 60.0 * minutes / CORES * self.steps / task.learning.steps
 
 
 @dataclass(frozen=True)
@@ -359,7 +364,8 @@ def _definitions(tasks: tuple[str, ...]) -> dict[str, Any]:
 
 def _told(task: Task) -> dict[str, Any]:
     given = asdict(task)
-    return {f.name: given[f.name] for f in fields(task) if getattr(task, f.name) != f.default}
+    decisive = (f for f in fields(task) if f.name not in DECIDES_NOTHING)
+    return {f.name: given[f.name] for f in decisive if getattr(task, f.name) != f.default}
 
 
 @cache

@@ -37,6 +37,8 @@ class Note:
     """fingerprint of the sources that made it"""
     finished: str
     """local time"""
+    cpu_seconds: float | None = None
+    """[s] of processor time in those `seconds`, of the command and all that it started; None: not measured then"""
 
 
 def note_of(stage: Stage) -> Note | None:
@@ -45,10 +47,11 @@ def note_of(stage: Stage) -> Note | None:
     return Note(**json.loads(path.read_text())) if path.is_file() else None
 
 
-def finish(stage: Stage, seconds: float, resumed: bool) -> None:
+def finish(stage: Stage, seconds: float, cpu_seconds: float, resumed: bool) -> None:
     """Note that a stage's command succeeded; from now on it is not run again."""
     now = f"{datetime.now():%F %T}"
-    note = Note(stage.key, str(stage.command), round(seconds, 1), resumed, code(), now)
+    spent = round(seconds, 1), round(cpu_seconds, 1)
+    note = Note(stage.key, str(stage.command), spent[0], resumed, code(), now, spent[1])
     write_atomically(stage.artefact / NOTE, json.dumps(asdict(note), indent=2) + "\n")
 
 

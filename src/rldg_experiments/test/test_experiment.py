@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,11 +13,13 @@ from rldg_bringup.arguments import resolve, split
 from rldg_bringup.stacks import STACKS
 from rldg_distill.distill import parse as parse_distill
 from rldg_distill.options import parse as parse_convert
+from rldg_experiments import stages
 from rldg_experiments.command_line import main
 from rldg_experiments.commands import Command
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import Plan, make_plan
 from rldg_experiments.stages import Dataset, Episodes, Evaluation, Stage, Student
+from rldg_robot.task import load_task
 
 OWN = """
 base: demo
@@ -127,6 +131,18 @@ def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> N
     everything = {type(stage) for stage in every_stage(make_plan(load("demo"))).values()}
     assert changed(tmp_path, "[4, 8]", "[4, 8]\nspecialist: {steps: 9}") == everything
     assert changed(tmp_path, "[4, 8]", "[4, 10]") == {Episodes, Dataset, Student, Evaluation}
+
+
+def test_a_task_s_budget_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = make_plan(load(own(tmp_path)))
+    before = set(every_stage(plan))
+
+    def changed_task(**changes: Any) -> set[str]:
+        monkeypatch.setattr(stages, "load_task", lambda task: replace(load_task(task), **changes))
+        return set(every_stage(make_plan(load(own(tmp_path)))))
+
+    assert changed_task(cpu_budget=1.0) == before
+    assert changed_task(horizon=7).isdisjoint(before)
 
 
 def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:

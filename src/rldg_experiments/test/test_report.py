@@ -18,7 +18,17 @@ from rldg_experiments.experiment import load
 from rldg_experiments.figures import draw
 from rldg_experiments.plan import Cell, Plan, make_plan
 from rldg_experiments.report import write
-from rldg_experiments.results import HELD, OPEN, REVERSED, Data, Figures, Results, Row, figures_of
+from rldg_experiments.results import (
+    HELD,
+    OPEN,
+    REVERSED,
+    Data,
+    Figures,
+    Results,
+    Row,
+    Training,
+    figures_of,
+)
 
 FIRST_MP4_BYTES = b"\0\0\0\x20ftypisom"
 
@@ -43,7 +53,13 @@ def results(plan: Plan, rates: dict[str, int]) -> Results:
     """As if every cell of a source had won so many of 50 episodes on every task."""
     rows = tuple(row(cell, rates[cell.source], 50 - rates[cell.source]) for cell in plan.cells)
     summary = {"successes": 75, "episodes": 80, "mean_cycle_seconds": 4.2}
-    return Results(plan, rows, (Data("connector", "human", {"connector/vga": summary}),), {})
+    trainings = (
+        Training("connector/vga", 1500, 3.04, 6.0, figures(49, 1)),
+        Training("connector/usb_a", 2500, 7.04, 6.0, figures(50, 0)),
+        Training("connector/ethernet", 1900, None, 6.0, None),
+    )
+    data = (Data("connector", "human", {"connector/vga": summary}),)
+    return Results(plan, rows, data, trainings, {})
 
 
 def test_wilson_and_student() -> None:
@@ -79,6 +95,14 @@ def test_the_report_is_one_file_that_says_what_was_found(tmp_path: Path) -> None
     assert "100 timed out" in html, "how they failed"
     assert "73 of 80" in html and "arXiv:2412.09858" in html
     assert not re.search(r'(src|href)="(?!data:|https://arxiv)', html), "nothing lies elsewhere"
+    specialists = html.split("<h2>The specialists</h2>")[1].split("<h2>")[0]
+    said = [
+        ("49 of 50", "1500", "3.0", "6", "yes"),
+        ("7.0", "no"),
+        ("not evaluated", "not measured"),
+    ]
+    for cost, words in zip(re.findall(r"connector/.*?</tr>", specialists, re.S), said, strict=True):
+        assert all(f">{word}" in cost for word in words), cost
     pictures = re.findall(r'src="data:image/png;base64,([^"]+)"', html)
     assert len(pictures) == len(plan.experiment.figures)
     for picture in pictures:

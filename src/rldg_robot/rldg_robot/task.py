@@ -189,6 +189,9 @@ class Task:
     grasp_penalty: float = 0.0
     """taken off the reward that the gripper's critic sees, where a step changes what a learned gripper is asked for"""
     learning: Learning = Learning()
+    cpu_budget: float | None = None
+    """[min] of processor time that `train_rl` with its defaults is to need at most, all of its processes together.
+    Nothing is stopped there: an experiment's report says what was needed. None: nobody said"""
     extra_clearance: float = 0.0
     """[m] that what goes into a hole has more room there on every side than the scene says; negative: less"""
 
