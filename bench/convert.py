@@ -33,13 +33,13 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill.bag_episode import bag_name
+from rldg_distill.conversion.options import Options
 from rldg_distill.convert import Converter
-from rldg_distill.episode import Episode
-from rldg_distill.image_codec import ImageFormat, decode, encode
-from rldg_distill.options import Options
-from rldg_distill.rlds import Dataset
-from rldg_distill.selection import find_bags
+from rldg_distill.datasets.episode import Episode
+from rldg_distill.datasets.image_codec import ImageFormat, decode, encode
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.recordings.bag_episode import bag_name
+from rldg_distill.recordings.selection import find_bags
 from rldg_robot.bag_reader import raw_messages
 
 SHARD_EPISODES = 20

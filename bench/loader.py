@@ -16,10 +16,10 @@ import subprocess
 import time
 from pathlib import Path
 
-from rldg_distill.loader import Assembler, Loader
-from rldg_distill.mixture import Mixture
-from rldg_distill.rlds import Dataset
-from rldg_distill.step_index import StepIndex
+from rldg_distill.datasets.mixture import Mixture
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.datasets.step_index import StepIndex
+from rldg_distill.training.loader import Assembler, Loader
 
 TURNS = 3
 Turn = tuple[float, float]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rldg_distill.episode import ACTION_DIM, STATE_DIM
+from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.registry import student_class
 from rldg_distill.students.student import DataCard
 from rldg_robot import contract

@@ -14,7 +14,7 @@ from harness import Processes, wait_until
 from steering import trained_run
 
 from rldg_distill.convert import main as convert
-from rldg_distill.rlds import Dataset
+from rldg_distill.datasets.rlds import Dataset
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.bag_reader import EpisodeSummary, is_complete
 

@@ -12,7 +12,7 @@ from harness import Processes
 from test_evaluate import assert_same_trajectory, lived_directly
 
 from rldg_distill.convert import main as convert
-from rldg_distill.rlds import Dataset
+from rldg_distill.datasets.rlds import Dataset
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import messages_of

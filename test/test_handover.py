@@ -17,7 +17,7 @@ from steering import steering_policy, trained_run
 from test_evaluate import evaluate, records
 
 from rldg_distill.convert import main as convert
-from rldg_distill.rlds import Dataset
+from rldg_distill.datasets.rlds import Dataset
 from rldg_msgs.msg import Transition
 from rldg_rl.agent.policy import Policy
 from rldg_rl.episodes.bag import stored_steps

@@ -17,9 +17,9 @@ from harness import Processes, spin_until, wait_until
 from plain_bags import copy
 from rclpy.node import Node
 
-from rldg_distill.image_codec import ImageFormat
-from rldg_distill.recorded_bag import read_bag
-from rldg_distill.recording import Told
+from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.recordings.recorded_bag import read_bag
+from rldg_distill.recordings.recording import Told
 from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.run_folder import RunFolder

@@ -15,17 +15,17 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rldg_distill import rlds, statistics
-from rldg_distill.bag_episode import bag_name
-from rldg_distill.episode import ACTION
-from rldg_distill.options import Options, parse
-from rldg_distill.plan import ConversionError, Plan, Shard, make_plan
+from rldg_distill.conversion.options import Options, parse
+from rldg_distill.conversion.plan import ConversionError, Plan, Shard, make_plan
+from rldg_distill.conversion.shard import Outcome, read_motion, read_outcome, write_shard
+from rldg_distill.conversion.workplace import Workplace
+from rldg_distill.datasets import rlds, statistics
+from rldg_distill.datasets.episode import ACTION
 from rldg_distill.pool import PoolError, in_processes
 from rldg_distill.ray_pool import on_ray
-from rldg_distill.recording import Recording
-from rldg_distill.resampling import RULE
-from rldg_distill.shard import Outcome, read_motion, read_outcome, write_shard
-from rldg_distill.workplace import Workplace
+from rldg_distill.recordings.bag_episode import bag_name
+from rldg_distill.recordings.recording import Recording
+from rldg_distill.recordings.resampling import RULE
 from rldg_robot.proprioception import PROPRIOCEPTION
 
 BAGS_PER_WORKER = 60
@@ -155,7 +155,7 @@ class Converter:
 
     def _export(self) -> Path:
         """Make a LeRobot dataset of the finished RLDS; returns its folder."""
-        from rldg_distill import lerobot  # noqa: PLC0415 - its Arrow would slow the start of every worker
+        from rldg_distill.datasets import lerobot  # noqa: PLC0415 - its Arrow would slow the start of every worker
 
         try:
             lerobot.export(

@@ -14,17 +14,17 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from rldg_distill import pictures, statistics
-from rldg_distill.options import FOLDERS
-from rldg_distill.rlds import Dataset, NotADataset
-from rldg_distill.tfrecord import DamagedRecord
-from rldg_distill.validation import (
+from rldg_distill.conversion.options import FOLDERS
+from rldg_distill.conversion.validation import (
     compare_with_bags,
     saturated,
     tolerances,
     travel,
     validate,
 )
+from rldg_distill.datasets import pictures, statistics
+from rldg_distill.datasets.rlds import Dataset, NotADataset
+from rldg_distill.datasets.tfrecord import DamagedRecord
 
 BINS = 16
 BARS = " ▁▂▃▄▅▆▇█"

@@ -28,21 +28,21 @@ from rich.table import Table
 from rich.text import Text
 from torch.distributed.device_mesh import init_device_mesh
 
-from rldg_distill import distributed, student_report
-from rldg_distill.config_options import add_options
-from rldg_distill.distributed import World
-from rldg_distill.held_out import DIMENSIONS, HeldOut
-from rldg_distill.loader import Assembler, Loader
-from rldg_distill.mixture import Mixture
-from rldg_distill.rlds import NotADataset
-from rldg_distill.sharding import shard
-from rldg_distill.student_run import RunError, StudentRun, write_atomically
+from rldg_distill.datasets.mixture import Mixture
+from rldg_distill.datasets.rlds import NotADataset
+from rldg_distill.datasets.tfrecord import DamagedRecord
 from rldg_distill.students import registry
 from rldg_distill.students.student import Student, StudentConfig, StudentError
-from rldg_distill.tfrecord import DamagedRecord
-from rldg_distill.training import Trainer, TrainingError, computes_in_bf16, prepare
-from rldg_distill.training_config import TrainingConfig, plain
-from rldg_distill.training_data import TrainingData, open_data
+from rldg_distill.training import distributed, student_report
+from rldg_distill.training.config_options import add_options
+from rldg_distill.training.distributed import World
+from rldg_distill.training.held_out import DIMENSIONS, HeldOut
+from rldg_distill.training.loader import Assembler, Loader
+from rldg_distill.training.sharding import shard
+from rldg_distill.training.student_run import RunError, StudentRun, write_atomically
+from rldg_distill.training.trainer import Trainer, TrainingError, computes_in_bf16, prepare
+from rldg_distill.training.training_config import TrainingConfig, plain
+from rldg_distill.training.training_data import TrainingData, open_data
 
 DEFAULT = "default"
 """the recipe where none is asked for"""

@@ -19,11 +19,12 @@ from rich.console import Console
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from rldg_distill import distill, distributed
+from rldg_distill import distill
 from rldg_distill.distill import Display, Order
-from rldg_distill.distributed import World
-from rldg_distill.training import Trainer
-from rldg_distill.training_data import open_data
+from rldg_distill.training import distributed
+from rldg_distill.training.distributed import World
+from rldg_distill.training.trainer import Trainer
+from rldg_distill.training.training_data import open_data
 
 
 def size(tensors: Iterable[Tensor]) -> int:

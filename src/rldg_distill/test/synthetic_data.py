@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill import image_codec, rlds, statistics
-from rldg_distill.episode import Episode, EpisodeMetadata
-from rldg_distill.image_codec import ImageFormat
-from rldg_distill.tfrecord import write_record
+from rldg_distill.datasets import image_codec, rlds, statistics
+from rldg_distill.datasets.episode import Episode, EpisodeMetadata
+from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.datasets.tfrecord import write_record
 
 SIZE = 32
 TOPIC = "wrist_camera/color/image_raw"

@@ -11,8 +11,8 @@ import pytest
 import torch
 from PIL import Image
 
-from rldg_distill.augmentation import RECIPES, Recipe, augment
 from rldg_distill.students.images import fit
+from rldg_distill.training.augmentation import RECIPES, Recipe, augment
 
 STILL = Recipe((1.0, 1.0), (1.0, 1.0), 0.0, (1.0, 1.0), (1.0, 1.0), 0.0)
 

@@ -13,13 +13,13 @@ import numpy as np
 import pytest
 from synthetic_bags import INSTRUCTION, SIZE, cut_messages, write_bag, write_run
 
-from rldg_distill import statistics
-from rldg_distill.bag_episode import read_episode
 from rldg_distill.convert import main
-from rldg_distill.episode import Episode
-from rldg_distill.image_codec import ImageFormat, decode
-from rldg_distill.rlds import Dataset
-from rldg_distill.selection import Candidate, choose, split
+from rldg_distill.datasets import statistics
+from rldg_distill.datasets.episode import Episode
+from rldg_distill.datasets.image_codec import ImageFormat, decode
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.recordings.bag_episode import read_episode
+from rldg_distill.recordings.selection import Candidate, choose, split
 from rldg_robot.bag_reader import images, messages_of, raw_messages
 from rldg_robot.contract import CURRENT_POSE, GRIPPER_STATE, STEP, WRIST_IMAGE
 from rldg_robot.message_values import nanoseconds

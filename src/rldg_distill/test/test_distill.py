@@ -17,14 +17,15 @@ import pytest
 import torch
 from synthetic_data import SIZE, WORDS, edit_json, episode, small, write_dataset
 
-from rldg_distill import config_options, distill, training_state
-from rldg_distill.distributed import World
+from rldg_distill import distill
 from rldg_distill.students import registry
 from rldg_distill.students.batch import Observation
 from rldg_distill.students.registry import load_student
 from rldg_distill.students.student import CARD, WEIGHTS, StudentError
-from rldg_distill.training_config import TrainingConfig
-from rldg_distill.training_data import open_data
+from rldg_distill.training import config_options, training_state
+from rldg_distill.training.distributed import World
+from rldg_distill.training.training_config import TrainingConfig
+from rldg_distill.training.training_data import open_data
 
 TINY = [
     *("--student", "cnn", "--side", "32", "--width", "32", "--chunk", "3", "--batch-size", "12"),

@@ -15,12 +15,13 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_bags import INSTRUCTION, SIZE, write_bag, write_run
 
-from rldg_distill import dataset, lerobot
+from rldg_distill import dataset
 from rldg_distill.convert import main
-from rldg_distill.episode import ACTION, Episode
-from rldg_distill.image_codec import decode
-from rldg_distill.lerobot_statistics import describe_images
-from rldg_distill.rlds import Dataset
+from rldg_distill.datasets import lerobot
+from rldg_distill.datasets.episode import ACTION, Episode
+from rldg_distill.datasets.image_codec import decode
+from rldg_distill.datasets.lerobot_statistics import describe_images
+from rldg_distill.datasets.rlds import Dataset
 from rldg_robot.proprioception import PROPRIOCEPTION
 
 OTHER = "put the USB plug into its port"

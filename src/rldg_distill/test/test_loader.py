@@ -14,13 +14,13 @@ import pytest
 import torch
 from synthetic_data import SIZE, WORDS, episode, small, write_dataset
 
-from rldg_distill.image_codec import decode
-from rldg_distill.loader import Assembler, Loader
-from rldg_distill.mixture import Mixture
-from rldg_distill.rlds import Dataset, NotADataset
-from rldg_distill.step_index import StepIndex
+from rldg_distill.datasets.image_codec import decode
+from rldg_distill.datasets.mixture import Mixture
+from rldg_distill.datasets.rlds import Dataset, NotADataset
+from rldg_distill.datasets.step_index import StepIndex
+from rldg_distill.datasets.tfrecord import bytes_spans, placed_records
 from rldg_distill.students.batch import Batch
-from rldg_distill.tfrecord import bytes_spans, placed_records
+from rldg_distill.training.loader import Assembler, Loader
 
 
 @pytest.fixture(scope="module")

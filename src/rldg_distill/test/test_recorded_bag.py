@@ -31,15 +31,15 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from scipy.spatial.transform import Rotation
 from synthetic_bags import INSTRUCTION, PERIOD, START, message, pose_message, write_bag
 
-from rldg_distill.cameras import camera_topics
+from rldg_distill.conversion.validation import faults
 from rldg_distill.convert import main as convert
 from rldg_distill.dataset import main as inspect
-from rldg_distill.episode import BadBag, Episode
-from rldg_distill.image_codec import ImageFormat, decode
-from rldg_distill.recorded_bag import read_bag
-from rldg_distill.recording import Told, find_recording
-from rldg_distill.rlds import Dataset
-from rldg_distill.validation import faults
+from rldg_distill.datasets.episode import BadBag, Episode
+from rldg_distill.datasets.image_codec import ImageFormat, decode
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.recordings.cameras import camera_topics
+from rldg_distill.recordings.recorded_bag import read_bag
+from rldg_distill.recordings.recording import Told, find_recording
 from rldg_robot import contract
 from rldg_robot.poses import Pose
 from rldg_robot.task import load_task
@@ -656,7 +656,7 @@ def test_wrong_options_are_answered_with_the_valid_ones(
 
 
 def test_a_gripper_that_a_task_opens_is_open_from_half_its_width_on(tmp_path: Path) -> None:
-    from rldg_distill.recorded_bag import _opened
+    from rldg_distill.recordings.recorded_bag import _opened
 
     recording = find_recording(demonstration().write(tmp_path / "plain"), VGA)
     task = replace(load_task("connector/vga"), gripper="free")

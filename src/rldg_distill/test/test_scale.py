@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 from synthetic_bags import write_bag, write_run
 
+from rldg_distill.conversion.options import parse
+from rldg_distill.conversion.plan import make_plan, share_out
+from rldg_distill.conversion.shard import write_shard
+from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.convert import main
-from rldg_distill.options import parse
-from rldg_distill.plan import make_plan, share_out
-from rldg_distill.shard import write_shard
-from rldg_distill.spool import IN_MEMORY
-from rldg_distill.workplace import Workplace
+from rldg_distill.recordings.spool import IN_MEMORY
 
 SHARDS = 32  # so many that a conversion outlives the look at its first
 

@@ -13,9 +13,9 @@ import pytest
 from synthetic_bags import SIZE, write_run
 
 from rldg_distill.convert import main
-from rldg_distill.image_codec import decode
-from rldg_distill.rlds import Dataset
-from rldg_distill.tfrecord import decode_example, read_records
+from rldg_distill.datasets.image_codec import decode
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.datasets.tfrecord import decode_example, read_records
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rldg_distill.tfrecord import (
+from rldg_distill.datasets.tfrecord import (
     DamagedRecord,
     Serialised,
     checksums,

@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from synthetic_bags import write_run
 
-from rldg_distill import rlds, statistics
+from rldg_distill.conversion.validation import validate
 from rldg_distill.convert import main as convert
 from rldg_distill.dataset import main
-from rldg_distill.episode import Episode
-from rldg_distill.image_codec import ImageFormat, decode, encode
-from rldg_distill.rlds import Dataset
-from rldg_distill.tfrecord import write_record
-from rldg_distill.validation import validate
+from rldg_distill.datasets import rlds, statistics
+from rldg_distill.datasets.episode import Episode
+from rldg_distill.datasets.image_codec import ImageFormat, decode, encode
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.datasets.tfrecord import write_record
 
 PNG = ImageFormat()
 

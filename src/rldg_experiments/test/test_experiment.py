@@ -11,8 +11,8 @@ import pytest
 
 from rldg_bringup.arguments import resolve, split
 from rldg_bringup.stacks import STACKS
+from rldg_distill.conversion.options import parse as parse_convert
 from rldg_distill.distill import parse as parse_distill
-from rldg_distill.options import parse as parse_convert
 from rldg_experiments import stages
 from rldg_experiments.command_line import main
 from rldg_experiments.commands import Command

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from rldg_distill.pool import PoolError, in_processes
 from rldg_distill.ray_pool import on_ray
-from rldg_distill.student_run import STUDENT
+from rldg_distill.training.student_run import STUDENT
 from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
 from rldg_rl.evaluation.meter import Meter
 from rldg_rl.evaluation.results import Record, RecordFile, summarize, worth_filming

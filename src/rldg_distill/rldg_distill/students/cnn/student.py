@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from rldg_distill.episode import STATE_DIM
+from rldg_distill.datasets.episode import STATE_DIM
 from rldg_distill.students.batch import Batch, Inputs
 from rldg_distill.students.language import MiniLM
 from rldg_distill.students.student import DataCard, Student, StudentConfig, StudentError

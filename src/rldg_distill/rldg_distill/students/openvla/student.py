@@ -13,7 +13,7 @@ from peft import PeftModel
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from rldg_distill.episode import ACTION_DIM, STATE_DIM
+from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.batch import Batch, Inputs
 from rldg_distill.students.openvla import checkpoints, lora, quantization
 from rldg_distill.students.openvla.config import SIZES, read, write

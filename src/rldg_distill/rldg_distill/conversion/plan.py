@@ -15,15 +15,15 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from rldg_distill import image_codec, rlds
-from rldg_distill.bag_episode import POLICY_CAMERA, camera_names, check_closed
-from rldg_distill.cameras import camera_topics
-from rldg_distill.episode import BadBag, Episode
-from rldg_distill.image_codec import ImageFormat
-from rldg_distill.options import Options
-from rldg_distill.recorded_bag import read_bag
-from rldg_distill.recording import Recording, Told, find_recording, is_recording
-from rldg_distill.selection import Candidate, Described, choose, find_bags, split
+from rldg_distill.conversion.options import Options
+from rldg_distill.datasets import image_codec, rlds
+from rldg_distill.datasets.episode import BadBag, Episode
+from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.recordings.bag_episode import POLICY_CAMERA, camera_names, check_closed
+from rldg_distill.recordings.cameras import camera_topics
+from rldg_distill.recordings.recorded_bag import read_bag
+from rldg_distill.recordings.recording import Recording, Told, find_recording, is_recording
+from rldg_distill.recordings.selection import Candidate, Described, choose, find_bags, split
 from rldg_robot.bag_reader import custom_data, read_summary
 from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.contract import CONTRACT_VERSION

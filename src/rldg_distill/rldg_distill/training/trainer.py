@@ -21,16 +21,16 @@ from tensorboard.summary import Writer
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
-from rldg_distill import sharding, training_state
-from rldg_distill.augmentation import RECIPES, augment
-from rldg_distill.distributed import World
-from rldg_distill.held_out import HeldOut
-from rldg_distill.loader import Loader
-from rldg_distill.student_run import StudentRun
 from rldg_distill.students.batch import Batch
 from rldg_distill.students.student import Student
-from rldg_distill.training_config import TrainingConfig
-from rldg_distill.training_state import Average, Progress
+from rldg_distill.training import sharding, training_state
+from rldg_distill.training.augmentation import RECIPES, augment
+from rldg_distill.training.distributed import World
+from rldg_distill.training.held_out import HeldOut
+from rldg_distill.training.loader import Loader
+from rldg_distill.training.student_run import StudentRun
+from rldg_distill.training.training_config import TrainingConfig
+from rldg_distill.training.training_state import Average, Progress
 
 
 class TrainingError(RuntimeError):

@@ -8,10 +8,10 @@ from typing import Any
 
 import matplotlib
 
-from rldg_distill import training_state
-from rldg_distill.student_run import StudentRun, write_atomically
-from rldg_distill.training import Trainer
-from rldg_distill.training_config import plain
+from rldg_distill.training import training_state
+from rldg_distill.training.student_run import StudentRun, write_atomically
+from rldg_distill.training.trainer import Trainer
+from rldg_distill.training.training_config import plain
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -24,8 +24,8 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
-from rldg_distill.tfrecord import (
+from rldg_distill.datasets.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
+from rldg_distill.datasets.tfrecord import (
     Serialised,
     Values,
     checksums,

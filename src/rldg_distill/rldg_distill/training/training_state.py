@@ -19,8 +19,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from rldg_distill.sharding import divided_as
 from rldg_distill.students.student import Student, StudentError
+from rldg_distill.training.sharding import divided_as
 
 _PROGRESS = "progress"
 

@@ -14,10 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill import image_codec
-from rldg_distill.bag_episode import bag_name, read_episode
-from rldg_distill.bag_storage import damage_told, messages
-from rldg_distill.episode import (
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import (
     ACTION_DIM,
     NO_TEACHER,
     BadBag,
@@ -25,10 +23,19 @@ from rldg_distill.episode import (
     EpisodeMetadata,
     dataset_action,
 )
-from rldg_distill.image_codec import ImageFormat
-from rldg_distill.recording import FINGER, MOTION, Recording, Told, find_recording, is_recording
-from rldg_distill.resampling import Stream, check_clocks, common_ticks, read_streams
-from rldg_distill.spool import Span, Spool, Spooled
+from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.recordings.bag_episode import bag_name, read_episode
+from rldg_distill.recordings.bag_storage import damage_told, messages
+from rldg_distill.recordings.recording import (
+    FINGER,
+    MOTION,
+    Recording,
+    Told,
+    find_recording,
+    is_recording,
+)
+from rldg_distill.recordings.resampling import Stream, check_clocks, common_ticks, read_streams
+from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import (
     CURRENT_POSE,

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill.rlds import Dataset
-from rldg_distill.tfrecord import checksums
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.datasets.tfrecord import checksums
 
 STATISTICS = "dataset_statistics.json"
 

@@ -18,8 +18,8 @@ from torch.distributed.fsdp import (
 )
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from rldg_distill.distributed import World
 from rldg_distill.students.student import Student
+from rldg_distill.training.distributed import World
 
 
 def shard(student: Student, mesh: DeviceMesh, bf16: bool) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from rldg_distill import image_codec
-from rldg_distill.episode import Episode
-from rldg_distill.rlds import Dataset
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import Episode
+from rldg_distill.datasets.rlds import Dataset
 from rldg_robot.video_file import video_writer
 
 COLUMNS = 8

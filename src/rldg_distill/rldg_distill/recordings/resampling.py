@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill.bag_storage import messages, topics
-from rldg_distill.episode import BadBag
-from rldg_distill.recording import FINGER
+from rldg_distill.datasets.episode import BadBag
+from rldg_distill.recordings.bag_storage import messages, topics
+from rldg_distill.recordings.recording import FINGER
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import JOINT_STATES
 from rldg_robot.message_values import SECOND, stamp_of

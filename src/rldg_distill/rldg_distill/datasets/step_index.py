@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg_distill import image_codec
-from rldg_distill.episode import NO_TEACHER
-from rldg_distill.rlds import Dataset, NotADataset, from_example
-from rldg_distill.tfrecord import bytes_spans, placed_records
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import NO_TEACHER
+from rldg_distill.datasets.rlds import Dataset, NotADataset, from_example
+from rldg_distill.datasets.tfrecord import bytes_spans, placed_records
 
 POLICY = 0
 """`executed_by` of a step that the policy decided"""

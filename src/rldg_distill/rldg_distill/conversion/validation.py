@@ -15,15 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg_distill import image_codec, statistics
-from rldg_distill.bag_episode import bag_name
-from rldg_distill.episode import RECORDED, BadBag, Episode
-from rldg_distill.image_codec import ImageFormat
-from rldg_distill.recorded_bag import read_bag
-from rldg_distill.recording import Told
-from rldg_distill.rlds import Dataset
-from rldg_distill.selection import find_bags
-from rldg_distill.tfrecord import DamagedRecord
+from rldg_distill.datasets import image_codec, statistics
+from rldg_distill.datasets.episode import RECORDED, BadBag, Episode
+from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.datasets.tfrecord import DamagedRecord
+from rldg_distill.recordings.bag_episode import bag_name
+from rldg_distill.recordings.recorded_bag import read_bag
+from rldg_distill.recordings.recording import Told
+from rldg_distill.recordings.selection import find_bags
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
 APART = 0.5  # periods between image and state

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill import statistics
-from rldg_distill.rlds import Dataset, NotADataset
-from rldg_distill.step_index import StepIndex
+from rldg_distill.datasets import statistics
+from rldg_distill.datasets.rlds import Dataset, NotADataset
+from rldg_distill.datasets.step_index import StepIndex
 from rldg_distill.students.student import DataCard
 
 

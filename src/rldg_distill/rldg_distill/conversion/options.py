@@ -7,10 +7,10 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rldg_distill import rlds
-from rldg_distill.image_codec import ImageFormat
-from rldg_distill.recording import Told
-from rldg_distill.selection import STATUSES, Filters
+from rldg_distill.datasets import rlds
+from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.recordings.recording import Told
+from rldg_distill.recordings.selection import STATUSES, Filters
 
 FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}
 """of the dataset in `data/<name>`, by its format"""

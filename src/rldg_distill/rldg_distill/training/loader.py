@@ -17,8 +17,8 @@ from typing import Any, Self
 import numpy as np
 import torch
 
-from rldg_distill.mixture import Mixture
-from rldg_distill.step_index import StepIndex
+from rldg_distill.datasets.mixture import Mixture
+from rldg_distill.datasets.step_index import StepIndex
 from rldg_distill.students.batch import Batch
 
 

@@ -12,12 +12,12 @@ from typing import BinaryIO
 
 import numpy as np
 
-from rldg_distill import rlds
-from rldg_distill.episode import ACTION_DIM, STATE_DIM, BadBag
-from rldg_distill.plan import Recipe, Shard
-from rldg_distill.statistics import Motion, joined
-from rldg_distill.tfrecord import write_record
-from rldg_distill.workplace import Workplace
+from rldg_distill.conversion.plan import Recipe, Shard
+from rldg_distill.conversion.workplace import Workplace
+from rldg_distill.datasets import rlds
+from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag
+from rldg_distill.datasets.statistics import Motion, joined
+from rldg_distill.datasets.tfrecord import write_record
 
 
 @dataclass

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rldg_distill.bag_episode import bag_name
+from rldg_distill.recordings.bag_episode import bag_name
 
 STATUSES = ("success", "failure", "aborted")
 

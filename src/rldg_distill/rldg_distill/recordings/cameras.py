@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rldg_distill.bag_storage import damage_told, messages, topics
-from rldg_distill.image_codec import IMAGE_TYPES, is_depth
-from rldg_distill.recording import Recording
+from rldg_distill.datasets.image_codec import IMAGE_TYPES, is_depth
+from rldg_distill.recordings.bag_storage import damage_told, messages, topics
+from rldg_distill.recordings.recording import Recording
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import WRIST_IMAGE
 

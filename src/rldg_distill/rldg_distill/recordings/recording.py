@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rldg_distill.bag_storage import TopicInfo, damage_told, messages, topics
-from rldg_distill.episode import RECORDED, BadBag
-from rldg_distill.image_codec import IMAGE_TYPES
-from rldg_distill.selection import STATUSES
+from rldg_distill.datasets.episode import RECORDED, BadBag
+from rldg_distill.datasets.image_codec import IMAGE_TYPES
+from rldg_distill.recordings.bag_storage import TopicInfo, damage_told, messages, topics
+from rldg_distill.recordings.selection import STATUSES
 from rldg_robot.bag_reader import STATUS, custom_data, decode, is_complete
 from rldg_robot.contract import (
     CURRENT_POSE,

@@ -15,7 +15,7 @@ from pathlib import Path
 from rosbags.rosbag2 import Reader
 from rosbags.serde import SerdeError
 
-from rldg_distill.episode import BadBag
+from rldg_distill.datasets.episode import BadBag
 from rldg_robot.bag_reader import metadata
 
 

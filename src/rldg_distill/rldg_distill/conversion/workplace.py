@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from rldg_distill import rlds
-from rldg_distill.plan import ConversionError
+from rldg_distill.conversion.plan import ConversionError
+from rldg_distill.datasets import rlds
 
 
 @dataclass(frozen=True)

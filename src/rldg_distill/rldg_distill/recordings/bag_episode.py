@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from rldg_distill import image_codec
-from rldg_distill.episode import (
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import (
     ACTION_DIM,
     NO_TEACHER,
     BadBag,
@@ -23,9 +23,9 @@ from rldg_distill.episode import (
     dataset_action,
     padded,
 )
-from rldg_distill.image_codec import IMAGE_TYPES, ImageFormat
-from rldg_distill.spool import Span, Spool, Spooled
-from rldg_distill.state_stream import StateStream
+from rldg_distill.datasets.image_codec import IMAGE_TYPES, ImageFormat
+from rldg_distill.recordings.spool import Span, Spool, Spooled
+from rldg_distill.recordings.state_stream import StateStream
 from rldg_robot.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
 from rldg_robot.contract import (
     CONTRACT_VERSION,

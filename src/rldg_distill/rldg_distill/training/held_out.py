@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldg_distill.loader import Assembler
 from rldg_distill.students.batch import Batch
 from rldg_distill.students.student import Student
+from rldg_distill.training.loader import Assembler
 
 DIMENSIONS = (
     *((f"translation_{axis} [mm]", 1e3) for axis in "xyz"),

@@ -29,10 +29,10 @@ import pyarrow.dataset
 import pyarrow.parquet
 from rich.progress import Progress
 
-from rldg_distill import image_codec
-from rldg_distill.episode import ACTION, Episode, EpisodeMetadata
-from rldg_distill.lerobot_statistics import Statistics, describe, describe_images
-from rldg_distill.rlds import CONTRACT, Dataset
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import ACTION, Episode, EpisodeMetadata
+from rldg_distill.datasets.lerobot_statistics import Statistics, describe, describe_images
+from rldg_distill.datasets.rlds import CONTRACT, Dataset
 from rldg_robot.proprioception import PROPRIOCEPTION
 
 VERSION = "v3.0"
