@@ -30,6 +30,7 @@ NAMES = {
     RLDG: "RLDG",
     "": "RL specialists",
 }
+GROUPS_IN_A_LINE = 4
 MARKERS = {"OpenVLA": "D", "Octo": "s", SPECIALIST: "*"}
 
 
@@ -60,21 +61,23 @@ def _success(results: Results) -> Figure:
         success = row.all.success
         return Interval(100 * success.value, 100 * success.low, 100 * success.high)
 
-    figure, axes = _bars(results, rate, with_paper=True)
-    axes.set(ylabel="success [%]", ylim=(0, 108), yticks=range(0, 101, 20))
+    figure, panels = _bars(results, rate, with_paper=True)
+    for axes in panels:
+        axes.set(ylabel="success [%]", ylim=(0, 108), yticks=range(0, 101, 20))
     return figure
 
 
 def _cycle_time(results: Results) -> Figure:
     """As figure 6."""
-    figure, axes = _bars(results, lambda row: row.all.cycle_seconds, with_paper=False)
-    axes.set(ylabel="time to success [s]", ylim=(0, None))
+    figure, panels = _bars(results, lambda row: row.all.cycle_seconds, with_paper=False)
+    for axes in panels:
+        axes.set(ylabel="time to success [s]", ylim=(0, None))
     return figure
 
 
 def _bars(
     results: Results, value: Callable[[Row], Interval | None], with_paper: bool
-) -> tuple[Figure, Axes]:
+) -> tuple[Figure, list[Axes]]:
     """A group for every family, seen and unseen; in it a bar for every student and source, and the specialists."""
     rows = [row for row in results.rows if row.training_episodes in (0, _most(results))]
     groups = [
@@ -83,37 +86,56 @@ def _bars(
         for where in WHERE
         if any((row.family, row.where) == (family, where) for row in rows)
     ]
-    figure, axes = pyplot.subplots(figsize=(3 + 2.6 * len(groups), 4.2), layout="constrained")
+    lines = [groups[i : i + GROUPS_IN_A_LINE] for i in range(0, len(groups), GROUPS_IN_A_LINE)]
+    size = (3 + 2.6 * min(len(groups), GROUPS_IN_A_LINE), 4.2 * len(lines))
+    figure, grid = pyplot.subplots(
+        len(lines), figsize=size, squeeze=False, sharey=True, layout="constrained"
+    )
+    panels: list[Axes] = list(grid[:, 0])
     shown: dict[str, Artist | tuple[Artist, ...]] = {}
-    for group, (family, where) in enumerate(groups):
-        members = [row for row in rows if (row.family, row.where) == (family, where)]
-        members.sort(key=lambda row: (row.policy == SPECIALIST, row.policy))
-        for index, row in enumerate(members):
-            x = group + 0.85 * ((index + 0.5) / len(members) - 0.5)
-            interval = value(row)
-            if interval is None:
-                axes.annotate("no success", (x, 0), ha="center", va="bottom", rotation=90)
-                continue
-            bar = axes.bar(
-                x,
-                interval.value,
-                0.75 / len(members),
-                color=COLOURS[row.source],
-                yerr=[[interval.value - interval.low], [interval.high - interval.value]],
-                capsize=3,
+    for axes, line in zip(panels, lines, strict=True):
+        for x, (family, where) in enumerate(line):
+            members = [row for row in rows if (row.family, row.where) == (family, where)]
+            _draw_group(axes, x, members, value, shown)
+            if with_paper:
+                _draw_paper(axes, x, family, where, shown)
+        axes.set_xticks(range(len(line)), [f"{family}\n{where}" for family, where in line])
+        axes.set_xlim(-0.6, len(line) - 0.4)
+        axes.grid(axis="y", alpha=0.3)
+    handles, names = shown.values(), shown.keys()
+    panels[0].legend(handles, names, fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
+    return figure, panels
+
+
+def _draw_group(
+    axes: Axes,
+    group: int,
+    members: list[Row],
+    value: Callable[[Row], Interval | None],
+    shown: dict[str, Artist | tuple[Artist, ...]],
+) -> None:
+    """The bars of one family, seen or unseen."""
+    ordered = sorted(members, key=lambda row: (row.policy == SPECIALIST, row.policy))
+    for index, row in enumerate(ordered):
+        x = group + 0.85 * ((index + 0.5) / len(ordered) - 0.5)
+        interval = value(row)
+        if interval is None:
+            axes.annotate("no success", (x, 0), ha="center", va="bottom", rotation=90)
+            continue
+        bar = axes.bar(
+            x,
+            interval.value,
+            0.75 / len(ordered),
+            color=COLOURS[row.source],
+            yerr=[[interval.value - interval.low], [interval.high - interval.value]],
+            capsize=3,
+        )
+        shown.setdefault(NAMES[row.source], bar)
+        if row.source:
+            top = (x, interval.high)
+            axes.annotate(
+                row.policy, top, (0, 3), textcoords="offset points", ha="center", fontsize=8
             )
-            shown.setdefault(NAMES[row.source], bar)
-            if row.source:
-                top = (x, interval.high)
-                axes.annotate(
-                    row.policy, top, (0, 3), textcoords="offset points", ha="center", fontsize=8
-                )
-        if with_paper:
-            _draw_paper(axes, group, family, where, shown)
-    axes.set_xticks(range(len(groups)), [f"{family}\n{where}" for family, where in groups])
-    axes.legend(shown.values(), shown.keys(), fontsize=8, loc="upper left", bbox_to_anchor=(1, 1))
-    axes.grid(axis="y", alpha=0.3)
-    return figure, axes
 
 
 def _draw_paper(
