@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import numpy as np
 
 from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
@@ -28,9 +27,6 @@ from rldg_rl.run_folder import RunFolder, write_atomically
 from rldg_rl.video import bag_clip, write_video
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task
-
-matplotlib.use("agg")
-from matplotlib import pyplot as plt
 
 
 def summarize_run(
@@ -159,13 +155,14 @@ def _rolling(values: np.ndarray) -> np.ndarray:
 
 def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress) -> None:
     """Success, cycle time and a person's help over training steps, demonstrations and evaluation beside them."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - no start waits for what only an end needs
+
     episodes = progress.finished(POLICY)
     steps = np.cumsum([e.own_steps for e in episodes])
     success = np.array([autonomous_success(e) for e in episodes], float)
     helped = np.array([e.interventions / max(e.own_steps, 1) for e in episodes])
-    figure, (above, below, help_) = plt.subplots(
-        3, 1, figsize=(7, 7.5), sharex=True, layout="constrained", height_ratios=(3, 3, 2)
-    )
+    figure = Figure(figsize=(7, 7.5), layout="constrained")
+    above, below, help_ = figure.subplots(3, 1, sharex=True, height_ratios=(3, 3, 2))
     above.plot(steps, 100 * _rolling(success), label=f"training, last {WINDOW} episodes")
     rate = summary["evaluation"]["success_rate"]
     if rate is not None:
@@ -193,4 +190,3 @@ def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress)
     for axes in (above, below, help_):
         axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
-    plt.close(figure)

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest
 
 from rldg_rl.acting.actor import EpisodeResult, Status
 from rldg_rl.evaluation.outcomes import Trace
@@ -158,6 +157,8 @@ def worth_filming(records: Iterable[Record]) -> list[Record]:
 
 def wilson(successes: int, episodes: int) -> list[float]:
     """95 % Wilson interval of a success rate; nothing known: [0, 1]."""
+    from scipy.stats import binomtest  # noqa: PLC0415 - no start waits for what only an end needs
+
     if episodes == 0:
         return [0.0, 1.0]
     interval = binomtest(successes, episodes).proportion_ci(0.95, method="wilson")

@@ -8,7 +8,6 @@ from itertools import pairwise
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from rldg_robot.simulation.drawing import material, show, show_mesh
 from rldg_robot.simulation.meshes import Mesh
@@ -34,6 +33,8 @@ def _lobed(radius: float, lobes: int, depth: float, segments: int = 48) -> Array
 
 def draw_pepper(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: Size, bottom: float) -> None:
     """A bell pepper that stands on its tip: four lobes, a dip at the stem. z of the body points down."""
+    from scipy.interpolate import PchipInterpolator  # noqa: PLC0415 - other tasks need not wait for it
+
     width, _, height = size
     knots = [0.0, 0.06, 0.22, 0.45, 0.70, 0.88, 0.98, 1.0, 0.97, 0.93]
     shares = [0.30, 0.62, 0.85, 0.97, 1.0, 0.93, 0.74, 0.58, 0.38, 0.15]
