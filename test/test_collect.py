@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from fist import a_fist
 from harness import Processes, wait_until
 from steering import trained_run
 
@@ -50,6 +51,20 @@ def test_an_even_mix_of_two_policies_becomes_a_dataset(processes: Processes) -> 
             f"insert the {episode.metadata.variant.upper().replace('_', '-')} connector into the port"
         }
         assert set(episode.teacher_version) == {7} and set(episode.executed_by) == {0}
+
+
+def test_a_stop_of_the_gate_fails_an_episode_that_nobody_stands_by(
+    processes: Processes, domain: int
+) -> None:
+    run = processes.folder / "runs" / "alone"
+    trained_run(run.parent / "a", "connector/vga")
+    with a_fist() as fist:
+        stack = processes.stack("collect", name="alone", policy="a", episodes=3)
+        fist.strike(120)
+    assert stack.wait(120) == 0, stack.log.read_text()
+    assert len(won(run)) == 3
+    failed = [e for e in RunFolder(run).episodes() if e.status == "failure"]
+    assert 1 <= len(failed) <= 2, "one that was still on its way may have hit the next, too"
 
 
 def test_a_killed_collection_goes_on(processes: Processes) -> None:

@@ -8,17 +8,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import rclpy
-from geometry_msgs.msg import WrenchStamped
+from fist import a_fist
 from harness import Processes, wait_until
 from pupil import untrained_student
-from rclpy.node import Node
 from steering import fumbling_policy, trained_run
 
 from rldg_msgs.msg import Episode
@@ -35,7 +32,6 @@ from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_robot import contract
 from rldg_robot.bag_reader import images, messages_of
 from rldg_robot.message_values import nanoseconds
-from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.task import load_task
 
@@ -185,26 +181,9 @@ def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
     processes: Processes, domain: int
 ) -> None:
     run = trained_run(processes.folder / "runs" / "a", VGA)
-    rclpy.init()
-    node = Node("fist")
-    fist = publish_on(node, contract.EXTERNAL_WRENCH)
-    episodes: list[Episode] = []
-    felt: list[WrenchStamped] = []
-    listen_to(node, contract.EPISODE, episodes.append)
-    listen_to(node, contract.EXTERNAL_WRENCH, felt.append)
-    # It is there before the others, who may be done before they would have found it.
-    stack = processes.stack("evaluate", name="a", episodes=6, evaluation="ros")
-    end = time.monotonic() + 120
-    # The gate's own word is not enough: a blow that lands between two episodes stops none.
-    while not any(it.status == Episode.FAILURE and "wrench" in it.reason for it in episodes):
-        assert time.monotonic() < end, "no episode was stopped"
-        rclpy.spin_once(node, timeout_sec=0.05)
-        if episodes and felt and felt[-1].wrench.force.x < 100.0:
-            blow = WrenchStamped(header=felt[-1].header)
-            blow.wrench.force.x = 100.0
-            fist.publish(blow)
-    node.destroy_node()
-    rclpy.shutdown()
+    with a_fist() as fist:
+        stack = processes.stack("evaluate", name="a", episodes=6, evaluation="ros")
+        fist.strike(120)
     assert stack.wait(150) == 0, stack.log.read_text()
     found = records(run, "ros")
     assert [record.number for record in found] == list(range(6))

@@ -469,7 +469,8 @@ class ActorNode(Node):
     def before_step(self) -> None:
         """Wait for recorder and learner; stop when the gate did."""
         if stop := self.robot.stopped:
-            kind = GateStop if self._source == EVALUATION and "wrench" in stop else EpisodeAborted
+            alone = self._source == EVALUATION or self.operator == "none"
+            kind = GateStop if alone and "wrench" in stop else EpisodeAborted
             raise kind(f"the safety gate stopped the arm: {stop}")
         if not self._gate_is_on_task():
             self.robot.wait_for(self._gate_is_on_task, "the safety gate to take up the task", 5.0)
