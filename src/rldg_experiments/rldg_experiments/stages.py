@@ -25,6 +25,8 @@ from rldg_robot.task import Task, load_task
 RUNS, DATA = Path("runs"), Path("data")
 UPDATES_PER_SECOND = 5.0
 CORES = 2
+CPU_MINUTES = 4.0
+"""of a specialist whose task states none"""
 DECIDES_NOTHING = ("cpu_budget",)
 """fields of a task that change nothing about what comes out"""
 
@@ -131,7 +133,7 @@ class Specialist(Stage):
     def typical_seconds(self) -> float:
         """[s] on two cores."""
         task = load_task(self.task)
-        minutes = task.cpu_budget or 4.0
+        minutes = task.cpu_budget or CPU_MINUTES
         return 60.0 * minutes / CORES * self.steps / task.learning.steps
 
 
