@@ -49,9 +49,15 @@ def note_of(stage: Stage) -> Note | None:
 
 def finish(stage: Stage, seconds: float, cpu_seconds: float, resumed: bool) -> None:
     """Note that a stage's command succeeded; from now on it is not run again."""
-    now = f"{datetime.now():%F %T}"
-    spent = round(seconds, 1), round(cpu_seconds, 1)
-    note = Note(stage.key, str(stage.command), spent[0], resumed, code(), now, spent[1])
+    note = Note(
+        key=stage.key,
+        command=str(stage.command),
+        seconds=round(seconds, 1),
+        resumed=resumed,
+        code=code(),
+        finished=f"{datetime.now():%F %T}",
+        cpu_seconds=round(cpu_seconds, 1),
+    )
     write_atomically(stage.artefact / NOTE, json.dumps(asdict(note), indent=2) + "\n")
 
 
