@@ -5,17 +5,21 @@ from __future__ import annotations
 
 import shutil
 import signal
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import rclpy
-from harness import Processes, wait_until
+from diagnostic_msgs.msg import DiagnosticArray
+from harness import Processes, spin_until, wait_until
+from pupil import untrained_student
 
-from rldg_msgs.msg import RunStatus
+from rldg_msgs.msg import Episode, RunStatus
 from rldg_rl.agent.checkpoint import load_policy
 from rldg_rl.episodes.bag_exchange import INCOMING
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
-from rldg_robot.ros import publish_on
+from rldg_robot.ros import listen_to, publish_on
 
 TASK = {"task": "connector/vga", "name": "shared", "demos": 3, "steps": 110, "episodes": 1}
 pytestmark = pytest.mark.timeout(300)
@@ -50,6 +54,64 @@ def test_two_stacks_without_a_common_folder_train_and_survive_the_loss_of_one(
     assert {name: tensor.tobytes() for name, tensor in judged.tensors.items()} == {
         name: tensor.tobytes() for name, tensor in learned.tensors.items()
     }
+
+
+def test_a_student_acts_from_another_machine_and_survives_a_kill_there(
+    processes: Processes, domain: int
+) -> None:
+    untrained_student(processes.folder / "gpu" / "pupil")
+    card = Path("pupil/checkpoints/student/student.json")
+    (processes.folder / "robot" / card).parent.mkdir(parents=True)
+    shutil.copy(processes.folder / "gpu" / card, processes.folder / "robot" / card)
+    acts = {"policy": "pupil", "task": TASK["task"], "real_time_factor": 3}
+    acting = processes.stack("policy", **acts, machine="robot", runs="robot")
+    rclpy.init()
+    node = rclpy.create_node("onlooker")
+    episodes: list[Episode] = []
+    health: dict[str, str] = {}
+    notes: list[str] = []
+
+    def keep(message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == "policy":
+                health.update({pair.key: pair.value for pair in status.values})
+
+    listen_to(node, contract.EPISODE, episodes.append)
+    listen_to(node, contract.DIAGNOSTICS, keep)
+    listen_to(node, contract.RUN_STATUS, lambda message: notes.append(message.phase))
+
+    def answers() -> int:
+        return int(health.get("answers", 0))
+
+    def until(condition: Callable[[], object], what: str) -> None:
+        spin_until(node, condition, 60, what + acting.log.read_text())
+
+    until(lambda: "the student on the other machine" in "".join(notes), "waiting for it")
+    assert not episodes
+    thinking = processes.stack("policy", **acts, machine="gpu", runs="gpu")
+    until(lambda: answers() > 20, "answers")
+    thinking.send_signal(signal.SIGINT)
+    assert thinking.wait(20) == 130, thinking.log.read_text()
+    until(lambda: episodes[-1].status == Episode.ABORTED, "the end of the episode")
+    (log,) = (processes.folder / "robot").glob("rollouts/*/logs/actor.log")
+    assert "the student on the other machine is gone" in log.read_text()
+    before = answers()
+    processes.stack("policy", **acts, machine="gpu", runs="gpu")
+    until(lambda: answers() > before + 20, "answers of the next one")
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+def test_another_student_than_the_robot_pc_knows_is_refused(processes: Processes) -> None:
+    for machine in ("robot", "gpu"):
+        untrained_student(processes.folder / machine / "pupil")
+    card = processes.folder / "gpu/pupil/checkpoints/student/student.json"
+    card.write_text(card.read_text().replace("insert", "shove"))
+    acts = {"policy": "pupil", "task": TASK["task"], "real_time_factor": 3}
+    processes.stack("policy", **acts, machine="gpu", runs="gpu")
+    acting = processes.stack("policy", **acts, machine="robot", runs="robot")
+    assert acting.wait(60) == 2, acting.log.read_text()
+    assert "another one than the robot PC knows" in acting.log.read_text()
 
 
 @pytest.mark.usefixtures("domain")

@@ -29,6 +29,7 @@ setup(
             "recorder = rldg_rl.recorder_node:main",
             "relabel = rldg_rl.policies.relabel:main",
             "replayer = rldg_rl.replayer_node:main",
+            "student = rldg_rl.student_node:main",
             "sweep = rldg_rl.evaluation.sweep:main",
         ],
     },

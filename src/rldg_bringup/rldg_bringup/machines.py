@@ -4,9 +4,10 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from enum import Enum
 
-from rldg_bringup.arguments import Argument, StackError, Value, Values
+from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values
 
 
 class Machine(Enum):
@@ -15,7 +16,7 @@ class Machine(Enum):
     ROBOT = "robot"
     """beside arm, camera and person: what moves the arm, and what must not wait for a network"""
     GPU = "gpu"
-    """elsewhere: what learns"""
+    """elsewhere: what learns, and a student that is large"""
 
 
 BOTH = "both"
@@ -25,6 +26,12 @@ MACHINE = Argument(
     "What of it this machine runs; both: everything; robot: all but the learner; gpu: the learner, on another machine "
     "that is started with the same arguments. docs/two-machines.md.",
     choices=(BOTH, *(machine.value for machine in Machine)),
+)
+STUDENTS_MACHINE = replace(
+    MACHINE,
+    description="What of it this machine runs; both: everything; robot: all but the student; gpu: the student, on "
+    "another machine that is started with the same arguments. docs/two-machines.md.",
+    resume=Resume.NEW,
 )
 
 
@@ -40,12 +47,12 @@ def check_name(values: Values) -> None:
     Raises:
         StackError: it was given none.
     """
-    if len(parts(values)) == 1 and not values["name"]:
+    if len(parts(values)) == 1 and values.get("name") == "":
         raise StackError(f"machine:={values['machine']} needs name:=, the same on both machines")
 
 
 def apart(values: Values) -> dict[str, Value]:
-    """What actor and learner must know of it: that they share no folder."""
+    """What actor and learner must know of it: that they share no folder. An actor then asks a student over ROS."""
     return {"apart": True} if len(parts(values)) == 1 else {}
 
 

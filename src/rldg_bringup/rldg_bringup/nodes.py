@@ -280,6 +280,10 @@ def _evaluator(values: Values) -> NodeSpec:
     for argument in (VIEWER, REAL_TIME_FACTOR):
         if str(values[argument.name]) not in (argument.default, "0.0"):
             raise StackError(f"{argument.name}:= needs ROS: leave it out, or transport:=direct")
+    if apart(values):
+        raise StackError(
+            "transport:=direct is one program: machine:= is for transport:=ros, for more machines there is ray:="
+        )
     if values["reward"] != "twin":
         raise StackError("transport:=direct knows the twin alone: reward:= is for transport:=ros")
     if values["resets"] == "motion":
@@ -306,6 +310,7 @@ def policy(values: Values) -> list[NodeSpec]:
 def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]:
     """Nodes that run a trained policy: no operator and no learner."""
     compare_pictures(values, values["checkpoint"])
+    _check_apart(values)
     actor = {name: values[name] for name in ("task", "seed", "episodes", "resets", *ACTING)}
     actor |= {
         "run": folder,
@@ -313,14 +318,42 @@ def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]
         "operator": "none",
         "mode": "evaluate",
         **more,
+        **apart(values),
         **_pace(values),
         **_clocked(values),
     }
     return [
         *_body(values),
         *_recorder(values, folder),
+        *_student(values),
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(values, folder),
+    ]
+
+
+def _check_apart(values: Values) -> None:
+    """Check that a policy can act from another machine."""
+    if not apart(values):
+        return
+    if not Path(str(values["checkpoint"])).is_dir():
+        raise StackError(
+            f"machine:={values['machine']} is for students: a specialist is small and acts beside the robot"
+        )
+    if _pace(values)["lockstep"]:
+        raise StackError(f"machine:={values['machine']} is for real time: give real_time_factor:=1")
+
+
+def _student(values: Values) -> list[NodeSpec]:
+    """A student that does not act within the actor's process."""
+    if not apart(values):
+        return []
+    return [
+        NodeSpec(
+            *("rldg_rl", "student", "student", {"policy": values["checkpoint"]}),
+            output="screen",
+            required=True,
+            machine=Machine.GPU,
+        )
     ]
 
 

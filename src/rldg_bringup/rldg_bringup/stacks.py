@@ -53,7 +53,7 @@ from rldg_bringup.common_arguments import (
     WORKERS,
 )
 from rldg_bringup.leaders import leaders, named_policy, own_policy
-from rldg_bringup.machines import MACHINE
+from rldg_bringup.machines import MACHINE, STUDENTS_MACHINE
 from rldg_bringup.operators import DEVICES, HANDS, OPERATOR
 from rldg_bringup.recorded import recorded
 from rldg_bringup.stack import Stack
@@ -96,7 +96,7 @@ STACKS: Mapping[str, Stack] = {
                 *(DETERMINISTIC, REPLAN, ENSEMBLE, *BODY, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
                 *(replace(argument, resume=Resume.NEW) for argument in (*REWARDING, RESETS)),
-                *CAMERAS,
+                *(*CAMERAS, STUDENTS_MACHINE),
             ),
             nodes.evaluate,
             makes_run=False,
@@ -126,7 +126,7 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *BODY, VIEWER),
                 replace(REAL_TIME_FACTOR, default="1"),
-                *(RUNS, RANDOMIZE, RESETS, *CAMERAS),
+                *(RUNS, RANDOMIZE, RESETS, *CAMERAS, STUDENTS_MACHINE),
             ),
             nodes.policy,
             makes_run=False,

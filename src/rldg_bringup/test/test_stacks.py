@@ -574,6 +574,36 @@ def test_two_machines_share_the_nodes_of_a_training(runs: str) -> None:
     assert not both["learner"].required
 
 
+def test_two_machines_share_the_nodes_of_a_student(runs: str) -> None:
+    Path(runs, "pupil", "checkpoints", "student").mkdir(parents=True)
+    given = {"runs": runs, "policy": "pupil", "task": "connector/vga"}
+    both, robot, gpu = (
+        {node.name: node for node in STACKS["policy"].plan({**given, "machine": machine}).nodes}
+        for machine in ("both", "robot", "gpu")
+    )
+
+    assert set(gpu) == {"student"}
+    assert set(robot) == set(both)
+    assert robot["actor"].parameters["apart"] and "apart" not in both["actor"].parameters
+    assert gpu["student"].parameters["policy"] == robot["actor"].parameters["policy"]
+
+
+def test_only_a_student_in_real_time_acts_from_another_machine(runs: str) -> None:
+    Path(runs, "pupil", "checkpoints", "student").mkdir(parents=True)
+    given = {"runs": runs, "name": "pupil", "task": "connector/vga", "machine": "robot"}
+    evaluate = STACKS["evaluate"]
+    with pytest.raises(StackError, match="real_time_factor:=1"):
+        evaluate.plan(given)
+    assert evaluate.plan({**given, "real_time_factor": "1"}).nodes
+    with pytest.raises(StackError, match="machine:= is for transport:=ros"):
+        evaluate.plan({**given, "transport": "direct"})
+    weights = Path(runs, "narrow", "checkpoints", "policy.safetensors")
+    weights.parent.mkdir(parents=True)
+    weights.touch()
+    with pytest.raises(StackError, match="is for students"):
+        evaluate.plan({**given, "name": "narrow", "real_time_factor": "1"})
+
+
 def test_what_only_the_learner_needs_may_lie_on_its_machine_alone(runs: str) -> None:
     given = {"runs": runs, "name": "a", "prior": "elsewhere"}
 

@@ -51,7 +51,7 @@ from rldg_rl.learner_config import (
 )
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
-from rldg_rl.policies.trained_policy import trained_policy
+from rldg_rl.policies.trained_policy import far_policy, trained_policy
 from rldg_rl.report import note_evaluation, report_collection, report_run
 from rldg_rl.rewards.judges import SOMEBODY, Jury
 from rldg_rl.rewards.person import Person
@@ -67,6 +67,7 @@ from rldg_robot.task import Task, load_task, named_tasks
 from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
+    from rldg_rl.policies.far_student import FarStudent
     from rldg_rl.policies.student_policy import StudentPolicy
 
 MAX_LAG = 30  # steps that the actor may be ahead of the learner in lockstep
@@ -116,6 +117,7 @@ class ActorNode(Node):
 
         self.robot = RobotClient(self, make_executor(self), next(iter(self.tasks.values())))
         self.policies: dict[str, LivePolicy | StudentPolicy] = {}
+        self._far: FarStudent | None = None
         self.recorder = RecorderWatch(self)
         self._learner = LearnerStatus()
         self._gate = GateClient(self, self.robot)
@@ -253,6 +255,9 @@ class ActorNode(Node):
         if len(paths) == 1:
             paths *= len(self.tasks)
         for (name, task), path in zip(self.tasks.items(), paths, strict=True):
+            if self.apart:
+                self.policies[name], self._far = far_policy(self, Path(path), task, execution)
+                continue
             self.policies[name] = trained_policy(
                 Path(path), task, execution, beside=not self.lockstep
             )
@@ -320,6 +325,8 @@ class ActorNode(Node):
             raise UserError(self.progress.trouble)
         if source != DEMONSTRATION and self.training:
             self._wait_for_weights(final=source == EVALUATION)
+        if far := self._far:
+            self._wait_for(lambda: far.is_there, "the student on the other machine")
         if not self._loop_closed:
             task = self.tasks[self.progress.task]
             close_the_loop(self, self.robot, task, self.recorder, self.moves)
@@ -472,6 +479,8 @@ class ActorNode(Node):
             alone = self._source == EVALUATION or self.operator == "none"
             kind = GateStop if alone and "wrench" in stop else EpisodeAborted
             raise kind(f"the safety gate stopped the arm: {stop}")
+        if self._far and not self._far.is_there:
+            raise EpisodeAborted("the student on the other machine is gone")
         if not self._gate_is_on_task():
             self.robot.wait_for(self._gate_is_on_task, "the safety gate to take up the task", 5.0)
         if not self._on_disk():

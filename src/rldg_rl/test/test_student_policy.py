@@ -14,7 +14,7 @@ import pytest
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.messages import health_message
 from rldg_rl.policies.chunks import Execution
-from rldg_rl.policies.student_policy import StudentPolicy
+from rldg_rl.policies.student_policy import StudentPolicy, check_cameras
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
 from rldg_robot.message_values import SECOND
@@ -30,7 +30,6 @@ class Model:
     def __init__(self, window: int = 1, chunk: int = 3) -> None:
         self.config = SimpleNamespace(window=window, chunk=chunk)
         self.data = SimpleNamespace(control_rate=10.0)
-        self.image_sizes = {"image": (128, 128)}
         self.asked: list[tuple[object, str]] = []
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
@@ -133,7 +132,6 @@ def test_a_student_of_another_robot_is_refused() -> None:
     model.data.control_rate = 5.0
     with pytest.raises(UserError, match=r"5 Hz, connector/vga at 10 Hz"):
         student(model)
-    model = Model()
-    model.image_sizes = {"image": (128, 128), "front": (64, 64)}
+    two_cameras = SimpleNamespace(image_sizes={"image": (128, 128), "front": (64, 64)})
     with pytest.raises(UserError, match="front"):
-        student(model)
+        check_cameras(two_cameras)  # type: ignore[arg-type]

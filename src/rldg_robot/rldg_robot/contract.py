@@ -82,6 +82,7 @@ RECORDER_STATUS = Topic("recorder/status", "rldg_msgs/msg/RecorderStatus", latch
 RUN_STATUS = Topic("run/status", "rldg_msgs/msg/RunStatus", latched=True)
 
 RESET = "reset"  # rldg_msgs/srv/Reset, offered by the driver
+NEXT_ACTIONS = "student/next_actions"  # rldg_msgs/srv/NextActions, offered by a student elsewhere
 NEXT_BAG = "recorder/next_bag"  # rldg_msgs/srv/NextBag, offered by the recorder
 ARM_RECOVER = "arm/recover"  # std_srvs/srv/Trigger, offered by the driver of a real arm
 

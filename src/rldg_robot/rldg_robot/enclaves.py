@@ -87,8 +87,9 @@ ENCLAVES: Mapping[str, Rights] = {
     "actor": Rights(
         (*_LIVED, contract.TRANSITION, contract.RUN_STATUS, contract.QUESTION)
         + (contract.EMERGENCY_STOP, contract.DIAGNOSTICS),
-        asks=(contract.RESET, contract.SAFETY_RESET),
+        asks=(contract.RESET, contract.SAFETY_RESET, contract.NEXT_ACTIONS),
     ),
+    "student": Rights(answers=(contract.NEXT_ACTIONS,), machine="gpu"),
     "replayer": Rights(_LIVED, asks=(contract.RESET, contract.SAFETY_RESET)),
     "recorder": Rights((contract.RECORDER_STATUS,), answers=(contract.NEXT_BAG,)),
     "learner": Rights(

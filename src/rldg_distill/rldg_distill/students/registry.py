@@ -3,10 +3,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from rldg_distill.students.student import CARD, DataCard, Student, StudentError, read_card
+from rldg_distill.students.student import (
+    CARD,
+    DataCard,
+    Student,
+    StudentConfig,
+    StudentError,
+    read_card,
+)
 
 
 class UnknownStudent(ValueError):
@@ -30,21 +38,36 @@ def student_class(name: str) -> type[Student]:
     return found
 
 
-def load_student(folder: Path, device: str = "cpu") -> Student:
-    """A student that `Student.save` wrote, ready to act.
+@dataclass(frozen=True)
+class Described:
+    """What a student's card says of it, whose weights may lie elsewhere."""
+
+    kind: type[Student]
+    config: StudentConfig
+    data: DataCard
+    crop: dict[str, float]
+
+
+def describe_student(folder: Path) -> Described:
+    """What `Student.save` wrote beside the weights.
 
     Raises:
-        StudentError: there is none, it is damaged, or of another contract version.
+        StudentError: there is nothing, it is damaged, or of another contract version.
         UnknownStudent: a student that this program does not have.
     """
     card = read_card(folder)
     kind = student_class(card["student"])
     try:
         config = type(kind.configure(card["config"]["size"]))(**card["config"])
-        data = DataCard.from_json(card["data"])
+        return Described(kind, config, DataCard.from_json(card["data"]), card["crop"])
     except (KeyError, TypeError) as error:
         raise StudentError(f"{folder / CARD} was written by another program: {error}") from error
-    student = kind(config, data)
+
+
+def load_student(folder: Path, device: str = "cpu") -> Student:
+    """A student that `Student.save` wrote, ready to act; errors as of `describe_student`."""
+    described = describe_student(folder)
+    student = described.kind(described.config, described.data)
     student.load_weights(folder)
-    student.crop = card["crop"]
+    student.crop = described.crop
     return student.to(device).eval()

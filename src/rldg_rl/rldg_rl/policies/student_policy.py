@@ -12,16 +12,18 @@ from collections import deque
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
 
 from rldg_distill.students.batch import Observation as Sight
 from rldg_distill.students.registry import UnknownStudent, load_student
-from rldg_distill.students.student import Student, StudentError
+from rldg_distill.students.student import DataCard, Student, StudentConfig, StudentError
 from rldg_rl.acting.actor import Belief, Policy
 from rldg_rl.acting.inference import Health, Inference, Stopwatch
 from rldg_rl.policies.chunks import Chunks, Execution
+from rldg_rl.policies.far_student import CAMERA
 from rldg_rl.robot.observation import Observation
 from rldg_robot.gripper_command import CLOSE, OPEN, command_at_start
 from rldg_robot.message_values import SECOND
@@ -29,8 +31,6 @@ from rldg_robot.proprioception import proprioception
 from rldg_robot.task import Task
 from rldg_robot.user_error import UserError
 
-CAMERA = "image"
-"""feature of the wrist image in datasets"""
 NOTHING = np.zeros(0, np.float32)
 
 
@@ -44,13 +44,23 @@ class Question:
     instruction: str
 
 
+class Model(Protocol):
+    """A student, in this process or on another machine."""
+
+    config: StudentConfig
+    data: DataCard
+
+    def act(self, sight: Sight, instruction: str, /) -> np.ndarray:
+        """(K, 7) float32: the actions from now on, in dataset units; ValueError where it cannot."""
+
+
 class StudentPolicy(Policy):
     """See `actor.Policy`."""
 
     version = 0
     looks = True
 
-    def __init__(self, model: Student, task: Task, execution: Execution, beside: bool) -> None:
+    def __init__(self, model: Model, task: Task, execution: Execution, beside: bool) -> None:
         """A policy for one task.
 
         Args:
@@ -60,15 +70,11 @@ class StudentPolicy(Policy):
             beside: let the model work beside the control loop instead of within the step.
 
         Raises:
-            UserError: the student was trained at another rate, or looks through cameras that the robot does not have.
+            UserError: the student was trained at another rate.
         """
         if model.data.control_rate != task.control_rate:
             raise UserError(
                 f"the student acts at {model.data.control_rate:g} Hz, {task.id} at {task.control_rate:g} Hz"
-            )
-        if set(model.image_sizes) - {CAMERA}:
-            raise UserError(
-                f"the student looks through {sorted(model.image_sizes)}, the robot offers {CAMERA}"
             )
         self.instruction = task.instruction
         self._stopwatch = Stopwatch()
@@ -146,13 +152,31 @@ class StudentPolicy(Policy):
 
 def student_policy(path: Path, task: Task, execution: Execution, beside: bool) -> StudentPolicy:
     """A student that was saved to a folder, at the wheel; see `trained_policy.trained_policy`."""
-    return StudentPolicy(_loaded(path), task, execution, beside)
+    return StudentPolicy(loaded_student(path), task, execution, beside)
 
 
 @cache
-def _loaded(path: Path) -> Student:
-    """One model in memory, for however many tasks."""
+def loaded_student(path: Path) -> Student:
+    """The model of a folder, once in memory for however many tasks.
+
+    Raises:
+        UserError: it cannot be read, or looks through cameras that the robot does not have.
+    """
     try:
-        return load_student(path, "cuda" if torch.cuda.is_available() else "cpu")
+        student = load_student(path, "cuda" if torch.cuda.is_available() else "cpu")
     except (StudentError, UnknownStudent) as error:
         raise UserError(f"cannot load the policy {path}: {error}") from error
+    check_cameras(student)
+    return student
+
+
+def check_cameras(student: Student) -> None:
+    """Refuse a student that looks through what no robot of ours has.
+
+    Raises:
+        UserError: it does.
+    """
+    if set(student.image_sizes) - {CAMERA}:
+        raise UserError(
+            f"the student looks through {sorted(student.image_sizes)}, the robot offers {CAMERA}"
+        )

@@ -7,6 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rclpy.node import Node
+
 from rldg_rl.agent.checkpoint import CheckpointError, read_weights
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
@@ -14,6 +16,7 @@ from rldg_robot.task import Task
 from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
+    from rldg_rl.policies.far_student import FarStudent
     from rldg_rl.policies.student_policy import StudentPolicy
 
 
@@ -40,6 +43,25 @@ def trained_policy(
         return specialist(path, task)
     except (OSError, CheckpointError) as error:
         raise UserError(f"cannot load the policy {path}: {error}") from error
+
+
+def far_policy(
+    node: Node, path: Path, task: Task, execution: Execution
+) -> tuple[StudentPolicy, FarStudent]:
+    """A student on another machine, ready to act in real time, and what tells whether it is there.
+
+    Args:
+        node: that asks it.
+        path: the folder with the student's card; its weights need not lie there.
+        task: that it is to do.
+        execution: of its chunks.
+
+    Raises:
+        UserError: its card cannot be read, or it does not fit the task.
+    """
+    far: FarStudent = import_module("rldg_rl.policies.far_student").FarStudent(node, path)
+    students = import_module("rldg_rl.policies.student_policy")
+    return students.StudentPolicy(far, task, execution, beside=True), far
 
 
 def specialist(path: Path, task: Task) -> LivePolicy:
