@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 
@@ -179,6 +180,37 @@ def test_the_gate_is_stopped_and_released_from_a_terminal(
     reset = processes.start(gate, "reset")
     probe.until(lambda: probe.safety.state != SafetyState.STOPPED)
     assert reset.wait(20) == 0 and "released: emergency stop" in reset.log.read_text()
+
+
+def test_a_gate_that_is_killed_and_started_again_releases_no_stop(
+    probe: Probe, processes: Processes
+) -> None:
+    def gate() -> subprocess.Popen[bytes]:
+        words = {"task": TASK.id, "use_sim_time": True, "memory": processes.folder / "stopped"}
+        return processes.node("rldg_robot", "safety_gate", **words)
+
+    def told() -> SafetyState:
+        before = probe.safety
+        probe.until(lambda: probe.safety is not before)
+        return probe.safety
+
+    processes.started[1].kill()
+    running = gate()
+    assert told().state == SafetyState.HOLD
+
+    def stopped() -> bool:
+        probe.stop.publish(Empty())  # again and again: the new one may not be known yet
+        return bool(probe.safety.state == SafetyState.STOPPED)
+
+    probe.until(stopped)
+    running.kill()
+    running = gate()
+    remembered = told()
+    assert remembered.state == SafetyState.STOPPED and remembered.reason == "emergency stop"
+    assert probe.call(probe.release, Trigger.Request()).message == "released: emergency stop"
+    running.kill()
+    gate()
+    assert told().state == SafetyState.HOLD
 
 
 def test_without_a_gate_the_terminal_says_so(processes: Processes) -> None:

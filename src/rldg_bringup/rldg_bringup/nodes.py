@@ -40,6 +40,7 @@ def _clocked(values: Values) -> dict[str, Value]:
 def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
     """The robot and its gate, which knows the limits of all `tasks`, a comma between them; by default of the one."""
     gate = {"task": tasks or values["task"], **_clocked(values)}
+    gate["memory"] = f"{values['run']}/logs/gate_stopped_{values['started']}"
     body = _arm(values) if is_arm(values) else [_twin(values)]
     return [
         *body,

@@ -127,6 +127,7 @@ class Stack:
         run = runs / name
         evaluation = run / "evaluations" / str(values.get("evaluation") or started)
         values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
+        values |= {"started": started}
         found = variables(values)
         here = [node for node in self.build(values) if node.machine in parts(values)]
         nodes = [

@@ -96,8 +96,11 @@ class Gate:
 
     def on_state(self, stamp: int, pose: Pose) -> None:
         """A measured TCP pose arrived. One that is no number is no measurement: the state is silent."""
-        if pose.is_finite():
-            self.pose, self.pose_stamp = pose, stamp
+        if not pose.is_finite():
+            return
+        self.pose, self.pose_stamp = pose, stamp
+        if self._hold is not None and not _same(self._into_step(self._hold), self._hold):
+            self._hold = pose
 
     def on_image(self, stamp: int) -> None:
         """A wrist image arrived."""
@@ -135,7 +138,7 @@ class Gate:
 
     def knows_state_of(self, stamp: int) -> bool:
         """Whether the state that a target with this stamp was decided on has arrived here too."""
-        return self.pose_stamp >= stamp
+        return self.pose is not None and self.pose_stamp >= stamp
 
     def moment(self, now: int) -> int:
         """ROS time: by the clock, or by the last state, which may arrive before the clock that it belongs to."""
@@ -176,7 +179,10 @@ class Gate:
 
     @property
     def hold_pose(self) -> Pose:
-        """Where the arm is held: where it was when holding began, so that it does not creep under load."""
+        """Where the arm is held: where it was when holding began, so that it does not creep under load.
+
+        Somebody who moves it further than a step has put it where it is, and it is held there from then on.
+        """
         if self._hold is None:
             assert self.pose is not None, "no state yet"
             self._hold = self.pose
@@ -230,9 +236,7 @@ class Gate:
     def _clamp(self, target: Pose) -> Decision:
         boxed = into_box(target, self.task)
         stepped = self._into_step(boxed)
-        moved = np.linalg.norm(stepped.position - target.position) > 1e-6
-        turned = np.linalg.norm((target.inverse() @ stepped).rotvec) > 1e-5
-        if not (moved or turned):
+        if _same(stepped, target):
             return Decision(target, passed=True)
         self.clamped += 1
         return Decision(
@@ -252,6 +256,12 @@ class Gate:
         return Pose(
             self.pose.position + shift, (facing @ Pose.from_rotvec(np.zeros(3), turn)).quaternion
         )
+
+
+def _same(one: Pose, other: Pose) -> bool:
+    moved = np.linalg.norm(one.position - other.position) > 1e-6
+    turned = np.linalg.norm((other.inverse() @ one).rotvec) > 1e-5
+    return not (moved or turned)
 
 
 def _shorten(vector: np.ndarray, length: float) -> np.ndarray:

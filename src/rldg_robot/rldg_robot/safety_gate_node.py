@@ -16,6 +16,7 @@ from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
 from rldg_robot.safety import BASE_FRAME, Gate, GateState
+from rldg_robot.stop_memory import StopMemory
 from rldg_robot.task import load_task, named_tasks
 
 WATCH_PERIOD = 0.05  # [s]
@@ -35,6 +36,9 @@ class SafetyGateNode(Node):
         given = self.declare_parameter("task", "connector/vga").value
         self._tasks = {name: load_task(name) for name in named_tasks(given)}
         self.gate = Gate(next(iter(self._tasks.values())))
+        self._memory = StopMemory(self.declare_parameter("memory", "").value)
+        if reason := self._memory.recall():
+            self.gate.stop(reason)
         self._waiting: PoseStamped | None = None
         self._told: tuple[GateState, str, str] | None = None
 
@@ -135,8 +139,10 @@ class SafetyGateNode(Node):
         if told == self._told:
             return
         self._told = told
-        if self.gate.state is GateState.STOPPED:
+        stopped = self.gate.state is GateState.STOPPED
+        if stopped:
             self._hold()
+        self._remember(self.gate.reason if stopped else "")
         message = SafetyState(
             state=int(self.gate.state),
             reason=self.gate.reason,
@@ -146,10 +152,16 @@ class SafetyGateNode(Node):
         )
         message.header.stamp = to_stamp(now(self))
         self._state.publish(message)
-        if self.gate.state is GateState.STOPPED:
+        if stopped:
             self.get_logger().error(
                 f"stopped: {self.gate.reason}. When it is safe: ./rldg run rldg_robot gate reset"
             )
+
+    def _remember(self, reason: str) -> None:
+        try:
+            self._memory.keep(reason)
+        except OSError as error:  # the stop itself must not fail for it
+            self.get_logger().error(f"if this gate dies, its stop is forgotten: {error}")
 
     def _report(self) -> None:
         status = DiagnosticStatus(

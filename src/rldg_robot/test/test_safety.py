@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
 from rldg_robot.safety import Gate, GateState
+from rldg_robot.stop_memory import StopMemory
 from rldg_robot.task import load_task
 
 NOW = 1_000 * SECOND
@@ -161,6 +163,20 @@ def test_the_held_arm_does_not_creep(gate: Gate) -> None:
     assert np.allclose(gate.hold_pose.position, held)
 
 
+@pytest.mark.parametrize("stopped", [True, False])
+def test_an_arm_that_somebody_moved_stays_where_they_put_it(gate: Gate, stopped: bool) -> None:
+    if stopped:
+        gate.stop("emergency stop")
+    else:
+        gate.watch(later(1.0))
+    for step in range(1, 51):  # guided 10 cm up
+        gate.on_state(later(1.0 + 0.01 * step), moved(z=0.002 * step))
+    now = later(1.5)
+    decision = gate.command(now, "world", moved(z=0.1), now)
+    assert not decision.passed
+    assert np.linalg.norm(decision.target.position - moved(z=0.1).position) < 0.027
+
+
 @pytest.mark.parametrize("wrench", [[61, 0, 0, 0, 0, 0], [0, 0, 0, 0, 11, 0], [np.nan] + [0] * 5])
 def test_the_wrench_limit_stops(gate: Gate, wrench: list[float]) -> None:
     gate.on_wrench(NOW, np.array(wrench, float))
@@ -181,6 +197,16 @@ def test_an_emergency_stop_holds_until_an_explicit_reset(gate: Gate) -> None:
     assert gate.gripper(0.04, 0.1, 10.0) is None
     assert "emergency stop" in gate.reset()
     assert gate.command(NOW, "base", moved(x=0.01), NOW).passed
+
+
+def test_a_stop_is_remembered_until_it_is_released(tmp_path: Path) -> None:
+    memory = StopMemory(str(tmp_path / "stopped"))
+    assert memory.recall() == ""
+    memory.keep("emergency stop")
+    assert StopMemory(str(tmp_path / "stopped")).recall() == "emergency stop"
+    memory.keep("")
+    memory.keep("")
+    assert memory.recall() == "" and not list(tmp_path.iterdir())
 
 
 def test_a_second_stop_does_not_hide_the_first_reason(gate: Gate) -> None:
@@ -219,6 +245,7 @@ def test_taking_up_a_task_releases_no_stop(gate: Gate) -> None:
 def test_it_waits_for_the_state_that_a_target_was_decided_on(gate: Gate) -> None:
     assert gate.knows_state_of(NOW)
     assert not gate.knows_state_of(later(0.1))
+    assert not Gate(TASK).knows_state_of(0), "an unstamped target, before the first state"
 
 
 def test_gripper_commands_are_clamped_and_checked(gate: Gate) -> None:
