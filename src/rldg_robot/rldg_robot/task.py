@@ -6,6 +6,7 @@ A family is one YAML in `tasks/`; a task is one of its variants, named `family/v
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,9 @@ import dacite
 import numpy as np
 import yaml
 
-from rldg_robot.arm.site_file import site
+from rldg_robot.arm.site_file import TaughtPose, site
 from rldg_robot.poses import Pose
+from rldg_robot.user_error import UserError
 
 TASKS = Path(__file__).parent / "tasks"
 
@@ -294,8 +296,19 @@ def load_task(task_id: str) -> Task:
         raise UnknownTask(f"no task '{task_id}'; there are: {', '.join(task_ids())}")
     family, variant = task_id.split("/")
     task = _variant(TASKS / f"{family}.yaml", variant)
-    taught = site().goals.get(task_id)
+    taught = _taught().get(task_id)
     return replace(task, goal=Goal(taught.position, taught.quaternion)) if taught else task
+
+
+def _taught() -> Mapping[str, TaughtPose]:
+    """Goals of the set-up; a task that is misspelt there would go to the twin's goal without a word."""
+    goals = site().goals
+    if unknown := sorted(set(goals) - set(_task_ids(TASKS))):
+        raise UserError(
+            f"the set-up's file has a goal for {', '.join(unknown)}, but there is no such task. There are: "
+            f"{', '.join(task_ids())}"
+        )
+    return goals
 
 
 @cache

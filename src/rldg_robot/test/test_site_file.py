@@ -45,7 +45,29 @@ def test_a_taught_goal_takes_the_place_of_the_tasks_own(
     assert load_task("connector/vga").goal_pose.position[0] == 0.5
 
 
-@pytest.mark.parametrize("text", ["robot_pi: 1.2.3.4", "load: {mass: heavy}", "- a list", "a: ["])
+NO_SETUPS = [
+    *("robot_pi: 1.2.3.4", "load: {mass: heavy}", "- a list", "a: [", "load: {mass:}"),
+    *("load: {mass: -1.0}", "collision: {force: -80.0}", "collision: {torque: .nan}"),
+    *(
+        f"goals: {{connector/vga: {{position: {position}, quaternion: {quaternion}}}}}"
+        for position, quaternion in (
+            ("0.5", "[0.0, 0.0, 0.0, 1.0]"),
+            ("[.nan, 0.0, 0.1]", "[0.0, 0.0, 0.0, 1.0]"),
+            ("[0.5, 0.0, 0.1]", "[0.0, 0.0, 0.0, 0.0]"),
+            ("[0.5, 0.0, 0.1]", "[0.0, 0.0, 0.0, 2.0]"),
+        )
+    ),
+]
+
+
+def test_a_goal_of_no_task_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = TAUGHT.replace("fmb_insertion/rectangle", "connector/VGA")
+    at(tmp_path / "site.yaml", text, monkeypatch)
+    with pytest.raises(UserError, match=r"connector/VGA.*There are: .*connector/vga"):
+        load_task("connector/vga")
+
+
+@pytest.mark.parametrize("text", NO_SETUPS)
 def test_a_file_that_is_no_set_up_is_named(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,11 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         """
         super().__init__(name)
         self.task = load_task(self.declare_parameter("task", "connector/vga").value)
+        if self.task.grasp is not None:
+            raise UserError(
+                f"{self.task.id} begins with a grasp, and nobody tells an arm where the object lies: on an arm there "
+                "are connector and fmb_insertion"
+            )
         if not goal_stays(self.task):
             raise UserError(
                 f"{self.task.id} has another goal in every episode, and no arm knows it: fasten the board, teach "

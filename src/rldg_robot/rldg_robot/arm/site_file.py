@@ -7,14 +7,17 @@ Every node of a stack that was started with `site:=<file>` finds the file's path
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
 import dacite
+import numpy as np
 import yaml
 
+from rldg_robot.poses import Pose
 from rldg_robot.user_error import UserError
 
 VARIABLE = "RLDG_SITE"
@@ -33,6 +36,11 @@ class Collision:
     joint_torque: float = 60.0
     """[Nm] on each joint"""
 
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not 0.0 < value < math.inf:
+                raise ValueError(f"collision: {name} has to be above 0, not {value}")
+
 
 @dataclass(frozen=True)
 class Load:
@@ -45,6 +53,12 @@ class Load:
     inertia: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """[kg m^2] about its centre, along the flange's axes"""
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.mass < math.inf or not all(map(math.isfinite, self.com)):
+            raise ValueError(f"load: {self.mass} kg at {self.com} m cannot be")
+        if not all(0.0 <= value < math.inf for value in self.inertia):
+            raise ValueError(f"load: an inertia of {self.inertia} kg m^2 cannot be")
+
 
 @dataclass(frozen=True)
 class TaughtPose:
@@ -54,6 +68,13 @@ class TaughtPose:
     """[m] in base"""
     quaternion: tuple[float, float, float, float]
     """x y z w"""
+
+    def __post_init__(self) -> None:
+        if not Pose(np.array(self.position), np.array(self.quaternion)).is_finite():
+            raise ValueError(
+                f"goals: {self.position}, {self.quaternion} is no pose: it has to be finite, with a quaternion x y z w "
+                "of length 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -94,7 +115,10 @@ def _read(name: str) -> Site:
     try:
         content = yaml.safe_load(Path(name).read_text()) or {}
         return dacite.from_dict(Site, content, dacite.Config(strict=True, cast=[tuple, float]))
-    except (OSError, yaml.YAMLError, dacite.DaciteError, AttributeError, ValueError) as error:
+    except (
+        *(OSError, yaml.YAMLError, dacite.DaciteError),
+        *(AttributeError, TypeError, ValueError),
+    ) as error:
         raise UserError(
             f"site:={name} cannot be used: {error}. docs/fci.md has an example"
         ) from error
