@@ -35,7 +35,7 @@ CROP = Argument(
 EXPOSURE = Argument(
     "exposure",
     "8000",
-    "camera:=realsense: exposure in microseconds; 0: automatic, which changes what policies see.",
+    "camera:=realsense and pyrealsense: exposure in microseconds; 0: automatic, which changes what policies see.",
     parse=whole(0),
     resume=Resume.KEPT,
 )
@@ -71,6 +71,8 @@ def camera_nodes(values: Values) -> list[CameraNode]:
     source = {"realsense": "camera/color", "topic": str(values["camera_topic"])}.get(camera, camera)
     serial = str(values["serial"])
     seen: dict[str, Value] = {"source": source, "crop": values["crop"], "serial": serial}
+    if camera == "pyrealsense":
+        seen |= {"exposure": int(values["exposure"]), "gain": GAIN}
     small = CameraNode("rldg_robot", "wrist_camera", "wrist_camera", seen)
     if camera != "realsense":
         return [small]

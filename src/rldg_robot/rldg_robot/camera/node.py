@@ -15,7 +15,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from rldg_robot import contract
 from rldg_robot.bag_reader import decode
 from rldg_robot.camera.image_contract import ImageContract
-from rldg_robot.camera.pyrealsense import PyrealsenseCamera
+from rldg_robot.camera.pyrealsense import Exposure, PyrealsenseCamera
 from rldg_robot.camera.watch import CameraWatch, Pace
 from rldg_robot.devices.hand_device import DeviceLost
 from rldg_robot.message_values import SECOND, stamp_of
@@ -49,8 +49,9 @@ class WristCameraNode(Node):
         self.create_timer(REPORT_PERIOD, self._report)
         self._camera: PyrealsenseCamera | None = None
         if source == "pyrealsense":
-            wanted = self.contract
-            self._camera = PyrealsenseCamera(wanted.width, wanted.height, 60, serial)
+            wanted, exposure = self.contract, self.declare_parameter("exposure", 8000).value
+            light = Exposure(exposure, self.declare_parameter("gain", 16).value)
+            self._camera = PyrealsenseCamera(wanted.width, wanted.height, 60, light, serial)
             self._matrix = self._camera.matrix
             threading.Thread(target=self._read_on, daemon=True).start()
         else:
