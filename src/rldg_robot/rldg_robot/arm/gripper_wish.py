@@ -10,6 +10,8 @@ MOVED = 0.001
 """[m] by which a width has to differ to be worth a motion"""
 MET = 0.002
 """[m] between fingers that have nothing between them"""
+STALE_SECONDS = 1.0
+"""age of a reading that is none any more"""
 
 
 @dataclass(frozen=True)

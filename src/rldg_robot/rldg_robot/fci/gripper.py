@@ -12,7 +12,14 @@ import time
 
 import franky
 
-from rldg_robot.arm.gripper_wish import MET, GripperReading, Motion, Wish, motion_for
+from rldg_robot.arm.gripper_wish import (
+    MET,
+    STALE_SECONDS,
+    GripperReading,
+    Motion,
+    Wish,
+    motion_for,
+)
 from rldg_robot.fci.arm import GONE
 from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.user_error import UserError
@@ -30,6 +37,7 @@ class FciGripper:
         Raises:
             UserError: no hand answers.
         """
+        self._address = address
         try:
             self._hand = franky.Gripper(address)
             self._reading = self._look(moving=False)
@@ -39,7 +47,7 @@ class FciGripper:
                 "effector in Desk?"
             ) from error
         self._wish: Wish | None = None
-        self._fault = ""
+        self._fault = self._lost = ""
         self._ended = False
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._live, name="gripper", daemon=True)
@@ -52,14 +60,14 @@ class FciGripper:
             self._news.notify()
 
     @property
-    def reading(self) -> GripperReading:
-        """The last one."""
-        return self._reading
+    def reading(self) -> GripperReading | None:
+        """The last one; None where the hand does not answer any more."""
+        return None if time.monotonic() - self._looked > STALE_SECONDS else self._reading
 
     @property
     def fault(self) -> str:
-        """What went wrong with the last command, or with looking; empty: nothing."""
-        return self._fault
+        """What went wrong with the last command, or goes wrong with looking; empty: nothing."""
+        return self._lost or self._fault
 
     def close(self) -> None:
         """End the thread; a command that is under way is carried out."""
@@ -77,10 +85,20 @@ class FciGripper:
             try:
                 if wish is not None:
                     self._carry_out(wish)
-                self._reading = self._look(moving=self._wish is not None)
             except GONE as error:
                 self._fault = str(error)
-                time.sleep(IDLE_SECONDS)
+            self._look_on()
+
+    def _look_on(self) -> None:
+        """Look; at a hand that does not answer over a new connection the next time."""
+        try:
+            if self._lost:
+                self._hand = franky.Gripper(self._address)
+            self._reading = self._look(moving=self._wish is not None)
+            self._lost = ""
+        except GONE as error:
+            self._lost = f"the hand does not answer: {error}"
+            time.sleep(IDLE_SECONDS)
 
     def _carry_out(self, wish: Wish) -> None:
         motion = motion_for(wish, self._reading)
@@ -101,5 +119,6 @@ class FciGripper:
 
     def _look(self, moving: bool) -> GripperReading:
         state = self._hand.state
+        self._looked = time.monotonic()
         held = bool(state.is_grasped) and state.width > MET
         return GripperReading(float(state.width), moving, held and not moving)

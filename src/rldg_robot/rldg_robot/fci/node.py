@@ -88,7 +88,9 @@ class FciNode(ArmNode[FciArm, FciGripper]):
             return
         if self.arm.following:
             self._success_rates.append(self._state.success_rate)
-        self.publish(self._state, self.gripper.reading, to_stamp(now(self)))
+        # Nor is a moment published half: where the hand is silent, the state is, and the gate holds the arm.
+        if (hand := self.gripper.reading) is not None:
+            self.publish(self._state, hand, to_stamp(now(self)))
 
     def _end(self, error: ArmLost) -> None:
         """Give up, to be started anew: a connection that broke is made again from its beginning."""

@@ -10,7 +10,14 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
-from rldg_robot.arm.gripper_wish import MET, GripperReading, Motion, Wish, motion_for
+from rldg_robot.arm.gripper_wish import (
+    MET,
+    STALE_SECONDS,
+    GripperReading,
+    Motion,
+    Wish,
+    motion_for,
+)
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.control import SOON, met, within
 from rldg_robot.franka_ros2.foreign_messages import interface, missing
@@ -19,8 +26,6 @@ from rldg_robot.safety import MAX_GRIPPER_WIDTH
 
 MOTION_SECONDS = 10.0
 """that a motion may take; a real hand takes one or two"""
-STALE_SECONDS = 1.0
-"""after which a width is none any more; one comes 15 times a second"""
 
 
 class FrankaRos2Gripper:
