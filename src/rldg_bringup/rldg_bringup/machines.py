@@ -56,8 +56,13 @@ def apart(values: Values) -> dict[str, Value]:
     return {"apart": True} if len(parts(values)) == 1 else {}
 
 
+def asked_for_keys() -> bool:
+    """Whether ROS starts nodes with a key only (`./rldg keys`)."""
+    return os.environ.get("ROS_SECURITY_ENABLE") == "true"
+
+
 def own_enclave(node: str) -> dict[str, str]:
-    """Where a node finds its key (`./rldg keys`), if ROS is told to ask for keys."""
-    if os.environ.get("ROS_SECURITY_ENABLE") != "true":
+    """Where a node finds its key, if ROS asks for keys."""
+    if not asked_for_keys():
         return {}
     return {"ROS_SECURITY_ENCLAVE_OVERRIDE": f"/rldg/{node}"}

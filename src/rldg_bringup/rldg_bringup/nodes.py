@@ -26,7 +26,7 @@ from rldg_bringup.common_arguments import (
     VIEWER,
 )
 from rldg_bringup.leaders import run_folder
-from rldg_bringup.machines import Machine, apart, parts
+from rldg_bringup.machines import Machine, apart, asked_for_keys, parts
 from rldg_bringup.operators import HANDS, hand_driver
 from rldg_bringup.pictures import compare_pictures
 from rldg_bringup.stack import NodeSpec
@@ -95,6 +95,11 @@ def _factor(values: Values) -> Value:
 
 def _operator(values: Values) -> list[NodeSpec]:
     if values["operator"] == "scripted":
+        if is_arm(values) and not simulated(values):
+            raise StackError(
+                "operator:=scripted plays a person, and nobody plays one at a real arm: give operator:=spacemouse, "
+                "gamepad or keyboard, or none"
+            )
         parameters = {"task": values["task"], "seed": values["seed"], **_clocked(values)}
         return [NodeSpec("rldg_robot", "operator", "operator", parameters)]
     if driver := hand_driver(values):
@@ -406,6 +411,11 @@ def replay(values: Values) -> list[NodeSpec]:
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0] or str(TASK.default)}
     if not values["execute"]:
+        if asked_for_keys():
+            raise StackError(
+                "nobody has a key to say all that is in a bag: play it with ROS_SECURITY_ENABLE unset, in a "
+                "ROS_DOMAIN_ID without a robot"
+            )
         parameters = {name: values[name] for name in ("bag", "rate", "loop")}
         return [
             *_viewer(first, {"use_sim_time": True}),

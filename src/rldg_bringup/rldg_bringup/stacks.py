@@ -232,7 +232,7 @@ STACKS: Mapping[str, Stack] = {
         Stack(
             "doctor",
             "Machine, arm, camera and gate are examined before anything moves: what is wrong, and what to do.",
-            (TASK, *BODY, RUNS),
+            (TASK, *BODY, *CAMERAS, RUNS),
             nodes.doctor,
             makes_run=False,
             label="checkups/{task}",

@@ -19,6 +19,9 @@ def planned(tmp_path: Path, **given: str) -> Plan:
     return TRAIN.plan({"runs": str(tmp_path), "name": "a", "robot": "fci"} | given)
 
 
+REAL = {"robot_ip": "172.16.0.2", "operator": "none"}
+
+
 def parameters(plan: Plan) -> dict[str, dict[str, object]]:
     return {node.name: dict(node.parameters) for node in plan.nodes}
 
@@ -38,13 +41,25 @@ def test_behind_franka_ros2_there_is_another_driver_and_another_simulation(tmp_p
     assert list(found)[:3] == ["franka_ros2_simulator", "franka_ros2", "safety_gate"]
     assert found["franka_ros2_simulator"] == {"task": "connector/vga", "use_sim_time": False}
     assert found["actor"]["resets"] == "motion" and found["actor"]["lockstep"] is False
-    found = parameters(planned(tmp_path, robot="franka_ros2", robot_ip="172.16.0.2"))
+    found = parameters(planned(tmp_path, robot="franka_ros2", **REAL))
     assert "franka_ros2_simulator" not in found
 
 
 def test_an_arm_is_driven_and_not_simulated(tmp_path: Path) -> None:
-    found = parameters(planned(tmp_path, robot_ip="172.16.0.2"))
+    found = parameters(planned(tmp_path, **REAL))
     assert "fci_simulator" not in found and found["fci"]["robot_ip"] == "172.16.0.2"
+
+
+def test_nobody_plays_a_person_at_a_real_arm(tmp_path: Path) -> None:
+    with pytest.raises(StackError, match="nobody plays one at a real arm"):
+        planned(tmp_path, robot_ip="172.16.0.2")
+    assert "operator" in parameters(planned(tmp_path))
+
+
+def test_the_doctor_sees_through_the_camera_that_it_is_given(tmp_path: Path) -> None:
+    given = {"runs": str(tmp_path), "robot": "fci", "robot_ip": "172.16.0.2"}
+    found = parameters(STACKS["doctor"].plan({**given, "camera": "pyrealsense"}))
+    assert "wrist_camera" in found and {"fci", "safety_gate", "doctor"} <= set(found)
 
 
 def test_the_doctor_examines_the_way_to_an_arm_that_is_one(tmp_path: Path) -> None:
@@ -57,17 +72,16 @@ def test_the_doctor_examines_the_way_to_an_arm_that_is_one(tmp_path: Path) -> No
 def test_every_node_finds_the_set_up(tmp_path: Path) -> None:
     file = tmp_path / "lab.yaml"
     file.write_text("robot_ip: 172.16.0.3")
-    plan = planned(tmp_path, site=str(file))
+    plan = planned(tmp_path, site=str(file), operator="none")
     assert {node.variables["RLDG_SITE"] for node in plan.nodes} == {str(file)}
     assert parameters(plan)["fci"]["robot_ip"] == "172.16.0.3"
-    assert parameters(planned(tmp_path, site=str(file), robot_ip="1.2.3.4"))["fci"]["robot_ip"] == (
-        "1.2.3.4"
-    )
+    elsewhere = planned(tmp_path, site=str(file), operator="none", robot_ip="1.2.3.4")
+    assert parameters(elsewhere)["fci"]["robot_ip"] == "1.2.3.4"
 
 
 def test_a_run_stays_with_its_robot(tmp_path: Path) -> None:
-    RunClaim(planned(tmp_path, robot_ip="172.16.0.2")).release()
-    again = TRAIN.plan({"runs": str(tmp_path), "name": "a"})
+    RunClaim(planned(tmp_path, **REAL)).release()
+    again = TRAIN.plan({"runs": str(tmp_path), "name": "a", "operator": "none"})
     assert again.values["robot"] == "fci" and again.values["robot_ip"] == "172.16.0.2"
     RunClaim(TRAIN.plan({"runs": str(tmp_path), "name": "b"})).release()
     with pytest.raises(StackError, match="made with robot:=sim"):

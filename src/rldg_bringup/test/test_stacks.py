@@ -14,6 +14,7 @@ from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.runner import find_executable
 from rldg_bringup.stack import Plan, environment
 from rldg_bringup.stacks import STACKS
+from rldg_robot.enclaves import ENCLAVES
 
 NOON = datetime(2026, 11, 21, 15, 30)
 TRAIN = STACKS["train_rl"]
@@ -602,6 +603,42 @@ def test_only_a_student_in_real_time_acts_from_another_machine(runs: str) -> Non
     weights.touch()
     with pytest.raises(StackError, match="is for students"):
         evaluate.plan({**given, "name": "narrow", "real_time_factor": "1"})
+
+
+ALL_NODES = [
+    *({"stack": "train_rl", "viewer": viewer} for viewer in ("rviz", "foxglove", "true")),
+    *({"stack": "train_rl", "robot": robot} for robot in ("fci", "franka_ros2")),
+    *({"stack": "teleop", "operator": hand} for hand in ("spacemouse", "gamepad", "keyboard")),
+    {"stack": "train_rl", "name": "shared", "machine": "gpu"},
+    {
+        "stack": "train_rl",
+        "robot": "fci",
+        "robot_ip": "172.16.0.2",
+        "operator": "none",
+        "camera": "realsense",
+    },
+    {"stack": "policy", "policy": "pupil", "task": "connector/vga", "machine": "gpu"},
+    {"stack": "replay", "bag": "run", "execute": "true"},
+    {"stack": "doctor"},
+]
+
+
+@pytest.mark.parametrize("given", ALL_NODES, ids=str)
+def test_every_node_has_a_key(given: dict[str, str], runs: str, run: Path) -> None:
+    Path(runs, "pupil", "checkpoints", "student").mkdir(parents=True)
+    words = {**given, "runs": runs}
+    if "bag" in words:
+        words["bag"] = str(run)
+    plan = STACKS[words.pop("stack")].plan(words)
+    assert {node.name for node in plan.nodes} <= set(ENCLAVES)
+
+
+def test_a_bag_is_not_played_where_keys_are_asked_for(
+    runs: str, run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
+    with pytest.raises(StackError, match="nobody has a key to say all that is in a bag"):
+        REPLAY.plan({"runs": runs, "bag": str(run)})
 
 
 def test_what_only_the_learner_needs_may_lie_on_its_machine_alone(runs: str) -> None:

@@ -103,6 +103,7 @@ ENCLAVES: Mapping[str, Rights] = {
     "viewer": Rights(),
     "markers": Rights((contract.MARKERS,), ("/tf",)),
     "robot_state": Rights(says_too=("/tf", "/tf_static", "/robot_description")),
+    "foxglove_bridge": Rights(),
     "rviz": Rights((contract.EMERGENCY_STOP,)),
     "doctor": Rights(
         (contract.POLICY_TARGET_POSE, contract.EMERGENCY_STOP),
