@@ -16,6 +16,7 @@ import numpy as np
 from rclpy.client import Client
 from rclpy.node import Node
 
+from rldg_distill.datasets.episode import ACTION_DIM
 from rldg_distill.students.batch import Observation as Sight
 from rldg_distill.students.registry import UnknownStudent, describe_student
 from rldg_distill.students.student import CARD, StudentError
@@ -25,8 +26,6 @@ from rldg_robot.user_error import UserError
 
 CAMERA = "image"
 """feature of the wrist image in datasets"""
-ACTION = 7
-"""numbers of an action"""
 LOOK = 0.2  # [s] between two looks whether it is still there
 WARM_UP = 60.0  # [s] that a first answer may take
 LEAST_PATIENCE = 2.0  # [s] for an answer
@@ -54,7 +53,7 @@ class FarStudent:
         self.config, self.data = described.config, described.data
         self._card = fingerprint(folder)
         self._client: Client = node.create_client(NextActions, contract.NEXT_ACTIONS)
-        self._patience = WARM_UP
+        self._slowest = 0.0
 
     @property
     def is_there(self) -> bool:
@@ -72,20 +71,19 @@ class FarStudent:
             pass
         if answer.error:
             raise UserError(f"the student on the other machine: {answer.error}")
-        return np.asarray(answer.actions, np.float32).reshape(-1, ACTION)
+        return np.asarray(answer.actions, np.float32).reshape(-1, ACTION_DIM)
 
     def _answer(self, request: NextActions.Request) -> NextActions.Response | None:
         """None where it was lost."""
         came, asked = Event(), time.monotonic()
         future = self._client.call_async(request)
         future.add_done_callback(lambda _: came.set())
+        patience = max(LEAST_PATIENCE, PATIENCE * self._slowest) if self._slowest else WARM_UP
         while not came.wait(LOOK):
-            if not self.is_there or time.monotonic() - asked > self._patience:
+            if not self.is_there or time.monotonic() - asked > patience:
                 self._client.remove_pending_request(future)
                 return None
-        first = self._patience == WARM_UP
-        took = PATIENCE * (time.monotonic() - asked)
-        self._patience = max(took, LEAST_PATIENCE if first else self._patience)
+        self._slowest = max(self._slowest, time.monotonic() - asked)
         return future.result()
 
 
