@@ -70,11 +70,11 @@ def _shots(bag: Path) -> Iterator[Shot]:
 
 
 def _frames(film: Film, shots: Iterable[Shot]) -> Iterator[np.ndarray]:
-    posed, placed = np.full(9, np.inf), np.full(3 * film.objects, np.inf)
+    posed, placed = np.full(9, np.inf), np.zeros(0)
     for joints, objects, image in shots:
         places = np.array([pose.position for pose in objects]).ravel()
-        moved = np.abs(places - placed).max(initial=0.0) > MOVED
-        moved = moved or np.abs(joints - posed).max() > STILL
+        moved = np.abs(joints - posed).max() > STILL
+        moved = moved or np.abs(places - placed).max(initial=0.0) > MOVED
         if moved:  # who is stuck need not be drawn again and again
             scene, posed, placed = film.frame(joints, objects), joints, places
         yield np.hstack([scene, _enlarge(image, SIZE)])

@@ -139,7 +139,7 @@ class ViewerNode(Node):
     def _draw(self) -> None:
         if self._joints is None or self.stage.watchers == 0:
             return
-        if len(self._objects) != self.film.objects:
+        if self._objects and len(self._objects) != self.film.objects:
             return  # the episode's scene is up, and what was heard last is of another
         scene = self.film.frame(self._joints, self._objects)
         self.stage.show(np.hstack([scene, self._wrist_view()]) if self._wrist else scene)

@@ -132,8 +132,11 @@ def test_film_shows_the_scene_where_it_is(twins: dict[str, Twin], task_id: str) 
         twin.reset(seed)
         frames.append(film.frame(twin.joint_positions, twin.objects).astype(int))
     assert np.abs(frames[0] - frames[1]).mean() > 0.5
+    usual = scene_of(twin.task).place(np.random.default_rng(0))
+    alone, told = (film.frame(twin.joint_positions, objects) for objects in ((), usual))
+    assert (alone == told).all(), "where nobody sees them they are where the task has them"
     with pytest.raises(ValueError, match="objects given, expected"):
-        film.frame(twin.joint_positions)
+        film.frame(twin.joint_positions, [*twin.objects, *twin.objects])
     film.close()
 
 

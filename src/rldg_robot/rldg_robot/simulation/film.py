@@ -45,7 +45,9 @@ class Film:
             arm = self._model.geom_group == drawing.ARM_GROUP
             drawn = arm & (self._model.geom_type == mujoco.mjtGeom.mjGEOM_MESH)
             coarsen(self._model, np.unique(self._model.geom_dataid[drawn]), CELL)
-        self._movable = scene_of(task).movable
+        world = scene_of(task)
+        self._movable = world.movable
+        self._usual = world.place(np.random.default_rng(0))
         # Smooth edges cost half of the frame rate, and a smaller shadow map wins a tenth of it
         # back.
         self._model.vis.quality.offsamples = 4 if smooth else 0
@@ -74,7 +76,8 @@ class Film:
 
         Args:
             joint_positions: [rad, m] (9,) as in `JOINT_NAMES`.
-            objects: where the scene's movable bodies are, as `Twin.objects` has them.
+            objects: where the scene's movable bodies are, as `Twin.objects` has them; none: where the task has them,
+                for no driver of an arm sees any.
             camera: `overview` or `wrist`.
 
         Raises:
@@ -83,6 +86,7 @@ class Film:
         joints = np.asarray(joint_positions, dtype=np.float64)
         if joints.shape != (len(JOINT_NAMES),):
             raise ValueError(f"joint_positions has shape {joints.shape}, expected {JOINT_NAMES}")
+        objects = objects or self._usual
         if len(objects) != len(self._movable):
             raise ValueError(f"{len(objects)} objects given, expected {self._movable}")
         if self._renderer is None:
