@@ -24,6 +24,7 @@ from rldg_distill.students.registry import load_student
 from rldg_distill.students.student import CARD, WEIGHTS, StudentError
 from rldg_distill.training import config_options, training_state
 from rldg_distill.training.distributed import World
+from rldg_distill.training.trainer import Trainer
 from rldg_distill.training.training_config import TrainingConfig
 from rldg_distill.training.training_data import open_data
 
@@ -153,6 +154,35 @@ def test_patience_ends_early_and_keeps_the_best(data: list[str], tmp_path: Path)
     judged = [line["validation"]["loss"] for line in lines if "validation" in line]
     assert summary["best_validation_loss"] == min(judged)
     assert judged.index(min(judged)) == len(judged) - 3
+
+
+def test_stops_wear_out_no_patience(data: list[str], tmp_path: Path) -> None:
+    """A training that is stopped after every sixth update ends where it would have ended without."""
+    options = ["--learning-rate", "0.3", "--validate-every", "4", "--patience", "2"]
+
+    def start(name: str, stop_every: int) -> Trainer:
+        words = [*data, "--runs", str(tmp_path), "--name", name, *TINY, "--steps", "400", *options]
+        order, world = distill.parse(words), World(torch.device("cpu"))
+        loaded = open_data(order.data)
+        student = distill.make_student(order, loaded, world)
+
+        def told(line: dict[str, Any]) -> None:
+            trainer.stopped |= "loss" in line and line["step"] % stop_every == 0
+
+        trainer = distill.make_trainer(order, loaded, student, world, told)
+        with order.run.claimed(), trainer.loader:
+            trainer.train()
+        return trainer
+
+    whole = start("whole", 1000)
+    for _ in range(whole.progress.step):
+        often = start("often", 6)
+        if not often.stopped:
+            break
+    for name in ("step", "best", "stale"):
+        assert getattr(often.progress, name) == getattr(whole.progress, name)
+    files = [trainer.run.student / WEIGHTS for trainer in (whole, often)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_training_goes_on_from_a_student(data: list[str], tmp_path: Path) -> None:
