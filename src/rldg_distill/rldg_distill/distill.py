@@ -304,7 +304,8 @@ def table(summary: Mapping[str, Any], run: StudentRun) -> Table:
     for name, _ in DIMENSIONS:
         first, chunk = judged["first_action_error"][name], judged["action_error"][name]
         rows.add_row(Text(f"error {name}"), f"{first:.3g} first action, {chunk:.3g} whole chunk")
-    rows.add_row("student", str(run.student))
+    if run.student.is_dir():
+        rows.add_row("student", str(run.student))
     return rows
 
 

@@ -142,7 +142,9 @@ def test_two_processes_are_one_training(data: list[str], tmp_path: Path) -> None
         assert two[step] == pytest.approx(loss, rel=0.1)
 
 
-def test_patience_ends_early_and_keeps_the_best(data: list[str], tmp_path: Path) -> None:
+def test_patience_ends_early_and_keeps_the_best(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # Ever larger steps: validation gets worse soon.
     arguments = ["--learning-rate", "0.3", "--validate-every", "2", "--patience", "2"]
     assert train(data, tmp_path, "a", *TINY, "--steps", "400", *arguments) == 0
@@ -154,6 +156,8 @@ def test_patience_ends_early_and_keeps_the_best(data: list[str], tmp_path: Path)
     judged = [line["validation"]["loss"] for line in lines if "validation" in line]
     assert summary["best_validation_loss"] == min(judged)
     assert judged.index(min(judged)) == len(judged) - 3
+    assert summary["validation"]["loss"] == min(judged), "of the student that is kept"
+    assert f"{min(judged):.4g}" in capsys.readouterr().err.split("validation loss")[-1]
 
 
 def test_stops_wear_out_no_patience(data: list[str], tmp_path: Path) -> None:

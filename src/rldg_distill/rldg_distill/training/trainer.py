@@ -200,6 +200,7 @@ class Trainer:
         progress.validated = progress.step
         if self.world.agree(progress.is_best()):
             progress.best, progress.stale = progress.validation.get("loss"), 0
+            progress.best_validation = progress.validation
             if self.config.patience:
                 self._save_student()
         else:

@@ -41,6 +41,8 @@ class Progress:
     """what the last one found"""
     best: float | None = None
     """lowest validation loss of those that count"""
+    best_validation: dict[str, Any] = field(default_factory=dict)
+    """what the validation with that loss found"""
     stale: int = 0
     """of those that count, since then"""
 
