@@ -18,7 +18,9 @@ from rldg_experiments.command_line import main
 from rldg_experiments.commands import Command
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import Plan, make_plan
+from rldg_experiments.results import gather
 from rldg_experiments.stages import Dataset, Episodes, Evaluation, Stage, Student
+from rldg_experiments.store import finish, in_order
 from rldg_robot.task import load_task
 
 OWN = """
@@ -158,6 +160,34 @@ def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:
         for text in (renamed, twin)
     )
     assert first == second
+
+
+def test_two_students_with_equal_settings_are_both_trained_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    twins = """
+sources: [human]
+students:
+  cnn: null
+  pupil: {student: cnn, options: {steps: 7}}
+  twin: {student: cnn, options: {steps: 7}}
+"""
+    plan = make_plan(load(own(tmp_path, OWN.replace("[4, 8]", "[4]") + twins)))
+    stages = in_order(plan.targets)
+    assert [s.called for s in stages if isinstance(s, Student)] == ["pupil", "twin"]
+    assert {e.artefact for cell in plan.cells for e in cell.evaluations} <= {
+        s.artefact for s in stages
+    }
+    for stage in stages:
+        stage.artefact.mkdir(parents=True)
+        finish(stage, 1.0, 1.0, resumed=False)
+        if isinstance(stage, Episodes):
+            (stage.artefact / "summary.json").write_text('{"tasks": {}}')
+        if isinstance(stage, Evaluation):
+            won = '{"success": true, "seconds": 2.0, "failure": null}\n'
+            (stage.artefact / "episodes.jsonl").write_text(won)
+    assert list(gather(plan).notes) == [str(stage.artefact) for stage in stages]
 
 
 def test_experiments_share_what_they_have_in_common() -> None:
