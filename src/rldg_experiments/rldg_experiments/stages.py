@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import rldg_robot
-from rldg_experiments.commands import Command
+from rldg_experiments.commands import Command, option
 from rldg_experiments.experiment import HUMAN, RELABELLED
 from rldg_robot.task import Task, load_task
 
@@ -283,7 +283,7 @@ class Student(Stage):
     @property
     def command(self) -> Command:
         """`distill`."""
-        options = [word for name, value in self.options for word in _option(name, value)]
+        options = [word for name, value in self.options for word in option(name, value)]
         start = ("distill", str(self.dataset.artefact), "--student", self.student)
         return Command((*start, *options, "--name", self.name))
 
@@ -295,7 +295,7 @@ class Student(Stage):
     @property
     def typical_seconds(self) -> float:
         """[s] on two cores."""
-        return 15 + dict(self.options).get("steps", 6000) / UPDATES_PER_SECOND
+        return 15 + int(dict(self.options).get("steps", 6000)) / UPDATES_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -338,15 +338,6 @@ class Evaluation(Stage):
     def typical_seconds(self) -> float:
         """[s] on two cores."""
         return 8 + self.episodes * 0.3
-
-
-def _option(name: str, value: Any) -> list[str]:
-    """An option of `distill` as words."""
-    flag = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return [flag if value else flag.replace("--", "--no-", 1)]
-    values = value if isinstance(value, list) else [value]
-    return [flag, *map(str, values)]
 
 
 def _flat(task: str) -> str:

@@ -105,12 +105,42 @@ def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None
         ("- vga", "not a list of"),
         ("base: demon", "no experiment 'demon': give one of demo, fig4"),
         ("a: [", "expected"),
+        ("base: 3", "no experiment '3'"),
+        ("base: own.yaml", "own.yaml: is its own base"),
+        (
+            "students: {pupil: {student: kid}}",
+            "students.pupil: no student 'kid'; there are: cnn, octo",
+        ),
+        (
+            "students: {cnn: {options: {stpes: 3}}}",
+            "no option 'stpes'; there are: recipe, init, weights",
+        ),
+        ("students: {cnn: {options: {2: 3}}}", "students.options"),
+        ("students: {cnn: {options: {name: foo}}}", "no option 'name'"),
+        ("students: {cnn: {options: {steps: 1e4}}}", "argument --steps: invalid int value: '1e4'"),
+        ("students: {cnn: {options: {steps: true}}}", "argument --steps: expected one argument"),
+        ("students: {cnn: {options: {steps: 0}}}", "students.cnn: steps must be 1 or more"),
+        ("students: {cnn: {options: {size: huge}}}", "no size 'huge'; there are: tiny"),
+        ("budgets: null", "budgets: is no list of what goes over the rest under cpu or gpu"),
+        ("budgets: [cpu]", "budgets: is no list of"),
+        ("budgets: {gpu: 3}", "budgets.gpu: is no list of `name: value`"),
+        ("budgets: {gpus: {}}", "budgets: 'gpus' is none of cpu, gpu"),
+        ("budgets: {gpu: {episode: [8]}}", "budgets.gpu: 'episode' is none of description, tasks"),
+        ("tasks: {connector: {train: []}}", "tasks.connector.train: names no variant"),
+        ("tasks: {connector: null}", "tasks: names none"),
+        ("evaluation: {episodes: 0}", "evaluation.episodes: must be 1 or more"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
     base = "" if text.startswith(("base", "-", "a:")) else "base: demo\n"
     with pytest.raises(ExperimentError, match=said.replace("[", r"\[")):
         load(own(tmp_path, base + text))
+
+
+def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> None:
+    plan = make_plan(load(own(tmp_path, OWN + "students: {cnn: {options: {steps: '10'}}}")))
+    students = [s for s in every_stage(plan).values() if isinstance(s, Student)]
+    assert students and all(student.typical_seconds == 17.0 for student in students)
 
 
 def changed(folder: Path, before: str, after: str) -> set[type[Stage]]:
