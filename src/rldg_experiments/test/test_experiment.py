@@ -19,7 +19,7 @@ from rldg_experiments.commands import Command
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import Plan, make_plan
 from rldg_experiments.results import gather
-from rldg_experiments.stages import Dataset, Episodes, Evaluation, Stage, Student
+from rldg_experiments.stages import Dataset, Episodes, Evaluation, Specialist, Stage, Student
 from rldg_experiments.store import finish, in_order
 from rldg_robot.task import load_task
 
@@ -175,6 +175,29 @@ def test_a_task_s_budget_changes_no_key(tmp_path: Path, monkeypatch: pytest.Monk
 
     assert changed_task(cpu_budget=1.0) == before
     assert changed_task(horizon=7).isdisjoint(before)
+
+
+def test_how_a_specialist_learns_changes_only_what_comes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_specialists(stage: Stage) -> bool:
+        return isinstance(stage, Specialist) or any(map(of_specialists, stage.needs))
+
+    def names() -> tuple[set[str], set[str]]:
+        """Of the stages that come of specialists, and of the others."""
+        found = every_stage(make_plan(load(own(tmp_path))))
+        learned = {name for name, stage in found.items() if of_specialists(stage)}
+        return learned, found.keys() - learned
+
+    learned, others = names()
+    learning = replace(load_task("connector/vga").learning, discount=0.5)
+    for change in ({"learning": learning}, {"grasp_penalty": 0.3}):
+        monkeypatch.setattr(
+            stages, "load_task", lambda task, change=change: replace(load_task(task), **change)
+        )
+        learned_now, others_now = names()
+        assert others and others_now == others
+        assert learned_now.isdisjoint(learned)
 
 
 def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:
