@@ -169,9 +169,12 @@ def settle(order: Order, data: TrainingData) -> None:
         differences = order.training.differences(before["training"])
         differences += [
             f"{key}: {before[key]} -> {settings[key]}"
-            for key in ("student", "config", "data")
+            for key in ("student", "config")
             if before[key] != settings[key]
         ]
+        given = data.card.fingerprints
+        if list(before["data"].items()) != list(given.items()):  # weights go by their order
+            differences.append(f"data: {before['data']} -> {given}")
         if differences:
             raise RunError(
                 f"{order.run.path} was begun with other values:\n  "

@@ -331,6 +331,8 @@ def test_a_run_is_not_resumed_with_other_values(
     assert train(data, tmp_path, "a", *TINY, "--steps", "2", "--seed", "1", "--width", "16") == 1
     told = capsys.readouterr().err
     assert "seed 0 -> 1" in told and "'width': 32" in told
+    assert train(data[::-1], tmp_path, "a", *TINY, "--steps", "4") == 1
+    assert "data: {'first': " in capsys.readouterr().err
     assert train(data, tmp_path, "a", *TINY, "--steps", "4") == 0
     assert max(losses(tmp_path / "a")) == 4
 
