@@ -137,6 +137,16 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
         load(own(tmp_path, base + text))
 
 
+@pytest.mark.parametrize("figure", ["success", "cycle_time", "scaling"])
+def test_a_figure_with_nothing_on_it_is_refused(tmp_path: Path, figure: str) -> None:
+    nobody = f"students: {{cnn: null}}\nfigures: [{figure}]\n"
+    with pytest.raises(ExperimentError, match=f"nothing would be on {figure}: name students"):
+        unjudged = OWN.replace("{episodes: 2}", "{episodes: 2, specialists: []}")
+        make_plan(load(own(tmp_path, unjudged + nobody)))
+    if figure != "scaling":
+        assert make_plan(load(own(tmp_path, OWN + nobody))).cells, "specialists are on it"
+
+
 def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> None:
     plan = make_plan(load(own(tmp_path, OWN + "students: {cnn: {options: {steps: '10'}}}")))
     students = [s for s in every_stage(plan).values() if isinstance(s, Student)]
