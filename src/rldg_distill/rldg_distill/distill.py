@@ -414,6 +414,9 @@ def main(arguments: list[str] | None = None) -> int:
             f"distill: {error}", style="red", highlight=False, soft_wrap=True, markup=False
         )
         return 1
+    except KeyboardInterrupt:  # before the training, which ends behind its update instead
+        console.print("distill: stopped")
+        return 130
     finally:
         distributed.leave()
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from rldg_distill.students.student import CARD, WEIGHTS, StudentError
 from rldg_distill.training import config_options, training_state
 from rldg_distill.training.distributed import World
 from rldg_distill.training.trainer import Trainer
-from rldg_distill.training.training_config import TrainingConfig
+from rldg_distill.training.training_config import CHANGEABLE, TrainingConfig
 from rldg_distill.training.training_data import open_data
 
 TINY = [
@@ -120,6 +121,28 @@ def test_after_a_kill_the_same_losses_follow(data: list[str], tmp_path: Path) ->
         for name in ("whole", "killed")
     ]
     assert states[0] == states[1]
+
+
+def test_a_stop_while_the_data_is_read_is_no_mistake(tmp_path: Path) -> None:
+    data = small(tmp_path / "data" / "slow")
+    shard = next((data / "1.0.0").glob("*train*"))
+    shard.unlink()
+    os.mkfifo(shard)  # a disk that takes its time
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rldg_distill.distill", str(data), "--runs", str(tmp_path), *TINY],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    writer = None
+    while writer is None:
+        assert process.poll() is None
+        with suppress(OSError):  # until it is being read
+            writer = os.open(shard, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    os.close(writer)
+    assert process.returncode == 130
+    assert "distill: stopped" in said and "Traceback" not in said
 
 
 def test_two_processes_are_one_training(data: list[str], tmp_path: Path) -> None:
@@ -389,6 +412,13 @@ def test_every_option_is_documented(name: str) -> None:
 
 def test_the_docs_hold_the_table_of_the_options() -> None:
     assert config_options.table(TrainingConfig()) in DOCS.read_text()
+
+
+def test_the_docs_name_the_options_that_may_change() -> None:
+    (told,) = (part for part in DOCS.read_text().split("\n\n") if part.startswith("**Stop and go"))
+    assert [name for name in CHANGEABLE if f"`{name}`" not in told] == [
+        name for name in CHANGEABLE if name.endswith("_every")
+    ]
 
 
 def test_recipes_name_options_that_exist() -> None:
