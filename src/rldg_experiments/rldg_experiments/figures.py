@@ -26,11 +26,14 @@ from matplotlib import pyplot
 
 COLOURS = {HUMAN: "#e08214", RELABELLED: "#5aae61", RLDG: "#2166ac", "": "#999999"}
 NAMES = {
-    HUMAN: "human",
-    RELABELLED: "human states, RL actions",
+    HUMAN: "operator",
+    RELABELLED: "operator's states, RL actions",
     RLDG: "RLDG",
     "": "RL specialists",
 }
+"""of sources in legends: the operator is a script, no person took part"""
+PAPER_NAMES = {HUMAN: "human", RLDG: "RLDG", "": ""}
+"""of the paper's, whose data people gave"""
 GROUPS_IN_A_LINE = 4
 STYLES = ("-", "--", ":", "-.")
 MARKERS = {"OpenVLA": "D", "Octo": "s", SPECIALIST: "*"}
@@ -148,7 +151,7 @@ def _draw_paper(
     for number in paper.beside(family, where):
         if number.rate is None:
             continue
-        label = f"paper: {number.policy} {NAMES[number.source] if number.source else ''}".rstrip()
+        label = f"paper: {number.policy} {PAPER_NAMES[number.source]}".rstrip()
         (mark,) = axes.plot(
             group + 0.46,
             100 * number.rate,

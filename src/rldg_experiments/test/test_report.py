@@ -149,6 +149,17 @@ def test_a_policy_that_never_succeeds_has_no_cycle_time() -> None:
     )
 
 
+def test_legends_call_the_operator_an_operator() -> None:
+    found = results(make_plan(load("fig4")), {"human": 20, "rldg": 45, "": 50})
+    figure = ARTISTS["success"][2](found)
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    names = {text.get_text() for text in legend.get_texts()}
+    assert {"operator", "RLDG", "RL specialists", "paper: Octo RLDG"} <= names
+    assert "human" not in names
+    pyplot.close(figure)
+
+
 @pytest.mark.parametrize(("won", "said"), [(0, "no success"), (1, "1 success")])
 def test_a_bar_that_is_missing_says_why(won: int, said: str) -> None:
     plan = make_plan(load("demo"))
