@@ -169,9 +169,12 @@ def settle(order: Order, data: TrainingData) -> None:
         differences = order.training.differences(before["training"])
         differences += [
             f"{key}: {before[key]} -> {settings[key]}"
-            for key in ("student", "config", "data")
+            for key in ("student", "config")
             if before[key] != settings[key]
         ]
+        given = data.card.fingerprints
+        if list(before["data"].items()) != list(given.items()):  # weights go by their order
+            differences.append(f"data: {before['data']} -> {given}")
         if differences:
             raise RunError(
                 f"{order.run.path} was begun with other values:\n  "
@@ -304,7 +307,8 @@ def table(summary: Mapping[str, Any], run: StudentRun) -> Table:
     for name, _ in DIMENSIONS:
         first, chunk = judged["first_action_error"][name], judged["action_error"][name]
         rows.add_row(Text(f"error {name}"), f"{first:.3g} first action, {chunk:.3g} whole chunk")
-    rows.add_row("student", str(run.student))
+    if run.student.is_dir():
+        rows.add_row("student", str(run.student))
     return rows
 
 
@@ -410,6 +414,9 @@ def main(arguments: list[str] | None = None) -> int:
             f"distill: {error}", style="red", highlight=False, soft_wrap=True, markup=False
         )
         return 1
+    except KeyboardInterrupt:  # before the training, which ends behind its update instead
+        console.print("distill: stopped")
+        return 130
     finally:
         distributed.leave()
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ from rldg_distill.students.registry import load_student
 from rldg_distill.students.student import CARD, WEIGHTS, StudentError
 from rldg_distill.training import config_options, training_state
 from rldg_distill.training.distributed import World
-from rldg_distill.training.training_config import TrainingConfig
+from rldg_distill.training.trainer import Trainer
+from rldg_distill.training.training_config import CHANGEABLE, TrainingConfig
 from rldg_distill.training.training_data import open_data
 
 TINY = [
@@ -121,6 +123,28 @@ def test_after_a_kill_the_same_losses_follow(data: list[str], tmp_path: Path) ->
     assert states[0] == states[1]
 
 
+def test_a_stop_while_the_data_is_read_is_no_mistake(tmp_path: Path) -> None:
+    data = small(tmp_path / "data" / "slow")
+    shard = next((data / "1.0.0").glob("*train*"))
+    shard.unlink()
+    os.mkfifo(shard)  # a disk that takes its time
+    process = subprocess.Popen(
+        [sys.executable, "-m", "rldg_distill.distill", str(data), "--runs", str(tmp_path), *TINY],
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    writer = None
+    while writer is None:
+        assert process.poll() is None
+        with suppress(OSError):  # until it is being read
+            writer = os.open(shard, os.O_WRONLY | os.O_NONBLOCK)
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate(timeout=60)[1]
+    os.close(writer)
+    assert process.returncode == 130
+    assert "distill: stopped" in said and "Traceback" not in said
+
+
 def test_two_processes_are_one_training(data: list[str], tmp_path: Path) -> None:
     arguments = [*TINY, "--steps", "6", "--checkpoint-every", "4", "--processes", "2"]
     command = [sys.executable, "-m", "rldg_distill.distill", *data, "--runs", str(tmp_path)]
@@ -141,7 +165,9 @@ def test_two_processes_are_one_training(data: list[str], tmp_path: Path) -> None
         assert two[step] == pytest.approx(loss, rel=0.1)
 
 
-def test_patience_ends_early_and_keeps_the_best(data: list[str], tmp_path: Path) -> None:
+def test_patience_ends_early_and_keeps_the_best(
+    data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     # Ever larger steps: validation gets worse soon.
     arguments = ["--learning-rate", "0.3", "--validate-every", "2", "--patience", "2"]
     assert train(data, tmp_path, "a", *TINY, "--steps", "400", *arguments) == 0
@@ -153,6 +179,37 @@ def test_patience_ends_early_and_keeps_the_best(data: list[str], tmp_path: Path)
     judged = [line["validation"]["loss"] for line in lines if "validation" in line]
     assert summary["best_validation_loss"] == min(judged)
     assert judged.index(min(judged)) == len(judged) - 3
+    assert summary["validation"]["loss"] == min(judged), "of the student that is kept"
+    assert f"{min(judged):.4g}" in capsys.readouterr().err.split("validation loss")[-1]
+
+
+def test_stops_wear_out_no_patience(data: list[str], tmp_path: Path) -> None:
+    """A training that is stopped after every sixth update ends where it would have ended without."""
+    options = ["--learning-rate", "0.3", "--validate-every", "4", "--patience", "2"]
+
+    def start(name: str, stop_every: int) -> Trainer:
+        words = [*data, "--runs", str(tmp_path), "--name", name, *TINY, "--steps", "400", *options]
+        order, world = distill.parse(words), World(torch.device("cpu"))
+        loaded = open_data(order.data)
+        student = distill.make_student(order, loaded, world)
+
+        def told(line: dict[str, Any]) -> None:
+            trainer.stopped |= "loss" in line and line["step"] % stop_every == 0
+
+        trainer = distill.make_trainer(order, loaded, student, world, told)
+        with order.run.claimed(), trainer.loader:
+            trainer.train()
+        return trainer
+
+    whole = start("whole", 1000)
+    for _ in range(whole.progress.step):
+        often = start("often", 6)
+        if not often.stopped:
+            break
+    for name in ("step", "best", "stale"):
+        assert getattr(often.progress, name) == getattr(whole.progress, name)
+    files = [trainer.run.student / WEIGHTS for trainer in (whole, often)]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_training_goes_on_from_a_student(data: list[str], tmp_path: Path) -> None:
@@ -297,6 +354,8 @@ def test_a_run_is_not_resumed_with_other_values(
     assert train(data, tmp_path, "a", *TINY, "--steps", "2", "--seed", "1", "--width", "16") == 1
     told = capsys.readouterr().err
     assert "seed 0 -> 1" in told and "'width': 32" in told
+    assert train(data[::-1], tmp_path, "a", *TINY, "--steps", "4") == 1
+    assert "data: {'first': " in capsys.readouterr().err
     assert train(data, tmp_path, "a", *TINY, "--steps", "4") == 0
     assert max(losses(tmp_path / "a")) == 4
 
@@ -353,6 +412,13 @@ def test_every_option_is_documented(name: str) -> None:
 
 def test_the_docs_hold_the_table_of_the_options() -> None:
     assert config_options.table(TrainingConfig()) in DOCS.read_text()
+
+
+def test_the_docs_name_the_options_that_may_change() -> None:
+    (told,) = (part for part in DOCS.read_text().split("\n\n") if part.startswith("**Stop and go"))
+    assert [name for name in CHANGEABLE if f"`{name}`" not in told] == [
+        name for name in CHANGEABLE if name.endswith("_every")
+    ]
 
 
 def test_recipes_name_options_that_exist() -> None:

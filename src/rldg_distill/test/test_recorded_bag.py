@@ -38,11 +38,12 @@ from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat, decode
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.cameras import camera_topics
+from rldg_distill.recordings.finger_motion import commands
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told, find_recording
 from rldg_robot import contract
+from rldg_robot.gripper_command import CLOSE
 from rldg_robot.poses import Pose
-from rldg_robot.task import load_task
 
 VGA = Told(task="connector/vga")
 CAMERAS = {IMAGE.name: "image"}
@@ -655,12 +656,82 @@ def test_wrong_options_are_answered_with_the_valid_ones(
     assert told in capsys.readouterr().err
 
 
-def test_a_gripper_that_a_task_opens_is_open_from_half_its_width_on(tmp_path: Path) -> None:
-    from rldg_distill.recordings.recorded_bag import _opened
+# --- the gripper -----------------------------------------------------------------------------------------------------
 
-    recording = find_recording(demonstration().write(tmp_path / "plain"), VGA)
-    task = replace(load_task("connector/vga"), gripper="free")
-    with pytest.raises(BadBag, match="tells nothing of the gripper"):
-        _opened(recording, task, np.zeros(2))
-    seen = replace(recording, topics=recording.topics | {contract.GRIPPER_STATE.name: "g"})
-    assert _opened(seen, task, np.array([0.03, 0.05])).tolist() == [0.0, 1.0]
+PEPPER = Told(task="pick_place/pepper", action="motion")
+
+
+def grasp(object_width: float) -> Plain:
+    """The fingers close onto something from 1 s on, with 0.1 m/s, and open from 3 s on."""
+
+    def width(stamp: int) -> float:
+        t = (stamp - START) / 1e9
+        way = 0.1 * (t - 1.0) if t < 3.0 else 0.08 - object_width - 0.1 * (t - 3.0)
+        return 0.08 - float(np.clip(way, 0.0, 0.08 - object_width))
+
+    plain = demonstration()
+    told = {s: {"width": width(s)} for s in plain.stamps(POSE)[::4]}
+    plain.streams[contract.GRIPPER_STATE.name] = Stream(contract.GRIPPER_STATE.type, told)
+    return plain
+
+
+def ask(plain: Plain, topic: contract.Topic, **widths: float) -> None:
+    """The gripper is asked for widths; `at_1_0=0.08` after one second."""
+    moments = {START + round(float(at[3:].replace("_", ".")) * 1e9): w for at, w in widths.items()}
+    told = {stamp: {"width": width} for stamp, width in moments.items()}
+    plain.streams[topic.name] = Stream(topic.type, told)
+
+
+def opened(plain: Plain, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Ends [s] of the steps, and whether the gripper is asked to be open in them."""
+    episode = read(plain.write(path), PEPPER)
+    ends = np.array(ticks(plain, POSE, IMAGE)[1 : len(episode) + 1])
+    return (ends - START) / 1e9, episode.action[:, 6]
+
+
+@pytest.mark.parametrize("object_width", [0.03, 0.06])
+def test_fingers_tell_what_they_were_asked_for_by_where_they_are_heading(
+    tmp_path: Path, object_width: float
+) -> None:
+    ends, found = opened(grasp(object_width), tmp_path / "plain")
+    expected = ~((ends > 1.0) & (ends < 3.0))
+    off = np.flatnonzero(found != expected)
+    # A movement that begins just before a tick has not reached 0.5 mm at it.
+    assert all(min(abs(ends[i] - 1.0), abs(ends[i] - 3.0)) < 0.05 for i in off) and len(off) <= 2
+
+
+def test_what_the_gripper_was_told_goes_before_its_fingers(tmp_path: Path) -> None:
+    plain = grasp(0.06)
+    ask(plain, contract.GRIPPER_COMMAND, at_0_5=0.0, at_2_5=0.08)
+    ends, found = opened(plain, tmp_path / "driver")
+    begins = ends - 0.1
+    np.testing.assert_array_equal(found, ~((begins >= 0.5) & (begins < 2.5)))
+    ask(plain, contract.POLICY_GRIPPER, at_0_7=0.0, at_2_7=0.08)
+    _, found = opened(plain, tmp_path / "policy")
+    np.testing.assert_array_equal(found, ~((begins >= 0.7) & (begins < 2.7)))
+
+
+@pytest.mark.parametrize(
+    ("millimetres", "closed"),
+    [
+        ([30, 30, 30], "111"),
+        ([50, 50, 50], "000"),
+        ([80, 79.8, 80, 79.9], "0000"),  # noise
+        (
+            [80, 75, 60, 61, 61, 61, 66, 80],
+            "11111000",
+        ),  # it gives on impact, and is let go of later
+        ([80, 60, 50, 51.5, 50, 50], "111111"),
+        ([80, 78.5, 77, 76, 76], "11111"),  # slow
+    ],
+)
+def test_fingers_that_give_or_tremble_were_asked_for_nothing(
+    millimetres: list[float], closed: str
+) -> None:
+    found = commands(np.array(millimetres) / 1000)
+    assert "".join("1" if command == CLOSE else "0" for command in found) == closed
+
+
+def test_a_gripper_that_a_task_opens_needs_its_width(tmp_path: Path) -> None:
+    told = refuse(demonstration().write(tmp_path / "plain"), PEPPER)
+    assert "tells nothing of the gripper's width" in told and "record gripper/state" in told

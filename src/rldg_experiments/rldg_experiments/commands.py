@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from ament_index_python.packages import get_package_prefix
 
@@ -77,6 +78,15 @@ class Command:
         if verb == "run":
             return [_executable(*rest[:2]), *rest[2:]]
         return [_executable(TOOLS[verb], verb), *rest]
+
+
+def option(name: str, value: Any) -> list[str]:
+    """An option of `distill` as words; true and false become `--name` and `--no-name`."""
+    flag = "--" + name.replace("_", "-")
+    if isinstance(value, bool):
+        return [flag if value else flag.replace("--", "--no-", 1)]
+    values = value if isinstance(value, list) else [value]
+    return [flag, *map(str, values)]
 
 
 def _executable(package: str, name: str) -> str:

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class Experiment:
 
 def shipped() -> dict[str, str]:
     """Description of every experiment that comes with the package, by name."""
-    return {path.stem: load(path.stem).description for path in sorted(EXPERIMENTS.glob("*.yaml"))}
+    return {path.stem: _merged(path)["description"] for path in sorted(EXPERIMENTS.glob("*.yaml"))}
 
 
 def load(name: str, budget: str = "cpu") -> Experiment:
@@ -111,10 +111,10 @@ def load(name: str, budget: str = "cpu") -> Experiment:
     """
     path = _find(name, Path())
     settings = _merged(path)
-    budgets = settings.pop("budgets", {})
-    settings = _without_nulls(_overlay(settings, budgets.get(budget, {})))
-    settings |= {"name": path.stem, "budget": budget}
     try:
+        budgets = _budgets(settings.pop("budgets", {}))
+        settings = _without_nulls(_overlay(settings, budgets.get(budget, {})))
+        settings |= {"name": path.stem, "budget": budget}
         config = dacite.Config(strict=True, cast=[tuple])
         experiment = dacite.from_dict(Experiment, settings, config)
         _check(experiment)
@@ -132,8 +132,10 @@ def _find(name: str, folder: Path) -> Path:
     raise ExperimentError(f"no experiment '{name}': give one of {names}, or the path of a YAML")
 
 
-def _merged(path: Path) -> dict[str, Any]:
-    """What a YAML says, over what its `base` says."""
+def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """What a YAML says, over what its `base` says; `above` are those that it is the base of."""
+    if path.resolve() in above:
+        raise ExperimentError(f"{path}: is its own base: name another one")
     try:
         settings = yaml.safe_load(path.read_text())
     except (OSError, yaml.YAMLError) as error:
@@ -141,7 +143,26 @@ def _merged(path: Path) -> dict[str, Any]:
     if not isinstance(settings, dict):
         raise ExperimentError(f"{path}: is not a list of `name: value`")
     base = settings.pop("base", None)
-    return settings if base is None else _overlay(_merged(_find(base, path.parent)), settings)
+    if base is None:
+        return settings
+    below = _merged(_find(str(base), path.parent), (*above, path.resolve()))
+    return _overlay(below, settings)
+
+
+def _budgets(said: Any) -> Mapping[str, Mapping[str, Any]]:
+    """The entry `budgets`, if it can be one; also of the budget that is not asked for now."""
+    if not isinstance(said, dict):
+        raise ValueError(
+            f"budgets: is no list of what goes over the rest under {' or '.join(BUDGETS)}"
+        )
+    given = {budget: settings for budget, settings in said.items() if settings is not None}
+    _known("budgets", given, BUDGETS)
+    entries = tuple(f.name for f in fields(Experiment) if f.name not in ("name", "budget"))
+    for budget, settings in given.items():
+        if not isinstance(settings, dict):
+            raise ValueError(f"budgets.{budget}: is no list of `name: value`")
+        _known(f"budgets.{budget}", settings, entries)
+    return given
 
 
 def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,7 +194,15 @@ def _check(experiment: Experiment) -> None:
     _known("sources", experiment.sources, SOURCES)
     _known("figures", experiment.figures, FIGURES)
     _known("evaluation.specialists", experiment.evaluation.specialists, ("seen", "unseen"))
+    if experiment.evaluation.episodes < 1:
+        raise ValueError(
+            f"evaluation.episodes: must be 1 or more, and is {experiment.evaluation.episodes}"
+        )
+    if not experiment.tasks:
+        raise ValueError("tasks: names none")
     for family, variants in experiment.tasks.items():
+        if not variants.train:
+            raise ValueError(f"tasks.{family}.train: names no variant that specialists learn")
         _known(f"tasks.{family}.seen", variants.seen, variants.train)
         for variant in (*variants.train, *variants.unseen):
             _exists(f"{family}/{variant}")
@@ -182,9 +211,20 @@ def _check(experiment: Experiment) -> None:
                 f"episodes: {list(experiment.episodes)} must be two or more for every task of {family}: one learns, "
                 "one is held out"
             )
+    for called, told in experiment.students.items():
+        _understood(called, told)
 
 
-def _known(what: str, names: tuple[str, ...], valid: tuple[str, ...]) -> None:
+def _understood(called: str, told: StudentSettings) -> None:
+    from rldg_experiments.student_options import check  # noqa: PLC0415 - its torch would slow --help and --list
+
+    try:
+        check(told.student, told.options)
+    except ValueError as error:
+        raise ValueError(f"students.{called}: {error}") from error
+
+
+def _known(what: str, names: Iterable[str], valid: tuple[str, ...]) -> None:
     for name in names:
         if name not in valid:
             raise ValueError(f"{what}: '{name}' is none of {', '.join(valid)}")

@@ -6,6 +6,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import cycle
 
 import matplotlib
 import numpy as np
@@ -25,12 +26,16 @@ from matplotlib import pyplot
 
 COLOURS = {HUMAN: "#e08214", RELABELLED: "#5aae61", RLDG: "#2166ac", "": "#999999"}
 NAMES = {
-    HUMAN: "human",
-    RELABELLED: "human states, RL actions",
+    HUMAN: "operator",
+    RELABELLED: "operator's states, RL actions",
     RLDG: "RLDG",
     "": "RL specialists",
 }
+"""of sources in legends: the operator is a script, no person took part"""
+PAPER_NAMES = {HUMAN: "human", RLDG: "RLDG", "": ""}
+"""of the paper's, whose data people gave"""
 GROUPS_IN_A_LINE = 4
+STYLES = ("-", "--", ":", "-.")
 MARKERS = {"OpenVLA": "D", "Octo": "s", SPECIALIST: "*"}
 
 
@@ -120,7 +125,8 @@ def _draw_group(
         x = group + 0.85 * ((index + 0.5) / len(ordered) - 0.5)
         interval = value(row)
         if interval is None:
-            axes.annotate("no success", (x, 0), ha="center", va="bottom", rotation=90)
+            few = "1 success" if row.all.successes else "no success"
+            axes.annotate(few, (x, 0), ha="center", va="bottom", rotation=90)
             continue
         bar = axes.bar(
             x,
@@ -145,7 +151,7 @@ def _draw_paper(
     for number in paper.beside(family, where):
         if number.rate is None:
             continue
-        label = f"paper: {number.policy} {NAMES[number.source] if number.source else ''}".rstrip()
+        label = f"paper: {number.policy} {PAPER_NAMES[number.source]}".rstrip()
         (mark,) = axes.plot(
             group + 0.46,
             100 * number.rate,
@@ -161,7 +167,7 @@ def _scaling(results: Results) -> Figure:
     """Success over the number of episodes, a panel for every family, seen and unseen, as figures 5 and 7."""
     students = [row for row in results.rows if row.source]
     panels = sorted({(row.family, row.where) for row in students})
-    styles = dict(zip(results.plan.experiment.students, ("-", "--", ":", "-."), strict=False))
+    styles = dict(zip(results.plan.experiment.students, cycle(STYLES), strict=False))
     figure, grid = pyplot.subplots(
         1,
         len(panels),

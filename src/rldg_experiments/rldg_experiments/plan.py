@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rldg_experiments.experiment import HUMAN, RLDG, Experiment, Variants
+from rldg_experiments.experiment import HUMAN, RLDG, Experiment, ExperimentError, Variants
 from rldg_experiments.stages import (
     Dataset,
     Episodes,
@@ -59,7 +59,11 @@ class Plan:
 
 
 def make_plan(experiment: Experiment) -> Plan:
-    """The stages of an experiment."""
+    """The stages of an experiment.
+
+    Raises:
+        ExperimentError: one of its figures would be empty.
+    """
     data: list[Episodes | Relabelled] = []
     cells: list[Cell] = []
     for family, variants in experiment.tasks.items():
@@ -73,7 +77,19 @@ def make_plan(experiment: Experiment) -> Plan:
             for count in experiment.episodes
             for cell in _student_cells(experiment, family, variants, Dataset(episodes, count))
         ]
+    _check_figures(experiment, cells)
     return Plan(experiment, tuple(data), tuple(cells))
+
+
+def _check_figures(experiment: Experiment, cells: Sequence[Cell]) -> None:
+    """Whether there is something to be seen on every figure."""
+    students = [cell for cell in cells if cell.source]
+    for figure, shown in (("success", cells), ("cycle_time", cells), ("scaling", students)):
+        if figure in experiment.figures and not shown:
+            raise ExperimentError(
+                f"{experiment.name}: figures: nothing would be on {figure}: name students, "
+                "or take it away"
+            )
 
 
 def _specialists(experiment: Experiment, family: str, variants: Variants) -> tuple[Specialist, ...]:

@@ -112,7 +112,7 @@ class Results:
     trainings: tuple[Training, ...]
     """of the specialists whose runs are still there"""
     notes: dict[str, Note]
-    """how every stage of it was made, by name, in the order of the stages"""
+    """how every stage of it was made, by the folder that it left, in the order of the stages"""
 
     @property
     def claims(self) -> list[Claim]:
@@ -209,7 +209,7 @@ def _notes(plan: Plan) -> dict[str, Note]:
             visit(other)
         note = note_of(stage)
         if note:
-            notes[stage.name] = note
+            notes[str(stage.artefact)] = note
 
     for target in plan.targets:
         visit(target)

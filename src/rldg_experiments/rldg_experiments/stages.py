@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import rldg_robot
-from rldg_experiments.commands import Command
+from rldg_experiments.commands import Command, option
 from rldg_experiments.experiment import HUMAN, RELABELLED
 from rldg_robot.task import Task, load_task
 
@@ -29,6 +29,8 @@ CPU_MINUTES = 4.0
 """of a specialist whose task states none"""
 DECIDES_NOTHING = ("cpu_budget",)
 """fields of a task that change nothing about what comes out"""
+OF_LEARNING = ("learning", "grasp_penalty")
+"""those that only the training of its specialist reads; whatever else depends on them needs that specialist"""
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,8 @@ class Specialist(Stage):
 
     def world(self) -> Mapping[str, Any]:
         """The task, and the person who demonstrates it."""
-        return {"tasks": _definitions((self.task,)), "operator": _operator()}
+        tasks = _definitions((self.task,), without=DECIDES_NOTHING)
+        return {"tasks": tasks, "operator": _operator()}
 
     @property
     def label(self) -> str:
@@ -283,7 +286,7 @@ class Student(Stage):
     @property
     def command(self) -> Command:
         """`distill`."""
-        options = [word for name, value in self.options for word in _option(name, value)]
+        options = [word for name, value in self.options for word in option(name, value)]
         start = ("distill", str(self.dataset.artefact), "--student", self.student)
         return Command((*start, *options, "--name", self.name))
 
@@ -295,7 +298,7 @@ class Student(Stage):
     @property
     def typical_seconds(self) -> float:
         """[s] on two cores."""
-        return 15 + dict(self.options).get("steps", 6000) / UPDATES_PER_SECOND
+        return 15 + int(dict(self.options).get("steps", 6000)) / UPDATES_PER_SECOND
 
 
 @dataclass(frozen=True)
@@ -340,15 +343,6 @@ class Evaluation(Stage):
         return 8 + self.episodes * 0.3
 
 
-def _option(name: str, value: Any) -> list[str]:
-    """An option of `distill` as words."""
-    flag = "--" + name.replace("_", "-")
-    if isinstance(value, bool):
-        return [flag if value else flag.replace("--", "--no-", 1)]
-    values = value if isinstance(value, list) else [value]
-    return [flag, *map(str, values)]
-
-
 def _flat(task: str) -> str:
     """A task in a file's name."""
     return task.replace("/", "_")
@@ -359,14 +353,18 @@ def _family(tasks: tuple[str, ...]) -> str:
     return tasks[0].split("/")[0] if len(tasks) > 1 else _flat(tasks[0])
 
 
-def _definitions(tasks: tuple[str, ...]) -> dict[str, Any]:
-    """What the tasks are at present; what is at its default counts for nothing, so that a new field changes no key."""
-    return {task: _told(load_task(task)) for task in tasks}
+def _definitions(
+    tasks: tuple[str, ...], without: tuple[str, ...] = (*DECIDES_NOTHING, *OF_LEARNING)
+) -> dict[str, Any]:
+    """What the tasks are at present, without some fields; what is at its default counts for nothing, so that a new
+    field changes no key.
+    """
+    return {task: _told(load_task(task), without) for task in tasks}
 
 
-def _told(task: Task) -> dict[str, Any]:
+def _told(task: Task, without: tuple[str, ...]) -> dict[str, Any]:
     given = asdict(task)
-    decisive = (f for f in fields(task) if f.name not in DECIDES_NOTHING)
+    decisive = (f for f in fields(task) if f.name not in without)
     return {f.name: given[f.name] for f in decisive if getattr(task, f.name) != f.default}
 
 

@@ -66,15 +66,15 @@ def in_order(targets: Iterable[Stage]) -> list[Stage]:
 
     What only finished stages need is left out: it may have been deleted since.
     """
-    found: dict[str, Stage] = {}
+    found: dict[Path, Stage] = {}  # not by key, which two students with equal settings share
 
     def visit(stage: Stage) -> None:
-        if stage.name in found:
+        if stage.artefact in found:
             return
         if note_of(stage) is None:
             for other in stage.needs:
                 visit(other)
-        found[stage.name] = stage
+        found[stage.artefact] = stage
 
     for target in targets:
         visit(target)

@@ -18,7 +18,9 @@ from rldg_experiments.command_line import main
 from rldg_experiments.commands import Command
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import Plan, make_plan
-from rldg_experiments.stages import Dataset, Episodes, Evaluation, Stage, Student
+from rldg_experiments.results import gather
+from rldg_experiments.stages import Dataset, Episodes, Evaluation, Specialist, Stage, Student
+from rldg_experiments.store import finish, in_order
 from rldg_robot.task import load_task
 
 OWN = """
@@ -103,12 +105,52 @@ def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None
         ("- vga", "not a list of"),
         ("base: demon", "no experiment 'demon': give one of demo, fig4"),
         ("a: [", "expected"),
+        ("base: 3", "no experiment '3'"),
+        ("base: own.yaml", "own.yaml: is its own base"),
+        (
+            "students: {pupil: {student: kid}}",
+            "students.pupil: no student 'kid'; there are: cnn, octo",
+        ),
+        (
+            "students: {cnn: {options: {stpes: 3}}}",
+            "no option 'stpes'; there are: recipe, init, weights",
+        ),
+        ("students: {cnn: {options: {2: 3}}}", "students.options"),
+        ("students: {cnn: {options: {name: foo}}}", "no option 'name'"),
+        ("students: {cnn: {options: {steps: 1e4}}}", "argument --steps: invalid int value: '1e4'"),
+        ("students: {cnn: {options: {steps: true}}}", "argument --steps: expected one argument"),
+        ("students: {cnn: {options: {steps: 0}}}", "students.cnn: steps must be 1 or more"),
+        ("students: {cnn: {options: {size: huge}}}", "no size 'huge'; there are: tiny"),
+        ("budgets: null", "budgets: is no list of what goes over the rest under cpu or gpu"),
+        ("budgets: [cpu]", "budgets: is no list of"),
+        ("budgets: {gpu: 3}", "budgets.gpu: is no list of `name: value`"),
+        ("budgets: {gpus: {}}", "budgets: 'gpus' is none of cpu, gpu"),
+        ("budgets: {gpu: {episode: [8]}}", "budgets.gpu: 'episode' is none of description, tasks"),
+        ("tasks: {connector: {train: []}}", "tasks.connector.train: names no variant"),
+        ("tasks: {connector: null}", "tasks: names none"),
+        ("evaluation: {episodes: 0}", "evaluation.episodes: must be 1 or more"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
     base = "" if text.startswith(("base", "-", "a:")) else "base: demo\n"
     with pytest.raises(ExperimentError, match=said.replace("[", r"\[")):
         load(own(tmp_path, base + text))
+
+
+@pytest.mark.parametrize("figure", ["success", "cycle_time", "scaling"])
+def test_a_figure_with_nothing_on_it_is_refused(tmp_path: Path, figure: str) -> None:
+    nobody = f"students: {{cnn: null}}\nfigures: [{figure}]\n"
+    with pytest.raises(ExperimentError, match=f"nothing would be on {figure}: name students"):
+        unjudged = OWN.replace("{episodes: 2}", "{episodes: 2, specialists: []}")
+        make_plan(load(own(tmp_path, unjudged + nobody)))
+    if figure != "scaling":
+        assert make_plan(load(own(tmp_path, OWN + nobody))).cells, "specialists are on it"
+
+
+def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> None:
+    plan = make_plan(load(own(tmp_path, OWN + "students: {cnn: {options: {steps: '10'}}}")))
+    students = [s for s in every_stage(plan).values() if isinstance(s, Student)]
+    assert students and all(student.typical_seconds == 17.0 for student in students)
 
 
 def changed(folder: Path, before: str, after: str) -> set[type[Stage]]:
@@ -145,6 +187,29 @@ def test_a_task_s_budget_changes_no_key(tmp_path: Path, monkeypatch: pytest.Monk
     assert changed_task(horizon=7).isdisjoint(before)
 
 
+def test_how_a_specialist_learns_changes_only_what_comes_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def of_specialists(stage: Stage) -> bool:
+        return isinstance(stage, Specialist) or any(map(of_specialists, stage.needs))
+
+    def names() -> tuple[set[str], set[str]]:
+        """Of the stages that come of specialists, and of the others."""
+        found = every_stage(make_plan(load(own(tmp_path))))
+        learned = {name for name, stage in found.items() if of_specialists(stage)}
+        return learned, found.keys() - learned
+
+    learned, others = names()
+    learning = replace(load_task("connector/vga").learning, discount=0.5)
+    for change in ({"learning": learning}, {"grasp_penalty": 0.3}):
+        monkeypatch.setattr(
+            stages, "load_task", lambda task, change=change: replace(load_task(task), **change)
+        )
+        learned_now, others_now = names()
+        assert others and others_now == others
+        assert learned_now.isdisjoint(learned)
+
+
 def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:
     renamed = "[4, 8]\nstudents: {cnn: null, pupil: {student: cnn, options: {steps: 1500}}}"
     twin = renamed.replace("pupil", "other")
@@ -158,6 +223,34 @@ def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:
         for text in (renamed, twin)
     )
     assert first == second
+
+
+def test_two_students_with_equal_settings_are_both_trained_and_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    twins = """
+sources: [human]
+students:
+  cnn: null
+  pupil: {student: cnn, options: {steps: 7}}
+  twin: {student: cnn, options: {steps: 7}}
+"""
+    plan = make_plan(load(own(tmp_path, OWN.replace("[4, 8]", "[4]") + twins)))
+    stages = in_order(plan.targets)
+    assert [s.called for s in stages if isinstance(s, Student)] == ["pupil", "twin"]
+    assert {e.artefact for cell in plan.cells for e in cell.evaluations} <= {
+        s.artefact for s in stages
+    }
+    for stage in stages:
+        stage.artefact.mkdir(parents=True)
+        finish(stage, 1.0, 1.0, resumed=False)
+        if isinstance(stage, Episodes):
+            (stage.artefact / "summary.json").write_text('{"tasks": {}}')
+        if isinstance(stage, Evaluation):
+            won = '{"success": true, "seconds": 2.0, "failure": null}\n'
+            (stage.artefact / "episodes.jsonl").write_text(won)
+    assert list(gather(plan).notes) == [str(stage.artefact) for stage in stages]
 
 
 def test_experiments_share_what_they_have_in_common() -> None:

@@ -11,11 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from matplotlib import pyplot
 from PIL import Image
 
 from rldg_experiments.evaluation import Outcome, cycle_seconds, success_rate
 from rldg_experiments.experiment import load
-from rldg_experiments.figures import draw
+from rldg_experiments.figures import ARTISTS, draw
 from rldg_experiments.plan import Cell, Plan, make_plan
 from rldg_experiments.report import write
 from rldg_experiments.results import (
@@ -146,3 +147,32 @@ def test_a_policy_that_never_succeeds_has_no_cycle_time() -> None:
     assert (
         draw("cycle_time", found).png != draw("cycle_time", replace(found, rows=found.rows[:1])).png
     )
+
+
+def test_legends_call_the_operator_an_operator() -> None:
+    found = results(make_plan(load("fig4")), {"human": 20, "rldg": 45, "": 50})
+    figure = ARTISTS["success"][2](found)
+    legend = figure.axes[0].get_legend()
+    assert legend is not None
+    names = {text.get_text() for text in legend.get_texts()}
+    assert {"operator", "RLDG", "RL specialists", "paper: Octo RLDG"} <= names
+    assert "human" not in names
+    pyplot.close(figure)
+
+
+@pytest.mark.parametrize(("won", "said"), [(0, "no success"), (1, "1 success")])
+def test_a_bar_that_is_missing_says_why(won: int, said: str) -> None:
+    plan = make_plan(load("demo"))
+    cell = next(cell for cell in plan.cells if cell.source == "human")
+    one_task = replace(cell, evaluations=cell.evaluations[:1])
+    figure = ARTISTS["cycle_time"][2](Results(plan, (row(one_task, won, 9),), (), (), {}))
+    assert [text.get_text() for text in figure.axes[0].texts] == [said]
+    pyplot.close(figure)
+
+
+def test_more_students_than_line_styles_are_drawn() -> None:
+    plan = make_plan(load("fig5"))
+    names = [f"student_{number}" for number in range(5)]
+    many = replace(plan.experiment, students=dict.fromkeys(names, plan.experiment.students["cnn"]))
+    found = results(make_plan(many), {"human": 20, "rldg": 45, "": 50})
+    assert draw("scaling", found).png

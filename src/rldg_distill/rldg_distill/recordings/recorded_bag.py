@@ -26,6 +26,7 @@ from rldg_distill.datasets.episode import (
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.bag_episode import bag_name, read_episode
 from rldg_distill.recordings.bag_storage import damage_told, messages
+from rldg_distill.recordings.finger_motion import commands
 from rldg_distill.recordings.recording import (
     FINGER,
     MOTION,
@@ -42,14 +43,15 @@ from rldg_robot.contract import (
     CURRENT_TWIST,
     EXTERNAL_WRENCH,
     GRIPPER_STATE,
+    JOINT_STATES,
     SPACENAV_JOY,
     WRIST_IMAGE,
 )
 from rldg_robot.devices.teleop import action_from_twist
+from rldg_robot.gripper_command import OPEN, command_at_start
 from rldg_robot.message_values import SECOND, pose_of, vector_of
 from rldg_robot.poses import Pose
 from rldg_robot.proprioception import proprioception
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
 from rldg_robot.task import Task, load_task
 
 DEMONSTRATION = 2  # executed_by
@@ -98,7 +100,7 @@ class Moments:
     poses: list[Pose]
     """T+1"""
     widths: np.ndarray
-    """(T,) [m] between the fingers, 0 where nobody recorded it"""
+    """(T+1,) [m] between the fingers, 0 where nobody recorded it"""
 
     @property
     def steps(self) -> np.ndarray:
@@ -111,7 +113,8 @@ def _moments(recording: Recording, task: Task, streams: dict[str, Stream]) -> Mo
     pose = parts[CURRENT_POSE.name]
     commands = [parts[recording.told.action]] if recording.told.action != MOTION else []
     gripper = [parts[recording.width]] if recording.width else []
-    measured = [s for s in streams.values() if s not in commands and s not in gripper]
+    asked = [parts[recording.asked]] if recording.asked else []
+    measured = [s for s in streams.values() if s not in (*commands, *gripper, *asked)]
     check_clocks(streams.values(), pose)
     ticks = common_ticks(
         measured, commands, gripper, recording.span, round(SECOND / task.control_rate)
@@ -124,13 +127,13 @@ def _moments(recording: Recording, task: Task, streams: dict[str, Stream]) -> Mo
     for index, found in enumerate(poses):
         if not found.is_finite():
             raise BadBag(f"step {index}: {pose.topic} is no pose: {found}")
-    return Moments(ticks, parts, poses, _widths(recording.width, gripper, ticks[:-1]))
+    return Moments(ticks, parts, poses, _widths(recording.width, gripper, ticks))
 
 
-def _widths(part: str | None, gripper: list[Stream], steps: np.ndarray) -> np.ndarray:
+def _widths(part: str | None, gripper: list[Stream], ticks: np.ndarray) -> np.ndarray:
     if part is None:
-        return np.zeros(len(steps))
-    found = gripper[0].messages(steps)
+        return np.zeros(len(ticks))
+    found = gripper[0].messages(ticks)
     if part == GRIPPER_STATE.name:
         return np.array([message.width for message in found])
     return np.array([_finger_distance(message) for message in found])
@@ -197,7 +200,7 @@ def _states(moments: Moments) -> np.ndarray:
     rows = [
         proprioception(pose, twist, wrench, float(width), moments.poses[0])
         for pose, twist, wrench, width in zip(
-            moments.poses[:-1], twists, wrenches, moments.widths, strict=True
+            moments.poses[:-1], twists, wrenches, moments.widths[:-1], strict=True
         )
     ]
     return np.array(rows).astype(np.float32)
@@ -205,7 +208,7 @@ def _states(moments: Moments) -> np.ndarray:
 
 def _actions(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
     """(T, 7) float32: what was commanded; where nobody recorded that, what was done."""
-    opened = _opened(recording, task, moments.widths)
+    opened = _opened(recording, task, moments)
     poses = moments.poses[:-1]
     if recording.told.action == SPACENAV_JOY.name:
         stream = moments.parts[SPACENAV_JOY.name]
@@ -231,13 +234,22 @@ def _deflection(topic: str, axes: np.ndarray) -> np.ndarray:
     return np.asarray(axes[:6], np.float64)
 
 
-def _opened(recording: Recording, task: Task, widths: np.ndarray) -> np.ndarray:
-    """(T,) 1.0 where the gripper is open, else 0.0."""
+def _opened(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
+    """(T,) 1.0 where the gripper is asked to be open, else 0.0."""
+    steps = moments.steps
     if task.gripper == "closed":
-        return np.zeros(len(widths))
+        return np.zeros(len(steps))
     if recording.width is None:
-        raise BadBag(f"tells nothing of the gripper, which {task.id} opens and closes")
-    return (widths > MAX_GRIPPER_WIDTH / 2).astype(np.float64)
+        raise BadBag(
+            f"tells nothing of the gripper's width, and {task.id} opens and closes it: record {GRIPPER_STATE.name}, or "
+            f"{JOINT_STATES.name} with its fingers"
+        )
+    found = commands(moments.widths)[:-1]
+    if recording.asked:
+        stream = moments.parts[recording.asked]
+        spoken = steps >= stream.first
+        found[spoken] = [command_at_start(m.width) for m in stream.messages(steps[spoken])]
+    return (found == OPEN).astype(np.float64)
 
 
 def _images(

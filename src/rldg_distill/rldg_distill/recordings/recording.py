@@ -21,8 +21,10 @@ from rldg_robot.contract import (
     CURRENT_TWIST,
     EPISODE,
     EXTERNAL_WRENCH,
+    GRIPPER_COMMAND,
     GRIPPER_STATE,
     JOINT_STATES,
+    POLICY_GRIPPER,
     POLICY_TARGET_POSE,
     SPACENAV_JOY,
     STEP,
@@ -40,7 +42,9 @@ CLOCKS = ("header", "log")
 NEEDED = (CURRENT_POSE, WRIST_IMAGE)
 STATE = (CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE, JOINT_STATES)
 COMMANDS = (POLICY_TARGET_POSE, TARGET_POSE, SPACENAV_JOY)
-PARTS = {topic.name: topic for topic in (*NEEDED, *STATE, *COMMANDS, EPISODE)}
+GRIPPER = (POLICY_GRIPPER, GRIPPER_COMMAND)
+"""what the gripper is asked for, the most telling first"""
+PARTS = {topic.name: topic for topic in (*NEEDED, *STATE, *COMMANDS, *GRIPPER, EPISODE)}
 """every topic of the contract that counts in a recording"""
 FINGER = b"finger"
 """in the names of the joints of a gripper; searched in serialised messages, for arms publish a thousand a second"""
@@ -163,6 +167,11 @@ class Recording:
         return next((t.name for t in (GRIPPER_STATE, JOINT_STATES) if t.name in self.topics), None)
 
     @property
+    def asked(self) -> str | None:
+        """Of the contract's topics the one that tells what the gripper is asked for."""
+        return next((t.name for t in GRIPPER if t.name in self.topics), None)
+
+    @property
     def zero(self) -> tuple[str, ...]:
         """What of the state nobody recorded."""
         missing = [t.name for t in (CURRENT_TWIST, EXTERNAL_WRENCH) if t.name not in self.topics]
@@ -212,6 +221,8 @@ def find_recording(path: Path, told: Told) -> Recording:
         used.add(GRIPPER_STATE.name)
     elif JOINT_STATES.name in parts and _has_fingers(path, parts[JOINT_STATES.name]):
         used.add(JOINT_STATES.name)
+    if asked := next((topic.name for topic in GRIPPER if topic.name in parts), None):
+        used.add(asked)
     return _about(
         path,
         replace(told, action=action),

@@ -116,7 +116,8 @@ class Trainer:
         if meter.count:
             self._log(meter)
         if self.progress.validated != self.progress.step:
-            self.validate()
+            # Only a stop comes between the validations that are due, and must not count as one.
+            self.validate(counts=self.progress.step >= self.config.steps)
         self.checkpoint()
         if self._board is not None:
             self._board.close()
@@ -177,22 +178,33 @@ class Trainer:
         }
         return replace(batch, images=images)
 
-    def validate(self) -> None:
-        """Look at the held-out steps, with the averaged weights where there are any."""
+    def validate(self, counts: bool = True) -> None:
+        """Look at the held-out steps, with the averaged weights where there are any.
+
+        Args:
+            counts: whether what is found may become the best, or let patience wear out.
+        """
         progress = self.progress
-        progress.validated = progress.step
         if self.world.leads or self.config.shard:
             with self._kept(), self._autocast():
                 progress.validation = self.held_out.judge(self.student, self.kind)
         if self.world.leads:
             self._tell({"step": progress.step, "validation": progress.validation})
+        if counts:
+            self._weigh()
+        self.world.wait()
+
+    def _weigh(self) -> None:
+        """Whether the last validation found the best student so far."""
+        progress = self.progress
+        progress.validated = progress.step
         if self.world.agree(progress.is_best()):
             progress.best, progress.stale = progress.validation.get("loss"), 0
+            progress.best_validation = progress.validation
             if self.config.patience:
                 self._save_student()
         else:
             progress.stale += 1
-        self.world.wait()
 
     def checkpoint(self) -> None:
         """Write the student and all that the next update depends on."""

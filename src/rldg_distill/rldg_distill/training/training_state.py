@@ -36,13 +36,15 @@ class Progress:
     loader: dict[str, Any] | None = None
     """place in the order of the steps"""
     validated: int = -1
-    """updates done at the last validation"""
+    """updates done at the last validation that counts; one that a stop brings does not"""
     validation: dict[str, Any] = field(default_factory=dict)
-    """what it found"""
+    """what the last one found"""
     best: float | None = None
-    """lowest validation loss"""
+    """lowest validation loss of those that count"""
+    best_validation: dict[str, Any] = field(default_factory=dict)
+    """what the validation with that loss found"""
     stale: int = 0
-    """validations since then"""
+    """of those that count, since then"""
 
     def is_best(self) -> bool:
         """Whether the last validation found a lower loss than all before it."""

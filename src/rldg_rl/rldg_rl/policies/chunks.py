@@ -13,7 +13,7 @@ class Execution:
     """How chunks are carried out."""
 
     horizon: int = 1
-    """control steps after which a new chunk is wanted; 1: one for every step"""
+    """control steps after which a new chunk is wanted, at the latest where the newest ends; 1: one for every step"""
     ensemble: float | None = None
     """temporal ensembling (ACT, Zhao et al. 2023): the mean over all chunks that foresaw a step, the n-th oldest
     weighted by exp(-ensemble * n); None: the newest chunk alone"""
@@ -36,7 +36,10 @@ class Chunks:
 
     def wants(self, step: int) -> bool:
         """Whether a chunk made from this step's observation is due."""
-        return not self._chunks or step - self._chunks[-1][0] >= self.execution.horizon
+        if not self._chunks:
+            return True
+        start, chunk = self._chunks[-1]
+        return step - start >= min(self.execution.horizon, len(chunk))
 
     def action(self, step: int) -> np.ndarray | None:
         """The action (A,) of a step; None where no chunk reaches this far."""
