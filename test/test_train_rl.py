@@ -16,16 +16,17 @@ import rclpy
 from harness import Processes, spin_until, wait_until
 from plain_bags import copy
 from rclpy.node import Node
+from test_bag import write_episode
 
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
-from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
+from rldg_msgs.msg import Episode, LearnerStatus, RecorderStatus, RunStatus, Step
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, messages_of, read_summary
-from rldg_robot.ros import listen_to
+from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
@@ -179,3 +180,17 @@ def test_all_of_it_can_be_killed(processes: Processes, listener: Listener) -> No
         (step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag, VGA)
     }
     assert len(heard - on_disk) <= 1, "more than the step in flight was lost"
+
+
+def test_a_step_that_died_with_its_actor_comes_from_the_bag(
+    processes: Processes, listener: Listener
+) -> None:
+    run = RunFolder(processes.folder / "runs" / "mini")
+    run.prepare()
+    processes.node("rldg_rl", "learner", run=run.path, task="connector/vga")
+    publish_on(listener, contract.RECORDER_STATUS).publish(RecorderStatus())
+    listener.until(lambda: listener.learner.ready, 60, "the learner")
+    write_episode(run.bags / "policy_00000")
+    actor = publish_on(listener, contract.RUN_STATUS)
+    actor.publish(RunStatus(task="connector/vga", phase="training", steps=5))
+    listener.until(lambda: listener.learner.transitions == 5, 30, "the steps")

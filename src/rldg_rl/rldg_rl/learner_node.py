@@ -56,6 +56,7 @@ from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, encoded
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.vision.scratch_encoder import ScratchEncoder, unseen
 from rldg_robot import contract
+from rldg_robot.bag_reader import is_complete
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, make_executor, now, publish_on, to_stamp
 from rldg_robot.task import load_task
@@ -242,6 +243,9 @@ class LearnerNode(Node):
         self._note = f"fetching the bags of the other machine, {bags} so far"
         self._tell_status()
 
+    def _closed_bags(self) -> list[Path]:
+        return [bag for bag in self.run.bags.iterdir() if is_complete(bag)]
+
     def _take_in_own(self, bags: Iterable[Path]) -> None:
         """Episodes of this run."""
         for bag in sorted(bags):
@@ -348,8 +352,8 @@ class LearnerNode(Node):
         elif learner.updates > self._saved and time.monotonic() - self._idle_since > SAVE_AFTER:
             self._save()
         if not owing and self._misses_steps():
+            self._take_in_own(self._fetch() if self.apart else self._closed_bags())
             self._step_heard = time.monotonic()
-            self._take_in_own(self._fetch())
         self._executor.spin_once(timeout_sec=0.0 if owing else IDLE_SECONDS)
         for _ in range(CALLBACKS_PER_ROUND - 1):
             self._executor.spin_once(timeout_sec=0.0)
@@ -404,11 +408,11 @@ class LearnerNode(Node):
             self.board.add_scalar(f"learner/{name}", value, self.learner.updates)
 
     def _misses_steps(self) -> bool:
-        """Whether the actor lived more than arrived, as when a link was dead for longer than the topic is deep."""
+        """Whether the actor lived more than arrived: a link was dead for longer than the topic is deep, or a kill came
+        after the recorder had a step and before this node did.
+        """
         silent = time.monotonic() - self._step_heard
-        return (
-            self.apart and silent > PATIENCE and self._run_status.steps > self.learner.policy_steps
-        )
+        return silent > PATIENCE and self._run_status.steps > self.learner.policy_steps
 
     def _waits(self) -> str:
         """What keeps it from learning; empty: nothing. For steps that do not come it owes no updates."""
