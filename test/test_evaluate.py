@@ -29,6 +29,7 @@ from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.trained_policy import trained_policy
 from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import images, messages_of
 from rldg_robot.message_values import nanoseconds
@@ -196,6 +197,24 @@ def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
     assert summary["evaluation"]["failures"][GATE_STOP] == len(stopped)
     last = messages_of(run / "evaluations" / "ros" / "bags" / hit.bag, contract.EPISODE)[-1]
     assert last.status == Episode.FAILURE and "wrench" in last.reason
+
+
+def test_a_stop_of_the_gate_from_before_the_first_episode_fails_none(
+    processes: Processes, domain: int
+) -> None:
+    run = trained_run(processes.folder / "runs" / "a", VGA)
+    folder = run / "evaluations" / "ros"
+    processes.node("rldg_robot", "safety_gate", task=VGA, use_sim_time="true")
+    with a_fist() as fist:
+        fist.stop_the_gate(60)
+    processes.node("rldg_robot", "twin", task=VGA)
+    processes.node("rldg_rl", "recorder", run=folder, use_sim_time="true")
+    words = {"run": folder, "task": VGA, "mode": "evaluate", "operator": "none", "episodes": 1}
+    policy = RunFolder(run).policy_checkpoint
+    actor = processes.node("rldg_rl", "actor", policy=policy, use_sim_time="true", **words)
+    assert actor.wait(120) == 0, actor.log.read_text()
+    (record,) = records(run, "ros")
+    assert record.success and record.steps > 0
 
 
 def start(*words: str) -> subprocess.Popen[str]:

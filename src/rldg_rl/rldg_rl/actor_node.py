@@ -345,6 +345,8 @@ class ActorNode(Node):
         if isinstance(self.progress, Progress) and source == EVALUATION:
             # Aborted episodes take numbers too, and every policy is to be judged on the same starts.
             self._trial = self.progress.evaluations(self.progress.task)
+        if self._releases and self._is_alone(source) and "wrench" in self.robot.stopped:
+            self._release_gate()  # no episode fails for what was before it
         result = self.actors[self.progress.task].run_episode(
             f"{source}_{number:05d}",
             source,
@@ -352,7 +354,7 @@ class ActorNode(Node):
             self._leader(source),
             deterministic=self.deterministic and not self.training,
         )
-        if result.stopped:
+        if result.stopped and self._is_alone(source):
             self._release_gate()
 
     def _drive_freely(self) -> bool:
@@ -372,11 +374,20 @@ class ActorNode(Node):
         judged = self.training and source == EVALUATION
         return self._judged if judged else self.policies[self.progress.task]
 
+    def _is_alone(self, source: str) -> bool:
+        """Whether nobody stands by who would release the gate."""
+        return source == EVALUATION or self.operator == "none"
+
+    @property
+    def _releases(self) -> bool:
+        """Whether it releases the gate itself."""
+        return self.lockstep and not self.moves
+
     def _release_gate(self) -> None:
-        """After a stop that the policy brought about: where the twin alone puts the arm elsewhere nobody has to look
-        first, otherwise a person does.
+        """After a stop for a wrench that nobody stands by: where the twin alone puts the arm elsewhere nobody has to
+        look first, otherwise a person does.
         """
-        if self.moves or not self.lockstep:
+        if not self._releases:
             self._recover()
             return
         # Away from what it pressed on, or the gate would stop again at once.
@@ -476,7 +487,7 @@ class ActorNode(Node):
     def before_step(self) -> None:
         """Wait for recorder and learner; stop when the gate did."""
         if stop := self.robot.stopped:
-            alone = self._source == EVALUATION or self.operator == "none"
+            alone = self._is_alone(self._source)
             kind = GateStop if alone and "wrench" in stop else EpisodeAborted
             raise kind(f"the safety gate stopped the arm: {stop}")
         if self._far and not self._far.is_there:
