@@ -23,6 +23,7 @@ from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, HandsOff, Liv
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.episodes.replay import read_recording
+from rldg_rl.evaluation.conditions import Conditions, conditions_of
 from rldg_rl.evaluation.evaluator import main
 from rldg_rl.evaluation.outcomes import GATE_STOP
 from rldg_rl.evaluation.results import Record, RecordFile
@@ -210,11 +211,12 @@ def test_a_stop_of_the_gate_from_before_the_first_episode_fails_none(
     processes.node("rldg_robot", "twin", task=VGA)
     processes.node("rldg_rl", "recorder", run=folder, use_sim_time="true")
     words = {"run": folder, "task": VGA, "mode": "evaluate", "operator": "none", "episodes": 1}
-    policy = RunFolder(run).policy_checkpoint
-    actor = processes.node("rldg_rl", "actor", policy=policy, use_sim_time="true", **words)
+    words |= {"policy": RunFolder(run).policy_checkpoint, "randomize": "true"}
+    actor = processes.node("rldg_rl", "actor", use_sim_time="true", **words)
     assert actor.wait(120) == 0, actor.log.read_text()
     (record,) = records(run, "ros")
     assert record.success and record.steps > 0
+    assert conditions_of(RunFolder(folder)) == Conditions(randomize=True)
 
 
 def start(*words: str) -> subprocess.Popen[str]:

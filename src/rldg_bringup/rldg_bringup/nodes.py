@@ -161,7 +161,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
         name: values[name]
         for name in (
             *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation", "encoder", "resets"),
+            *("episodes", "operator", "observation", "encoder", "resets", "randomize"),
         )
     }
     actor |= {"mode": "train", **demonstrated, **_reward(values)}
@@ -311,7 +311,8 @@ def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]
     """Nodes that run a trained policy: no operator and no learner."""
     compare_pictures(values, values["checkpoint"])
     _check_apart(values)
-    actor = {name: values[name] for name in ("task", "seed", "episodes", "resets", *ACTING)}
+    given = ("task", "seed", "episodes", "resets", "randomize", *ACTING)
+    actor = {name: values[name] for name in given}
     actor |= {
         "run": folder,
         "policy": values["checkpoint"],
@@ -362,9 +363,8 @@ def collect(values: Values) -> list[NodeSpec]:
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0]}
     compare_pictures(values, values["checkpoints"])
-    actor = {
-        name: values[name] for name in ("run", "seed", "episodes", "operator", "resets", *ACTING)
-    }
+    given = ("run", "seed", "episodes", "operator", "resets", "randomize", *ACTING)
+    actor = {name: values[name] for name in given}
     if values.get("on_request"):
         actor["on_request"] = True
     actor |= {

@@ -95,6 +95,7 @@ class ActorNode(Node):
         self.policy: str = self._parameter("policy", "")
         self.student_run: str = self._parameter("student_run", "")
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
+        self.randomize: bool = self._parameter("randomize", False)
         self.observation: str = self._parameter("observation", "state") if self.training else ""
         self.encoder: str = self._parameter("encoder", DEMOS) if self._sees else ""
         self.moves = self._parameter("resets", "instant") == "motion"
@@ -208,8 +209,8 @@ class ActorNode(Node):
             raise UserError(
                 "resets:=motion is for one task: no robot changes its board and its tool by itself"
             )
-        of_policy = ("seed", "policy", "perturb", "reward") if self.mode == "evaluate" else ()
-        fixed = ("task", *(("observation", "encoder") if self.training else ()), *of_policy)
+        of_policy = ("seed", "policy", "perturb", "randomize", "reward")
+        fixed = {"train": ("observation", "encoder"), "evaluate": of_policy}.get(self.mode, ())
         try:
             self.run.prepare()
             self.run.settle_config(
@@ -222,11 +223,12 @@ class ActorNode(Node):
                     "seed": self.seed,
                     "policy": self.policy,
                     "perturb": str(self.perturbation) or None,
+                    "randomize": self.randomize or None,
                     "operator": self.operator,
                     "plan": vars(self.plan),
                 }
                 | self._learning(),
-                fixed,
+                ("task", *fixed),
             )
         except RunError as error:
             raise UserError(str(error)) from error
@@ -403,7 +405,7 @@ class ActorNode(Node):
         updates = int(self._learner.updates) if self.training else policy.version
         perturb = str(self.perturbation)
         report_run(self.run, self.progress, self.seed, updates, wall, perturb, str(self.jury))
-        if self.student_run and not self.perturbation.is_some:
+        if self.student_run:
             note_evaluation(RunFolder(Path(self.student_run)), self.run)
 
     def _close_orphan(self) -> None:

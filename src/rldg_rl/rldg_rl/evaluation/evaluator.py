@@ -263,7 +263,7 @@ def report(order: Order, console: Console) -> list[Record]:
         **summarize(records),
     }
     write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")
-    if order.assignment.policy.is_dir() and not order.assignment.perturbation.is_some:
+    if order.assignment.policy.is_dir():
         note_evaluation(RunFolder(order.run), folder)
     if order.video:
         film(order, records, console)
