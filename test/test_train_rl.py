@@ -16,13 +16,14 @@ import rclpy
 from harness import Processes, spin_until, wait_until
 from plain_bags import copy
 from rclpy.node import Node
-from test_bag import write_episode
+from test_bag import STEPS, write_episode
 
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
 from rldg_msgs.msg import Episode, LearnerStatus, RecorderStatus, RunStatus, Step
 from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete, messages_of, read_summary
@@ -180,6 +181,25 @@ def test_all_of_it_can_be_killed(processes: Processes, listener: Listener) -> No
         (step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag, VGA)
     }
     assert len(heard - on_disk) <= 1, "more than the step in flight was lost"
+
+
+def a_learner_with_prior(run: Path, *prior: Path) -> LearnerNode:
+    parameters = {"run": run, "task": "connector/vga", "prior": ",".join(map(str, prior))}
+    flags = [word for name in parameters for word in ("-p", f"{name}:={parameters[name]}")]
+    rclpy.init(args=["--ros-args", *flags])
+    return LearnerNode()
+
+
+def test_runs_to_learn_from_may_be_called_anything(tmp_path: Path, domain: int) -> None:
+    prior = tmp_path / "mine" / "policy_vga", tmp_path / "yours" / "policy_vga"
+    for run in prior:
+        RunFolder(run).prepare()
+        write_episode(run / "bags" / "policy_00000")
+    node = a_learner_with_prior(tmp_path / "run", *prior)
+    node._take_in_prior()
+    assert node.learner.buffer.steps_received == 2 * STEPS
+    assert node.learner.policy_steps == 0, "they are none of this training's"
+    node.destroy_node()
 
 
 def test_a_step_that_died_with_its_actor_comes_from_the_bag(

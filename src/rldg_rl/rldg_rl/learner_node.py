@@ -217,8 +217,7 @@ class LearnerNode(Node):
         self._load()
         if isinstance(self.encoder, ImageEncoder) and self._is_blind:
             self._learn_to_see(self.encoder)
-        for run in self.prior:
-            self._take_in_all(run)
+        self._take_in_prior()
         if self.demos_first:
             self._await_demonstrations()
         self._take_in_all_so_far()
@@ -262,7 +261,14 @@ class LearnerNode(Node):
                 f"{self.learner.buffer.steps_received} steps from the bags"
             )
 
-    def _take_in_all(self, run: RunFolder) -> None:
+    def _take_in_prior(self) -> None:
+        """Other runs' episodes. Their folders may be called anything: names of episodes here neither begin with it nor
+        tell them apart by it.
+        """
+        for number, run in enumerate(self.prior):
+            self._take_in_all(run, f"prior{number}")
+
+    def _take_in_all(self, run: RunFolder, prefix: str) -> None:
         """Another run's episodes as what others did: they are drawn like demonstrations, whoever acted in them."""
         before = self.learner.buffer.steps_received
         for episode in run.episodes():
@@ -276,7 +282,7 @@ class LearnerNode(Node):
             bag = run.bags / episode.episode_id
             for step in stored_steps(bag, self.task, looks=self.encoder is not None):
                 # Not an episode of this run, and none of its training steps.
-                name = f"{run.path.name}/{step.episode_id}"
+                name = f"{prefix}/{step.episode_id}"
                 self.learner.take_in(
                     replace(self._for_task(step), episode_id=name, executed_by=DEMO)
                 )
