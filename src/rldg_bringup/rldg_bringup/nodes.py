@@ -13,7 +13,7 @@ from rldg_bringup.arguments import (
     Values,
 )
 from rldg_bringup.bodies import is_arm, simulated
-from rldg_bringup.cameras import camera_nodes, is_real, large_pictures
+from rldg_bringup.cameras import CAMERA, camera_nodes, is_real, large_pictures
 from rldg_bringup.common_arguments import (
     ACTING,
     BROWSER,
@@ -277,7 +277,7 @@ def evaluate(values: Values) -> list[NodeSpec]:
 
 
 def _evaluator(values: Values) -> NodeSpec:
-    for argument in (VIEWER, REAL_TIME_FACTOR):
+    for argument in (VIEWER, REAL_TIME_FACTOR, CAMERA):
         if str(values[argument.name]) not in (argument.default, "0.0"):
             raise StackError(f"{argument.name}:= needs ROS: leave it out, or transport:=direct")
     if apart(values):
