@@ -108,6 +108,7 @@ class ActorNode(Node):
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
+        self._earlier: frozenset[str] = frozenset()  # ids of the episodes of starts before this one
         self.progress = self._count([])
         self.announcer = Announcer(self, self.run.tensorboard / "actor", self.run.wall_seconds())
         self._source = ""
@@ -188,7 +189,7 @@ class ActorNode(Node):
 
     def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
         if isinstance(self.plan, CollectionPlan):
-            return Collection(self.plan, episodes)
+            return Collection(self.plan, episodes, self._earlier)
         return Progress(self.plan, episodes)
 
     def _prepare_run(self) -> None:
@@ -304,7 +305,9 @@ class ActorNode(Node):
         """Lead the run to its end."""
         self._wait_for(self.recorder.is_there, "the recorder")
         self._close_orphan()
-        self.progress = self._count(self.run.episodes())
+        episodes = self.run.episodes()
+        self._earlier = frozenset(episode.episode_id for episode in episodes)
+        self.progress = self._count(episodes)
         while (source := self.progress.source) is not None:
             self._tell_status(source, force=True)
             try:
