@@ -22,13 +22,15 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
 from rldg_msgs.msg import Episode, LearnerStatus, RecorderStatus, RunStatus, Step
+from rldg_rl.actor_node import ActorNode
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
-from rldg_robot.bag_reader import is_complete, messages_of, read_summary
+from rldg_robot.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
 from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 3}
@@ -183,11 +185,10 @@ def test_all_of_it_can_be_killed(processes: Processes, listener: Listener) -> No
     assert len(heard - on_disk) <= 1, "more than the step in flight was lost"
 
 
-def a_learner_with_prior(run: Path, *prior: Path) -> LearnerNode:
-    parameters = {"run": run, "task": "connector/vga", "prior": ",".join(map(str, prior))}
+def init(**parameters: object) -> None:
+    """ROS, for a node in this process."""
     flags = [word for name in parameters for word in ("-p", f"{name}:={parameters[name]}")]
     rclpy.init(args=["--ros-args", *flags])
-    return LearnerNode()
 
 
 def test_runs_to_learn_from_may_be_called_anything(tmp_path: Path, domain: int) -> None:
@@ -195,11 +196,23 @@ def test_runs_to_learn_from_may_be_called_anything(tmp_path: Path, domain: int) 
     for run in prior:
         RunFolder(run).prepare()
         write_episode(run / "bags" / "policy_00000")
-    node = a_learner_with_prior(tmp_path / "run", *prior)
+    init(run=tmp_path / "run", prior=",".join(map(str, prior)))
+    node = LearnerNode()
     node._take_in_prior()
     assert node.learner.buffer.steps_received == 2 * STEPS
     assert node.learner.policy_steps == 0, "they are none of this training's"
     node.destroy_node()
+
+
+def test_nobody_has_to_demonstrate_once_it_was_done(tmp_path: Path, domain: int) -> None:
+    run = RunFolder(tmp_path)
+    init(run=run.path, demos=1, operator="none")
+    with pytest.raises(UserError, match="demos:=1 need a person"):
+        ActorNode()
+    name = "demonstration_00000"
+    done = EpisodeSummary(name, "demonstration", "success", "connector/vga", 3, STEPS, 0, 0.5)
+    write_episode(run.bags / name, close=False).close(done)
+    ActorNode().destroy_node()
 
 
 def test_a_step_that_died_with_its_actor_comes_from_the_bag(

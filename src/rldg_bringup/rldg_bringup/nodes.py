@@ -31,6 +31,9 @@ from rldg_bringup.operators import HANDS, hand_driver
 from rldg_bringup.pictures import compare_pictures
 from rldg_bringup.stack import NodeSpec
 
+LEARNED = Path("checkpoints/learner.safetensors")
+"""in a run's folder: what its learner goes on with"""
+
 
 def _clocked(values: Values) -> dict[str, Value]:
     """`use_sim_time` of every node but the twin, which is the clock."""
@@ -213,15 +216,12 @@ def _buffer(values: Values) -> dict[str, Value]:
 
 
 def _beginning(values: Values) -> tuple[Values, Values]:
-    """Parameters of learner and actor that say what to begin with."""
-    if not values["init"]:
+    """Parameters of learner and actor that say what to begin with; a run that has learned goes on with its own."""
+    if not values["init"] or Path(str(values["run"]), LEARNED).is_file():
         return {}, {}
     runs = Path(str(values["runs"])).expanduser().absolute()
     run = run_folder(str(values["init"]), runs)
-    specialist, student = (
-        run / "checkpoints" / "learner.safetensors",
-        run / "checkpoints" / "student",
-    )
+    specialist, student = run / LEARNED, run / "checkpoints" / "student"
     if student.is_dir():
         return {"demos_first": True}, {"policy": str(student)}
     if not specialist.is_file():

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime
 from pathlib import Path
 
@@ -545,6 +546,24 @@ def test_a_student_may_demonstrate(runs: str) -> None:
     assert found["actor"]["policy"] == str(student) and found["learner"]["demos_first"] is True
     assert "init" not in found["learner"]
     assert "policy" not in parameters(TRAIN.plan({"runs": runs}))["actor"]
+
+
+@pytest.mark.parametrize("kind", ["specialist", "student"])
+def test_a_run_that_has_learned_goes_on_without_what_it_began_with(runs: str, kind: str) -> None:
+    Path(runs, "old", "checkpoints", kind).mkdir(parents=True)
+    Path(runs, "old", "checkpoints", "learner.safetensors").touch()
+    words = {"runs": runs, "name": "a", "init": "old"}
+    begun = TRAIN.plan(words)
+    start(begun)
+    assert {"init", "demos_first"} & parameters(begun)["learner"].keys()
+    shutil.rmtree(Path(runs, "old"))
+    with pytest.raises(StackError, match="there is no run 'old'"):
+        TRAIN.plan(words)
+    (begun.run / "checkpoints").mkdir()
+    (begun.run / "checkpoints" / "learner.safetensors").touch()
+    found = parameters(TRAIN.plan({"runs": runs, "name": "a"}))
+    assert not {"init", "demos_first"} & found["learner"].keys()
+    assert "policy" not in found["actor"]
 
 
 def test_a_training_may_learn_from_other_runs_first(runs: str) -> None:

@@ -193,13 +193,27 @@ class ActorNode(Node):
         return Progress(self.plan, episodes)
 
     def _prepare_run(self) -> None:
+        try:
+            self.run.prepare()
+            self._check_plan()
+            self._settle_config()
+        except RunError as error:
+            raise UserError(str(error)) from error
+
+    def _check_plan(self) -> None:
+        """Check that somebody can do what is wanted.
+
+        Raises:
+            UserError: nobody can.
+        """
         demos = self.plan.demos if isinstance(self.plan, Plan) else 0
         if self._sees and self.encoder != SCRATCH and demos < FEWEST_DEMONSTRATIONS:
             raise UserError(
                 "observation:=image learns to see from demonstrations: give demos:=20, "
                 f"{FEWEST_DEMONSTRATIONS} at least; or encoder:=scratch"
             )
-        if demos and self.operator == "none" and not self.policy:
+        alone = self.operator == "none" and not self.policy
+        if alone and demos > len(self.run.succeeded(DEMONSTRATION)):
             raise UserError(
                 f"demos:={demos} need a person: {SOMEBODY}, init:=<a student>, or demos:=0"
             )
@@ -210,29 +224,27 @@ class ActorNode(Node):
             raise UserError(
                 "resets:=motion is for one task: no robot changes its board and its tool by itself"
             )
+
+    def _settle_config(self) -> None:
         of_policy = ("seed", "policy", "perturb", "randomize", "reward")
         fixed = {"train": ("observation", "encoder"), "evaluate": of_policy}.get(self.mode, ())
-        try:
-            self.run.prepare()
-            self.run.settle_config(
-                {
-                    "task": ",".join(self.tasks),
-                    "observation": self.observation or None,
-                    "encoder": self.encoder or None,
-                    "reward": str(self.jury),
-                    "resets": "motion" if self.moves else "instant",
-                    "seed": self.seed,
-                    "policy": self.policy,
-                    "perturb": str(self.perturbation) or None,
-                    "randomize": self.randomize or None,
-                    "operator": self.operator,
-                    "plan": vars(self.plan),
-                }
-                | self._learning(),
-                ("task", *fixed),
-            )
-        except RunError as error:
-            raise UserError(str(error)) from error
+        self.run.settle_config(
+            {
+                "task": ",".join(self.tasks),
+                "observation": self.observation or None,
+                "encoder": self.encoder or None,
+                "reward": str(self.jury),
+                "resets": "motion" if self.moves else "instant",
+                "seed": self.seed,
+                "policy": self.policy,
+                "perturb": str(self.perturbation) or None,
+                "randomize": self.randomize or None,
+                "operator": self.operator,
+                "plan": vars(self.plan),
+            }
+            | self._learning(),
+            ("task", *fixed),
+        )
 
     def _learning(self) -> dict[str, Any]:
         if not self.training:
