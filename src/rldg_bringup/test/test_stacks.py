@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rldg_bringup.arguments import StackError, show
+from rldg_bringup.arguments import Resume, StackError, show
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.runner import find_executable
 from rldg_bringup.stack import Plan, environment
@@ -546,6 +547,20 @@ def test_a_student_may_demonstrate(runs: str) -> None:
     assert found["actor"]["policy"] == str(student) and found["learner"]["demos_first"] is True
     assert "init" not in found["learner"]
     assert "policy" not in parameters(TRAIN.plan({"runs": runs}))["actor"]
+
+
+def test_the_guide_says_what_a_resumed_run_keeps() -> None:
+    """The table of docs/train.md, against the arguments themselves."""
+    guide = (Path(__file__).parents[3] / "docs" / "train.md").read_text()
+    told = {
+        kind: set(re.findall(r"`(\w+)`", line.split("|")[1]))
+        for line in guide.partition("## Stop and resume")[2].splitlines()
+        for kind in Resume
+        if re.match(rf"\|.*\| {'hold for one start' if kind is Resume.NEW else kind.value}", line)
+    }
+    actual = {kind: {a.name for a in TRAIN.arguments if a.resume is kind} for kind in Resume}
+    actual[Resume.NEW] -= {"name"}
+    assert told == actual
 
 
 @pytest.mark.parametrize("kind", ["specialist", "student"])
