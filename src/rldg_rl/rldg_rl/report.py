@@ -93,7 +93,7 @@ def report_run(
     summary = summarize_run(seed, progress, records, updates, wall_seconds, perturb)
     summary |= judged_by(run, progress, reward) | summarize_resets(run)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
-    if progress.episodes[POLICY]:
+    if progress.finished(POLICY):
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
     clips = [bag_clip(record.task, run.bags / record.bag) for record in worth_filming(records)]
     write_video(run.videos / "evaluation.mp4", clips)

@@ -22,6 +22,7 @@ from rldg_rl.report import (
     draw_learning_curve,
     judged_by,
     note_evaluation,
+    report_run,
     summarize_collection,
     summarize_run,
 )
@@ -101,6 +102,15 @@ def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "curve.png"
     draw_learning_curve(path, summarize_run(0, progress(), records(), 0, 0.0), progress())
     assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5_000
+
+
+def test_a_training_without_a_finished_episode_is_reported_without_a_curve(tmp_path: Path) -> None:
+    aborted = EpisodeSummary("policy_00000", POLICY, "aborted", TASK.id, 0, 9, 0, 0.9)
+    run = RunFolder(tmp_path)
+    run.prepare()
+    report_run(run, Progress(Plan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
+    assert json.loads(run.summary.read_text())["steps"] == 9
+    assert not (tmp_path / "learning_curve.png").exists()
 
 
 def test_the_view_shows_where_a_run_stands() -> None:
