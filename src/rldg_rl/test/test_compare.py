@@ -120,6 +120,8 @@ def test_the_table_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main([str(first), str(second)]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"first: {first}" in told
+    assert "success [percentage points: first minus second, Newcombe; p: McNemar, exact]" in told
+    assert "cycle time where both succeeded [first minus second, bootstrap]" in told
     assert "connector/vga 20 100 % 25 % +75 [" in told and "connector/vga 5 2.00 s" in told
 
 

@@ -211,9 +211,10 @@ def tell(
     for name, side in (("first", first), ("second", second)):
         folders = sorted({str(side.folders[task]) for task in pairs})
         console.print(f"{name}: {', '.join(folders)}", highlight=False, soft_wrap=True)
-    console.print("success [percentage points: first minus second, Newcombe; p: McNemar, exact]")
+    about = "success [percentage points: first minus second, Newcombe; p: McNemar, exact]"
+    console.print(about, markup=False)
     console.print(success_table(compared))
-    console.print("cycle time where both succeeded [first minus second, bootstrap]")
+    console.print("cycle time where both succeeded [first minus second, bootstrap]", markup=False)
     console.print(cycle_table(compared))
 
 
