@@ -22,6 +22,7 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
 from rldg_msgs.msg import Episode, LearnerStatus, RecorderStatus, RunStatus, Step
+from rldg_rl.acting.actor import RELABELLED
 from rldg_rl.actor_node import ActorNode
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.learner_node import LearnerNode
@@ -201,6 +202,19 @@ def test_runs_to_learn_from_may_be_called_anything(tmp_path: Path, domain: int) 
     node._take_in_prior()
     assert node.learner.buffer.steps_received == 2 * STEPS
     assert node.learner.policy_steps == 0, "they are none of this training's"
+    node.destroy_node()
+
+
+def test_relabelled_episodes_are_nothing_to_learn_from(tmp_path: Path, domain: int) -> None:
+    prior = RunFolder(tmp_path / "relabelled")
+    prior.prepare()
+    name = "demonstration_00000"
+    made = EpisodeSummary(name, RELABELLED, "success", "connector/vga", 3, STEPS, 0, 0.5)
+    write_episode(prior.bags / name, close=False).close(made)
+    init(run=tmp_path / "run", prior=prior.path)
+    node = LearnerNode()
+    with pytest.raises(UserError, match="give prior:= the run that it was made of"):
+        node._take_in_prior()
     node.destroy_node()
 
 

@@ -28,7 +28,7 @@ from rldg_msgs.msg import (
     RunStatus,
     Transition,
 )
-from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY, RELABELLED
 from rldg_rl.acting.schedule import DONE, PHASES
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
@@ -274,6 +274,11 @@ class LearnerNode(Node):
         for episode in run.episodes():
             if episode.source == EVALUATION or episode.status == "aborted":
                 continue
+            if episode.source == RELABELLED:
+                raise UserError(
+                    f"the actions in {run.path} are relabelled: its states followed from others, so that nothing can "
+                    "be learned from them here; give prior:= the run that it was made of"
+                )
             if load_task(episode.task).family != self.task.family:
                 raise UserError(
                     f"{run.path.name} did {episode.task}: a specialist for {self.task.id} learns from "

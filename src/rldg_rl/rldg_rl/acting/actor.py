@@ -20,7 +20,7 @@ from rldg_robot.safety import excess
 from rldg_robot.task import Task
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
-REPLAY = "replay"
+REPLAY, RELABELLED = "replay", "relabelled"
 
 
 class ExecutedBy(IntEnum):
