@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, HandsOff, Liv
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.episodes.replay import read_recording
+from rldg_rl.evaluation import sweep
 from rldg_rl.evaluation.conditions import Conditions, conditions_of
 from rldg_rl.evaluation.evaluator import main
 from rldg_rl.evaluation.outcomes import GATE_STOP
@@ -289,6 +291,15 @@ def test_what_cannot_be_evaluated_is_told(
 ) -> None:
     assert main([str(tmp_path), *words]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", [main, sweep.main])
+def test_a_seed_is_no_negative_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], program: Callable[[list[str]], int]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program([str(trained_run(tmp_path / "a", VGA)), "--task", VGA, "--seed", "-1"])
+    assert "argument --seed: 0 is the least" in capsys.readouterr().err
 
 
 def test_a_policy_that_cannot_be_read_is_told_from_a_worker_too(
