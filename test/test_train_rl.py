@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import signal
@@ -16,14 +17,16 @@ import rclpy
 from harness import Processes, spin_until, wait_until
 from plain_bags import copy
 from rclpy.node import Node
+from steering import steering_policy
 from test_bag import STEPS, write_episode
 
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
-from rldg_msgs.msg import Episode, LearnerStatus, RecorderStatus, RunStatus, Step
+from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Step
 from rldg_rl.acting.actor import RELABELLED
 from rldg_rl.actor_node import ActorNode
+from rldg_rl.agent.checkpoint import policy_to_bytes
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
@@ -215,6 +218,15 @@ def test_relabelled_episodes_are_nothing_to_learn_from(tmp_path: Path, domain: i
     node = LearnerNode()
     with pytest.raises(UserError, match="give prior:= the run that it was made of"):
         node._take_in_prior()
+    node.destroy_node()
+
+
+def test_weights_of_another_observation_are_told(tmp_path: Path, domain: int) -> None:
+    init(run=tmp_path, demos=0)
+    node = ActorNode()
+    other = policy_to_bytes(steering_policy(load_task("pick_place/pepper")), "connector/vga", 0)
+    with pytest.raises(UserError, match="start both machines with the same arguments"):
+        node._on_weights(PolicyWeights(safetensors=array.array("B", other)))
     node.destroy_node()
 
 

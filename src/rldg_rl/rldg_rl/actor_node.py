@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -289,18 +290,20 @@ class ActorNode(Node):
         self._take_weights()
 
     def _on_encoder(self, message: EncoderWeights) -> None:
-        encoder = encoder_from_bytes(bytes(message.safetensors), self._learned_task.id)
-        self._learned.see(encoder)
-        self._judged.see(encoder)
+        with _fitting():
+            encoder = encoder_from_bytes(bytes(message.safetensors), self._learned_task.id)
+            self._learned.see(encoder)
+            self._judged.see(encoder)
         self._take_weights()
 
     def _take_weights(self) -> None:
         """The last ones, once there is what sees for them."""
         if self._weights is None or (self._sees and not self._learned.looks):
             return
-        self._learned.load(bytes(self._weights.safetensors))
-        if self._weights.average:
-            self._judged.load(bytes(self._weights.average))
+        with _fitting():
+            self._learned.load(bytes(self._weights.safetensors))
+            if self._weights.average:
+                self._judged.load(bytes(self._weights.average))
 
     def _on_instruction(self, message: String) -> None:
         self._tell_policies(message.data)
@@ -580,6 +583,22 @@ class ActorNode(Node):
     ) -> None:
         steps = self._training_steps()
         self.announcer.status(self.progress, source, steps, note, force, attention)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Weights of the learner are taken; they fit unless two machines were started apart.
+
+    Raises:
+        UserError: they do not.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        raise UserError(
+            f"what the learner sends does not fit here ({error}): start both machines with the same arguments, "
+            "observation:= too"
+        ) from error
 
 
 def main() -> None:
