@@ -27,7 +27,8 @@ from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus,
 from rldg_rl.acting.actor import RELABELLED
 from rldg_rl.actor_node import ActorNode
 from rldg_rl.agent.checkpoint import policy_to_bytes
-from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.episodes.bag import lived_steps, stored_steps
+from rldg_rl.episodes.messages import transition_message
 from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
@@ -227,6 +228,19 @@ def test_weights_of_another_observation_are_told(tmp_path: Path, domain: int) ->
     other = policy_to_bytes(steering_policy(load_task("pick_place/pepper")), "connector/vga", 0)
     with pytest.raises(UserError, match="start both machines with the same arguments"):
         node._on_weights(PolicyWeights(safetensors=array.array("B", other)))
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(("observation", "images"), [("state", True), ("image", False)])
+def test_steps_of_another_observation_are_told(
+    tmp_path: Path, domain: int, observation: str, images: bool
+) -> None:
+    write_episode(tmp_path / "policy_00000")
+    step = next(lived_steps(tmp_path / "policy_00000", VGA, looks=True))
+    init(run=tmp_path / "run", observation=observation)
+    node = LearnerNode()
+    with pytest.raises(UserError, match="start both machines with the same arguments"):
+        node._on_transition(transition_message(step, images))
     node.destroy_node()
 
 

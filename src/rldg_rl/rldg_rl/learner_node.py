@@ -168,9 +168,14 @@ class LearnerNode(Node):
 
     def _on_transition(self, message: Transition) -> None:
         self._step_heard = time.monotonic()
+        step = self._for_task(stored_step(message))
+        if (step.image is None) != (self.encoder is None):
+            raise UserError(
+                "the actor and this learner were given another observation:=: start both machines with the same "
+                "arguments"
+            )
         if self._is_blind:
             return
-        step = self._for_task(stored_step(message))
         if self._ready:
             self.learner.take_in(step)
         else:
