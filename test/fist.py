@@ -11,7 +11,7 @@ import rclpy
 from geometry_msgs.msg import WrenchStamped
 from rclpy.node import Node
 
-from rldg_msgs.msg import Episode
+from rldg_msgs.msg import Episode, SafetyState
 from rldg_robot import contract
 from rldg_robot.ros import listen_to, publish_on
 
@@ -27,7 +27,9 @@ class Fist(Node):
         self._strike = publish_on(self, contract.EXTERNAL_WRENCH)
         self._episodes: list[Episode] = []
         self._felt: list[WrenchStamped] = []
+        self._gate: list[SafetyState] = []
         listen_to(self, contract.EPISODE, self._episodes.append)
+        listen_to(self, contract.SAFETY_STATE, self._gate.append)
         listen_to(self, contract.EXTERNAL_WRENCH, self._felt.append)
 
     def strike(self, seconds: float) -> None:
@@ -40,6 +42,16 @@ class Fist(Node):
                 blow = WrenchStamped(header=self._felt[-1].header)
                 blow.wrench.force.x = BLOW
                 self._strike.publish(blow)
+
+    def stop_the_gate(self, seconds: float) -> None:
+        """Until it says that it stopped, whether or not anything moves."""
+        end = time.monotonic() + seconds
+        blow = WrenchStamped()
+        blow.wrench.force.x = BLOW
+        while not (self._gate and self._gate[-1].state == SafetyState.STOPPED):
+            assert time.monotonic() < end, "the gate did not stop"
+            rclpy.spin_once(self, timeout_sec=0.05)
+            self._strike.publish(blow)
 
 
 @contextmanager

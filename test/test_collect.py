@@ -13,9 +13,11 @@ import pytest
 from fist import a_fist
 from harness import Processes, wait_until
 from steering import trained_run
+from test_bag import write_episode
 
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
+from rldg_rl.acting.collection import HOPELESS
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.bag_reader import EpisodeSummary, is_complete
 
@@ -86,6 +88,17 @@ def test_a_killed_collection_goes_on(processes: Processes) -> None:
     assert Counter(e.task for e in won(run)) == {"connector/vga": 3, "connector/usb_c": 3}
     assert {e.source for e in won(run)} == {"demonstration"}
     assert all(is_complete(bag) for bag in (run / "bags").iterdir())
+
+
+def test_a_collection_that_was_given_up_goes_on(processes: Processes) -> None:
+    run = RunFolder(processes.folder / "runs" / "given_up")
+    trained_run(run.path.parent / "a", "connector/vga")
+    run.prepare()
+    for number in range(HOPELESS):
+        write_episode(run.bags / f"policy_{number:05d}")
+    stack = processes.stack("collect", name="given_up", policy="a", episodes=1)
+    assert stack.wait(120) == 0, stack.log.read_text()
+    assert len(won(run.path)) == 1
 
 
 def test_a_policy_that_cannot_do_it_is_told(processes: Processes) -> None:

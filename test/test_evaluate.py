@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,12 +24,15 @@ from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, HandsOff, Liv
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.episodes.replay import read_recording
+from rldg_rl.evaluation import sweep
+from rldg_rl.evaluation.conditions import Conditions, conditions_of
 from rldg_rl.evaluation.evaluator import main
 from rldg_rl.evaluation.outcomes import GATE_STOP
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.trained_policy import trained_policy
 from rldg_rl.robot.direct_robot import DirectRobot
+from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import images, messages_of
 from rldg_robot.message_values import nanoseconds
@@ -198,6 +202,25 @@ def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
     assert last.status == Episode.FAILURE and "wrench" in last.reason
 
 
+def test_a_stop_of_the_gate_from_before_the_first_episode_fails_none(
+    processes: Processes, domain: int
+) -> None:
+    run = trained_run(processes.folder / "runs" / "a", VGA)
+    folder = run / "evaluations" / "ros"
+    processes.node("rldg_robot", "safety_gate", task=VGA, use_sim_time="true")
+    with a_fist() as fist:
+        fist.stop_the_gate(60)
+    processes.node("rldg_robot", "twin", task=VGA)
+    processes.node("rldg_rl", "recorder", run=folder, use_sim_time="true")
+    words = {"run": folder, "task": VGA, "mode": "evaluate", "operator": "none", "episodes": 1}
+    words |= {"policy": RunFolder(run).policy_checkpoint, "randomize": "true"}
+    actor = processes.node("rldg_rl", "actor", use_sim_time="true", **words)
+    assert actor.wait(120) == 0, actor.log.read_text()
+    (record,) = records(run, "ros")
+    assert record.success and record.steps > 0
+    assert conditions_of(RunFolder(folder)) == Conditions(randomize=True)
+
+
 def start(*words: str) -> subprocess.Popen[str]:
     """The evaluator in a process group of its own."""
     # A test that runs in the background is deaf to SIGINT, and what it starts would be, too.
@@ -268,6 +291,15 @@ def test_what_cannot_be_evaluated_is_told(
 ) -> None:
     assert main([str(tmp_path), *words]) == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("program", [main, sweep.main])
+def test_a_seed_is_no_negative_number(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], program: Callable[[list[str]], int]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        program([str(trained_run(tmp_path / "a", VGA)), "--task", VGA, "--seed", "-1"])
+    assert "argument --seed: 0 is the least" in capsys.readouterr().err
 
 
 def test_a_policy_that_cannot_be_read_is_told_from_a_worker_too(

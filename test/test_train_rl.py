@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import array
 import json
 import os
 import signal
@@ -16,17 +17,25 @@ import rclpy
 from harness import Processes, spin_until, wait_until
 from plain_bags import copy
 from rclpy.node import Node
+from steering import steering_policy
+from test_bag import STEPS, write_episode
 
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
-from rldg_msgs.msg import Episode, LearnerStatus, RunStatus, Step
-from rldg_rl.episodes.bag import stored_steps
+from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Step
+from rldg_rl.acting.actor import RELABELLED
+from rldg_rl.actor_node import ActorNode
+from rldg_rl.agent.checkpoint import policy_to_bytes
+from rldg_rl.episodes.bag import lived_steps, stored_steps
+from rldg_rl.episodes.messages import transition_message
+from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
-from rldg_robot.bag_reader import is_complete, messages_of, read_summary
-from rldg_robot.ros import listen_to
+from rldg_robot.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
+from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.task import load_task
+from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 3}
@@ -179,3 +188,82 @@ def test_all_of_it_can_be_killed(processes: Processes, listener: Listener) -> No
         (step.episode_id, step.index) for bag in bags.iterdir() for step in stored_steps(bag, VGA)
     }
     assert len(heard - on_disk) <= 1, "more than the step in flight was lost"
+
+
+def init(**parameters: object) -> None:
+    """ROS, for a node in this process."""
+    flags = [word for name in parameters for word in ("-p", f"{name}:={parameters[name]}")]
+    rclpy.init(args=["--ros-args", *flags])
+
+
+def test_runs_to_learn_from_may_be_called_anything(tmp_path: Path, domain: int) -> None:
+    prior = tmp_path / "mine" / "policy_vga", tmp_path / "yours" / "policy_vga"
+    for run in prior:
+        RunFolder(run).prepare()
+        write_episode(run / "bags" / "policy_00000")
+    init(run=tmp_path / "run", prior=",".join(map(str, prior)))
+    node = LearnerNode()
+    node._take_in_prior()
+    assert node.learner.buffer.steps_received == 2 * STEPS
+    assert node.learner.policy_steps == 0, "they are none of this training's"
+    node.destroy_node()
+
+
+def test_relabelled_episodes_are_nothing_to_learn_from(tmp_path: Path, domain: int) -> None:
+    prior = RunFolder(tmp_path / "relabelled")
+    prior.prepare()
+    name = "demonstration_00000"
+    made = EpisodeSummary(name, RELABELLED, "success", "connector/vga", 3, STEPS, 0, 0.5)
+    write_episode(prior.bags / name, close=False).close(made)
+    init(run=tmp_path / "run", prior=prior.path)
+    node = LearnerNode()
+    with pytest.raises(UserError, match="give prior:= the run that it was made of"):
+        node._take_in_prior()
+    node.destroy_node()
+
+
+def test_weights_of_another_observation_are_told(tmp_path: Path, domain: int) -> None:
+    init(run=tmp_path, demos=0)
+    node = ActorNode()
+    other = policy_to_bytes(steering_policy(load_task("pick_place/pepper")), "connector/vga", 0)
+    with pytest.raises(UserError, match="start both machines with the same arguments"):
+        node._on_weights(PolicyWeights(safetensors=array.array("B", other)))
+    node.destroy_node()
+
+
+@pytest.mark.parametrize(("observation", "images"), [("state", True), ("image", False)])
+def test_steps_of_another_observation_are_told(
+    tmp_path: Path, domain: int, observation: str, images: bool
+) -> None:
+    write_episode(tmp_path / "policy_00000")
+    step = next(lived_steps(tmp_path / "policy_00000", VGA, looks=True))
+    init(run=tmp_path / "run", observation=observation)
+    node = LearnerNode()
+    with pytest.raises(UserError, match="start both machines with the same arguments"):
+        node._on_transition(transition_message(step, images))
+    node.destroy_node()
+
+
+def test_nobody_has_to_demonstrate_once_it_was_done(tmp_path: Path, domain: int) -> None:
+    run = RunFolder(tmp_path)
+    init(run=run.path, demos=1, operator="none")
+    with pytest.raises(UserError, match="demos:=1 need a person"):
+        ActorNode()
+    name = "demonstration_00000"
+    done = EpisodeSummary(name, "demonstration", "success", "connector/vga", 3, STEPS, 0, 0.5)
+    write_episode(run.bags / name, close=False).close(done)
+    ActorNode().destroy_node()
+
+
+def test_a_step_that_died_with_its_actor_comes_from_the_bag(
+    processes: Processes, listener: Listener
+) -> None:
+    run = RunFolder(processes.folder / "runs" / "mini")
+    run.prepare()
+    processes.node("rldg_rl", "learner", run=run.path, task="connector/vga")
+    publish_on(listener, contract.RECORDER_STATUS).publish(RecorderStatus())
+    listener.until(lambda: listener.learner.ready, 60, "the learner")
+    write_episode(run.bags / "policy_00000")
+    actor = publish_on(listener, contract.RUN_STATUS)
+    actor.publish(RunStatus(task="connector/vga", phase="training", steps=5))
+    listener.until(lambda: listener.learner.transitions == 5, 30, "the steps")

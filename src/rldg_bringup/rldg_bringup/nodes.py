@@ -13,7 +13,7 @@ from rldg_bringup.arguments import (
     Values,
 )
 from rldg_bringup.bodies import is_arm, simulated
-from rldg_bringup.cameras import camera_nodes, is_real, large_pictures
+from rldg_bringup.cameras import CAMERA, camera_nodes, is_real, large_pictures
 from rldg_bringup.common_arguments import (
     ACTING,
     BROWSER,
@@ -30,6 +30,9 @@ from rldg_bringup.machines import Machine, apart, asked_for_keys, parts
 from rldg_bringup.operators import HANDS, hand_driver
 from rldg_bringup.pictures import compare_pictures
 from rldg_bringup.stack import NodeSpec
+
+LEARNED = Path("checkpoints/learner.safetensors")
+"""in a run's folder: what its learner goes on with"""
 
 
 def _clocked(values: Values) -> dict[str, Value]:
@@ -167,7 +170,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
         name: values[name]
         for name in (
             *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation", "encoder", "resets"),
+            *("episodes", "operator", "observation", "encoder", "resets", "randomize"),
         )
     }
     actor |= {"mode": "train", **demonstrated, **_reward(values)}
@@ -219,15 +222,12 @@ def _buffer(values: Values) -> dict[str, Value]:
 
 
 def _beginning(values: Values) -> tuple[Values, Values]:
-    """Parameters of learner and actor that say what to begin with."""
-    if not values["init"]:
+    """Parameters of learner and actor that say what to begin with; a run that has learned goes on with its own."""
+    if not values["init"] or Path(str(values["run"]), LEARNED).is_file():
         return {}, {}
     runs = Path(str(values["runs"])).expanduser().absolute()
     run = run_folder(str(values["init"]), runs)
-    specialist, student = (
-        run / "checkpoints" / "learner.safetensors",
-        run / "checkpoints" / "student",
-    )
+    specialist, student = run / LEARNED, run / "checkpoints" / "student"
     if student.is_dir():
         return {"demos_first": True}, {"policy": str(student)}
     if not specialist.is_file():
@@ -283,7 +283,7 @@ def evaluate(values: Values) -> list[NodeSpec]:
 
 
 def _evaluator(values: Values) -> NodeSpec:
-    for argument in (VIEWER, REAL_TIME_FACTOR):
+    for argument in (VIEWER, REAL_TIME_FACTOR, CAMERA):
         if str(values[argument.name]) not in (argument.default, "0.0"):
             raise StackError(f"{argument.name}:= needs ROS: leave it out, or transport:=direct")
     if apart(values):
@@ -317,7 +317,8 @@ def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]
     """Nodes that run a trained policy: no operator and no learner."""
     compare_pictures(values, values["checkpoint"])
     _check_apart(values)
-    actor = {name: values[name] for name in ("task", "seed", "episodes", "resets", *ACTING)}
+    given = ("task", "seed", "episodes", "resets", "randomize", *ACTING)
+    actor = {name: values[name] for name in given}
     actor |= {
         "run": folder,
         "policy": values["checkpoint"],
@@ -368,9 +369,8 @@ def collect(values: Values) -> list[NodeSpec]:
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0]}
     compare_pictures(values, values["checkpoints"])
-    actor = {
-        name: values[name] for name in ("run", "seed", "episodes", "operator", "resets", *ACTING)
-    }
+    given = ("run", "seed", "episodes", "operator", "resets", "randomize", *ACTING)
+    actor = {name: values[name] for name in given}
     if values.get("on_request"):
         actor["on_request"] = True
     actor |= {

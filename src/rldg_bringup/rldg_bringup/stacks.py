@@ -95,8 +95,11 @@ STACKS: Mapping[str, Stack] = {
                 *(TRANSPORT, WORKERS, RAY, EVALUATION),
                 *(DETERMINISTIC, REPLAN, ENSEMBLE, *BODY, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
-                *(replace(argument, resume=Resume.NEW) for argument in (*REWARDING, RESETS)),
-                *(*CAMERAS, STUDENTS_MACHINE),
+                *(
+                    replace(argument, resume=Resume.NEW)
+                    for argument in (*REWARDING, RESETS, CAMERA)
+                ),
+                *(*CAMERAS[1:], STUDENTS_MACHINE),
             ),
             nodes.evaluate,
             makes_run=False,

@@ -60,6 +60,19 @@ def test_a_specialist_that_looks_knows_those_of_its_run(tmp_path: Path) -> None:
         refused(tmp_path, stack)
 
 
+def test_an_arms_specialist_is_judged_on_the_twin_unless_an_arm_is_named(tmp_path: Path) -> None:
+    specialist(tmp_path, observation="image", camera="realsense", robot="fci", exposure=5000)
+    words = {"runs": str(tmp_path), "name": "learned"}
+    plan = STACKS["evaluate"].plan(words)
+    assert "twin" in {node.name for node in plan.nodes} and plan.values["camera"] == "robot"
+    on_arm = STACKS["evaluate"].plan(words | ARM)
+    assert on_arm.values["exposure"] == 5000, "it sees what it learned from"
+    direct = words | {"transport": "direct"}
+    assert [node.name for node in STACKS["evaluate"].plan(direct).nodes] == ["evaluator"]
+    with pytest.raises(StackError, match="camera:= needs ROS"):
+        STACKS["evaluate"].plan(direct | {"camera": "realsense"})
+
+
 def test_who_never_saw_a_cameras_pictures_may_try_any(tmp_path: Path) -> None:
     student(tmp_path, "")
     specialist(tmp_path / "state", observation="state", camera="realsense")

@@ -3,13 +3,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-from rldg_bringup.arguments import StackError, show
+from rldg_bringup.arguments import Resume, StackError, show
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.runner import find_executable
 from rldg_bringup.stack import Plan, environment
@@ -80,6 +82,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "reward": "twin",
         "confirm": False,
         "resets": "instant",
+        "randomize": False,
         "mode": "train",
         "lockstep": False,
         "use_sim_time": True,
@@ -171,6 +174,7 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
         "seed": 0,
         "episodes": 20,
         "resets": "instant",
+        "randomize": False,
         "deterministic": False,
         "replan": 1,
         "ensemble": -1.0,
@@ -544,6 +548,38 @@ def test_a_student_may_demonstrate(runs: str) -> None:
     assert found["actor"]["policy"] == str(student) and found["learner"]["demos_first"] is True
     assert "init" not in found["learner"]
     assert "policy" not in parameters(TRAIN.plan({"runs": runs}))["actor"]
+
+
+def test_the_guide_says_what_a_resumed_run_keeps() -> None:
+    """The table of docs/train.md, against the arguments themselves."""
+    guide = (Path(__file__).parents[3] / "docs" / "train.md").read_text()
+    told = {
+        kind: set(re.findall(r"`(\w+)`", line.split("|")[1]))
+        for line in guide.partition("## Stop and resume")[2].splitlines()
+        for kind in Resume
+        if re.match(rf"\|.*\| {'hold for one start' if kind is Resume.NEW else kind.value}", line)
+    }
+    actual = {kind: {a.name for a in TRAIN.arguments if a.resume is kind} for kind in Resume}
+    actual[Resume.NEW] -= {"name"}
+    assert told == actual
+
+
+@pytest.mark.parametrize("kind", ["specialist", "student"])
+def test_a_run_that_has_learned_goes_on_without_what_it_began_with(runs: str, kind: str) -> None:
+    Path(runs, "old", "checkpoints", kind).mkdir(parents=True)
+    Path(runs, "old", "checkpoints", "learner.safetensors").touch()
+    words = {"runs": runs, "name": "a", "init": "old"}
+    begun = TRAIN.plan(words)
+    start(begun)
+    assert {"init", "demos_first"} & parameters(begun)["learner"].keys()
+    shutil.rmtree(Path(runs, "old"))
+    with pytest.raises(StackError, match="there is no run 'old'"):
+        TRAIN.plan(words)
+    (begun.run / "checkpoints").mkdir()
+    (begun.run / "checkpoints" / "learner.safetensors").touch()
+    found = parameters(TRAIN.plan({"runs": runs, "name": "a"}))
+    assert not {"init", "demos_first"} & found["learner"].keys()
+    assert "policy" not in found["actor"]
 
 
 def test_a_training_may_learn_from_other_runs_first(runs: str) -> None:

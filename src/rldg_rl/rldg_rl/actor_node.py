@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,6 +96,7 @@ class ActorNode(Node):
         self.policy: str = self._parameter("policy", "")
         self.student_run: str = self._parameter("student_run", "")
         self.perturbation = read_perturbation(self._parameter("perturb", ""))
+        self.randomize: bool = self._parameter("randomize", False)
         self.observation: str = self._parameter("observation", "state") if self.training else ""
         self.encoder: str = self._parameter("encoder", DEMOS) if self._sees else ""
         self.moves = self._parameter("resets", "instant") == "motion"
@@ -107,6 +109,7 @@ class ActorNode(Node):
         self.plan = self._make_plan()
         self.run = RunFolder(Path(self._parameter("run", "runs/unnamed")))
         self._prepare_run()
+        self._earlier: frozenset[str] = frozenset()  # ids of the episodes of starts before this one
         self.progress = self._count([])
         self.announcer = Announcer(self, self.run.tensorboard / "actor", self.run.wall_seconds())
         self._source = ""
@@ -187,17 +190,31 @@ class ActorNode(Node):
 
     def _count(self, episodes: list[EpisodeSummary]) -> Progress | Collection:
         if isinstance(self.plan, CollectionPlan):
-            return Collection(self.plan, episodes)
+            return Collection(self.plan, episodes, self._earlier)
         return Progress(self.plan, episodes)
 
     def _prepare_run(self) -> None:
+        try:
+            self.run.prepare()
+            self._check_plan()
+            self._settle_config()
+        except RunError as error:
+            raise UserError(str(error)) from error
+
+    def _check_plan(self) -> None:
+        """Check that somebody can do what is wanted.
+
+        Raises:
+            UserError: nobody can.
+        """
         demos = self.plan.demos if isinstance(self.plan, Plan) else 0
         if self._sees and self.encoder != SCRATCH and demos < FEWEST_DEMONSTRATIONS:
             raise UserError(
                 "observation:=image learns to see from demonstrations: give demos:=20, "
                 f"{FEWEST_DEMONSTRATIONS} at least; or encoder:=scratch"
             )
-        if demos and self.operator == "none" and not self.policy:
+        alone = self.operator == "none" and not self.policy
+        if alone and demos > len(self.run.succeeded(DEMONSTRATION)):
             raise UserError(
                 f"demos:={demos} need a person: {SOMEBODY}, init:=<a student>, or demos:=0"
             )
@@ -208,28 +225,27 @@ class ActorNode(Node):
             raise UserError(
                 "resets:=motion is for one task: no robot changes its board and its tool by itself"
             )
-        of_policy = ("seed", "policy", "perturb", "reward") if self.mode == "evaluate" else ()
-        fixed = ("task", *(("observation", "encoder") if self.training else ()), *of_policy)
-        try:
-            self.run.prepare()
-            self.run.settle_config(
-                {
-                    "task": ",".join(self.tasks),
-                    "observation": self.observation or None,
-                    "encoder": self.encoder or None,
-                    "reward": str(self.jury),
-                    "resets": "motion" if self.moves else "instant",
-                    "seed": self.seed,
-                    "policy": self.policy,
-                    "perturb": str(self.perturbation) or None,
-                    "operator": self.operator,
-                    "plan": vars(self.plan),
-                }
-                | self._learning(),
-                fixed,
-            )
-        except RunError as error:
-            raise UserError(str(error)) from error
+
+    def _settle_config(self) -> None:
+        of_policy = ("seed", "policy", "perturb", "randomize", "reward")
+        fixed = {"train": ("observation", "encoder"), "evaluate": of_policy}.get(self.mode, ())
+        self.run.settle_config(
+            {
+                "task": ",".join(self.tasks),
+                "observation": self.observation or None,
+                "encoder": self.encoder or None,
+                "reward": str(self.jury),
+                "resets": "motion" if self.moves else "instant",
+                "seed": self.seed,
+                "policy": self.policy,
+                "perturb": str(self.perturbation) or None,
+                "randomize": self.randomize or None,
+                "operator": self.operator,
+                "plan": vars(self.plan),
+            }
+            | self._learning(),
+            ("task", *fixed),
+        )
 
     def _learning(self) -> dict[str, Any]:
         if not self.training:
@@ -274,18 +290,20 @@ class ActorNode(Node):
         self._take_weights()
 
     def _on_encoder(self, message: EncoderWeights) -> None:
-        encoder = encoder_from_bytes(bytes(message.safetensors), self._learned_task.id)
-        self._learned.see(encoder)
-        self._judged.see(encoder)
+        with _fitting():
+            encoder = encoder_from_bytes(bytes(message.safetensors), self._learned_task.id)
+            self._learned.see(encoder)
+            self._judged.see(encoder)
         self._take_weights()
 
     def _take_weights(self) -> None:
         """The last ones, once there is what sees for them."""
         if self._weights is None or (self._sees and not self._learned.looks):
             return
-        self._learned.load(bytes(self._weights.safetensors))
-        if self._weights.average:
-            self._judged.load(bytes(self._weights.average))
+        with _fitting():
+            self._learned.load(bytes(self._weights.safetensors))
+            if self._weights.average:
+                self._judged.load(bytes(self._weights.average))
 
     def _on_instruction(self, message: String) -> None:
         self._tell_policies(message.data)
@@ -302,7 +320,9 @@ class ActorNode(Node):
         """Lead the run to its end."""
         self._wait_for(self.recorder.is_there, "the recorder")
         self._close_orphan()
-        self.progress = self._count(self.run.episodes())
+        episodes = self.run.episodes()
+        self._earlier = frozenset(episode.episode_id for episode in episodes)
+        self.progress = self._count(episodes)
         while (source := self.progress.source) is not None:
             self._tell_status(source, force=True)
             try:
@@ -345,6 +365,8 @@ class ActorNode(Node):
         if isinstance(self.progress, Progress) and source == EVALUATION:
             # Aborted episodes take numbers too, and every policy is to be judged on the same starts.
             self._trial = self.progress.evaluations(self.progress.task)
+        if self._releases and self._is_alone(source) and "wrench" in self.robot.stopped:
+            self._release_gate()  # no episode fails for what was before it
         result = self.actors[self.progress.task].run_episode(
             f"{source}_{number:05d}",
             source,
@@ -352,7 +374,7 @@ class ActorNode(Node):
             self._leader(source),
             deterministic=self.deterministic and not self.training,
         )
-        if result.stopped:
+        if result.stopped and self._is_alone(source):
             self._release_gate()
 
     def _drive_freely(self) -> bool:
@@ -372,11 +394,20 @@ class ActorNode(Node):
         judged = self.training and source == EVALUATION
         return self._judged if judged else self.policies[self.progress.task]
 
+    def _is_alone(self, source: str) -> bool:
+        """Whether nobody stands by who would release the gate."""
+        return source == EVALUATION or self.operator == "none"
+
+    @property
+    def _releases(self) -> bool:
+        """Whether it releases the gate itself."""
+        return self.lockstep and not self.moves
+
     def _release_gate(self) -> None:
-        """After a stop that the policy brought about: where the twin alone puts the arm elsewhere nobody has to look
-        first, otherwise a person does.
+        """After a stop for a wrench that nobody stands by: where the twin alone puts the arm elsewhere nobody has to
+        look first, otherwise a person does.
         """
-        if self.moves or not self.lockstep:
+        if not self._releases:
             self._recover()
             return
         # Away from what it pressed on, or the gate would stop again at once.
@@ -392,7 +423,7 @@ class ActorNode(Node):
         updates = int(self._learner.updates) if self.training else policy.version
         perturb = str(self.perturbation)
         report_run(self.run, self.progress, self.seed, updates, wall, perturb, str(self.jury))
-        if self.student_run and not self.perturbation.is_some:
+        if self.student_run:
             note_evaluation(RunFolder(Path(self.student_run)), self.run)
 
     def _close_orphan(self) -> None:
@@ -476,7 +507,7 @@ class ActorNode(Node):
     def before_step(self) -> None:
         """Wait for recorder and learner; stop when the gate did."""
         if stop := self.robot.stopped:
-            alone = self._source == EVALUATION or self.operator == "none"
+            alone = self._is_alone(self._source)
             kind = GateStop if alone and "wrench" in stop else EpisodeAborted
             raise kind(f"the safety gate stopped the arm: {stop}")
         if self._far and not self._far.is_there:
@@ -552,6 +583,22 @@ class ActorNode(Node):
     ) -> None:
         steps = self._training_steps()
         self.announcer.status(self.progress, source, steps, note, force, attention)
+
+
+@contextmanager
+def _fitting() -> Iterator[None]:
+    """Weights of the learner are taken; they fit unless two machines were started apart.
+
+    Raises:
+        UserError: they do not.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        raise UserError(
+            f"what the learner sends does not fit here ({error}): start both machines with the same arguments, "
+            "observation:= too"
+        ) from error
 
 
 def main() -> None:

@@ -28,7 +28,7 @@ from rldg_msgs.msg import (
     RunStatus,
     Transition,
 )
-from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY, RELABELLED
 from rldg_rl.acting.schedule import DONE, PHASES
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
@@ -56,6 +56,7 @@ from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, encoded
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.vision.scratch_encoder import ScratchEncoder, unseen
 from rldg_robot import contract
+from rldg_robot.bag_reader import is_complete
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, make_executor, now, publish_on, to_stamp
 from rldg_robot.task import load_task
@@ -167,9 +168,14 @@ class LearnerNode(Node):
 
     def _on_transition(self, message: Transition) -> None:
         self._step_heard = time.monotonic()
+        step = self._for_task(stored_step(message))
+        if (step.image is None) != (self.encoder is None):
+            raise UserError(
+                "the actor and this learner were given another observation:=: start both machines with the same "
+                "arguments"
+            )
         if self._is_blind:
             return
-        step = self._for_task(stored_step(message))
         if self._ready:
             self.learner.take_in(step)
         else:
@@ -216,8 +222,7 @@ class LearnerNode(Node):
         self._load()
         if isinstance(self.encoder, ImageEncoder) and self._is_blind:
             self._learn_to_see(self.encoder)
-        for run in self.prior:
-            self._take_in_all(run)
+        self._take_in_prior()
         if self.demos_first:
             self._await_demonstrations()
         self._take_in_all_so_far()
@@ -242,6 +247,9 @@ class LearnerNode(Node):
         self._note = f"fetching the bags of the other machine, {bags} so far"
         self._tell_status()
 
+    def _closed_bags(self) -> list[Path]:
+        return [bag for bag in self.run.bags.iterdir() if is_complete(bag)]
+
     def _take_in_own(self, bags: Iterable[Path]) -> None:
         """Episodes of this run."""
         for bag in sorted(bags):
@@ -258,12 +266,24 @@ class LearnerNode(Node):
                 f"{self.learner.buffer.steps_received} steps from the bags"
             )
 
-    def _take_in_all(self, run: RunFolder) -> None:
+    def _take_in_prior(self) -> None:
+        """Other runs' episodes. Their folders may be called anything: names of episodes here neither begin with it nor
+        tell them apart by it.
+        """
+        for number, run in enumerate(self.prior):
+            self._take_in_all(run, f"prior{number}")
+
+    def _take_in_all(self, run: RunFolder, prefix: str) -> None:
         """Another run's episodes as what others did: they are drawn like demonstrations, whoever acted in them."""
         before = self.learner.buffer.steps_received
         for episode in run.episodes():
             if episode.source == EVALUATION or episode.status == "aborted":
                 continue
+            if episode.source == RELABELLED:
+                raise UserError(
+                    f"the actions in {run.path} are relabelled: its states followed from others, so that nothing can "
+                    "be learned from them here; give prior:= the run that it was made of"
+                )
             if load_task(episode.task).family != self.task.family:
                 raise UserError(
                     f"{run.path.name} did {episode.task}: a specialist for {self.task.id} learns from "
@@ -272,7 +292,7 @@ class LearnerNode(Node):
             bag = run.bags / episode.episode_id
             for step in stored_steps(bag, self.task, looks=self.encoder is not None):
                 # Not an episode of this run, and none of its training steps.
-                name = f"{run.path.name}/{step.episode_id}"
+                name = f"{prefix}/{step.episode_id}"
                 self.learner.take_in(
                     replace(self._for_task(step), episode_id=name, executed_by=DEMO)
                 )
@@ -348,8 +368,8 @@ class LearnerNode(Node):
         elif learner.updates > self._saved and time.monotonic() - self._idle_since > SAVE_AFTER:
             self._save()
         if not owing and self._misses_steps():
+            self._take_in_own(self._fetch() if self.apart else self._closed_bags())
             self._step_heard = time.monotonic()
-            self._take_in_own(self._fetch())
         self._executor.spin_once(timeout_sec=0.0 if owing else IDLE_SECONDS)
         for _ in range(CALLBACKS_PER_ROUND - 1):
             self._executor.spin_once(timeout_sec=0.0)
@@ -404,11 +424,11 @@ class LearnerNode(Node):
             self.board.add_scalar(f"learner/{name}", value, self.learner.updates)
 
     def _misses_steps(self) -> bool:
-        """Whether the actor lived more than arrived, as when a link was dead for longer than the topic is deep."""
+        """Whether the actor lived more than arrived: a link was dead for longer than the topic is deep, or a kill came
+        after the recorder had a step and before this node did.
+        """
         silent = time.monotonic() - self._step_heard
-        return (
-            self.apart and silent > PATIENCE and self._run_status.steps > self.learner.policy_steps
-        )
+        return silent > PATIENCE and self._run_status.steps > self.learner.policy_steps
 
     def _waits(self) -> str:
         """What keeps it from learning; empty: nothing. For steps that do not come it owes no updates."""

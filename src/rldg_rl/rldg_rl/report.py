@@ -15,6 +15,7 @@ from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
 from rldg_rl.environment.reset_count import summarize_resets
 from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.evaluation.conditions import conditions_of
 from rldg_rl.evaluation.results import (
     FILMED_EPISODES,
     Record,
@@ -92,7 +93,7 @@ def report_run(
     summary = summarize_run(seed, progress, records, updates, wall_seconds, perturb)
     summary |= judged_by(run, progress, reward) | summarize_resets(run)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
-    if progress.episodes[POLICY]:
+    if progress.finished(POLICY):
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
     clips = [bag_clip(record.task, run.bags / record.bag) for record in worth_filming(records)]
     write_video(run.videos / "evaluation.mp4", clips)
@@ -124,7 +125,11 @@ def finished_records(run: RunFolder, progress: Progress) -> list[Record]:
 
 
 def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
-    """Add an evaluation to a student's `summary.json`: the last one, as in a training's, and the last of every task."""
+    """Add an evaluation to a student's `summary.json`: the last one, as in a training's, and the last of every task;
+    of the nominal world alone.
+    """
+    if not conditions_of(evaluation).nominal:
+        return
     found = json.loads(evaluation.summary.read_text())
     summary = json.loads(student.summary.read_text()) if student.summary.is_file() else {}
     summary["evaluation"] = found["evaluation"]

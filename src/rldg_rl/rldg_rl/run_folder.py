@@ -65,13 +65,6 @@ class RunFolder:
         """What came out."""
         return self.path / "summary.json"
 
-    @property
-    def perturbation(self) -> str:
-        """What was off in the world of its episodes, as it is typed; empty: nothing."""
-        path = self.path / "config.yaml"
-        config = yaml.safe_load(path.read_text()) if path.is_file() else {}
-        return str(config.get("perturb") or "")
-
     def prepare(self) -> None:
         """Make the folders.
 

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,6 +227,35 @@ def test_an_empty_bag_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "policy_00001"
     path.mkdir()
     assert recover(path) is None and not path.exists()
+
+
+class Killed(BaseException):
+    """What would have come after it did not."""
+
+
+@pytest.mark.parametrize("after", range(4))
+def test_a_kill_while_mending_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
+    path = tmp_path / "policy_00001"
+    write_episode(path, close=False).abort()
+    moments = iter(range(after))
+
+    def mortal(change: Callable[..., Any]) -> Callable[..., Any]:
+        def changed(*words: Any, **options: Any) -> Any:
+            if next(moments, None) is None:
+                raise Killed
+            return change(*words, **options)
+
+        return changed
+
+    with monkeypatch.context() as patch, suppress(Killed):
+        for place, name in ((os, "replace"), (Path, "rename"), (shutil, "rmtree")):
+            patch.setattr(place, name, mortal(getattr(place, name)))
+        recover(path)
+    if not is_complete(path):
+        assert recover(path).steps == STEPS
+    check_steps(path, STEPS)
 
 
 def test_recovering_twice_is_harmless(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,6 +52,17 @@ def test_a_hopeless_task_is_told() -> None:
     hopeless = Collection(plan, [*failures, episode(TASKS[0], "failure")])
     assert f"{HOPELESS} episodes of connector/vga failed in a row" in hopeless.trouble
     assert Collection(plan, [*failures, episode(TASKS[0]), *failures]).trouble == ""
+
+
+def test_what_failed_in_an_earlier_start_is_no_reason_to_give_up() -> None:
+    plan = CollectionPlan(TASKS[:1], POLICY, 10)
+    earlier = [replace(episode(TASKS[0], "failure"), episode_id=f"{n}") for n in range(HOPELESS)]
+    resumed = Collection(plan, earlier, frozenset(e.episode_id for e in earlier))
+    assert resumed.trouble == ""
+    for _ in range(HOPELESS):
+        assert resumed.trouble == ""
+        resumed.add(episode(TASKS[0], "failure"))
+    assert f"{HOPELESS} episodes of connector/vga failed in a row" in resumed.trouble
 
 
 def test_an_endless_one_wants_the_next_whatever_became_of_the_last() -> None:

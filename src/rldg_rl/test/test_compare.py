@@ -25,10 +25,16 @@ def records(task: str, solved: int, count: int = 20) -> list[Record]:
     ]
 
 
-def keep(folder: Path, lived: list[Record], moment: int, perturb: str | None = None) -> Path:
+def keep(
+    folder: Path,
+    lived: list[Record],
+    moment: int,
+    perturb: str | None = None,
+    **config: str | bool,
+) -> Path:
     """An evaluation that was finished at a moment."""
     folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump({"seed": 0, "perturb": perturb}))
+    (folder / "config.yaml").write_text(yaml.safe_dump({"perturb": perturb, **config}))
     file = RecordFile(folder / "episodes.jsonl")
     for record in lived:
         file.add(record)
@@ -90,12 +96,32 @@ def test_only_evaluations_under_the_same_perturbation_are_paired(
     assert "there is no axis 'weather'" in capsys.readouterr().err
 
 
+def test_only_evaluations_of_the_same_looks_and_judge_are_paired(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, other = tmp_path / "run", tmp_path / "other"
+    keep(run / "evaluations" / "plain", records(VGA, 12), 1, reward="twin")
+    looks = keep(run / "evaluations" / "looks", records(VGA, 3), 2, randomize=True)
+    judged = keep(run / "evaluations" / "judged", records(VGA, 20), 3, reward="classifier")
+    plain = keep(other / "evaluations" / "plain", records(VGA, 0), 1, randomize=False)
+    assert compared(capsys, run, other)[VGA]["only_first"] == 12, "the last one of the nominal"
+    for named, told in ((looks, "randomize:=true"), (judged, "reward:=classifier")):
+        assert main([str(named), str(plain)]) == 2
+        assert f"{told} by the first and under no perturbation" in capsys.readouterr().err
+    keep(other / "evaluations" / "looks", records(VGA, 1), 2, randomize=True)
+    assert compared(capsys, run, other, "--randomize")[VGA]["only_first"] == 2
+    assert main([str(run), str(other), "--reward", "classifier"]) == 2
+    assert f"{other} was not evaluated under no perturbation, rew" in capsys.readouterr().err
+
+
 def test_the_table_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = keep(tmp_path / "first", records(VGA, 20), 1)
     second = keep(tmp_path / "second", records(VGA, 5), 1)
     assert main([str(first), str(second)]) == 0
     told = " ".join(capsys.readouterr().out.split())
     assert f"first: {first}" in told
+    assert "success [percentage points: first minus second, Newcombe; p: McNemar, exact]" in told
+    assert "cycle time where both succeeded [first minus second, bootstrap]" in told
     assert "connector/vga 20 100 % 25 % +75 [" in told and "connector/vga 5 2.00 s" in told
 
 

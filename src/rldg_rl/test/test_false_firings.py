@@ -12,6 +12,7 @@ from test_bag import PERIOD, START, STEPS, encode, header, write_episode
 
 from rldg_rl.rewards.classifier import main
 from rldg_rl.rewards.false_firings import firings, mined, strike
+from rldg_rl.rewards.reward_classifier import Label, train_classifier
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
@@ -55,6 +56,14 @@ def test_a_no_makes_negatives_of_the_images_that_looked_done(tmp_path: Path) -> 
     assert {(label.episode, label.done) for label in labels} == {("first/policy_00000", False)}
     with pytest.raises(UserError, match="a review is of what reward:=classifier said alone"):
         firings(run, VGA)
+
+
+def test_one_labelled_episode_beside_what_was_mined_teaches_nothing() -> None:
+    image = np.zeros((128, 128, 3), np.uint8)
+    said = [Label(image, done, "demonstration_00000", 1.0) for done in (True, False)]
+    others = [Label(image, False, f"first/policy_{number:05d}", 0.0) for number in range(4)]
+    with pytest.raises(UserError, match="both kinds in those that are not held out"):
+        train_classifier([*said, *others], 0.01, seed=0)
 
 
 def test_a_run_of_another_task_is_not_mined(tmp_path: Path) -> None:

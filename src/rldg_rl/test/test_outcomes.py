@@ -88,7 +88,7 @@ class Judge:
         self.steps.append(step)
 
     def closed(self, result: EpisodeResult) -> None:
-        pass
+        self.result = result
 
 
 def live(policy: Policy, task: Task = TASK, seed: int = 1) -> tuple[str | None, Judge, DirectRobot]:
@@ -158,6 +158,24 @@ def test_a_stop_of_the_gate_ends_the_episode_and_the_next_reset_releases_it() ->
     seen = robot.reset(2, weak.id)
     robot.act(seen.pose, -1.0, seen.state_stamp)
     assert robot.gate.reason == ""
+
+
+def test_a_stop_of_the_gate_in_the_step_that_solves_the_task_is_told_and_no_failure() -> None:
+    _, judge, _ = live(Steered(into_the_hole))
+    *before, last = [np.linalg.norm(step.after.wrench[:3]) for step in judge.steps]
+    assert last > max(before), "this policy presses most in the end"
+    weak = replace(TASK, wrench_limit=WrenchLimit(force=(last + max(before)) / 2, torque=5.0))
+    failure, judge, robot = live(Steered(into_the_hole), weak)
+    assert judge.steps[-1].terminated and failure is None
+    assert judge.result.stopped and "wrench" in robot.stopped
+
+
+def test_too_much_force_before_the_first_step_is_a_stop_of_the_gate() -> None:
+    failure, judge, robot = live(
+        Steered(straight_down), replace(TASK, wrench_limit=WrenchLimit(force=0.0, torque=0.0))
+    )
+    assert "wrench" in robot.stopped
+    assert failure == GATE_STOP and judge.steps == []
 
 
 @pytest.mark.parametrize(("then", "failure"), [(OPEN, DROPPED), (LEAVE, TIMED_OUT)])

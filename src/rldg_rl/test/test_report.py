@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 from rich.console import Console
 from test_bag import PERIOD, START, STEPS, encode, header, message, write_episode
 
@@ -17,7 +18,14 @@ from rldg_rl.acting.pace import Pace
 from rldg_rl.acting.schedule import Plan, Progress
 from rldg_rl.evaluation.results import Record
 from rldg_rl.monitor import Scene, clock, line, outcome, render
-from rldg_rl.report import draw_learning_curve, judged_by, summarize_collection, summarize_run
+from rldg_rl.report import (
+    draw_learning_curve,
+    judged_by,
+    note_evaluation,
+    report_run,
+    summarize_collection,
+    summarize_run,
+)
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
@@ -76,10 +84,33 @@ def test_the_summary_has_every_figure() -> None:
     }
 
 
+@pytest.mark.parametrize("off", [{"randomize": True}, {"perturb": "light:0.5"}])
+def test_only_the_nominal_world_is_noted_of_a_student(tmp_path: Path, off: dict) -> None:
+    student = RunFolder(tmp_path)
+    for config, successes in (({"randomize": None, "perturb": None}, 19), (off, 3)):
+        evaluation = RunFolder(tmp_path / f"evaluation_{successes}")
+        evaluation.path.mkdir()
+        (evaluation.path / "config.yaml").write_text(yaml.safe_dump(config))
+        found = {"task": TASK.id, "evaluation": {"successes": successes}}
+        evaluation.summary.write_text(json.dumps(found))
+        note_evaluation(student, evaluation)
+    noted = json.loads(student.summary.read_text())
+    assert noted["evaluation"] == noted["evaluations"][TASK.id] == {"successes": 19}
+
+
 def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
     path = tmp_path / "curve.png"
     draw_learning_curve(path, summarize_run(0, progress(), records(), 0, 0.0), progress())
     assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5_000
+
+
+def test_a_training_without_a_finished_episode_is_reported_without_a_curve(tmp_path: Path) -> None:
+    aborted = EpisodeSummary("policy_00000", POLICY, "aborted", TASK.id, 0, 9, 0, 0.9)
+    run = RunFolder(tmp_path)
+    run.prepare()
+    report_run(run, Progress(Plan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
+    assert json.loads(run.summary.read_text())["steps"] == 9
+    assert not (tmp_path / "learning_curve.png").exists()
 
 
 def test_the_view_shows_where_a_run_stands() -> None:

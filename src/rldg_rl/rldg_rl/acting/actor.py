@@ -20,7 +20,7 @@ from rldg_robot.safety import excess
 from rldg_robot.task import Task
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
-REPLAY = "replay"
+REPLAY, RELABELLED = "replay", "relabelled"
 
 
 class ExecutedBy(IntEnum):
@@ -95,7 +95,7 @@ class EpisodeResult:
     seconds: float = 0.0
     reason: str = ""
     stopped: bool = False
-    """the safety gate ended it"""
+    """the safety gate stopped the arm in it, in its last step at the latest"""
     instruction: str = ""
     """what the policy was told; empty: the task's own words"""
     reset_seconds: float = 0.0
@@ -238,6 +238,10 @@ class Actor:
         deterministic: bool,
     ) -> None:
         done = handed_over = False
+        judged = result.source == EVALUATION
+        too_much = self._too_much(result)
+        if judged and too_much:
+            raise GateStop(too_much)
         while not done:
             seen = self._env.latest
             self._witness.before_step()
@@ -247,7 +251,8 @@ class Actor:
             action, executed_by = self._decide(result.source, seen, belief)
             view, reward, terminated, truncated, info = self._env.step(action)
             after = self._env.latest
-            too_much = "" if terminated else self._too_much(result.source, after)
+            too_much = self._too_much(result)
+            ends = judged and bool(too_much) and not terminated
             self._witness.lived(
                 LivedStep(
                     episode_id=result.episode_id,
@@ -261,7 +266,7 @@ class Actor:
                     belief=belief,
                     reward=reward,
                     terminated=terminated,
-                    truncated=truncated or bool(too_much),
+                    truncated=truncated or ends,
                     after=after,
                     next_state=view["state"],
                 )
@@ -270,7 +275,7 @@ class Actor:
             result.interventions += executed_by is ExecutedBy.INTERVENTION
             result.lead_in += policy is not None and belief is None
             result.seconds += (after.state_stamp - seen.state_stamp) / SECOND
-            if too_much:
+            if ends:
                 raise GateStop(too_much)
             done = terminated or truncated
             state = (self._env.look_again() if info["stood_still"] and not done else view)["state"]
@@ -280,9 +285,11 @@ class Actor:
         over = "a person gave it up" if info["given_up"] else "the time ran out"
         result.reason = "solved" if terminated else f"{over}{in_time}"
 
-    def _too_much(self, source: str, after: Observation) -> str:
+    def _too_much(self, result: EpisodeResult) -> str:
         """Why the gate stops the arm; judged here too, lest the outcome depend on when its message arrives."""
-        return excess(after.wrench, self._env.task.wrench_limit) if source == EVALUATION else ""
+        too_much = excess(self._env.latest.wrench, self._env.task.wrench_limit)
+        result.stopped = result.stopped or bool(too_much)
+        return too_much
 
     def _decide(
         self, source: str, seen: Observation, belief: Belief | None

@@ -13,7 +13,7 @@ from rldg_rl.acting.schedule import Logbook
 from rldg_robot.bag_reader import EpisodeSummary
 
 HOPELESS = 20
-"""episodes of a task that fail in a row until the collection is given up"""
+"""episodes of a task that fail in a row, in one start, until the collection is given up"""
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,22 @@ class CollectionPlan:
 class Collection(Logbook):
     """How far a collection has come."""
 
-    def __init__(self, plan: CollectionPlan, episodes: Sequence[EpisodeSummary] = ()) -> None:
+    def __init__(
+        self,
+        plan: CollectionPlan,
+        episodes: Sequence[EpisodeSummary] = (),
+        earlier: frozenset[str] = frozenset(),
+    ) -> None:
+        """A collection as its episodes tell it.
+
+        Args:
+            plan: what is collected.
+            episodes: all of them so far.
+            earlier: ids of those of earlier starts: whoever led them may have learned since.
+        """
         super().__init__(episodes)
         self.plan = plan
+        self._earlier = earlier
 
     def of(self, task: str) -> list[EpisodeSummary]:
         """Episodes of a task that ended by themselves."""
@@ -72,7 +85,8 @@ class Collection(Logbook):
     @property
     def trouble(self) -> str:
         """Why it makes no sense to go on; empty where it does."""
-        last = self.of(self.task)[-HOPELESS:]
+        lived = [e for e in self.of(self.task) if e.episode_id not in self._earlier]
+        last = lived[-HOPELESS:]
         if self.plan.endless or len(last) < HOPELESS or any(e.status == "success" for e in last):
             return ""
         return (

@@ -8,6 +8,7 @@ A bag is a rosbag2 folder, so `ros2 bag`, Foxglove and the `mcap` tools read it.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -132,6 +133,8 @@ def _qos(topic: Topic) -> Qos:
 def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
     """Mend a bag that was never closed: what is readable goes into a whole bag in its place. See `BagWriter`.
 
+    A kill loses nothing: until there is metadata the bag counts as never closed, and is mended once more.
+
     Returns:
         Its summary, or None if nothing was in it; then the folder is removed.
     """
@@ -147,9 +150,9 @@ def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
     for topic, _, time, cdr in messages:
         writer.write(topic, time, cdr)
     writer.close(summary)
-    shutil.rmtree(path)
-    (workplace / path.name).rename(path)
-    workplace.rmdir()
+    for file in (f"{path.name}.mcap", "metadata.yaml"):
+        os.replace(workplace / path.name / file, path / file)
+    shutil.rmtree(workplace)
     return summary
 
 

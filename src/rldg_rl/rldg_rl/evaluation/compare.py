@@ -14,6 +14,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from rldg_rl.evaluation.conditions import TWIN, Conditions, conditions_of
 from rldg_rl.evaluation.paired import Comparison, Pair, compare
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.run_folder import RunFolder
@@ -25,7 +26,7 @@ EVERYTHING = "all"
 EPILOG = """\
 Of a run, the last evaluation of every task counts; one certain evaluation is named by its folder. Episodes are paired
 by task and seed: evaluate both policies with the same seed:= and the same number of episodes:=. Episodes under
-different perturbations are no pairs.
+another perturbation, of another randomize:= or reward:= are no pairs.
 
 examples:
   compare runs/pupil runs/human                      which of two students is better?
@@ -44,17 +45,18 @@ class Evaluated:
     folders: dict[str, Path]
     """of every task: where its records are from"""
 
-    def perturbation(self, task: str) -> str:
-        """Under which a task was evaluated; empty: none."""
-        return RunFolder(self.folders[task]).perturbation
+    def conditions(self, task: str) -> Conditions:
+        """Under which a task was evaluated."""
+        return conditions_of(RunFolder(self.folders[task]))
 
 
-def evaluated(path: Path, perturbation: str) -> Evaluated:
+def evaluated(path: Path, wanted: Conditions) -> Evaluated:
     """The last records of every task below a run or an evaluation.
 
     Args:
-        path: folder of a run, of whose evaluations those under the perturbation count; or of one certain evaluation.
-        perturbation: as it is typed; empty: none.
+        path: folder of a run, of whose evaluations those under the wanted conditions count; or of one certain
+            evaluation.
+        wanted: where they are the default, the only evaluation there counts as it is.
 
     Raises:
         UserError: there are none, or a file is damaged.
@@ -66,12 +68,12 @@ def evaluated(path: Path, perturbation: str) -> Evaluated:
         raise UserError(
             f"{path} holds no episodes.jsonl: evaluate it first, ./rldg launch evaluate name:={path.name}"
         )
-    # What is named itself counts as it is.
-    named = [own] if not perturbation else []
-    there = [f for f in there if f in named or RunFolder(f.parent).perturbation == perturbation]
+    if there != [own] or wanted != Conditions():
+        there = [f for f in there if conditions_of(RunFolder(f.parent)) == wanted]
     if not there:
         raise UserError(
-            f"{path} was not evaluated {_under(perturbation)}: say --perturb, or name one evaluation by its folder"
+            f"{path} was not evaluated {wanted}: say --perturb, --randomize and --reward as it was, or name one "
+            "evaluation by its folder"
         )
     records: dict[str, list[Record]] = {}
     folders: dict[str, Path] = {}
@@ -88,7 +90,7 @@ def pair_up(first: Evaluated, second: Evaluated, tasks: Sequence[str]) -> dict[s
     """Pairs of episodes with the same start, by task; of these tasks alone, if any are named.
 
     Raises:
-        UserError: there are none, or the worlds of the two differed.
+        UserError: there are none, or the conditions of the two differed.
     """
     pairs: dict[str, list[Pair]] = {}
     for start in sorted(first.records.keys() & second.records.keys()):
@@ -100,17 +102,13 @@ def pair_up(first: Evaluated, second: Evaluated, tasks: Sequence[str]) -> dict[s
             "with the same seed:= on the same task:="
         )
     for task in pairs:
-        ours, others = first.perturbation(task), second.perturbation(task)
+        ours, others = first.conditions(task), second.conditions(task)
         if ours != others:
             raise UserError(
-                f"{task} was evaluated {_under(ours)} by the first and {_under(others)} by the second: such "
-                "episodes are no pairs; evaluate both with the same perturb:="
+                f"{task} was evaluated {ours} by the first and {others} by the second: such episodes are no pairs; "
+                "evaluate both with the same perturb:=, randomize:= and reward:="
             )
     return pairs
-
-
-def _under(perturbation: str) -> str:
-    return f"under {perturbation}" if perturbation else "under no perturbation"
 
 
 def _tasks(evaluated: Evaluated) -> str:
@@ -177,12 +175,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="",
         help="of runs: the evaluations under this perturbation (those under none)",
     )
+    parser.add_argument(
+        "--randomize", action="store_true", help="of runs: the evaluations in which looks varied"
+    )
+    parser.add_argument(
+        "--reward", default=TWIN, help=f"of runs: the evaluations that it judged ({TWIN})"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args(arguments)
     try:
         tasks = named_tasks(given.task) if given.task else []
-        perturbation = str(read_perturbation(given.perturb))
-        first, second = (evaluated(path, perturbation) for path in (given.first, given.second))
+        perturb = str(read_perturbation(given.perturb))
+        wanted = Conditions(perturb, given.randomize, given.reward)
+        first, second = (evaluated(path, wanted) for path in (given.first, given.second))
         pairs = pair_up(first, second, tasks)
     except (UserError, UnknownTask) as error:
         print(f"compare: {error}", file=sys.stderr)
@@ -206,9 +211,10 @@ def tell(
     for name, side in (("first", first), ("second", second)):
         folders = sorted({str(side.folders[task]) for task in pairs})
         console.print(f"{name}: {', '.join(folders)}", highlight=False, soft_wrap=True)
-    console.print("success [percentage points: first minus second, Newcombe; p: McNemar, exact]")
+    about = "success [percentage points: first minus second, Newcombe; p: McNemar, exact]"
+    console.print(about, markup=False)
     console.print(success_table(compared))
-    console.print("cycle time where both succeeded [first minus second, bootstrap]")
+    console.print("cycle time where both succeeded [first minus second, bootstrap]", markup=False)
     console.print(cycle_table(compared))
 
 

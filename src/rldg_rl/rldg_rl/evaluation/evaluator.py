@@ -140,12 +140,12 @@ def add_settings(parser: argparse.ArgumentParser, episodes: int) -> None:
         required=True,
         help="family/variant; family; family/seen; family/unseen; several with commas",
     )
-    add("--episodes", type=_count, default=episodes, help=f"of every task ({episodes})")
-    add("--seed", type=int, default=0, help="of the starts (0)")
+    add("--episodes", type=_whole(1), default=episodes, help=f"of every task ({episodes})")
+    add("--seed", type=_whole(0), default=0, help="of the starts (0)")
     add("--deterministic", action="store_true", help="specialists: act on the mean, draw nothing")
     add(
         "--replan",
-        type=_count,
+        type=_whole(1),
         default=1,
         help="students: control steps after which they are asked for new actions (1)",
     )
@@ -187,10 +187,14 @@ def order_of(
     )
 
 
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("1 is the least")
+def _whole(least: int) -> Callable[[str], int]:
+    """Reader of whole numbers from `least` up."""
+
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"{least} is the least")
+        return int(text)
+
     return number
 
 
@@ -263,7 +267,7 @@ def report(order: Order, console: Console) -> list[Record]:
         **summarize(records),
     }
     write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")
-    if order.assignment.policy.is_dir() and not order.assignment.perturbation.is_some:
+    if order.assignment.policy.is_dir():
         note_evaluation(RunFolder(order.run), folder)
     if order.video:
         film(order, records, console)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from rldg_rl.acting.actor import Belief, ExecutedBy
+from rldg_rl.acting.actor import RELABELLED, Belief, ExecutedBy
 from rldg_rl.agent.checkpoint import CheckpointError
 from rldg_rl.episodes.bag import BagWriter, lived_steps
 from rldg_rl.policies.live_policy import LivePolicy
@@ -37,9 +37,6 @@ from rldg_robot.bag_reader import (
 from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.contract import EPISODE, STEP, Topic
 from rldg_robot.task import load_task
-
-RELABELLED = "relabelled"
-"""source of such episodes"""
 
 
 class RelabelError(Exception):

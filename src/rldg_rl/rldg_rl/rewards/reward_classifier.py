@@ -180,17 +180,17 @@ def train_classifier(
         The classifier, how it does on the episodes held out, and its probability of every label.
 
     Raises:
-        UserError: there are too few episodes, or labels of one kind only.
+        UserError: there are too few episodes, or labels of one kind only to learn from.
     """
     episodes = sorted({label.episode for label in labels})
-    if len(episodes) < FEWEST or len({label.done for label in labels}) < 2:
+    held_out = np.isin([label.episode for label in labels], episodes[::VALIDATION])
+    done = np.array([label.done for label in labels], bool)
+    if len(episodes) < FEWEST or len(set(done[~held_out])) < 2:
         raise UserError(
             f"{len(labels)} labels of {len(episodes)} episodes do not teach what done looks like: it takes "
-            f"{FEWEST} episodes and both kinds; ./rldg launch label gathers them"
+            f"{FEWEST} episodes, and both kinds in those that are not held out; ./rldg launch label gathers them"
         )
-    held_out = np.isin([label.episode for label in labels], episodes[::VALIDATION])
     images = np.stack([label.image for label in labels])
-    done = np.array([label.done for label in labels])
     torch.manual_seed(seed)
     classifier = RewardClassifier()
     _fit(classifier, images[~held_out], done[~held_out], seed, told)
