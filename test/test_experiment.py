@@ -71,16 +71,17 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     experiment = processes.start(*command)
     bags = plan.data[0].artefact / "bags"
     wait_until(lambda: len(list(bags.glob("*/metadata.yaml"))) >= 1, 60, "an episode")
-    again = subprocess.run(
-        command, cwd=processes.folder, env=processes.environment, capture_output=True, check=False
-    )
-    assert again.returncode == 1 and b"another experiment is running" in again.stderr
     os.kill(experiment.pid, signal.SIGKILL)
     experiment.wait()
     wait_until(lambda: processes.pid("actor") is None, 10, "the end of what it had started")
     before = {bag.parent.name for bag in bags.glob("*/metadata.yaml")}
 
     experiment = processes.start(*command)
+    wait_until(lambda: processes.pid("actor"), 60, "it to go on")
+    again = subprocess.run(
+        command, cwd=processes.folder, env=processes.environment, capture_output=True, check=False
+    )
+    assert again.returncode == 1 and b"another experiment is running" in again.stderr
     assert experiment.wait(500) == 0, experiment.log.read_text()
     assert before <= {bag.parent.name for bag in bags.glob("*/metadata.yaml")}
     assert not missing(plan)

@@ -141,6 +141,8 @@ def test_too_much_force_stops_the_arm_at_once(probe: Probe) -> None:
     probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
     assert "100.0 N" in probe.safety.reason
     probe.until(lambda: len(probe.targets) > count)  # told to hold, though no policy asked
+    held, stood = probe.targets[-1].header.stamp, probe.pose.header.stamp
+    assert nanoseconds(held) != nanoseconds(stood), "or the twin in lockstep would live a step"
 
 
 def test_the_gate_keeps_to_the_tasks_it_was_started_for(probe: Probe) -> None:

@@ -131,7 +131,9 @@ class SafetyGateNode(Node):
 
     def _hold(self) -> None:
         if self.gate.pose is not None:
-            self._target.publish(to_pose_stamped(self.gate.hold_pose, now(self), BASE_FRAME))
+            # It answers no state: the twin in lockstep, which knows answers by their stamp, must live no step for it.
+            asked_by_nobody = now(self) - 1
+            self._target.publish(to_pose_stamped(self.gate.hold_pose, asked_by_nobody, BASE_FRAME))
 
     def _tell(self) -> None:
         """Publish the gate's state when it changed."""

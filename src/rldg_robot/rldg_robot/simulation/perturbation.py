@@ -191,11 +191,6 @@ class Perturbation:
         return replace(task, extra_clearance=task.extra_clearance + self.clearance)
 
     @property
-    def is_some(self) -> bool:
-        """Whether anything is off at all."""
-        return self != NOMINAL
-
-    @property
     def changes_looks(self) -> bool:
         """Whether anything looks otherwise."""
         return any((self.light, self.colours, self.texture, self.camera, self.camera_turn))
