@@ -1,17 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A distilled run without distillation: a student that has learned nothing."""
+"""A distilled run without distillation: a student that has learned nothing; and how one keeps up at the wheel."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.node import Node
+
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.registry import student_class
 from rldg_distill.students.student import DataCard
 from rldg_robot import contract
+from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
+
+
+def policys_health(node: Node) -> dict[str, str]:
+    """What `/diagnostics` tells of the policy, kept up to date while the node is spun."""
+    health: dict[str, str] = {}
+
+    def keep(message: DiagnosticArray) -> None:
+        for status in message.status:
+            if status.name == "policy":
+                health.update({pair.key: pair.value for pair in status.values})
+
+    listen_to(node, contract.DIAGNOSTICS, keep)
+    return health
 
 
 def untrained_student(run: Path) -> None:

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import pytest
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from harness import Processes, spin_until
-from pupil import untrained_student
+from pupil import policys_health, untrained_student
 from rclpy.node import Node
 from std_msgs.msg import String
 
@@ -27,15 +26,9 @@ def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: 
     rclpy.init()
     node = Node("listener")
     episodes: list[Episode] = []
-    health: dict[str, str] = {}
-
-    def keep(message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name == "policy":
-                health.update({pair.key: pair.value for pair in status.values})
+    health = policys_health(node)
 
     listen_to(node, contract.EPISODE, episodes.append)
-    listen_to(node, contract.DIAGNOSTICS, keep)
     telling = publish_on(node, contract.INSTRUCTION)
 
     def until(condition, what: str) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray
 from harness import Processes, spin_until, wait_until
-from pupil import untrained_student
+from pupil import policys_health, untrained_student
 
 from rldg_msgs.msg import Episode, RunStatus
 from rldg_rl.agent.checkpoint import load_policy
@@ -68,16 +67,10 @@ def test_a_student_acts_from_another_machine_and_survives_a_kill_there(
     rclpy.init()
     node = rclpy.create_node("onlooker")
     episodes: list[Episode] = []
-    health: dict[str, str] = {}
+    health = policys_health(node)
     notes: list[str] = []
 
-    def keep(message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name == "policy":
-                health.update({pair.key: pair.value for pair in status.values})
-
     listen_to(node, contract.EPISODE, episodes.append)
-    listen_to(node, contract.DIAGNOSTICS, keep)
     listen_to(node, contract.RUN_STATUS, lambda message: notes.append(message.phase))
 
     def answers() -> int:
