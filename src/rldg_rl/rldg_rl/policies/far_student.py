@@ -15,6 +15,7 @@ from threading import Event
 import numpy as np
 from rclpy.client import Client
 from rclpy.node import Node
+from rclpy.task import Future
 
 from rldg_distill.datasets.episode import ACTION_DIM
 from rldg_distill.students.batch import Observation as Sight
@@ -27,8 +28,7 @@ from rldg_robot.user_error import UserError
 CAMERA = "image"
 """feature of the wrist image in datasets"""
 LOOK = 0.2  # [s] between two looks whether it is still there
-WARM_UP = 60.0  # [s] that a first answer may take
-LEAST_PATIENCE = 2.0  # [s] for an answer
+LEAST_PATIENCE = 5.0  # [s] for an answer
 PATIENCE = 5.0
 """times the slowest answer so far, until one counts as lost"""
 
@@ -61,30 +61,38 @@ class FarStudent:
         return bool(self._client.service_is_ready())
 
     def act(self, sight: Sight, instruction: str) -> np.ndarray:
-        """(K, 7) float32: the actions from the moment of `sight` on; waits, and asks again where an answer was lost.
+        """(K, 7) float32: the actions from the moment of `sight` on; waits, and asks again where an answer seems lost.
 
         Raises:
             UserError: it is another student, or cannot answer.
         """
-        request = to_request(self._card, sight, instruction)
-        while (answer := self._answer(request)) is None:
-            pass
+        answer = self._answer(to_request(self._card, sight, instruction))
         if answer.error:
             raise UserError(f"the student on the other machine: {answer.error}")
         return np.asarray(answer.actions, np.float32).reshape(-1, ACTION_DIM)
 
-    def _answer(self, request: NextActions.Request) -> NextActions.Response | None:
-        """None where it was lost."""
-        came, asked = Event(), time.monotonic()
-        future = self._client.call_async(request)
-        future.add_done_callback(lambda _: came.set())
-        patience = max(LEAST_PATIENCE, PATIENCE * self._slowest) if self._slowest else WARM_UP
-        while not came.wait(LOOK):
-            if not self.is_there or time.monotonic() - asked > patience:
-                self._client.remove_pending_request(future)
-                return None
-        self._slowest = max(self._slowest, time.monotonic() - asked)
-        return future.result()
+    def _answer(self, request: NextActions.Request) -> NextActions.Response:
+        """The first one that comes: a question that seems lost is asked again, and may yet be answered."""
+        came, asked = Event(), dict[Future, float]()
+        while not came.is_set():
+            while not self.is_there:
+                time.sleep(LOOK)
+            future = self._client.call_async(request)
+            future.add_done_callback(lambda _: came.set())
+            asked[future] = time.monotonic()
+            self._wait(came)
+        answered = next(future for future in asked if future.done())
+        for other in asked.keys() - {answered}:
+            self._client.remove_pending_request(other)
+        self._slowest = max(self._slowest, time.monotonic() - asked[answered])
+        return answered.result()
+
+    def _wait(self, came: Event) -> None:
+        """For an answer, until it must be lost."""
+        patience = max(LEAST_PATIENCE, PATIENCE * self._slowest)
+        end = time.monotonic() + patience
+        while not came.wait(LOOK) and self.is_there and time.monotonic() < end:
+            pass
 
 
 def fingerprint(folder: Path) -> str:
