@@ -126,8 +126,7 @@ class Stack:
         name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name
         evaluation = run / "evaluations" / str(values.get("evaluation") or started)
-        values |= {"name": name, "run": str(run), "evaluation": str(evaluation)}
-        values |= {"started": started}
+        values |= {"name": name, "run": str(run), "evaluation": str(evaluation), "started": started}
         found = variables(values)
         here = [node for node in self.build(values) if node.machine in parts(values)]
         nodes = [

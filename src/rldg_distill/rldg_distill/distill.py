@@ -39,10 +39,11 @@ from rldg_distill.training.distributed import World
 from rldg_distill.training.held_out import DIMENSIONS, HeldOut
 from rldg_distill.training.loader import Assembler, Loader
 from rldg_distill.training.sharding import shard
-from rldg_distill.training.student_run import RunError, StudentRun, write_atomically
+from rldg_distill.training.student_run import RunError, StudentRun
 from rldg_distill.training.trainer import Trainer, TrainingError, computes_in_bf16, prepare
 from rldg_distill.training.training_config import TrainingConfig, plain
 from rldg_distill.training.training_data import TrainingData, open_data
+from rldg_robot.atomic_file import write_atomically
 
 DEFAULT = "default"
 """the recipe where none is asked for"""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rldg_experiments.stages import Stage
+from rldg_robot.atomic_file import write_atomically
 
 NOTE = "stage.json"
 PACKAGES = ("rldg_bringup", "rldg_distill", "rldg_rl", "rldg_robot")
@@ -93,10 +93,3 @@ def code() -> str:
             digest.update(f"{package}/{path.relative_to(folder)}".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:10]
-
-
-def write_atomically(path: Path, content: str) -> None:
-    """Replace a file in one go: a kill leaves the old one or the new one."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(content)
-    os.replace(draft, path)

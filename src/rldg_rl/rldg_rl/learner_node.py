@@ -48,7 +48,7 @@ from rldg_rl.episodes.messages import stored_step
 from rldg_rl.episodes.replay_buffer import DEMO, ReplayBuffer, StoredStep
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
 from rldg_rl.robot.observation import state_dim
-from rldg_rl.run_folder import RunError, RunFolder, write_atomically
+from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.vision.backbones import BackboneError
 from rldg_rl.vision.encoder_training import UPDATES, train_encoder
 from rldg_rl.vision.encoders import make_encoder
@@ -56,6 +56,7 @@ from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, encoded
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.vision.scratch_encoder import ScratchEncoder, unseen
 from rldg_robot import contract
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import is_complete
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import listen_to, make_executor, now, publish_on, to_stamp

@@ -27,8 +27,8 @@ from rldg_rl.episodes.replay import (
     table,
 )
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
-from rldg_rl.run_folder import write_atomically
 from rldg_robot import contract
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import bags_in
 from rldg_robot.node_main import run_main
 from rldg_robot.poses import Pose

@@ -24,8 +24,9 @@ from rldg_rl.evaluation.results import (
     summarize,
     worth_filming,
 )
-from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.run_folder import RunFolder
 from rldg_rl.video import bag_clip, write_video
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import EpisodeSummary, is_complete, read_summary
 
 
@@ -127,10 +127,3 @@ class RunFolder:
     def keep_wall_seconds(self, seconds: float) -> None:
         """Remember the wall time spent so far."""
         write_atomically(self.path / "wall_seconds.json", json.dumps(round(seconds, 1)))
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Replace a file in one go, so that a kill leaves the old one or the new one."""
-    fresh = path.with_name(f".{path.name}.new")
-    fresh.write_bytes(content.encode() if isinstance(content, str) else content)
-    os.replace(fresh, path)

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from rldg_robot.atomic_file import write_atomically
+
 
 class StopMemory:
     """The reason of the stop that is in force; one file for all starts of one stack's gate."""
@@ -30,7 +32,4 @@ class StopMemory:
         if not reason:
             self._path.unlink(missing_ok=True)
             return
-        # Renamed into place: killed while it writes, the file is there whole or not at all.
-        draft = self._path.with_name(f".{self._path.name}.draft")
-        draft.write_text(reason)
-        draft.replace(self._path)
+        write_atomically(self._path, reason)

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rldg_robot.atomic_file import write_atomically
+
 STUDENT = Path("checkpoints", "student")
 """in a run's folder: what a policy loads"""
 
@@ -99,10 +101,3 @@ def _lock(descriptor: int, run: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RunError(f"{run} is in use: wait for it, or give another --name") from None
-
-
-def write_atomically(path: Path, content: str) -> None:
-    """Replace a file in one go, so that a kill leaves the old one or the new one."""
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(content)
-    os.replace(draft, path)

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.run_folder import RunFolder
+from rldg_robot.atomic_file import write_atomically
 
 
 @dataclass(frozen=True)

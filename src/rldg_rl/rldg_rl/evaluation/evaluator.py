@@ -27,8 +27,9 @@ from rldg_rl.evaluation.results import Record, RecordFile, summarize, worth_film
 from rldg_rl.monitor import outcome
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.report import note_evaluation
-from rldg_rl.run_folder import RunError, RunFolder, write_atomically
+from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.video import write_video
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.simulation.perturbation import EXAMPLE, help_text, read_perturbation
 from rldg_robot.task import UnknownTask, named_tasks
 from rldg_robot.user_error import UserError

@@ -14,7 +14,7 @@ import numpy as np
 
 from rldg_rl.acting.actor import EpisodeResult, Status
 from rldg_rl.evaluation.outcomes import Trace
-from rldg_rl.run_folder import write_atomically
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
 

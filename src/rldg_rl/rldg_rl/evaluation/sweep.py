@@ -21,7 +21,7 @@ from rldg_rl.evaluation.evaluator import Order, add_settings, evaluate, exit_cod
 from rldg_rl.evaluation.results import judge
 from rldg_rl.evaluation.sweep_finding import Finding
 from rldg_rl.evaluation.sweep_plot import draw_sweep
-from rldg_rl.run_folder import write_atomically
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.simulation.perturbation import AXES, help_text, read_perturbation
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.task import UnknownTask, load_task, named_tasks

@@ -24,7 +24,8 @@ from rldg_rl.agent.checkpoint import CheckpointError
 from rldg_rl.episodes.bag import BagWriter, lived_steps
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.policies.trained_policy import specialist
-from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.run_folder import RunFolder
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import (
     EpisodeSummary,
     custom_data,

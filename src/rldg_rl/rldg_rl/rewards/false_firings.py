@@ -18,7 +18,8 @@ import yaml
 
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.rewards.reward_classifier import IN_A_ROW, Label
-from rldg_rl.run_folder import RunFolder, write_atomically
+from rldg_rl.run_folder import RunFolder
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import images, messages_of, nearest
 from rldg_robot.contract import ANSWER, STEP, WRIST_IMAGE
 from rldg_robot.message_values import SECOND, nanoseconds

@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from rldg_rl.environment.reward import Verdict
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.robot.observation import Observation
-from rldg_rl.run_folder import write_atomically
 from rldg_rl.vision.image_encoder import FEATURES, image_layers
 from rldg_rl.vision.pixels import as_pixels, varied
 from rldg_robot import contract
+from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import messages_of
 from rldg_robot.contract import CONTRACT_VERSION
 from rldg_robot.message_values import SECOND, nanoseconds
