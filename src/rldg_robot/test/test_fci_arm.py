@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -157,6 +158,30 @@ def test_a_second_client_after_kill_9_of_the_first(vga: subprocess.Popen[bytes])
         pose = arm.state().pose
         arm.follow(Pose(pose.position + [0.0, 0.0, 0.005], pose.quaternion))
         until(lambda: arm.state().pose.position[2] > pose.position[2] + 0.003)
+
+
+def test_cycles_in_which_the_client_is_asleep_are_lost_and_counted(
+    vga: subprocess.Popen[bytes],
+) -> None:
+    """The client gets 100 ms of sleep while it says, every second, what it has lost so far."""
+    code = (
+        "import time; from rldg_robot.fci.arm import *; from rldg_robot.task import load_task\n"
+        f"arm = FciArm(Site(robot_ip='{ADDRESS}'), load_task('{VGA.id}').compliance)\n"
+        "arm.follow(arm.state().pose)\n"
+        "while True:\n"
+        "    for _ in range(100): time.sleep(0.01); arm.state()\n"
+        "    print(arm.lost_cycles, flush=True)"
+    )
+    client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert client.stdout is not None
+    before = float(client.stdout.readline())
+    client.send_signal(signal.SIGSTOP)
+    time.sleep(0.1)
+    client.send_signal(signal.SIGCONT)
+    lost = [float(client.stdout.readline()) for _ in range(2)][1] - before
+    client.kill()
+    client.wait()
+    assert 70.0 < lost < 700.0, "a busy machine loses more, but not all"
 
 
 def test_where_nobody_serves_it_says_what_to_look_at() -> None:

@@ -23,7 +23,7 @@ from rldg_msgs.srv import Reset
 from rldg_robot import contract
 from rldg_robot.arm.gripper_wish import GripperReading
 from rldg_robot.arm.measured import Measured
-from rldg_robot.arm.pose_rule import goal_stays, is_there, progress
+from rldg_robot.arm.pose_rule import AT_GOAL, goal_stays, progress
 from rldg_robot.arm.site_file import site
 from rldg_robot.arm.topics import Body, BodyTopics
 from rldg_robot.arm.watchdog import Due, Watchdog
@@ -97,6 +97,7 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
     def begin(self) -> None:
         """Offer the contract's topics and services; before this no target is heard, nor kept."""
         self._body = BodyTopics(self)
+        self._task_state = TaskState(goal=to_pose_msg(self.task.goal_pose))
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
         listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
         listen_to(self, contract.TARGET_POSE, self._on_target)
@@ -162,12 +163,10 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
             gripper_moving=hand.moving,
             gripper_grasped=hand.grasped,
         )
-        task_state = TaskState(
-            goal=to_pose_msg(self.task.goal_pose),
-            offset=to_pose_msg(offset),
-            progress=progress(self.task, offset),
-            success=is_there(offset),
-        )
+        task_state = self._task_state
+        task_state.offset = to_pose_msg(offset)
+        task_state.progress = progress(self.task, offset)
+        task_state.success = task_state.progress == AT_GOAL
         self._body.publish(body, task_state, stamp)
 
     def _on_target(self, message: PoseStamped) -> None:

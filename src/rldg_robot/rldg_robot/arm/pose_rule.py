@@ -12,6 +12,8 @@ POSITION = np.array([0.005, 0.005, 0.003])
 """[m] from the goal along each axis of the TCP"""
 ROTATION = 0.1
 """[rad] about each axis, likewise"""
+AT_GOAL = 1.0
+"""progress, only where it is done"""
 
 
 def goal_stays(task: Task) -> bool:
@@ -28,6 +30,6 @@ def is_there(offset: Pose) -> bool:
 def progress(task: Task, offset: Pose) -> float:
     """1 at the goal; before that the nearness to it in heights of a start, always less than what counts as done."""
     if is_there(offset):
-        return 1.0
+        return AT_GOAL
     far = float(np.linalg.norm(offset.position)) / task.reset.height
     return 0.99 * task.success_progress * max(0.0, 1.0 - far)

@@ -4,17 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import PoseStamped, TwistStamped, WrenchStamped
+from geometry_msgs.msg import PoseStamped, Twist, TwistStamped, Vector3, Wrench, WrenchStamped
 from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
 from rldg_msgs.msg import GripperState, TaskState
 from rldg_robot import contract
+from rldg_robot.arm.float_topic import FloatTopic
 from rldg_robot.poses import Pose
 from rldg_robot.ros import TCP_FRAME, publish_on, to_pose_msg
 from rldg_robot.safety import BASE_FRAME
@@ -51,43 +51,28 @@ class BodyTopics:
     """Publishers of everything that is measured but the image."""
 
     def __init__(self, node: Node) -> None:
-        self._pose = publish_on(node, contract.CURRENT_POSE)
-        self._twist = publish_on(node, contract.CURRENT_TWIST)
-        self._wrench = publish_on(node, contract.EXTERNAL_WRENCH)
-        self._joints = publish_on(node, contract.JOINT_STATES)
+        self._pose = FloatTopic(node, contract.CURRENT_POSE, BASE_FRAME, _pose, (7,))
+        self._twist = FloatTopic(node, contract.CURRENT_TWIST, BASE_FRAME, _twist, (6,))
+        self._wrench = FloatTopic(node, contract.EXTERNAL_WRENCH, TCP_FRAME, _wrench, (6,))
+        self._joints = FloatTopic(node, contract.JOINT_STATES, "", _joints, (9, 9, 9))
         self._gripper = publish_on(node, contract.GRIPPER_STATE)
         self._task_state = publish_on(node, contract.TASK_STATE)
 
     def publish(self, body: Body, task_state: TaskState, stamp: Time) -> None:
         """All of one moment, under one stamp."""
-        twist = TwistStamped()
-        _fill(twist.twist.linear, body.twist[:3])
-        _fill(twist.twist.angular, body.twist[3:])
-        wrench = WrenchStamped()
-        _fill(wrench.wrench.force, body.wrench[:3])
-        _fill(wrench.wrench.torque, body.wrench[3:])
-        joints = JointState(
-            name=list(contract.JOINT_NAMES),
-            position=body.joint_positions.tolist(),
-            velocity=body.joint_velocities.tolist(),
-            effort=body.joint_efforts.tolist(),
-        )
         gripper = GripperState(
             width=float(body.gripper_width),
             moving=bool(body.gripper_moving),
             grasped=bool(body.gripper_grasped),
         )
-        for publisher, message, frame in (
-            (self._pose, PoseStamped(pose=to_pose_msg(body.pose)), BASE_FRAME),
-            (self._twist, twist, BASE_FRAME),
-            (self._wrench, wrench, TCP_FRAME),
-            (self._joints, joints, ""),
-            (self._gripper, gripper, ""),
-            (self._task_state, task_state, BASE_FRAME),
-        ):
-            message.header.stamp = stamp
-            message.header.frame_id = frame
-            publisher.publish(message)
+        gripper.header.stamp = task_state.header.stamp = stamp
+        task_state.header.frame_id = BASE_FRAME
+        self._pose.publish(stamp, np.concatenate((body.pose.position, body.pose.quaternion)))
+        self._twist.publish(stamp, body.twist)
+        self._wrench.publish(stamp, body.wrench)
+        self._joints.publish(stamp, body.joint_positions, body.joint_velocities, body.joint_efforts)
+        self._gripper.publish(gripper)
+        self._task_state.publish(task_state)
 
 
 class CameraTopics:
@@ -112,5 +97,23 @@ class CameraTopics:
             publisher.publish(message)
 
 
-def _fill(vector: Any, values: Array) -> None:
-    vector.x, vector.y, vector.z = map(float, values)
+def _pose(values: Array) -> PoseStamped:
+    return PoseStamped(pose=to_pose_msg(Pose(values[:3], values[3:])))
+
+
+def _twist(values: Array) -> TwistStamped:
+    return TwistStamped(twist=Twist(linear=_vector(values[:3]), angular=_vector(values[3:])))
+
+
+def _wrench(values: Array) -> WrenchStamped:
+    return WrenchStamped(wrench=Wrench(force=_vector(values[:3]), torque=_vector(values[3:])))
+
+
+def _joints(position: Array, velocity: Array, effort: Array) -> JointState:
+    names = list(contract.JOINT_NAMES)
+    return JointState(name=names, position=position, velocity=velocity, effort=effort)
+
+
+def _vector(values: Array) -> Vector3:
+    x, y, z = values.tolist()
+    return Vector3(x=x, y=y, z=z)

@@ -33,6 +33,7 @@ FIRST, AFTER = os.sched_get_priority_max(os.SCHED_FIFO), os.sched_get_priority_m
 """real-time priorities of the control loop and of who tells it where to go"""
 TCP_TRANSLATION, TCP_YAW = (0.0, 0.0, 0.1034), -0.25 * np.pi
 """[m, rad] of the TCP in the flange's frame, as Franka's own hand sets it"""
+CYCLE = 1e-3  # [s]
 TCP_TOLERANCE = 1e-3
 """[m, rad]"""
 ERRORS = tuple(name for name in dir(franky.Errors) if not name.startswith("_"))
@@ -50,12 +51,17 @@ class ArmState(Measured):
 
     mode: str
     """as libfranka's RobotMode"""
-    errors: tuple[str, ...]
-    """names of libfranka's Errors that are raised now"""
+    flags: franky.Errors
+    """libfranka's; `errors` names those that are raised"""
     success_rate: float
     """share of the last 100 commands that reached the robot in time; 0 where nothing controls it"""
     clock: float
     """[s] of the robot; stands still where its states do not arrive"""
+
+    @property
+    def errors(self) -> tuple[str, ...]:
+        """Names of libfranka's Errors that are raised now: looked up only for who asks, for there are forty."""
+        return _raised(self.flags)
 
 
 class FciArm:
@@ -81,6 +87,9 @@ class FciArm:
         self._compliance = compliance
         self._motion: franky.CartesianImpedanceTrackingMotion | None = None
         self._trouble = ""
+        self.lost_cycles = 0.0
+        """commands that did not reach the robot in time, of all since it is connected; see `state`"""
+        self._clock = 0.0
         self._posture = np.array(self._robot.state.q)
         self._limits = _joint_limits(self._robot.model_urdf)
         _check_tcp(self._robot.state.F_T_EE)
@@ -92,7 +101,7 @@ class FciArm:
         return self._motion is not None and bool(self._robot.is_in_control)
 
     def state(self) -> ArmState:
-        """What is measured now.
+        """What is measured now; called 100 times a second or so, `lost_cycles` counts them all.
 
         Raises:
             ArmLost: the robot does not answer any more.
@@ -102,6 +111,11 @@ class FciArm:
         except GONE as error:
             raise ArmLost(f"the arm does not answer any more: {error}") from error
         jacobian = self._model.zero_jacobian(franky.Frame.EndEffector, raw)
+        rate, clock = float(raw.control_command_success_rate), float(raw.time.to_sec())
+        # The robot tells the share of the last 100: looked at often, its mean is that of all. 0 is no control.
+        if self.following and rate > 0.0:
+            self.lost_cycles += (1.0 - rate) * (clock - self._clock) / CYCLE
+        self._clock = clock
         return ArmState(
             pose=_pose(raw.O_T_EE),
             twist=np.asarray(jacobian) @ raw.dq,
@@ -111,9 +125,9 @@ class FciArm:
             joint_velocities=np.array(raw.dq),
             joint_efforts=np.array(raw.tau_J),
             mode=raw.robot_mode.name,
-            errors=_raised(raw.current_errors),
-            success_rate=float(raw.control_command_success_rate),
-            clock=float(raw.time.to_sec()),
+            flags=raw.current_errors,
+            success_rate=rate,
+            clock=clock,
         )
 
     def follow(self, target: Pose) -> None:

@@ -70,6 +70,7 @@ class FciNode(ArmNode[FciArm, FciGripper]):
             "mode": self._state.mode,
             "errors": ", ".join(self._state.errors) or "none",
             "control_command_success_rate": f"{min(rates):.2f}" if rates else "not in control",
+            "lost_cycles": f"{self.arm.lost_cycles:.0f}",
         }
 
     def _tick(self) -> None:
