@@ -183,6 +183,24 @@ def test_patience_ends_early_and_keeps_the_best(
     assert f"{min(judged):.4g}" in capsys.readouterr().err.split("validation loss")[-1]
 
 
+def test_patience_that_is_asked_for_later_knows_no_best_before(
+    data: list[str], tmp_path: Path
+) -> None:
+    """That of the first part was never written, and what comes later is worse."""
+    worse = [*TINY, "--learning-rate", "1.0", "--validate-every", "2"]
+    assert train(data, tmp_path, "a", *worse, "--steps", "20") == 0
+    first = json.loads((tmp_path / "a" / "summary.json").read_text())
+    assert first["validation"]["loss"] > first["best_validation_loss"], "else this shows nothing"
+    assert train(data, tmp_path, "a", *worse, "--steps", "400", "--patience", "2") == 0
+    then = json.loads((tmp_path / "a" / "summary.json").read_text())
+    lines = [
+        json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").read_text().splitlines()
+    ]
+    judged = [x["validation"]["loss"] for x in lines if "validation" in x and x["step"] > 20]
+    assert len(judged) > 2
+    assert then["validation"]["loss"] == then["best_validation_loss"] == min(judged)
+
+
 def test_stops_wear_out_no_patience(data: list[str], tmp_path: Path) -> None:
     """A training that is stopped after every sixth update ends where it would have ended without."""
     options = ["--learning-rate", "0.3", "--validate-every", "4", "--patience", "2"]

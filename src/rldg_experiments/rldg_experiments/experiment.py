@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -16,6 +17,7 @@ from rldg_robot.task import UnknownTask, load_task
 EXPERIMENTS = Path(__file__).parent / "experiments"
 BUDGETS = ("cpu", "gpu")
 HUMAN, RLDG, RELABELLED = SOURCES = ("human", "rldg", "relabelled")
+NAME = re.compile(r"\w[\w.-]*")
 FIGURES = ("success", "scaling", "cycle_time", "actions")
 
 
@@ -212,6 +214,10 @@ def _check(experiment: Experiment) -> None:
                 "one is held out"
             )
     for called, told in experiment.students.items():
+        if not NAME.fullmatch(called):
+            raise ValueError(
+                f"students.{called}: the name becomes a folder's: letters, digits, _, - and . alone"
+            )
         _understood(called, told)
 
 

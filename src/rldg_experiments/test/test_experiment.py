@@ -115,6 +115,10 @@ def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None
             "students: {cnn: {options: {stpes: 3}}}",
             "no option 'stpes'; there are: recipe, init, weights",
         ),
+        (
+            "students: {octo/mean: {student: cnn}}",
+            "students.octo/mean: the name becomes a folder's",
+        ),
         ("students: {cnn: {options: {2: 3}}}", "students.options"),
         ("students: {cnn: {options: {name: foo}}}", "no option 'name'"),
         ("students: {cnn: {options: {steps: 1e4}}}", "argument --steps: invalid int value: '1e4'"),

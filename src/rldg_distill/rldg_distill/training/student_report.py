@@ -22,8 +22,6 @@ def summarize(trainer: Trainer, finished: bool) -> dict[str, Any]:
     """What came out, for `summary.json`."""
     student, progress, world = trainer.student, trainer.progress, trainer.world
     lines = [line for line in trainer.run.lines() if "loss" in line]
-    # Patience keeps the best student, not the last; a stop may come before there is a best.
-    kept = progress.best_validation if trainer.config.patience else {}
     return {
         "student": student.name,
         "finished": finished,
@@ -40,7 +38,7 @@ def summarize(trainer: Trainer, finished: bool) -> dict[str, Any]:
         "trained_parameters": training_state.count(student, moved=True),
         "loss_kind": trainer.kind,
         "training_loss": lines[-1]["loss"] if lines else None,
-        "validation": kept or progress.validation,
+        "validation": progress.best_validation or progress.validation,
         "best_validation_loss": progress.best,
         "data": student.data.fingerprints,
         "instructions": list(student.data.instructions),

@@ -99,6 +99,9 @@ class Trainer:
         if self.world.leads:
             self.run.keep_lines(self.progress.step)
             self._board = Writer(str(self.run.tensorboard))
+        if self.config.patience and not self.progress.best_validation:
+            # What was best before patience was asked for is on no disk.
+            self.progress.best, self.progress.stale = None, 0
         self._since = time.monotonic()
         meter = Meter(self.config, self.world)
         while self.progress.step < self.config.steps and not self._ended():
@@ -200,8 +203,8 @@ class Trainer:
         progress.validated = progress.step
         if self.world.agree(progress.is_best()):
             progress.best, progress.stale = progress.validation.get("loss"), 0
-            progress.best_validation = progress.validation
             if self.config.patience:
+                progress.best_validation = progress.validation
                 self._save_student()
         else:
             progress.stale += 1
@@ -213,6 +216,7 @@ class Trainer:
         self.progress.seconds += now - self._since
         self._since = now
         if not self.config.patience:
+            self.progress.best_validation = {}
             self._save_student()
         tensors = training_state.tensors(self.student, self.optimizer, self._average)
         tensors = sharding.whole(tensors, self.world)

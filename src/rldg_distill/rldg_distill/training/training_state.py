@@ -42,7 +42,7 @@ class Progress:
     best: float | None = None
     """lowest validation loss of those that count"""
     best_validation: dict[str, Any] = field(default_factory=dict)
-    """what the validation with that loss found"""
+    """what the validation with that loss found, where that student is kept: with patience"""
     stale: int = 0
     """of those that count, since then"""
 
