@@ -56,6 +56,7 @@ def test_a_sweep_evaluates_what_was_not_evaluated_before(
     assert {each["figures"]["episodes"] for each in content["findings"]} == {2}
 
 
+@pytest.mark.filterwarnings("error:constrained_layout")  # a run's path is long
 def test_all_axes_that_mean_something(tmp_path: Path) -> None:
     trained_run(tmp_path / "a", VGA)
     assert sweep(tmp_path, "--axis", "all", "--randomize", episodes=1) == 0

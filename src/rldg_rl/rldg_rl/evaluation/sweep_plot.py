@@ -37,11 +37,15 @@ def draw_sweep(path: Path, title: str, findings: Sequence[Finding]) -> None:
             _draw_cycle(below, line, f"C{index}")
         above.set(title=name, ylabel="success [%]", ylim=(-3, 103))
         unit = AXES[name].unit
-        below.set(xlabel=f"{name} [{unit}]" if unit else name, ylabel="cycle [s]", ylim=(0, None))
+        below.set(xlabel=f"{name} [{unit}]" if unit else name, ylabel="cycle [s]")
+        below.margins(y=0.2)
+        below.set_ylim(bottom=0)
         for axes in (above, below):
             axes.grid(alpha=0.3)
         if name == names[0]:
-            above.legend(fontsize=8)
+            # Under all panels: a run that was given by its path has a long name.
+            lines, runs = above.get_legend_handles_labels()
+            figure.legend(lines, runs, loc="outside lower left", fontsize=8)
     figure.savefig(path, dpi=110)
     plt.close(figure)
 
