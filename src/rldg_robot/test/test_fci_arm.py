@@ -163,25 +163,31 @@ def test_a_second_client_after_kill_9_of_the_first(vga: subprocess.Popen[bytes])
 def test_cycles_in_which_the_client_is_asleep_are_lost_and_counted(
     vga: subprocess.Popen[bytes],
 ) -> None:
-    """The client gets 100 ms of sleep while it says, every second, what it has lost so far."""
+    """The client, put to sleep for 100 ms, says every second how much the robot's clock and its loss have grown."""
     code = (
         "import time; from rldg_robot.fci.arm import *; from rldg_robot.task import load_task\n"
         f"arm = FciArm(Site(robot_ip='{ADDRESS}'), load_task('{VGA.id}').compliance)\n"
         "arm.follow(arm.state().pose)\n"
         "while True:\n"
-        "    for _ in range(100): time.sleep(0.01); arm.state()\n"
-        "    print(arm.lost_cycles, flush=True)"
+        "    for _ in range(100): time.sleep(0.01); state = arm.state()\n"
+        "    print(state.clock, arm.lost_cycles, flush=True)"
     )
     client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
-    assert client.stdout is not None
-    before = float(client.stdout.readline())
+
+    def told() -> tuple[float, float]:
+        assert client.stdout is not None
+        clock, lost = map(float, client.stdout.readline().split())
+        return clock, lost
+
+    began, before = told()
     client.send_signal(signal.SIGSTOP)
     time.sleep(0.1)
     client.send_signal(signal.SIGCONT)
-    lost = [float(client.stdout.readline()) for _ in range(2)][1] - before
+    told()
+    ended, after = told()
     client.kill()
     client.wait()
-    assert 70.0 < lost < 700.0, "a busy machine loses more, but not all"
+    assert 70.0 < after - before < 1000.0 * (ended - began)
 
 
 def test_where_nobody_serves_it_says_what_to_look_at() -> None:
