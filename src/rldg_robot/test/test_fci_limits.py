@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The driver's arm before franka-sim, which ends a motion that breaks one of the FR3's limits, as the robot does.
 
-franka-sim needs an older MuJoCo than the project, so it lives in an environment of its own:
-    python3 -m venv franka_sim && franka_sim/bin/pip install "franka-sim==1.1.7"
-    FRANKA_SIM_PYTHON=$PWD/franka_sim/bin/python ./rldg test src/rldg_robot/test/test_fci_limits.py
+franka-sim needs an older MuJoCo than the project, so it lives in an environment of its own, which `./rldg test` makes.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from rldg_robot.task import Clip, Compliance, load_task, task_ids
 PYTHON = os.environ.get("FRANKA_SIM_PYTHON", "")
 ADDRESS = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}.3"
 pytestmark = [
-    pytest.mark.skipif(not PYTHON, reason="FRANKA_SIM_PYTHON names no Python with franka-sim"),
+    pytest.mark.skipif(not PYTHON, reason="FRANKA_SIM_PYTHON names no Python with franka-sim: ./rldg test does"),
     pytest.mark.timeout(180),
 ]
 
@@ -39,7 +37,8 @@ pytestmark = [
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     source = str(Path(__file__).with_name("franka_sim_server.py"))
-    words = (PYTHON, source, ADDRESS, json.dumps(column_major(FLANGE_TO_TCP)))
+    # -E: a PYTHONPATH leads to the project's own MuJoCo.
+    words = (PYTHON, "-E", source, ADDRESS, json.dumps(column_major(FLANGE_TO_TCP)))
     environment = dict(os.environ, FR3_MJCF=str(model_in(tmp_path_factory.mktemp("model"))))
     process = subprocess.Popen(words, env=environment)
     yield
