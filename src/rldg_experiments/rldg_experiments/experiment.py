@@ -17,8 +17,9 @@ from rldg_robot.task import UnknownTask, load_task
 EXPERIMENTS = Path(__file__).parent / "experiments"
 BUDGETS = ("cpu", "gpu")
 HUMAN, RLDG, RELABELLED = SOURCES = ("human", "rldg", "relabelled")
-NAME = re.compile(r"\w[\w.-]*")
 FIGURES = ("success", "scaling", "cycle_time", "actions")
+NAME = re.compile(r"\w[\w.-]*")
+"""of a student: runs are called after it"""
 
 
 class ExperimentError(Exception):
