@@ -96,8 +96,9 @@ def report_run(
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if progress.finished(POLICY):
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
-    clips = [bag_clip(record.task, run.bags / record.bag) for record in worth_filming(records)]
-    write_video(run.videos / "evaluation.mp4", clips)
+    film_episodes(
+        run, "evaluation.mp4", [(record.task, record.bag) for record in worth_filming(records)]
+    )
 
 
 def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
@@ -150,8 +151,16 @@ def report_collection(
     filmed = []
     for task in collection.plan.tasks:
         filmed += [e for e in collection.of(task) if e.status == "success"][:each]
-    clips = [bag_clip(episode.task, run.bags / episode.episode_id) for episode in filmed]
-    write_video(run.videos / "collection.mp4", clips)
+    film_episodes(run, "collection.mp4", [(episode.task, episode.episode_id) for episode in filmed])
+
+
+def film_episodes(run: RunFolder, name: str, episodes: Sequence[tuple[str, str]]) -> None:
+    """Film episodes, each a task and a bag, unless that was done since the last of them ended: it takes seconds."""
+    video = run.videos / name
+    ends = [(run.bags / bag / "metadata.yaml").stat().st_mtime for _, bag in episodes]
+    if ends and video.is_file() and video.stat().st_mtime > max(ends):
+        return
+    write_video(video, [bag_clip(task, run.bags / bag) for task, bag in episodes])
 
 
 def _rolling(values: np.ndarray) -> np.ndarray:

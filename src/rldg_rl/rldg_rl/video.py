@@ -50,8 +50,10 @@ def write_video(path: Path, clips: Sequence[Clip]) -> None:
     rate = load_task(clips[0].task).control_rate
     with video_writer(path, rate) as writer:
         for clip in clips:
-            frames = list(_frames(films[clip.task], clip.shots))
-            for frame in frames + frames[-1:] * PAUSE_FRAMES:
+            frame = None
+            for frame in _frames(films[clip.task], clip.shots):
+                writer.append_data(frame)
+            for _ in range(PAUSE_FRAMES if frame is not None else 0):
                 writer.append_data(frame)
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from rldg_rl.evaluation.results import Record
 from rldg_rl.monitor import Scene, clock, line, outcome, render
 from rldg_rl.report import (
     draw_learning_curve,
+    film_episodes,
     judged_by,
     note_evaluation,
     report_run,
@@ -27,6 +29,7 @@ from rldg_rl.report import (
     summarize_run,
 )
 from rldg_rl.run_folder import RunFolder
+from rldg_rl.video import Clip
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.task import load_task
@@ -111,6 +114,28 @@ def test_a_training_without_a_finished_episode_is_reported_without_a_curve(tmp_p
     report_run(run, Progress(Plan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
     assert json.loads(run.summary.read_text())["steps"] == 9
     assert not (tmp_path / "learning_curve.png").exists()
+
+
+def test_episodes_are_filmed_again_only_where_there_is_a_newer_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filmed = []
+
+    def draw(path: Path, clips: list[Clip]) -> None:
+        filmed.append(len(clips))
+        time.sleep(0.02)  # a file's time has steps of some milliseconds
+        path.write_bytes(b"")
+
+    monkeypatch.setattr("rldg_rl.report.write_video", draw)
+    run = RunFolder(tmp_path)
+    run.prepare()
+    episodes = []
+    for name in ("evaluation_00000", "evaluation_00001"):
+        write_episode(run.bags / name)
+        episodes.append((TASK.id, name))
+        for _ in range(2):
+            film_episodes(run, "evaluation.mp4", episodes)
+    assert filmed == [1, 2]
 
 
 def test_the_view_shows_where_a_run_stands() -> None:

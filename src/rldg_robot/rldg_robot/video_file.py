@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,14 @@ FAST = ("-preset", "veryfast")
 """for x264: half of the time of its default, at a few per cent more bytes"""
 
 
-def video_writer(path: Path, rate: float) -> Any:
-    """Imageio's writer of an MP4 at a rate [Hz]: a context, to which frames (height, width, 3) uint8 are appended."""
-    return imageio.get_writer(path, fps=rate, macro_block_size=2, output_params=[*FAST])
+@contextmanager
+def video_writer(path: Path, rate: float) -> Iterator[Any]:
+    """Imageio's writer of an MP4 at a rate [Hz], to which frames (height, width, 3) uint8 are appended.
+
+    The file is there when all of it is; without a frame there is none.
+    """
+    draft = path.with_name(f".{path.stem}.draft{path.suffix}")
+    with imageio.get_writer(draft, fps=rate, macro_block_size=2, output_params=[*FAST]) as writer:
+        yield writer
+    if draft.is_file():
+        os.replace(draft, path)
