@@ -20,15 +20,39 @@ def executable(package: str, name: str) -> str:
     return str(Path(get_package_prefix(package), "lib", package, name))
 
 
-def wait_until(condition: Callable[[], object], seconds: float, what: str) -> None:
+PATIENCE = 400
+"""[s] for what takes seconds, or at most a minute and a half: what takes longer hangs, however busy the machine"""
+
+
+def said(process: subprocess.Popen[bytes]) -> str:
+    """What a process printed, and the nodes of the runs in its folder."""
+    log: Path = process.log  # type: ignore[attr-defined]
+    return "\n".join(
+        f"== {file.relative_to(log.parent)}\n{file.read_text(errors='replace')}"
+        for file in (log, *sorted(log.parent.rglob("logs/*.log")))
+    )
+
+
+def expect_exit(process: subprocess.Popen[bytes], code: int = 0) -> None:
+    """Wait until a process ends by itself with an exit code; where it does not, show what it said."""
+    try:
+        ended = process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        ended = None
+    assert ended == code, f"exit code {ended}, not {code}:\n{said(process)}"
+
+
+def wait_until(condition: Callable[[], object], what: str) -> None:
     """Poll until a condition holds."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
+        assert time.monotonic() < end, f"waited {PATIENCE} s for {what}"
         time.sleep(0.1)
 
 
-def spin_until(node: Node, condition: Callable[[], object], seconds: float, what: str) -> None:
+def spin_until(
+    node: Node, condition: Callable[[], object], what: str, seconds: float = PATIENCE
+) -> None:
     """Let a node hear until a condition holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
+from harness import PATIENCE
 from rclpy.node import Node
 
 from rldg_msgs.msg import TaskState
@@ -59,13 +60,13 @@ class Lab(Node):
 
         self.until(told)
 
-    def until(self, condition: Callable[[], object], seconds: float = 30.0) -> None:
-        end = time.monotonic() + seconds
+    def until(self, condition: Callable[[], object]) -> None:
+        end = time.monotonic() + PATIENCE
         while time.monotonic() < end:
             if condition():
                 return
             rclpy.spin_once(self, timeout_sec=0.02)
-        raise AssertionError(f"nothing came in {seconds} s; the driver said {self.said}")
+        raise AssertionError(f"nothing came in {PATIENCE} s; the driver said {self.said}")
 
     def wait(self, seconds: float) -> None:
         end = now(self) + seconds * 1e9
@@ -75,7 +76,7 @@ class Lab(Node):
     def meet_driver(self) -> None:
         self.poses.clear()
         self.task_state = TaskState()
-        self.until(lambda: self.poses and self.task_state.header.frame_id, 90.0)
+        self.until(lambda: self.poses and self.task_state.header.frame_id)
         self.until(self.target.get_subscription_count)
 
     def height_above(self, start: Pose) -> float:

@@ -9,9 +9,8 @@ import signal
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from fist import a_fist
-from harness import Processes, wait_until
+from harness import Processes, expect_exit, wait_until
 from steering import trained_run
 from test_bag import write_episode
 
@@ -20,8 +19,6 @@ from rldg_distill.datasets.rlds import Dataset
 from rldg_rl.acting.collection import HOPELESS
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.bag_reader import EpisodeSummary, is_complete
-
-pytestmark = pytest.mark.timeout(240)
 
 
 def won(run: Path) -> list[EpisodeSummary]:
@@ -34,7 +31,7 @@ def test_an_even_mix_of_two_policies_becomes_a_dataset(processes: Processes) -> 
     trained_run(runs / "b", "connector/usb_a")
     policies = f"connector/vga={runs / 'a'},connector/usb_a=b"
     stack = processes.stack("collect", name="mix", policies=policies, episodes=4)
-    assert stack.wait(120) == 0, stack.log.read_text()
+    expect_exit(stack)
 
     assert Counter(e.task for e in won(runs / "mix")) == {"connector/vga": 2, "connector/usb_a": 2}
     summary = json.loads((runs / "mix" / "summary.json").read_text())
@@ -63,7 +60,7 @@ def test_a_stop_of_the_gate_fails_an_episode_that_nobody_stands_by(
     with a_fist() as fist:
         stack = processes.stack("collect", name="alone", policy="a", episodes=3)
         fist.strike(120)
-    assert stack.wait(120) == 0, stack.log.read_text()
+    expect_exit(stack)
     assert len(won(run)) == 3
     failed = [e for e in RunFolder(run).episodes() if e.status == "failure"]
     assert 1 <= len(failed) <= 2, "one that was still on its way may have hit the next, too"
@@ -73,17 +70,17 @@ def test_a_killed_collection_goes_on(processes: Processes) -> None:
     run = processes.folder / "runs" / "ops"
     words = {"name": "ops", "source": "operator", "task": "connector/vga,connector/usb_c"}
     stack = processes.stack("collect", **words, episodes=6)
-    wait_until(lambda: run.is_dir() and len(list(run.glob("bags/*"))) >= 2, 60, "an episode")
+    wait_until(lambda: run.is_dir() and len(list(run.glob("bags/*"))) >= 2, "an episode")
     os.kill(processes.pid("safety_gate"), signal.SIGKILL)
-    wait_until(lambda: len(won(run)) >= 2, 90, "two successes")
+    wait_until(lambda: len(won(run)) >= 2, "two successes")
     os.kill(processes.pid("actor"), signal.SIGKILL)
-    wait_until(lambda: len(won(run)) >= 3, 90, "three successes")
+    wait_until(lambda: len(won(run)) >= 3, "three successes")
     before = {e.episode_id for e in won(run)}
     os.kill(stack.pid, signal.SIGKILL)  # its nodes die with it
     stack.wait()
 
     again = processes.stack("collect", name="ops")
-    assert again.wait(120) == 0, again.log.read_text()
+    expect_exit(again)
     assert before <= {e.episode_id for e in won(run)}
     assert Counter(e.task for e in won(run)) == {"connector/vga": 3, "connector/usb_c": 3}
     assert {e.source for e in won(run)} == {"demonstration"}
@@ -97,7 +94,7 @@ def test_a_collection_that_was_given_up_goes_on(processes: Processes) -> None:
     for number in range(HOPELESS):
         write_episode(run.bags / f"policy_{number:05d}")
     stack = processes.stack("collect", name="given_up", policy="a", episodes=1)
-    assert stack.wait(120) == 0, stack.log.read_text()
+    expect_exit(stack)
     assert len(won(run.path)) == 1
 
 
@@ -106,5 +103,5 @@ def test_a_policy_that_cannot_do_it_is_told(processes: Processes) -> None:
     run = trained_run(runs / "a", "connector/vga")
     (run / "checkpoints" / "policy.safetensors").write_bytes(b"not weights")
     stack = processes.stack("collect", policy="a", episodes=1)
-    assert stack.wait(120) == 2
+    expect_exit(stack, 2)
     assert "cannot load the policy" in stack.log.read_text()

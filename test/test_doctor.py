@@ -3,20 +3,17 @@
 
 from __future__ import annotations
 
-import pytest
 import rclpy
-from harness import Processes
+from harness import Processes, expect_exit
 from rclpy.node import Node
 
 from rldg_robot import contract
 from rldg_robot.ros import publish_on
 
-pytestmark = pytest.mark.timeout(240)
-
 
 def test_a_healthy_robot_is_let_go(processes: Processes) -> None:
     stack = processes.stack("doctor")
-    assert stack.wait(100) == 0, stack.log.read_text()
+    expect_exit(stack)
     told = stack.log.read_text()
     assert "✓ current_pose: " in told and "✓ wrist_camera/color/image_raw: " in told
     assert "✓ safety gate, target of NaN: refused, the arm is held" in told
@@ -29,7 +26,7 @@ def test_one_that_others_move_is_not(processes: Processes, domain: int) -> None:
     rogue = Node("rogue")
     publish_on(rogue, contract.TARGET_POSE)
     stack = processes.stack("doctor")
-    assert stack.wait(100) == 1, stack.log.read_text()
+    expect_exit(stack, 1)
     rogue.destroy_node()
     told = stack.log.read_text()
     assert "✗ safety gate: it is not alone on target_pose" in told

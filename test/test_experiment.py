@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from harness import Processes, executable, wait_until
+from harness import Processes, executable, expect_exit, wait_until
 from steering import trained_run
 
 from rldg_experiments import pipeline
@@ -19,7 +19,6 @@ from rldg_experiments.plan import Plan, make_plan
 from rldg_experiments.stages import Episodes, Stage
 from rldg_experiments.store import NOTE, finish, in_order, note_of
 
-pytestmark = pytest.mark.timeout(600)
 TINY = """
 description: everything once
 tasks: {connector: {train: [vga]}}
@@ -70,19 +69,19 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
 
     experiment = processes.start(*command)
     bags = plan.data[0].artefact / "bags"
-    wait_until(lambda: len(list(bags.glob("*/metadata.yaml"))) >= 1, 60, "an episode")
+    wait_until(lambda: len(list(bags.glob("*/metadata.yaml"))) >= 1, "an episode")
     os.kill(experiment.pid, signal.SIGKILL)
     experiment.wait()
-    wait_until(lambda: processes.pid("actor") is None, 10, "the end of what it had started")
+    wait_until(lambda: processes.pid("actor") is None, "the end of what it had started")
     before = {bag.parent.name for bag in bags.glob("*/metadata.yaml")}
 
     experiment = processes.start(*command)
-    wait_until(lambda: processes.pid("actor"), 60, "it to go on")
+    wait_until(lambda: processes.pid("actor"), "it to go on")
     again = subprocess.run(
         command, cwd=processes.folder, env=processes.environment, capture_output=True, check=False
     )
     assert again.returncode == 1 and b"another experiment is running" in again.stderr
-    assert experiment.wait(500) == 0, experiment.log.read_text()
+    expect_exit(experiment)
     assert before <= {bag.parent.name for bag in bags.glob("*/metadata.yaml")}
     assert not missing(plan)
     first, second = plan.data
@@ -106,7 +105,7 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
 
     before_all = made_at(plan)
     experiment = processes.start(*command)
-    assert experiment.wait(120) == 0, experiment.log.read_text()
+    expect_exit(experiment)
     assert made_at(plan) == before_all, "nothing was made twice"
 
     wider = plan_of(processes.folder, TINY.replace("[vga]", "[vga], unseen: [xlr]"))
@@ -117,9 +116,9 @@ def test_a_stopped_experiment_stops_what_it_started(processes: Processes, plan: 
     experiment = processes.start(executable("rldg_experiments", "experiment"), "tiny.yaml")
     data = plan.data[0]
     assert isinstance(data, Episodes)
-    wait_until(lambda: list((data.artefact / "bags").glob("*")), 60, "an episode")
+    wait_until(lambda: list((data.artefact / "bags").glob("*")), "an episode")
     os.kill(experiment.pid, signal.SIGINT)
-    assert experiment.wait(30) == 130
+    expect_exit(experiment, 130)
     assert "the same command goes on" in experiment.log.read_text()
     assert processes.pid("actor") is None
     assert note_of(data) is None

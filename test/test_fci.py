@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, executable, spin_until
+from harness import Processes, executable, expect_exit, spin_until
 from lab import Lab, raised
 from rclpy.node import Node
 
@@ -26,7 +26,6 @@ from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
 STOP_AFTER = 1.5
-pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture
@@ -141,7 +140,7 @@ def test_the_camera_draws_what_it_was_shown_and_misses_moments_rather_than_make_
             camera.show(positions, stamp)
             return stamp in seen
 
-        spin_until(node, there, 60.0, "a picture")
+        spin_until(node, there, "a picture")
         return bytes(seen[stamp].data)
 
     try:
@@ -163,7 +162,7 @@ def test_the_operator_inserts_through_the_whole_stack(processes: Processes, addr
     run = processes.folder / "runs" / "real"
     words = {"runs": run.parent, "name": run.name, "task": VGA.id, "robot": "fci"}
     stack = processes.stack("collect", source="operator", episodes=1, robot_ip=address, **words)
-    assert stack.wait(300) == 0, stack.log.read_text()
+    expect_exit(stack)
     bags = sorted((run / "bags").iterdir())
     done = [bag for bag in bags if read_summary(bag).status == "success"]
     assert len(done) == 1

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import rclpy
 from geometry_msgs.msg import PoseStamped, WrenchStamped
-from harness import Processes, executable, spin_until, wait_until
+from harness import PATIENCE, Processes, executable, expect_exit, spin_until, wait_until
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 from std_msgs.msg import Empty
@@ -49,8 +49,8 @@ class Probe(Node):
         self.release = self.create_client(Trigger, contract.SAFETY_RESET)
         self.start = self.create_client(Reset, contract.RESET)
 
-    def until(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
-        spin_until(self, condition, seconds, "what was asked for")
+    def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
+        spin_until(self, condition, "what was asked for", seconds)
 
     def call(self, client: object, request: object) -> object:
         """Ask, and once more where nothing comes: an answer is lost on who is not yet known to the server."""
@@ -178,10 +178,12 @@ def test_the_gate_is_stopped_and_released_from_a_terminal(
     gate = executable("rldg_robot", "gate")
     stop = processes.start(gate, "stop")
     probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
-    assert stop.wait(20) == 0 and "stopped" in stop.log.read_text()
+    expect_exit(stop)
+    assert "stopped" in stop.log.read_text()
     reset = processes.start(gate, "reset")
     probe.until(lambda: probe.safety.state != SafetyState.STOPPED)
-    assert reset.wait(20) == 0 and "released: emergency stop" in reset.log.read_text()
+    expect_exit(reset)
+    assert "released: emergency stop" in reset.log.read_text()
 
 
 def test_a_gate_that_is_killed_and_started_again_releases_no_stop(
@@ -217,7 +219,8 @@ def test_a_gate_that_is_killed_and_started_again_releases_no_stop(
 
 def test_without_a_gate_the_terminal_says_so(processes: Processes) -> None:
     stop = processes.start(executable("rldg_robot", "gate"), "stop")
-    assert stop.wait(30) == 2 and "is a stack running?" in stop.log.read_text()
+    expect_exit(stop, 2)
+    assert "is a stack running?" in stop.log.read_text()
 
 
 def test_every_node_ends_on_ctrl_c(probe: Probe, processes: Processes) -> None:
@@ -249,14 +252,12 @@ def test_nobody_else_writes_to_the_driver(processes: Processes, domain: int) -> 
                 {"twin", "safety_gate", "operator", "recorder", "learner", "actor", "monitor"}
                 <= set(node.get_node_names())
             ),
-            60,
             "all nodes",
         )
         for topic in (contract.TARGET_POSE, contract.GRIPPER_COMMAND):
             # A publisher is discovered before the name of its node.
             wait_until(
                 lambda t=topic: writers(node, t) and "_NODE_NAME_UNKNOWN_" not in writers(node, t),
-                60,
                 topic.name,
             )
             assert writers(node, topic) == ["safety_gate"]

@@ -11,7 +11,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes
+from harness import Processes, expect_exit
 from rclpy.node import Node
 from steering import steering_policy, trained_run
 from test_evaluate import evaluate, records
@@ -30,7 +30,6 @@ from rldg_robot.task import load_task
 
 TASK = load_task("fmb_assembly/rectangle")
 DEMO = 2
-pytestmark = pytest.mark.timeout(300)
 
 
 def inserting_policy() -> Policy:
@@ -98,7 +97,7 @@ def test_what_a_learner_rebuilds_from_bags_is_what_it_was_sent(
 def test_evaluations_are_led_in_alike_through_ros_and_directly(processes: Processes) -> None:
     run = trained_run(processes.folder / "runs" / "a", TASK.id, inserting_policy())
     stack = processes.stack("evaluate", name="a", episodes=2, evaluation="ros")
-    assert stack.wait(200) == 0, stack.log.read_text()
+    expect_exit(stack)
     through_ros = records(run, "ros")
     assert all(record.lead_in > 20 for record in through_ros)
     directly = evaluate(run, "direct", "--task", TASK.id, "--episodes", "2")
@@ -108,7 +107,7 @@ def test_evaluations_are_led_in_alike_through_ros_and_directly(processes: Proces
 def test_hybrid_episodes_become_a_dataset_that_says_who_acted(processes: Processes) -> None:
     trained_run(processes.folder / "runs" / "a", TASK.id, inserting_policy())
     stack = processes.stack("collect", policy="a", episodes=2, name="hybrid")
-    assert stack.wait(200) == 0, stack.log.read_text()
+    expect_exit(stack)
     data = processes.folder / "data"
     assert convert([str(processes.folder / "runs" / "hybrid"), "--out", str(data)]) == 0
     for episode in (e for split in ("train", "val") for e in Dataset(data).episodes(split)):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import Processes, executable, wait_until
+from harness import Processes, executable, expect_exit, wait_until
 from steering import steering_policy, trained_run
 from typing_person import terminal
 
@@ -24,13 +24,12 @@ from rldg_robot.message_values import SECOND, nanoseconds
 from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
-pytestmark = pytest.mark.timeout(400)
 
 
 def test_a_training_asks_the_operator_and_nobody_else(processes: Processes) -> None:
     given = {"reward": "keyboard", "demos": 2, "steps": 120, "episodes": 2}
     stack = processes.stack("train_rl", task=VGA.id, name="mini", **given)
-    assert stack.wait(200) == 0, stack.log.read_text()
+    expect_exit(stack)
     run = RunFolder(processes.folder / "runs" / "mini")
     reward = json.loads(run.summary.read_text())["reward"]
     assert reward["source"] == "keyboard" and reward["episodes"] >= 5 and reward["wrongly"] == 0
@@ -62,7 +61,7 @@ def test_a_person_in_a_terminal_judges_an_evaluation(processes: Processes) -> No
     run = trained_run(processes.folder / "runs" / "still", VGA.id, still_policy())
     given = {"name": "still", "reward": "keyboard", "episodes": 3, "evaluation": "asked"}
     stack = processes.stack("evaluate", **given)
-    wait_until(lambda: "waiting for the person at" in stack.log.read_text(), 60, "the note")
+    wait_until(lambda: "waiting for the person at" in stack.log.read_text(), "the note")
     with terminal(processes, "rldg_rl", "keyboard") as person:
         person.wait_for("runs. Is it done")
         person.press("f")
@@ -73,7 +72,7 @@ def test_a_person_in_a_terminal_judges_an_evaluation(processes: Processes) -> No
         person.wait_for("yes")
         person.wait_for("the time is out. Is it done? [y/n]")
         person.press("y")
-        assert stack.wait(60) == 0, stack.log.read_text()
+        expect_exit(stack)
     found = RunFolder(run / "evaluations" / "asked")
     episodes = found.episodes()
     assert [episode.status for episode in episodes] == ["failure", "success", "success"]
@@ -106,7 +105,7 @@ def test_the_arm_holds_in_real_time_while_a_person_thinks(processes: Processes) 
         person.press("n")
         person.wait_for("looks done. Is it? [y/n]")
         person.press("y")
-        assert stack.wait(60) == 0, stack.log.read_text()
+        expect_exit(stack)
     found = RunFolder(run / "evaluations" / "asked")
     (episode,) = found.episodes()
     bag = found.bags / episode.episode_id
@@ -132,4 +131,5 @@ def test_the_arm_holds_in_real_time_while_a_person_thinks(processes: Processes) 
 
 def test_a_keyboard_needs_a_terminal(processes: Processes) -> None:
     node = processes.start("sh", "-c", f"{executable('rldg_rl', 'keyboard')} < /dev/null")
-    assert node.wait(30) == 2 and "start it in a terminal of its own" in node.log.read_text()
+    expect_exit(node, 2)
+    assert "start it in a terminal of its own" in node.log.read_text()

@@ -38,22 +38,20 @@ def spoken(onlooker: Node, name: str, namespace: str = "/") -> set[str]:
     }
 
 
-@pytest.mark.timeout(120)
 def test_nodes_do_what_they_have_the_right_to(processes: Processes, onlooker: Node) -> None:
     processes.stack("train_rl", name="watched", viewer="true", machine="robot")
     processes.stack("train_rl", name="watched", machine="gpu", runs="gpu")
     run = processes.folder / "runs" / "watched"
-    wait_until((run / "bags" / "demonstration_00000").is_dir, 60, "the first episode")
+    wait_until((run / "bags" / "demonstration_00000").is_dir, "the first episode")
     there = NODES | {"monitor_gpu"}
-    wait_until(lambda: there <= set(onlooker.get_node_names()), 20, "all nodes to be found")
+    wait_until(lambda: there <= set(onlooker.get_node_names()), "all nodes to be found")
     for name in there:
         rights = ENCLAVES[name]
         said = {f"rt/{topic.name.lstrip('/')}" for topic in rights.says}
-        wait_until(partial(_speaks, onlooker, name, said), 20, f"{name} to say {said}")
+        wait_until(partial(_speaks, onlooker, name, said), f"{name} to say {said}")
         assert _beyond(name, spoken(onlooker, name)) == set(), name
 
 
-@pytest.mark.timeout(120)
 def test_the_driver_of_franka_ros2_and_its_simulation_have_the_rights_they_need(
     processes: Processes, onlooker: Node
 ) -> None:
@@ -61,11 +59,11 @@ def test_the_driver_of_franka_ros2_and_its_simulation_have_the_rights_they_need(
         processes.node("rldg_robot", name, task="connector/vga")
     simulated = ("franka_ros2_simulator", "/"), (franka_ros2.CONTROLLER, "/franka")
     wanted = {("franka_ros2", "/"), *simulated}
-    wait_until(lambda: wanted <= set(onlooker.get_node_names_and_namespaces()), 60, "all nodes")
+    wait_until(lambda: wanted <= set(onlooker.get_node_names_and_namespaces()), "all nodes")
     target = f"rt/{franka_ros2.TARGET_POSE.name}"
     driver = partial(spoken, onlooker, "franka_ros2")
-    wait_until(lambda: target in driver(), 20, "the driver to be known")
-    wait_until(lambda: all(spoken(onlooker, *node) for node in simulated), 20, "the simulation")
+    wait_until(lambda: target in driver(), "the driver to be known")
+    wait_until(lambda: all(spoken(onlooker, *node) for node in simulated), "the simulation")
     assert _beyond("franka_ros2", driver()) == set()
     for node in simulated:
         assert _beyond("franka_ros2_simulator", spoken(onlooker, *node)) == set()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from harness import Processes
+from harness import Processes, expect_exit
 
 from rldg_rl.environment.reward import Verdict
 from rldg_rl.episodes.bag import lived_steps
@@ -19,7 +19,6 @@ from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
-pytestmark = pytest.mark.timeout(600)
 
 
 def test_from_what_a_person_declared_to_a_reward(
@@ -27,7 +26,7 @@ def test_from_what_a_person_declared_to_a_reward(
 ) -> None:
     run = RunFolder(processes.folder / "runs" / "labels")
     stack = processes.stack("label", task=VGA.id, name="labels", episodes=6)
-    assert stack.wait(200) == 0, stack.log.read_text()
+    expect_exit(stack)
     summary = json.loads(run.summary.read_text())
     assert summary["reward"] == {"source": "person", "episodes": 6, "wrongly": 0, "missed": 0}
     assert "./rldg classifier train" in stack.log.read_text()
@@ -47,7 +46,7 @@ def test_from_what_a_person_declared_to_a_reward(
 
     given = {"reward": "classifier", "classifier": file, "demos": 1, "steps": 60, "episodes": 1}
     training = processes.stack("train_rl", task=VGA.id, name="mini", **given)
-    assert training.wait(200) == 0, training.log.read_text()
+    expect_exit(training)
     reward = json.loads((run.path.parent / "mini" / "summary.json").read_text())["reward"]
     assert reward["source"] == "classifier" and reward["episodes"] >= 3
     assert "by classifier; of" in training.log.read_text()

@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import pytest
 import rclpy
-from harness import Processes, spin_until
+from harness import Processes, expect_exit, spin_until
 from pupil import policys_health, untrained_student
 from rclpy.node import Node
 from std_msgs.msg import String
@@ -17,7 +16,6 @@ from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
-pytestmark = pytest.mark.timeout(240)
 
 
 def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: int) -> None:
@@ -32,7 +30,7 @@ def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: 
     telling = publish_on(node, contract.INSTRUCTION)
 
     def until(condition, what: str) -> None:
-        spin_until(node, condition, 90, what)
+        spin_until(node, condition, what)
 
     until(lambda: episodes and telling.get_subscription_count() >= 2, "actor and recorder")
     assert episodes[0].instruction == TASK.instruction
@@ -50,5 +48,5 @@ def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: 
 def test_a_student_that_demonstrates_has_to_succeed(processes: Processes) -> None:
     untrained_student(processes.folder / "runs" / "pupil")
     stack = processes.stack("train_rl", task=TASK.id, operator="none", init="pupil", demos=1)
-    assert stack.wait(120) == 2
+    expect_exit(stack, 2)
     assert "4 demonstrations failed against 0 that succeeded" in stack.log.read_text()

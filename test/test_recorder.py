@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, executable, spin_until
+from harness import Processes, executable, expect_exit, spin_until
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
@@ -35,8 +35,8 @@ class Teller(Node):
     def _on_status(self, message: RecorderStatus) -> None:
         self.status, self.heard = message, True
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
-        spin_until(self, condition, seconds, what)
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        spin_until(self, condition, what)
 
     def wait_for_recorder(self) -> None:
         topics = (self.episode, self.step, self.image)
@@ -121,5 +121,5 @@ def test_it_tells_which_streams_of_the_robot_it_has_not_heard(
 def test_a_folder_that_cannot_be_written_is_a_clear_error(processes: Processes) -> None:
     (processes.folder / "file").write_text("")
     recorder = processes.node("rldg_rl", "recorder", run=processes.folder / "file" / "run")
-    assert recorder.wait(20) == 2
+    expect_exit(recorder, 2)
     assert "error: cannot record into" in recorder.log.read_text()  # type: ignore[attr-defined]

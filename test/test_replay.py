@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, spin_until, wait_until
+from harness import Processes, expect_exit, spin_until, wait_until
 from rclpy.node import Node
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import get_types_from_msg
@@ -46,7 +46,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tasks = "connector/vga,connector/usb_a"
     stack = processes.stack("collect", name="two", source="operator", task=tasks, episodes=2)
     try:
-        assert stack.wait(120) == 0, log_of(stack)
+        expect_exit(stack)
     finally:
         processes.end()
     return folder / "runs" / "two"
@@ -72,8 +72,8 @@ class Audience(Node):
     def _on_clock(self, message: Clock) -> None:
         self.clock.append(nanoseconds(message.clock))
 
-    def until(self, condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
-        spin_until(self, condition, seconds, what)
+    def until(self, condition: Callable[[], object], what: str) -> None:
+        spin_until(self, condition, what)
 
     def listen_on(self) -> None:
         """Take in what has arrived."""
@@ -133,7 +133,7 @@ def test_a_loop_begins_again_until_it_is_stopped(
     stack = processes.stack("replay", bag=bag, rate=20, loop="true")
     audience.until(lambda: len(audience.heard["episode"]) > 4, "two rounds and a half")
     stack.send_signal(signal.SIGINT)
-    assert stack.wait(20) == 128 + signal.SIGINT, log_of(stack)
+    expect_exit(stack, 128 + signal.SIGINT)
     audience.listen_on()
 
     start, round_ = audience.clock[0], recorded(bag)["step"]
@@ -188,7 +188,7 @@ def test_other_topics_are_played_and_a_type_that_is_not_here_is_named(
 
 def test_the_twin_does_again_what_it_did(processes: Processes, run: Path) -> None:
     stack = processes.stack("replay", bag=run, execute="true")
-    assert stack.wait(120) == 0, log_of(stack)
+    expect_exit(stack)
 
     (folder,) = (processes.folder / "runs" / "replays").iterdir()
     report = json.loads((folder / "replay.json").read_text())
@@ -227,7 +227,7 @@ def test_a_replay_that_ends_otherwise_is_told_and_fails(processes: Processes, ba
     moved.close(summary)
 
     stack = processes.stack("replay", bag=moved.path, execute="true")
-    assert stack.wait(120) == 1, log_of(stack)
+    expect_exit(stack, 1)
 
     (folder,) = (processes.folder / "runs" / "replays").iterdir()
     (found,) = json.loads((folder / "replay.json").read_text())["episodes"]
@@ -242,7 +242,7 @@ def test_a_stop_of_the_gate_ends_the_execution(
     stack = processes.stack("replay", bag=run, execute="true", real_time_factor=1)
     audience.until(lambda: audience.heard["step"], "the first step")
     stop.publish(Empty())
-    wait_until(lambda: stack.poll() is not None, 60, "the end")
+    wait_until(lambda: stack.poll() is not None, "the end")
 
     assert stack.returncode == 1
     assert "stopped: the safety gate stopped the arm: emergency stop" in log_of(stack)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, spin_until
+from harness import Processes, expect_exit, spin_until
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
@@ -25,7 +25,6 @@ from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
-pytestmark = pytest.mark.timeout(600)
 
 
 class Person(Node):
@@ -41,8 +40,8 @@ class Person(Node):
         listen_to(self, contract.EPISODE, self.episodes.append)
         self._gate = self.create_client(Trigger, contract.SAFETY_RESET)
 
-    def until(self, condition, seconds: float, what: str) -> None:
-        spin_until(self, condition, seconds, what)
+    def until(self, condition, what: str) -> None:
+        spin_until(self, condition, what)
 
     def watch(self, seconds: float) -> None:
         end = time.monotonic() + seconds
@@ -51,7 +50,7 @@ class Person(Node):
 
     def release(self) -> str:
         answer = self._gate.call_async(Trigger.Request())
-        self.until(answer.done, 20, "the gate's answer")
+        self.until(answer.done, "the gate's answer")
         return answer.result().message
 
 
@@ -80,7 +79,7 @@ def test_a_training_in_miniature_without_a_jump(processes: Processes) -> None:
     run = processes.folder / "runs" / "mini"
     words = {"task": VGA.id, "name": "mini", "demos": 2, "steps": 60, "episodes": 2}
     stack = processes.stack("train_rl", **words, resets="motion")
-    assert stack.wait(300) == 0, stack.log.read_text()
+    expect_exit(stack)
     summary = json.loads((run / "summary.json").read_text())
     assert summary["demos"] >= 2 and summary["evaluation"]["episodes"] == 2
     assert summary["updates"] == 2 * summary["steps"], "a reset's steps are none of the learner's"
@@ -103,7 +102,7 @@ def test_a_plug_that_sticks_blocks_the_run_until_a_person_came(
     leads = {"mode": "collect", "source": "demonstration", "episodes": 3, "resets": "motion"}
     actor = processes.node("rldg_rl", "actor", run=run, **common, **leads)
 
-    person.until(lambda: person.run.attention, 120, "a stalled reset")
+    person.until(lambda: person.run.attention, "a stalled reset")
     assert "did not get up" in person.run.attention and "gate reset" in person.run.attention
     assert person.safety.state == SafetyState.STOPPED
     person.watch(3.0)
@@ -112,7 +111,7 @@ def test_a_plug_that_sticks_blocks_the_run_until_a_person_came(
 
     glue.unlink()
     assert person.release() == "released: emergency stop"
-    person.until(lambda: actor.poll() is not None, 200, "the run's end")
+    person.until(lambda: actor.poll() is not None, "the run's end")
     assert actor.returncode == 0, actor.log.read_text()
     assert not person.run.attention
     assert check_starts(run) == 3

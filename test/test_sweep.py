@@ -15,7 +15,6 @@ from rldg_rl.evaluation.sweep import main
 from rldg_robot.simulation.perturbation import AXES
 
 VGA = "connector/vga"
-pytestmark = pytest.mark.timeout(240)
 
 
 def sweep(folder: Path, *words: str, episodes: int = 2) -> int:

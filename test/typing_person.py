@@ -24,7 +24,7 @@ class Terminal:
 
     def wait_for(self, text: str) -> None:
         """Until a text is shown, below what was waited for before."""
-        wait_until(lambda: text in self._shown()[self._read :], 60, f"'{text}'")
+        wait_until(lambda: text in self._shown()[self._read :], f"'{text}'")
         self._read = self._shown().index(text, self._read) + len(text)
 
     def press_until(self, key: str, text: str) -> None:

@@ -62,8 +62,8 @@ def start(*options: str) -> subprocess.Popen[str]:
 
 
 def until(condition: Callable[[], object]) -> None:
-    """Wait, at most a minute."""
-    stop = time.monotonic() + 60
+    """Wait; after two minutes it hangs."""
+    stop = time.monotonic() + 120
     while not condition():
         assert time.monotonic() < stop
         time.sleep(0.001)

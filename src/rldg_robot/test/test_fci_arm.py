@@ -32,7 +32,6 @@ NETWORK = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}"
 """two runs of these tests on one machine do not meet"""
 ADDRESS, OWN_ADDRESS = f"{NETWORK}.1", f"{NETWORK}.2"
 """of the arm that the tests share, and of the one that a test has for itself"""
-pytestmark = pytest.mark.timeout(120)
 
 
 @contextmanager
@@ -79,7 +78,7 @@ def travel(arm: FciArm, goal: Pose, step: float = 0.01, near: float = 0.003) -> 
         time.sleep(0.05)
         return distance < near and bool(np.linalg.norm(state.twist) < 0.05)
 
-    until(arrived, 40.0)
+    until(arrived)
     arm.follow(goal)
 
 

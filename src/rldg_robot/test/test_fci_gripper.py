@@ -49,10 +49,10 @@ def test_a_hand_that_is_silent_is_not_told_of_and_found_again(
 ) -> None:
     assert hand.reading is not None and hand.fault == ""
     monkeypatch.setattr(Line, "broken", True)
-    until(lambda: hand.reading is None, 10.0)
+    until(lambda: hand.reading is None)
     assert "the hand does not answer" in hand.fault
     lines = Line.made
     monkeypatch.setattr(Line, "broken", False)
-    until(lambda: hand.reading is not None, 10.0)
+    until(lambda: hand.reading is not None)
     assert Line.made > lines
-    until(lambda: hand.fault == "", 10.0)
+    until(lambda: hand.fault == "")

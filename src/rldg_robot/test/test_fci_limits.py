@@ -28,12 +28,9 @@ from rldg_robot.task import Clip, Compliance, load_task, task_ids
 
 PYTHON = os.environ.get("FRANKA_SIM_PYTHON", "")
 ADDRESS = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}.3"
-pytestmark = [
-    pytest.mark.skipif(
-        not PYTHON, reason="FRANKA_SIM_PYTHON names no Python with franka-sim: ./rldg test does"
-    ),
-    pytest.mark.timeout(180),
-]
+pytestmark = pytest.mark.skipif(
+    not PYTHON, reason="FRANKA_SIM_PYTHON names no Python with franka-sim: ./rldg test does"
+)
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+PATIENCE = 120
+"""[s] for what takes a few: longer is a hang, however busy the machine"""
 
-def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+
+def until(condition: Callable[[], object]) -> None:
     """Poll until a condition holds."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < end, f"waited {seconds} s"
+        assert time.monotonic() < end, f"waited {PATIENCE} s"
         time.sleep(0.01)
