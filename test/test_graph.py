@@ -14,6 +14,7 @@ import rclpy
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from harness import PATIENCE, Processes, executable, expect_exit, spin_until, wait_until
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from sensor_msgs.msg import Image
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
@@ -51,6 +52,18 @@ class Probe(Node):
 
     def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         spin_until(self, condition, "what was asked for", seconds)
+
+    def tell(self, publisher: Publisher, message: object, condition: Callable[[], object]) -> None:
+        """Publish until a condition holds: who is not known to the gate yet is not heard."""
+
+        def told() -> object:
+            publisher.publish(message)
+            return condition()
+
+        self.until(told)
+
+    def stopped(self) -> bool:
+        return bool(self.safety.state == SafetyState.STOPPED)
 
     def call(self, client: object, request: object) -> object:
         """Ask, and once more where nothing comes: an answer is lost on who is not yet known to the server."""
@@ -116,8 +129,7 @@ def test_targets_pass_are_clamped_and_rejected(probe: Probe) -> None:
 def test_an_emergency_stop_holds_the_arm_until_the_reset(probe: Probe) -> None:
     here = pose_of(probe.pose.pose)
     probe.send(here)
-    probe.stop.publish(Empty())
-    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    probe.tell(probe.stop, Empty(), probe.stopped)
     assert probe.safety.reason == "emergency stop"
     here = pose_of(probe.pose.pose)
     target = Pose(here.position - [0, 0, 0.01], here.quaternion)
@@ -133,12 +145,10 @@ def test_an_emergency_stop_holds_the_arm_until_the_reset(probe: Probe) -> None:
 
 def test_too_much_force_stops_the_arm_at_once(probe: Probe) -> None:
     probe.send(pose_of(probe.pose.pose))
-    probe.until(probe.wrench.get_subscription_count)
     count = len(probe.targets)
     message = WrenchStamped(header=probe.pose.header)
     message.wrench.force.z = 100.0
-    probe.wrench.publish(message)
-    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    probe.tell(probe.wrench, message, probe.stopped)
     assert "100.0 N" in probe.safety.reason
     probe.until(lambda: len(probe.targets) > count)  # told to hold, though no policy asked
     held, stood = probe.targets[-1].header.stamp, probe.pose.header.stamp
@@ -152,7 +162,7 @@ def test_the_gate_keeps_to_the_tasks_it_was_started_for(probe: Probe) -> None:
     probe.send(pose_of(probe.pose.pose))
     probe.until(lambda: probe.safety.state == SafetyState.PASS)
     probe.episode.publish(Episode(task=family, variant="xlr", status=Episode.OPEN))
-    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    probe.until(probe.stopped)
     assert "connector/xlr" in probe.safety.reason and probe.safety.task == TASK.id
 
 
@@ -177,7 +187,7 @@ def test_the_gate_is_stopped_and_released_from_a_terminal(
     probe.send(pose_of(probe.pose.pose))
     gate = executable("rldg_robot", "gate")
     stop = processes.start(gate, "stop")
-    probe.until(lambda: probe.safety.state == SafetyState.STOPPED)
+    probe.until(probe.stopped)
     expect_exit(stop)
     assert "stopped" in stop.log.read_text()
     reset = processes.start(gate, "reset")
@@ -201,12 +211,7 @@ def test_a_gate_that_is_killed_and_started_again_releases_no_stop(
     processes.started[1].kill()
     running = gate()
     assert told().state == SafetyState.HOLD
-
-    def stopped() -> bool:
-        probe.stop.publish(Empty())  # again and again: the new one may not be known yet
-        return bool(probe.safety.state == SafetyState.STOPPED)
-
-    probe.until(stopped)
+    probe.tell(probe.stop, Empty(), probe.stopped)
     running.kill()
     running = gate()
     remembered = told()

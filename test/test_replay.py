@@ -241,8 +241,12 @@ def test_a_stop_of_the_gate_ends_the_execution(
     stop = publish_on(audience, contract.EMERGENCY_STOP)
     stack = processes.stack("replay", bag=run, execute="true", real_time_factor=1)
     audience.until(lambda: audience.heard["step"], "the first step")
-    stop.publish(Empty())
-    wait_until(lambda: stack.poll() is not None, "the end")
+
+    def ended() -> bool:
+        stop.publish(Empty())
+        return stack.poll() is not None
+
+    wait_until(ended, "the end")
 
     assert stack.returncode == 1
     assert "stopped: the safety gate stopped the arm: emergency stop" in log_of(stack)

@@ -12,20 +12,33 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rldg_msgs.msg import SafetyState
 from rldg_robot import contract
 from rldg_robot.node_main import run_main
-from rldg_robot.ros import publish_on
+from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.user_error import UserError
 
 PATIENCE = 5.0  # [s]
 
 
 def stop(node: Node) -> str:
-    """Publish the emergency stop; returns what to tell."""
+    """Publish the emergency stop until the gate says that it has stopped; returns what to tell.
+
+    Raises:
+        UserError: the gate does not say so.
+    """
+    heard: list[SafetyState] = []
+    listen_to(node, contract.SAFETY_STATE, heard.append)
     publisher = publish_on(node, contract.EMERGENCY_STOP)
-    _wait(lambda: publisher.get_subscription_count() > 0, node)
-    publisher.publish(Empty())
-    publisher.wait_for_all_acked(rclpy.duration.Duration(seconds=PATIENCE))
+
+    def stopped() -> bool:
+        publisher.publish(Empty())  # again and again: a gate may not know of this node yet
+        return bool(heard) and heard[-1].state == SafetyState.STOPPED
+
+    try:
+        _wait(stopped, node)
+    except UserError as error:
+        raise UserError(f"{error} An arm that moves: press its own button") from error
     return "stopped; release with: ./rldg run rldg_robot gate reset"
 
 

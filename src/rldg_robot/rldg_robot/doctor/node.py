@@ -180,14 +180,17 @@ class DoctorNode(Node):
     def _planted(self) -> Finding:
         name = "safety gate, target of NaN"
         planter = publish_on(self, contract.POLICY_TARGET_POSE)
-        self._until(lambda: planter.get_subscription_count() > 0, ANSWER_SECONDS)
         before = self.rejected
         self.targets.clear()
         measured = self._message(contract.CURRENT_POSE)
         here, stamp = pose_of(measured.pose), nanoseconds(measured.header.stamp)
-        nowhere = Pose(np.full(3, np.nan), here.quaternion)
-        planter.publish(to_pose_stamped(nowhere, stamp, BASE_FRAME))
-        refused = self._until(lambda: self.rejected > before, ANSWER_SECONDS)
+        nowhere = to_pose_stamped(Pose(np.full(3, np.nan), here.quaternion), stamp, BASE_FRAME)
+
+        def refuses() -> bool:
+            planter.publish(nowhere)  # again and again: the gate may not know of this node yet
+            return self.rejected > before
+
+        refused = self._until(refuses, ANSWER_SECONDS)
         self.destroy_publisher(planter)
         off = [np.linalg.norm(target.position - here.position) for target in self.targets]
         if not all(distance < CREEP for distance in off):  # NaN is not smaller either
@@ -206,8 +209,12 @@ class DoctorNode(Node):
         button = publish_on(self, contract.EMERGENCY_STOP)
         self._until(lambda: button.get_subscription_count() > 0, ANSWER_SECONDS)
         pressed = time.monotonic()
-        button.publish(Empty())
-        if not self._until(lambda: self.safety.state == SafetyState.STOPPED, ANSWER_SECONDS):
+
+        def stops() -> bool:
+            button.publish(Empty())
+            return self.safety.state == SafetyState.STOPPED
+
+        if not self._until(stops, ANSWER_SECONDS):
             return bad(name, "the gate did not stop", "restart the stack; see the gate's log")
         took = 1e3 * (time.monotonic() - pressed)
         released = gate_command.reset(self)
