@@ -53,7 +53,6 @@ from rldg_rl.learner_config import (
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.policies.trained_policy import far_policy, trained_policy
-from rldg_rl.report import note_evaluation, report_collection, report_run
 from rldg_rl.rewards.judges import SOMEBODY, Jury
 from rldg_rl.rewards.person import Person
 from rldg_rl.robot.gate_client import GateClient
@@ -415,6 +414,9 @@ class ActorNode(Node):
         self._gate.release()
 
     def _report(self) -> None:
+        # No start waits for what only an end needs.
+        from rldg_rl.report import note_evaluation, report_collection, report_run  # noqa: PLC0415
+
         wall = self.announcer.wall_seconds
         if isinstance(self.progress, Collection):
             report_collection(self.run, self.progress, self.seed, wall, str(self.jury))

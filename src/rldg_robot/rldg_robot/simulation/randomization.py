@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
 
+from rldg_robot.poses import Pose
 from rldg_robot.simulation.drawing import BOARD_TEXTURES, surface_material
 from rldg_robot.simulation.perturbation import Perturbation
 
@@ -127,7 +127,7 @@ class Appearance:
         self._model.geom_matid[self._surface] = material
 
     def _draw_camera(self, rng: np.random.Generator, shift: float, turn: float) -> None:
-        self._model.cam_pos[self._wrist] += rng.uniform(-shift, shift, size=3)
-        nominal = Rotation.from_quat(self._model.cam_quat[self._wrist], scalar_first=True)
-        turned = nominal * Rotation.from_rotvec(rng.uniform(-turn, turn, size=3))
-        self._model.cam_quat[self._wrist] = turned.as_quat(scalar_first=True)
+        position, quaternion = self._model.cam_pos[self._wrist], self._model.cam_quat[self._wrist]
+        shifted = Pose(position + rng.uniform(-shift, shift, size=3), np.roll(quaternion, -1))
+        turned = shifted @ Pose.from_rotvec(np.zeros(3), rng.uniform(-turn, turn, size=3))
+        position[:], quaternion[:] = turned.position, np.roll(turned.quaternion, 1)
