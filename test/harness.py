@@ -42,11 +42,11 @@ def expect_exit(process: subprocess.Popen[bytes], code: int = 0) -> None:
     assert ended == code, f"exit code {ended}, not {code}:\n{said(process)}"
 
 
-def wait_until(condition: Callable[[], object], what: str) -> None:
+def wait_until(condition: Callable[[], object], what: str, seconds: float = PATIENCE) -> None:
     """Poll until a condition holds."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, f"waited {PATIENCE} s for {what}"
+        assert time.monotonic() < end, f"waited {seconds:.0f} s for {what}"
         time.sleep(0.1)
 
 
