@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import rclpy
-from harness import PATIENCE, Processes, executable, expect_exit, said, wait_until
+from harness import PATIENCE, Processes, executable, expect_exit, said, spin_until, wait_until
 from rclpy.node import Node
 from typing_person import terminal
 
@@ -33,13 +33,7 @@ class Listener:
             listen_to(self.node, topic, self.heard[topic.name].append)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
-        def met() -> bool:
-            rclpy.spin_once(self.node, timeout_sec=0.02)
-            return condition()
-
-        end = time.monotonic() + PATIENCE
-        while not met():
-            assert time.monotonic() < end, f"waited {PATIENCE} s for {what}"
+        spin_until(self.node, condition, what)
 
     @property
     def joy(self) -> list[object]:

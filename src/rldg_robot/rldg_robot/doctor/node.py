@@ -18,6 +18,7 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
+from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
 from rich.console import Console
 from std_msgs.msg import Empty
@@ -126,6 +127,15 @@ class DoctorNode(Node):
             rclpy.spin_once(self, timeout_sec=0.01)
         return True
 
+    def _tell(self, publisher: Publisher, message: object, condition: Callable[[], bool]) -> bool:
+        """Publish until it holds, for the gate may not know of this node yet; whether it did in time."""
+
+        def told() -> bool:
+            publisher.publish(message)
+            return condition()
+
+        return self._until(told, ANSWER_SECONDS)
+
     def _streams(self, span: tuple[int, int]) -> Iterator[Finding]:
         for topic, stream in self.streams.items():
             count = self.count_publishers(topic.name)
@@ -180,17 +190,13 @@ class DoctorNode(Node):
     def _planted(self) -> Finding:
         name = "safety gate, target of NaN"
         planter = publish_on(self, contract.POLICY_TARGET_POSE)
+        self._until(lambda: planter.get_subscription_count() > 0, ANSWER_SECONDS)
         before = self.rejected
         self.targets.clear()
         measured = self._message(contract.CURRENT_POSE)
         here, stamp = pose_of(measured.pose), nanoseconds(measured.header.stamp)
         nowhere = to_pose_stamped(Pose(np.full(3, np.nan), here.quaternion), stamp, BASE_FRAME)
-
-        def refuses() -> bool:
-            planter.publish(nowhere)  # again and again: the gate may not know of this node yet
-            return self.rejected > before
-
-        refused = self._until(refuses, ANSWER_SECONDS)
+        refused = self._tell(planter, nowhere, lambda: self.rejected > before)
         self.destroy_publisher(planter)
         off = [np.linalg.norm(target.position - here.position) for target in self.targets]
         if not all(distance < CREEP for distance in off):  # NaN is not smaller either
@@ -209,12 +215,7 @@ class DoctorNode(Node):
         button = publish_on(self, contract.EMERGENCY_STOP)
         self._until(lambda: button.get_subscription_count() > 0, ANSWER_SECONDS)
         pressed = time.monotonic()
-
-        def stops() -> bool:
-            button.publish(Empty())
-            return self.safety.state == SafetyState.STOPPED
-
-        if not self._until(stops, ANSWER_SECONDS):
+        if not self._tell(button, Empty(), lambda: self.safety.state == SafetyState.STOPPED):
             return bad(name, "the gate did not stop", "restart the stack; see the gate's log")
         took = 1e3 * (time.monotonic() - pressed)
         released = gate_command.reset(self)
