@@ -1,11 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The terminal for text that others wrote: names, instructions and errors are printed as they are, never as markup."""
+"""The terminal for text that others wrote: names, instructions and errors are printed as they are, never as markup.
+
+What a terminal would obey instead of showing it, an escape sequence in a folder's name, is shown with an escape of text.
+"""
 
 from __future__ import annotations
 
-from rich.console import Console
+import re
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+from rich.text import Text
+
+_OBEYED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but tab and line feed
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing
+    "\ud800-\udfff]"  # halves of a character: bytes of a file's name that are no text
+)
 
 
-def plain_console(*, stderr: bool = False) -> Console:
+def visible(text: object) -> str:
+    """The text with an escape in the place of everything that a terminal obeys, or that cannot be written."""
+    return _OBEYED.sub(lambda found: _escape(found[0]), str(text))
+
+
+def _escape(character: str) -> str:
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+class _PlainConsole(Console):
+    def render_str(self, text: str, **settings: Any) -> Text:
+        return super().render_str(visible(text), **settings)  # so that tables know its width
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control or not _OBEYED.search(segment.text):
+                yield segment
+            else:
+                yield Segment(visible(segment.text), segment.style)
+
+
+def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
     """A rich console that takes `[/]` for three characters; colours come from `style=` and `rich.text.Text` alone."""
-    return Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    return _PlainConsole(
+        stderr=stderr, width=width, markup=False, highlight=False, emoji=False, soft_wrap=True
+    )
+
+
+def tell_error(program: str, error: object) -> None:
+    """Say on one line of stderr why a program cannot go on."""
+    print(f"{program}: {visible(error)}", file=sys.stderr, flush=True)
