@@ -4,12 +4,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from rldg_distill.datasets.image_codec import IMAGE_TYPES, is_depth
+from rldg_distill.datasets.image_codec import IMAGE_TYPES
 from rldg_distill.recordings.bag_storage import damage_told, messages, topics
 from rldg_distill.recordings.recording import Recording
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import WRIST_IMAGE
+from rldg_robot.image_message import colours, is_depth
+from rldg_robot.picture import BadPicture
 
 
 @damage_told()
@@ -30,13 +33,23 @@ def image_topics(path: Path) -> tuple[set[str], dict[str, str]]:
     for name, _, cdr in messages(path, frozenset(unseen)):
         if name in unseen:
             unseen.remove(name)
-            if is_depth(typestore().deserialize_cdr(cdr, kinds[name])):
-                left_out[name] = "depth"
+            reason = _no_colours(typestore().deserialize_cdr(cdr, kinds[name]))
+            if reason:
+                left_out[name] = reason
             else:
                 colour.add(name)
         if not unseen:
             break
     return colour, left_out
+
+
+def _no_colours(message: Any) -> str:
+    """Why a topic that begins with this message is no camera of colours; empty: it is one."""
+    try:
+        colours(message)
+    except BadPicture as error:
+        return "depth" if is_depth(message) else str(error)
+    return ""
 
 
 def camera_topics(path: Path, recording: Recording | None) -> tuple[set[str], dict[str, str]]:
