@@ -87,7 +87,7 @@ def on_cores(count: int) -> Iterator[None]:
 
 def floor(dataset: Dataset, bags: dict[str, Path]) -> float:
     """Seconds to read the bags of the dataset's episodes and to encode the dataset's images."""
-    image_format = ImageFormat.parse(dataset.contract["image_format"])
+    image_format = ImageFormat.parse(dataset.contract.image_format)
     watch = Stopwatch()
     for split in dataset.shards:
         for episode in dataset.episodes(split):
@@ -210,7 +210,7 @@ def main() -> None:
         turns = measure(work, arguments.rounds)
         steps = sum(len(e) for split in dataset.shards for e in dataset.episodes(split))
     episodes = sum(dataset.lengths.values())
-    print(f"{episodes} episodes, {steps} steps, images {dataset.contract['image_format']}")
+    print(f"{episodes} episodes, {steps} steps, images {dataset.contract.image_format}")
     print(f"{'steps/s':28}{'best':>8}{'median':>8}   convert on one core is")
     ours = best_and_median(turns["convert"])
     for name, label in ROWS.items():

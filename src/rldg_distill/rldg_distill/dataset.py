@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import chain, pairwise
 from pathlib import Path
@@ -72,14 +73,14 @@ def open_dataset(path: Path) -> Dataset:
 def summarize(dataset: Dataset) -> Summary:
     """Read everything once."""
     summary = Summary()
-    period = 1e9 / float(dataset.contract["control_rate_hz"])
+    period = 1e9 / dataset.contract.control_rate_hz
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             metadata = episode.metadata
             outcome = "success" if metadata.success else "failure"
             summary.episodes[f"{split}  {metadata.task_id}  {metadata.source}  {outcome}"] += 1
             summary.lengths.append(len(episode))
-            summary.instructions[episode.instruction[0]] += 1
+            summary.instructions.update(episode.instruction[:1])
             summary.executed_by.update(episode.executed_by.tolist())
             summary.taught += int((episode.teacher_version >= 0).sum())
             gap = tolerances(episode)[0] * period
@@ -95,19 +96,39 @@ def summarize(dataset: Dataset) -> Summary:
 
 def bars(values: np.ndarray) -> str:
     """A histogram in one line."""
-    counts, _ = np.histogram(values, BINS)
+    counts = np.bincount(_bins(values), minlength=BINS)
     return "".join(BARS[int(np.ceil(c / max(counts.max(), 1) * (len(BARS) - 1)))] for c in counts)
 
 
+def _bins(values: np.ndarray) -> np.ndarray:
+    """In which of `BINS` equal parts of their range they lie; where there is no range, in the middle.
+
+    np.histogram refuses a range that float32 cannot divide: that of a column which hardly changes.
+    """
+    numbers = values[np.isfinite(values)].astype(np.float64)
+    if not numbers.size:
+        return np.zeros(0, int)
+    low, width = numbers.min(), np.ptp(numbers)
+    if not width > 0.0:
+        return np.full(len(numbers), BINS // 2)
+    return np.minimum((numbers - low) / width * BINS, BINS - 1).astype(int)
+
+
 def show_info(dataset: Dataset, console: Console) -> None:
-    """Print counts, lengths, histograms and what deserves a look."""
+    """Print counts, lengths, histograms and what deserves a look.
+
+    Raises:
+        NotADataset: there is nothing to look at.
+    """
     summary = summarize(dataset)
+    if not summary.lengths:
+        raise NotADataset(f"{dataset.folder} has no episodes: convert more")
     steps = sum(summary.lengths)
     console.print(
         f"{dataset.folder}: {len(summary.lengths)} episodes, {steps} steps", soft_wrap=True
     )
-    for name, topic in dataset.contract["cameras"].items():
-        console.print(f"  observation/{name} from {topic}, {dataset.contract['image_format']}")
+    for name, topic in dataset.contract.cameras.items():
+        console.print(f"  observation/{name} from {topic}, {dataset.contract.image_format}")
     for name, count in sorted(summary.episodes.items()):
         console.print(f"  {count:5d}  {name}")
     console.print(f"instructions ({len(summary.instructions)}):")
@@ -126,11 +147,11 @@ def show_info(dataset: Dataset, console: Console) -> None:
         f"pictures equal to the one before: {summary.frozen}; steps in which the arm stands: {summary.still}"
     )
     action, state = np.concatenate(summary.actions), np.concatenate(summary.states)
-    console.print(_table(dataset.contract["action"]["names"], action, summary.saturated / steps))
-    console.print(_table(dataset.contract["state"]["names"], state, None))
+    console.print(_table(dataset.contract.action.names, action, summary.saturated / steps))
+    console.print(_table(dataset.contract.state.names, state, None))
 
 
-def _table(names: list[str], values: np.ndarray, share: np.ndarray | None) -> Table:
+def _table(names: Sequence[str], values: np.ndarray, share: np.ndarray | None) -> Table:
     table = Table(box=None)
     for heading in ("", "min", "q01", "mean", "q99", "max", "histogram", ""):
         table.add_column(heading, no_wrap=True)
@@ -173,7 +194,7 @@ def show_pictures(dataset: Dataset, split: str, count: int, camera: str, out: Pa
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{dataset.name}_{split}_{camera}{suffix}" for suffix in (".png", ".mp4")]
     pictures.contact_sheet(paths[0], episodes, camera)
-    pictures.video(paths[1], episodes, camera, float(dataset.contract["control_rate_hz"]))
+    pictures.video(paths[1], episodes, camera, dataset.contract.control_rate_hz)
     return paths
 
 

@@ -54,7 +54,7 @@ def test_pictures_of_different_crops_do_not_mix(
     told = capsys.readouterr().err
     assert "different image contracts" in told and here in told and there in told
     assert main([*alike, "--out", out]) == 0
-    assert Dataset(Path(out)).contract["image_contract"] == here
+    assert Dataset(Path(out)).contract.image_contract == here
 
 
 def test_images_actions_and_beliefs_are_those_of_the_bag(run: Path, data: Path) -> None:
@@ -167,7 +167,7 @@ def test_every_task_is_in_both_splits_and_counts_are_even() -> None:
 def test_jpeg_has_the_stated_quality(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "lossy"
     assert main([str(run), "--out", str(out), "--image-format", "jpeg:90"]) == 0
-    assert Dataset(out).contract["image_format"] == "jpeg:90"
+    assert Dataset(out).contract.image_format == "jpeg:90"
     first = episodes(out)[0].images["image"][0]
     assert first.startswith(b"\xff\xd8") and decode(first).shape == (SIZE, SIZE, 3)
     assert '"encodingFormat": "jpeg"' in (out / "1.0.0" / "features.json").read_text()
@@ -229,7 +229,7 @@ def test_a_hostile_pile(workers: str, tmp_path: Path, capsys: pytest.CaptureFixt
         assert any(name in line and reason in line for line in told.splitlines()), (name, told)
     assert told.count("rejected") == len(reasons)
     assert len(episodes(out)) == 3
-    assert set(Dataset(out).contract["rejected"]) == {f"pile/{name}" for name in reasons}
+    assert set(Dataset(out).contract.rejected) == {f"pile/{name}" for name in reasons}
 
 
 def test_errors_say_what_to_do(

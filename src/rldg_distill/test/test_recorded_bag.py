@@ -171,10 +171,10 @@ def test_what_nobody_recorded_is_zero_and_said(
         f"header time, {zero}" in told
     )
     dataset = Dataset(out)
-    about = dataset.contract["recorded"]["bags"]["tmp/plain_0".replace("tmp", tmp_path.name)]
+    about = dataset.contract.recorded.bags["tmp/plain_0".replace("tmp", tmp_path.name)]
     assert about["action"] == "spacenav/joy" and about["status"] == "success"
     assert about["zero"] == ["current_twist", "external_wrench", "gripper/state"]
-    assert "latest message at or before" in dataset.contract["recorded"]["resampling"]
+    assert "latest message at or before" in dataset.contract.recorded.resampling
     for name in dataset.shards:
         for episode in dataset.episodes(name):
             assert not episode.state[:, 6:].any() and episode.state[:, :6].any()
@@ -500,7 +500,7 @@ def test_depth_and_doubles_are_left_out_and_said(
     )
     told = capsys.readouterr().err
     assert "left out: topic camera/depth/image_rect_raw, depth" in told
-    assert Dataset(out).contract["left_out_topics"] == {
+    assert Dataset(out).contract.left_out_topics == {
         "camera/depth/image_rect_raw": "depth",
         "camera/depth/image_rect_raw/compressedDepth": "depth",
         "front/color/image_raw/compressed": "the same as front/color/image_raw",
@@ -577,7 +577,7 @@ def test_filters_take_them_together_with_our_own(tmp_path: Path) -> None:
         dataset = Dataset(out)
         found = [e for name in dataset.shards for e in dataset.episodes(name)]
         names = {e.metadata.bag.split("/")[1] for e in found}
-        assert {n.split("/")[1] for n in dataset.contract["recorded"]["bags"]} == {
+        assert {n.split("/")[1] for n in dataset.contract.recorded.bags} == {
             n for n in names if not n.startswith("policy")
         }
         return {name.split("_")[0] for name in names}

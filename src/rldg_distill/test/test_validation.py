@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import imageio.v2 as imageio
@@ -49,10 +49,13 @@ def rewrite(data: Path, out: Path, change: Callable[[list[Episode]], list[Episod
                 write_record(stream, rlds.to_example(episode))
         lengths[split] = [len(episodes)]
     rlds.write_metadata(
-        folder, rlds.features({"image": (48, 48, 3)}, "png"), lengths, source.contract
+        folder, rlds.features({"image": (48, 48, 3)}, "png"), lengths, asdict(source.contract)
     )
     dataset = Dataset(folder.parent)
-    statistics.write(dataset)
+    every = [episode for split in dataset.shards for episode in dataset.episodes(split)]
+    # of what is no number there are no statistics, and their lack would be a second fault
+    motion = statistics.joined((np.nan_to_num(e.action), e.state) for e in every)
+    statistics.write(dataset, motion)
     return dataset
 
 

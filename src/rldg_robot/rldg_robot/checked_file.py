@@ -29,6 +29,8 @@ MAX_DEPTH = 64
 MAX_ALIASES = 100
 """of YAML's references, each of which repeats what it refers to"""
 LARGEST_INTEGER = 2**63
+LONGEST_CAUSE = 300
+"""letters of a message"""
 
 T = TypeVar("T")
 
@@ -77,7 +79,7 @@ def parse_json(
     Raises:
         FormatError: the text is not such a value.
     """
-    return _parse(json.loads, text, kind, where, fix, strict)
+    return _believed(lambda: json.loads(_text(text)), kind, where, fix, strict)
 
 
 def parse_yaml(
@@ -88,7 +90,16 @@ def parse_yaml(
     Raises:
         FormatError: the text is not such a value.
     """
-    return _parse(_load_yaml, text, kind, where, fix, strict)
+    return _believed(lambda: _load_yaml(_text(text)), kind, where, fix, strict)
+
+
+def typed(content: Any, kind: type[T], where: str, *, fix: str = "", strict: bool = False) -> T:
+    """A part of what was read before, whose type was not known until then. See `read_json`.
+
+    Raises:
+        FormatError: it is not such a value.
+    """
+    return _believed(lambda: content, kind, where, fix, strict)
 
 
 def _read(path: Path, most: int) -> bytes:
@@ -101,20 +112,17 @@ def _read(path: Path, most: int) -> bytes:
     return content
 
 
-def _parse(
-    load: Callable[[str], Any],
-    text: str | bytes,
-    kind: type[T],
-    where: str,
-    fix: str,
-    strict: bool,
-) -> T:
+def _text(text: str | bytes) -> str:
+    return text.decode() if isinstance(text, bytes) else text
+
+
+def _believed(load: Callable[[], Any], kind: type[T], where: str, fix: str, strict: bool) -> T:
     try:
-        content = load(text.decode() if isinstance(text, bytes) else text)
+        content = load()
         _check(content)
         return _typed(content, kind, strict)
     except (
-        *(RecursionError, MemoryError, yaml.YAMLError, dacite.DaciteError),
+        *(RecursionError, MemoryError, UserError, yaml.YAMLError, dacite.DaciteError),
         *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
     ) as error:
         raise FormatError(f"{where} cannot be used: {_cause(error)}{fix and '. ' + fix}") from error
@@ -126,7 +134,12 @@ def _cause(error: Exception) -> str:
     text = " ".join(
         str(error).replace(f'"{_FIELD}.', '"').replace(f'"{_FIELD}"', "the whole").split()
     )
-    return text or type(error).__name__
+    return _shortened(text) or type(error).__name__
+
+
+def _shortened(text: str) -> str:
+    """What was read stands in the message, however long it is."""
+    return text if len(text) <= LONGEST_CAUSE else f"{text[: LONGEST_CAUSE - 2]} …"
 
 
 def _load_yaml(text: str) -> Any:

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rldg_distill.datasets import image_codec, statistics
+from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import RECORDED, BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
@@ -24,6 +25,7 @@ from rldg_distill.recordings.bag_episode import bag_name
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
 from rldg_distill.recordings.selection import find_bags
+from rldg_robot.checked_file import typed
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
 APART = 0.5  # periods between image and state
@@ -67,7 +69,7 @@ class _Seen:
 def validate(dataset: Dataset) -> Iterator[Fault]:
     """Every fault of a dataset; none where it is sound."""
     seen = _Seen()
-    period = 1e9 / float(dataset.contract["control_rate_hz"])
+    period = 1e9 / dataset.contract.control_rate_hz
     for split, expected in dataset.lengths.items():
         count = 0
         try:
@@ -102,9 +104,9 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
         FileNotFoundError: a path holds no bags.
     """
     bags = {bag_name(path): path for path in find_bags(paths)}
-    image_format = ImageFormat.parse(dataset.contract["image_format"])
-    cameras = {topic: name for name, topic in dataset.contract["cameras"].items()}
-    told = Told(**dataset.contract["recorded"]["told"])
+    image_format = ImageFormat.parse(dataset.contract.image_format)
+    cameras = {topic: name for name, topic in dataset.contract.cameras.items()}
+    told = typed(dataset.contract.recorded.told, Told, str(dataset.folder / CONTRACT))
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             where = f"{split} {episode.metadata.bag}"

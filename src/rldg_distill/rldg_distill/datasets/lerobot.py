@@ -30,9 +30,10 @@ import pyarrow.parquet
 from rich.progress import Progress
 
 from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import ACTION, Episode, EpisodeMetadata
 from rldg_distill.datasets.lerobot_statistics import Statistics, describe, describe_images
-from rldg_distill.datasets.rlds import CONTRACT, Dataset
+from rldg_distill.datasets.rlds import Dataset
 from rldg_robot.proprioception import PROPRIOCEPTION
 
 VERSION = "v3.0"
@@ -70,7 +71,7 @@ def export(
     Raises:
         ValueError: the control rate is no whole number.
     """
-    rate = float(dataset.contract["control_rate_hz"])
+    rate = dataset.contract.control_rate_hz
     if not rate.is_integer():
         raise ValueError(
             f"LeRobot counts whole frames per second, these are {rate}: stay with RLDS"

@@ -24,7 +24,9 @@ from typing import Any
 
 import numpy as np
 
+from rldg_distill.datasets.contract_file import CONTRACT, read_contract, read_version
 from rldg_distill.datasets.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
+from rldg_distill.datasets.info_file import FEATURES, INFO, read_image_sizes, read_info
 from rldg_distill.datasets.tfrecord import (
     Serialised,
     Values,
@@ -33,19 +35,20 @@ from rldg_distill.datasets.tfrecord import (
     encode_example,
     read_records,
 )
+from rldg_robot.checked_file import FormatError
 from rldg_robot.contract import CONTRACT_VERSION
 from rldg_robot.proprioception import PROPRIOCEPTION
+from rldg_robot.user_error import UserError
 
 VERSION = "1.0.0"
 """of the data, as TFDS counts; it names the folder"""
 SPLITS = ("train", "val")
-CONTRACT = "contract.json"
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 _CLASSES = "tensorflow_datasets.core.features."
 _DICT = _CLASSES + "features_dict.FeaturesDict"
 
 
-class NotADataset(ValueError):
+class NotADataset(UserError, ValueError):
     """A folder that is no dataset of this layout, or one of another contract; the message says which."""
 
 
@@ -151,10 +154,10 @@ def _node(child: Any) -> dict[str, Any]:
 
 
 def check_name(name: str) -> None:
-    """Whether TFDS can find a dataset of that name.
+    """Whether a folder may have that name, and TFDS can find a dataset of it.
 
     Raises:
-        ValueError: it cannot.
+        ValueError: not so.
     """
     if not NAME.fullmatch(name):
         raise ValueError(
@@ -211,8 +214,8 @@ def from_example(data: bytes, cameras: list[str]) -> Episode:
     Raises:
         ValueError: not an Example, or features are missing or of a wrong size.
     """
-    values = decode_example(data)
     try:
+        values = decode_example(data)
         action = np.asarray(values["steps/action"], np.float32).reshape(-1, ACTION_DIM)
         steps = len(action)
         metadata: dict[str, Any] = {}
@@ -227,7 +230,10 @@ def from_example(data: bytes, cameras: list[str]) -> Episode:
             metadata[field.name] = convert[str(field.type)](value)  # type: ignore[operator]
 
         def array(path: str, dtype: Any, size: int = 0) -> np.ndarray:
-            flat = np.asarray(values[f"steps/{path}"], dtype)
+            flat = np.asarray(values[f"steps/{path}"])
+            if flat.dtype.kind == "f" and dtype is not np.float32:
+                raise TypeError(f"{path} are no whole numbers")
+            flat = flat.astype(dtype, copy=False)
             return flat.reshape((steps, size) if size else (steps,))
 
         return Episode(
@@ -250,6 +256,8 @@ def from_example(data: bytes, cameras: list[str]) -> Episode:
         )
     except KeyError as error:
         raise ValueError(f"the feature {error} is missing") from error
+    except (IndexError, TypeError, OverflowError) as error:
+        raise ValueError(f"a feature is of another type: {error}") from error
 
 
 def _strings(values: Values, steps: int) -> list[bytes]:
@@ -293,9 +301,9 @@ def write_metadata(
         "splits": splits,
         "version": VERSION,
     }
-    _write_json(folder / "features.json", features_json(leaves))
+    _write_json(folder / FEATURES, features_json(leaves))
     _write_json(folder / CONTRACT, {"contract_version": CONTRACT_VERSION} | contract)
-    _write_json(folder / "dataset_info.json", info)
+    _write_json(folder / INFO, info)
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -311,27 +319,27 @@ class Dataset:
         Raises:
             NotADataset: it is none, or one of another contract version.
         """
-        self.folder = path if (path / "dataset_info.json").is_file() else path / VERSION
+        self.folder = path if (path / INFO).is_file() else path / VERSION
         try:
-            self.info = json.loads((self.folder / "dataset_info.json").read_text())
-            self.contract = json.loads((self.folder / CONTRACT).read_text())
+            self.info = read_info(self.folder / INFO)
+            version = read_version(self.folder / CONTRACT)
+            if version != CONTRACT_VERSION:
+                raise NotADataset(
+                    f"{path} has contract version {version}, this code reads {CONTRACT_VERSION}: convert again"
+                )
+            self.contract = read_contract(self.folder / CONTRACT)
         except FileNotFoundError as error:
             raise NotADataset(
                 f"{path} is no finished dataset: there is no {error.filename}"
             ) from error
-        except json.JSONDecodeError as error:
-            raise NotADataset(f"{path}: a damaged JSON file: {error}") from error
-        version = self.contract.get("contract_version")
-        if version != CONTRACT_VERSION:
-            raise NotADataset(
-                f"{path} has contract version {version}, this code reads {CONTRACT_VERSION}: convert again"
-            )
-        self.name: str = self.info["name"]
+        except FormatError as error:
+            raise NotADataset(str(error)) from error
+        self.name = self.info.name
 
     @property
     def cameras(self) -> list[str]:
         """Feature names of the images."""
-        return sorted(self.contract["cameras"])
+        return sorted(self.contract.cameras)
 
     @cached_property
     def image_sizes(self) -> dict[str, tuple[int, int]]:
@@ -341,32 +349,25 @@ class Dataset:
             NotADataset: it names none.
         """
         try:
-            content = json.loads((self.folder / "features.json").read_text())
-            steps = content["featuresDict"]["features"]["steps"]["sequence"]["feature"]
-            observation = steps["featuresDict"]["features"]["observation"]["featuresDict"]
-            sizes = {}
-            for camera in self.cameras:
-                shape = observation["features"][camera]["image"]["shape"]["dimensions"]
-                sizes[camera] = (int(shape[0]), int(shape[1]))
-        except (OSError, ValueError, KeyError) as error:
-            raise NotADataset(f"{self.folder}: features.json names no image: {error!r}") from error
-        return sizes
+            return read_image_sizes(self.folder / FEATURES, self.cameras)
+        except (OSError, FormatError) as error:
+            raise NotADataset(f"{self.folder} names no images: {error}") from error
 
     @cached_property
     def shards(self) -> dict[str, list[Path]]:
         """Files of every split."""
         return {
-            split["name"]: [
-                self.folder / shard_name(self.name, split["name"], i, len(split["shardLengths"]))
-                for i in range(len(split["shardLengths"]))
+            split.name: [
+                self.folder / shard_name(self.name, split.name, i, len(split.lengths))
+                for i in range(len(split.lengths))
             ]
-            for split in self.info["splits"]
+            for split in self.info.splits
         }
 
     @property
     def lengths(self) -> dict[str, int]:
         """Number of episodes of every split."""
-        return {s["name"]: sum(map(int, s["shardLengths"])) for s in self.info["splits"]}
+        return {split.name: sum(split.lengths) for split in self.info.splits}
 
     def episodes(self, split: str) -> Iterator[Episode]:
         """Every episode of a split, one at a time.

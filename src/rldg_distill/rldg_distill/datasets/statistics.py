@@ -9,15 +9,41 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.tfrecord import checksums
+from rldg_robot.checked_file import FormatError, read_json, typed
 
 STATISTICS = "dataset_statistics.json"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One number per dimension; what a student's normalisation needs of them it asks for itself."""
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+    min: tuple[float, ...] = ()
+    max: tuple[float, ...] = ()
+    q01: tuple[float, ...] = ()
+    q99: tuple[float, ...] = ()
+    mask: tuple[bool, ...] = ()
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """The content of the file."""
+
+    fingerprint: str
+    action: Quantity
+    state: Quantity
+    num_transitions: int
+    num_trajectories: int
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -68,15 +94,20 @@ def compute(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
         motion: all its steps; None reads them from its records.
 
     Raises:
-        ValueError: it has no episodes.
+        NotADataset: it has no episodes, or values that are no numbers.
     """
     if not sum(dataset.lengths.values()):
-        raise ValueError(f"{dataset.folder} has no episodes")
+        raise NotADataset(f"{dataset.folder} has no episodes")
     action, state = motion or joined(
         (episode.action, episode.state)
         for split in dataset.shards
         for episode in dataset.episodes(split)
     )
+    if not (np.isfinite(action).all() and np.isfinite(state).all()):
+        raise NotADataset(
+            f"{dataset.folder} has actions or states that are no numbers: "
+            "`dataset validate` says where; convert without those bags"
+        )
     return {
         "fingerprint": fingerprint(dataset),
         # The gripper is absolute and stays as it is; where it never moves, noise would be all that is left of it.
@@ -98,16 +129,21 @@ def write(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
 
 def is_fresh(dataset: Dataset) -> bool:
     """Whether the file is there and belongs to the data."""
+    return _fresh(dataset) is not None
+
+
+def _fresh(dataset: Dataset) -> dict[str, Any] | None:
+    """The file's content; None where it is missing, damaged or of other data."""
+    path = dataset.folder / STATISTICS
     try:
-        found = json.loads((dataset.folder / STATISTICS).read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
-        return False
-    return bool(found.get("fingerprint") == fingerprint(dataset))
+        content = read_json(path, dict[str, Any])
+        told = typed(content, Statistics, str(path))
+    except (FileNotFoundError, FormatError):
+        return None
+    return content if told.fingerprint == fingerprint(dataset) else None
 
 
 def load(path: Path) -> dict[str, Any]:
-    """The statistics of a dataset, computed anew if they are missing or of other data."""
+    """The statistics of a dataset, computed anew if they are missing, damaged or of other data."""
     dataset = Dataset(path)
-    if is_fresh(dataset):
-        return dict(json.loads((dataset.folder / STATISTICS).read_text()))
-    return write(dataset)
+    return _fresh(dataset) or write(dataset)

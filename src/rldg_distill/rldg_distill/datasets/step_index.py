@@ -16,10 +16,18 @@ from pathlib import Path
 import numpy as np
 
 from rldg_distill.datasets import image_codec
-from rldg_distill.datasets.episode import NO_TEACHER
+from rldg_distill.datasets.episode import ACTION, NO_TEACHER, Episode
 from rldg_distill.datasets.rlds import Dataset, NotADataset, from_example
 from rldg_distill.datasets.tfrecord import bytes_spans, placed_records
+from rldg_robot.proprioception import PROPRIOCEPTION
 
+_DIMENSIONS = {
+    "action": ACTION,
+    "state": PROPRIOCEPTION,
+    "teacher_mean": ACTION,
+    "teacher_log_std": ACTION,
+}
+"""names of what students learn from"""
 POLICY = 0
 """`executed_by` of a step that the policy decided"""
 
@@ -169,6 +177,7 @@ class StepIndex:
             raise NotADataset(
                 f"{self.files[-1]} at byte {offset}: images are {shapes}, features.json says {self.cameras}"
             )
+        self._check_numbers(offset, episode)
         rows.action.append(episode.action)
         rows.state.append(episode.state)
         rows.teacher_mean.append(episode.teacher_mean)
@@ -185,6 +194,23 @@ class StepIndex:
             rows.place.setdefault(camera, []).append(place)
         rows.file.append(len(self.files) - 1)
         self.episodes.append(f"{dataset.name}: {episode.metadata.bag}")
+
+    def _check_numbers(self, offset: int, episode: Episode) -> None:
+        """Training on what is no number makes weights that are none, and shows in the loss only."""
+        for name, dimensions in _DIMENSIONS.items():
+            bad = np.argwhere(~np.isfinite(getattr(episode, name)))
+            if len(bad):
+                step, dimension = bad[0]
+                raise NotADataset(
+                    f"{self.files[-1]} at byte {offset}: {name} '{dimensions[dimension]}' of {episode.metadata.bag} "
+                    f"is no number in step {step}: `dataset validate` names all; convert without those bags"
+                )
+        if not (
+            np.isfinite(episode.metadata.action_scale) & (episode.metadata.action_scale > 0)
+        ).all():
+            raise NotADataset(
+                f"{self.files[-1]} at byte {offset}: the action scale of {episode.metadata.bag} is none: convert again"
+            )
 
 
 def _joined(arrays: list[np.ndarray], empty: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ FOOTER = struct.Struct("<I")
 VARINT, LENGTH_DELIMITED, FIXED32 = 0, 2, 5
 BYTES_LIST, FLOAT_LIST, INT64_LIST = 1, 2, 3
 WORD = 1 << 64
+VARINT_BYTES = 10
+"""that a number may have; longer ones would cost the square of their length"""
 
 
 class DamagedRecord(ValueError):
@@ -92,7 +94,7 @@ def placed_records(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         DamagedRecord: cut off, or a checksum that does not fit.
     """
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         for offset, length, crc in _frames(stream, path):
             stream.seek(offset)
             data = stream.read(length)
@@ -107,8 +109,14 @@ def checksums(path: Path) -> list[tuple[int, int]]:
     Raises:
         DamagedRecord: cut off, or a length whose checksum does not fit.
     """
-    with path.open("rb") as stream:
+    with _opened(path) as stream:
         return [(length, crc) for _, length, crc in _frames(stream, path)]
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.exists() and not path.is_file():
+        raise DamagedRecord(f"{path} is no file")  # a pipe would be waited for
+    return path.open("rb")
 
 
 def _frames(stream: BinaryIO, path: Path) -> Iterator[tuple[int, int, int]]:
@@ -201,7 +209,7 @@ def decode_example(data: bytes) -> dict[str, Values]:
     for _, _, content in _fields(view):
         for _, _, entry in _fields(content):
             parts = {number: part for number, _, part in _fields(entry)}
-            features[bytes(parts[1]).decode()] = _decode_feature(parts.get(2, view[:0]))
+            features[_name(parts.get(1, view[:0]))] = _decode_feature(parts.get(2, view[:0]))
     return features
 
 
@@ -216,11 +224,15 @@ def bytes_spans(data: bytes) -> dict[str, list[tuple[int, int]]]:
     for _, _, start, stop in _places(view, 0, len(view)):
         for _, _, entry, end in _places(view, start, stop):
             parts = {number: span for number, _, *span in _places(view, entry, end)}
-            name = bytes(view[slice(*parts[1])]).decode()
+            name = _name(view[slice(*parts.get(1, (0, 0)))])
             for kind, _, begin, close in _places(view, *parts.get(2, (0, 0))):
                 if kind == BYTES_LIST:
                     found[name] = [(a, b - a) for _, _, a, b in _places(view, begin, close)]
     return found
+
+
+def _name(data: memoryview) -> str:
+    return bytes(data).decode()
 
 
 def _decode_feature(data: memoryview) -> Values:
@@ -236,12 +248,12 @@ def _decode_feature(data: memoryview) -> Values:
 
 
 def _integers(content: memoryview) -> Iterator[int]:
-    for _, wire, value in _fields(content):
+    for _, _, value in _fields(content):
         position = 0
         while position < len(value):
             number, position = _read_varint(value, position)
+            number %= WORD
             yield number - WORD if number >= WORD >> 1 else number
-        assert wire in (VARINT, LENGTH_DELIMITED)
 
 
 def _fields(data: memoryview) -> Iterator[tuple[int, int, memoryview]]:
@@ -272,11 +284,11 @@ def _places(data: memoryview, position: int, end: int) -> Iterator[tuple[int, in
 
 def _read_varint(data: memoryview, position: int) -> tuple[int, int]:
     value = shift = 0
-    while position < len(data):
+    for _ in range(min(VARINT_BYTES, len(data) - position)):
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
         shift += 7
-    raise ValueError("not a tf.train.Example: a number is cut off")
+    raise ValueError("not a tf.train.Example: a number is cut off or too long")

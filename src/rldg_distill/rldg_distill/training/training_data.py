@@ -59,8 +59,8 @@ def open_data(
         statistics=_statistics(datasets, train, val),
         fingerprints={dataset.name: statistics.fingerprint(dataset) for dataset in datasets},
         cameras=train.cameras,
-        topics=dict(first.contract["cameras"]),
-        control_rate=float(first.contract["control_rate_hz"]),
+        topics=dict(first.contract.cameras),
+        control_rate=first.contract.control_rate_hz,
         instructions=tuple(sorted({*train.instructions, *val.instructions})),
         action_scales=tuple(map(tuple, np.unique(train.scale, axis=0).tolist())),
         image_contract=_image_contract(datasets),
@@ -70,7 +70,7 @@ def open_data(
 
 def _check_fit(first: Dataset, other: Dataset) -> None:
     for key, meaning in (("control_rate_hz", "control rate"), ("cameras", "cameras")):
-        mine, theirs = first.contract[key], other.contract[key]
+        mine, theirs = getattr(first.contract, key), getattr(other.contract, key)
         if mine != theirs:
             raise NotADataset(
                 f"{other.folder} has the {meaning} {theirs}, {first.folder} has {mine}: "
@@ -80,7 +80,7 @@ def _check_fit(first: Dataset, other: Dataset) -> None:
 
 def _image_contract(datasets: Sequence[Dataset]) -> str:
     """Of a real camera's pictures, with which the twin's may be mixed."""
-    told = {str(dataset.contract.get("image_contract") or "") for dataset in datasets} - {""}
+    told = {dataset.contract.image_contract or "" for dataset in datasets} - {""}
     if len(told) > 1:
         raise NotADataset(
             f"the pictures are not alike: {' and '.join(sorted(told))}; train on datasets of one crop"
