@@ -30,10 +30,10 @@ class UsageError(UserError):
 class Parser(argparse.ArgumentParser):
     """Tells an error in one line; knows an option by its whole name alone, and which options were typed."""
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
+    def __init__(self, prog: str, **settings: Any) -> None:
         """As `ArgumentParser`; texts stay as they are written, line by line."""
         settings.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
-        super().__init__(*arguments, allow_abbrev=False, **settings)
+        super().__init__(prog, **{"allow_abbrev": False, **settings})
 
     def parse_args(  # type: ignore[override]
         self, words: Sequence[str] | None = None, namespace: argparse.Namespace | None = None

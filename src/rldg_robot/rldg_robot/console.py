@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The terminal for text that others wrote: names, instructions and errors are printed as they are, never as markup.
 
-What a terminal would obey instead of showing it, an escape sequence in a folder's name, is shown with an escape of text.
+What a terminal would obey instead of showing it, an escape sequence in a folder's name, is shown as text.
 """
 
 from __future__ import annotations
