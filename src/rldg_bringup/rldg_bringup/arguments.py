@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import difflib
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,40 +28,55 @@ class Resume(Enum):
     """The run's own value stays; asking for another one is an error."""
 
 
-def whole(minimum: int) -> Callable[[str], int]:
-    """Reader of integers from `minimum` up."""
+LARGEST = 2**31 - 1
+"""of a number that counts something"""
 
-    def read(text: str) -> int:
-        if not re.fullmatch(r"[+-]?\d+", text) or int(text) < minimum:
-            raise ValueError(f"a whole number of at least {minimum}")
+
+@dataclass(frozen=True)
+class Reader:
+    """What becomes of an argument's text."""
+
+    takes: str
+    """what it takes, for people; empty: any text"""
+    convert: Callable[[str], Value]
+    """text to value; a ValueError says that it is no such text"""
+
+    def __call__(self, text: str) -> Value:
+        """The value of a text. Raises ValueError with what is expected."""
+        try:
+            return self.convert(text)
+        except ValueError:
+            raise ValueError(self.takes) from None
+
+
+def whole(minimum: int, maximum: int = LARGEST) -> Reader:
+    """Reader of whole numbers in a range."""
+
+    def convert(text: str) -> int:
+        # int() takes more: underscores, digits of other scripts, and as many as one likes.
+        if not re.fullmatch(r"[+-]?[0-9]{1,20}", text) or not minimum <= int(text) <= maximum:
+            raise ValueError
         return int(text)
 
-    return read
+    return Reader(f"a whole number of at least {minimum} and at most {maximum}", convert)
 
 
-def real(minimum: float) -> Callable[[str], float]:
-    """Reader of finite decimal numbers from `minimum` up."""
+def real(minimum: float, maximum: float) -> Reader:
+    """Reader of decimal numbers in a range."""
 
-    def read(text: str) -> float:
-        try:
-            number = float(text)
-        except ValueError:
-            number = math.nan
-        if not minimum <= number < math.inf:
-            raise ValueError(f"a number of at least {minimum:g}")
-        return number
+    def convert(text: str) -> float:
+        decimal = r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,4})?"
+        if not re.fullmatch(decimal, text) or not minimum <= float(text) <= maximum:
+            raise ValueError
+        return float(text)
 
-    return read
+    return Reader(f"a number of at least {minimum:g} and at most {maximum:g}", convert)
 
 
-def rate_or_off(text: str) -> float:
+def rate_or_off(maximum: float) -> Reader:
     """Reader of 'off', which is -1, and of decimal numbers from 0 up."""
-    if text == "off":
-        return -1.0
-    try:
-        return real(0.0)(text)
-    except ValueError as error:
-        raise ValueError(f"off, or {error}") from error
+    rate = real(0.0, maximum)
+    return Reader(f"off, or {rate.takes}", lambda text: -1.0 if text == "off" else rate(text))
 
 
 def flag(text: str) -> bool:
@@ -72,15 +86,62 @@ def flag(text: str) -> bool:
     return text == "true"
 
 
-def matching(pattern: str, meaning: str) -> Callable[[str], str]:
+def matching(pattern: str, meaning: str) -> Reader:
     """Reader of text that matches `pattern` whole; `meaning` is for people."""
 
-    def read(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(meaning)
+    def convert(text: str) -> str:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError
         return text
 
-    return read
+    return Reader(meaning, convert)
+
+
+def _several(text: str) -> str:
+    parts = text.split(",")
+    if text and (not all(part.strip() for part in parts) or len(set(parts)) < len(parts)):
+        raise ValueError
+    return text
+
+
+something = Reader("a text that is not empty", matching(r"(?s).+", ""))
+several = Reader("names with a comma between them, each once", _several)
+
+
+@dataclass(frozen=True)
+class Need:
+    """What must be so for an argument to change anything."""
+
+    argument: str
+    """name of another argument, or of what follows from them; where a stack has no such thing, nothing is needed"""
+    values: tuple[str, ...]
+    """of the other, as they are typed: under any of them this one counts"""
+    says: str = ""
+    """what to tell a person; by default `is for <argument>:=<values>`"""
+
+    def missing(self, values: Values, known: Mapping[str, Argument]) -> str:
+        """What to tell where it is not so, with what to do; empty where it is."""
+        here = as_text(values.get(self.argument, self.values[0]))
+        if here in self.values:
+            return ""
+        says = self.says or f"is for {self.argument}:={' or '.join(self.values)}"
+        if self.argument not in known:
+            return f"{says}, and here it is {here}: leave it out"
+        if known[self.argument].default in self.values:
+            fix = f"leave out {self.argument}:={here}"
+        else:
+            fix = f"give {self.argument}:={self.values[0]}"
+        return f"{says}, and here it is {self.argument}:={here}: leave it out, or {fix}"
+
+
+def only_with(argument: str, *values: str, says: str = "") -> Need:
+    """What an argument needs that counts only under some values of another one."""
+    return Need(argument, values, says)
+
+
+def as_text(value: Value) -> str:
+    """A value as it is typed."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 @dataclass(frozen=True)
@@ -97,8 +158,16 @@ class Argument:
     """All valid values, where they can be listed."""
     parse: Callable[[str], Value] = str
     """Text to value; its ValueError says what is expected."""
+    needs: tuple[Need, ...] = ()
+    """What must be so for it to change anything."""
     resume: Resume = Resume.NEW
     """What becomes of it when a run is resumed."""
+
+    @property
+    def told(self) -> str:
+        """Its description, with what it takes where that can be said."""
+        takes = self.parse.takes if isinstance(self.parse, Reader) else ""
+        return f"{self.description} It takes {takes}." if takes else self.description
 
     def read(self, text: str) -> Value:
         """The typed value of `text`.
@@ -122,17 +191,24 @@ def nearest(text: str, valid: Iterable[str]) -> str:
     return f"{guess} Valid: {', '.join(names) or 'none'}"
 
 
+def visible(text: str) -> str:
+    """The text with an escape in the place of what a terminal obeys, or cannot show."""
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in text)
+
+
 def split(words: Sequence[str]) -> dict[str, str]:
     """`name:=value` words of a command line as a mapping.
 
     Raises:
         StackError: a word of another form.
     """
-    given = {}
+    given: dict[str, str] = {}
     for word in words:
         name, mark, value = word.partition(":=")
         if not mark or not name:
             raise StackError(f"'{word}' is not an argument: arguments are written name:=value")
+        if name in given:
+            raise StackError(f"{name}:= is given twice: {given[name]} and {value}; give one")
         given[name] = value
     return given
 
@@ -141,9 +217,6 @@ def resolve(
     arguments: Sequence[Argument], given: Mapping[str, str], own: Values | None = None
 ) -> dict[str, Value]:
     """Values of all `arguments` from what was `given` and, for a resumed run, its `own` values.
-
-    A value equal to the default counts as not given: a launch file cannot tell the two apart,
-    and both ways to start a stack must give the same graph.
 
     Raises:
         StackError: unknown argument, missing argument, bad value, or a change to a fixed one.
@@ -156,29 +229,44 @@ def resolve(
 
 
 def _value(argument: Argument, text: str | None, own: Values) -> Value:
-    if text is None:
-        text = argument.default
-    if text is None:
-        raise StackError(f"give {argument.name}:=… ({argument.description})")
-    value = argument.read(text)
     if argument.resume is Resume.NEW or argument.name not in own:
-        return value
+        if text is None:
+            text = argument.default
+        if text is None:
+            raise StackError(f"give {argument.name}:=… ({argument.description})")
+        return argument.read(text)
     kept = own[argument.name]
-    if text == argument.default:
+    if text is None:
         return kept
+    value = argument.read(text)
     if argument.resume is Resume.FIXED and value != kept:
         raise StackError(
-            f"this run was made with {argument.name}:={kept}; {argument.name}:={text} cannot "
+            f"this run was made with {argument.name}:={as_text(kept)}; {argument.name}:={text} cannot "
             "change it: choose another name:=… for a new run"
         )
     return value
+
+
+def check_effects(arguments: Sequence[Argument], given: Mapping[str, str], values: Values) -> None:
+    """Check that everything that was typed, other than a default, changes something.
+
+    Raises:
+        StackError: it does not; the message says why, and what to do.
+    """
+    known = {argument.name: argument for argument in arguments}
+    for name, text in given.items():
+        if text == known[name].default:
+            continue
+        for need in known[name].needs:
+            if missing := need.missing(values, known):
+                raise StackError(f"{name}:={text} has no effect: {name}:= {missing}")
 
 
 def show(arguments: Sequence[Argument]) -> str:
     """The arguments for people, as `ros2 launch --show-args` prints them."""
     lines = ["Arguments (pass arguments as '<name>:=<value>'):"]
     for argument in arguments:
-        lines += ["", f"    '{argument.name}':", f"        {argument.description}"]
+        lines += ["", f"    '{argument.name}':", f"        {argument.told}"]
         if argument.choices:
             lines[-1] += f" Valid choices are: {list(argument.choices)}"
         if argument.default is not None:

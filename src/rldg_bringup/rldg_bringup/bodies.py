@@ -8,10 +8,11 @@ from pathlib import Path
 
 import yaml
 
-from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values
+from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values, matching, only_with
 
 ARMS = ("fci", "franka_ros2")
 """robots that are arms; each is the name of its driver, too"""
+AT_ARM = only_with("robot", *ARMS)
 SIMULATOR = "127.0.0.1"
 """address of the simulated arm; any 127.… is one"""
 SITE_VARIABLE = "RLDG_SITE"
@@ -29,12 +30,17 @@ ROBOT_IP = Argument(
     "",
     "robot:=fci, franka_ros2: address of the arm. Empty: the one in site:=, or 127.0.0.1, where a simulated arm is "
     "started, too.",
+    parse=matching(
+        r"|[A-Za-z0-9][A-Za-z0-9.:-]{0,252}", "the address of a machine, such as 172.16.0.2"
+    ),
+    needs=(AT_ARM,),
 )
 SITE = Argument(
     "site",
     "",
     "robot:=fci, franka_ros2: YAML of the set-up: address, collision thresholds, load, taught goals; docs/fci.md has "
     "an example.",
+    needs=(AT_ARM,),
 )
 BODY = (ROBOT, ROBOT_IP, SITE)
 OWN_BODY = (
@@ -51,15 +57,10 @@ def settled(values: Values) -> dict[str, Value]:
         StackError: an argument that the robot cannot do, or one that is another robot's.
     """
     if not is_arm(values):
-        if unused := [name for name in ("robot_ip", "site") if values.get(name)]:
-            raise StackError(f"{unused[0]}:= is for robot:={' and '.join(ARMS)}")
         return {}
     robot = values["robot"]
-    faster = values.get("real_time_factor", 0.0) not in (0.0, 1.0)
-    if unused := [name for name in ("randomize", "perturb") if values.get(name)] or (
-        ["real_time_factor"] if faster else []
-    ):
-        raise StackError(f"{unused[0]}:= is for the twin: leave it out with robot:={robot}")
+    if values.get("real_time_factor", 0.0) not in (0.0, 1.0):
+        raise StackError(f"real_time_factor:= is for the twin: leave it out with robot:={robot}")
     if values.get("transport") == "direct":
         raise StackError(
             f"transport:=direct is the twin in one process: leave it out with robot:={robot}"

@@ -4,12 +4,35 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values, matching, whole
+from rldg_bringup.arguments import (
+    Argument,
+    Reader,
+    Resume,
+    StackError,
+    Value,
+    Values,
+    matching,
+    only_with,
+    whole,
+)
 
+BY_DRIVER = only_with("camera", "realsense", "pyrealsense")
 PROFILE, VARIABLE = "fastdds.xml", "FASTRTPS_DEFAULT_PROFILES_FILE"
+
+
+def _crop(text: str) -> str:
+    if not re.fullmatch(r"\d{1,5}x\d{1,5}:\d{1,5},\d{1,5},\d{1,5},\d{1,5}", text, re.ASCII):
+        raise ValueError
+    width, height, left, top, wide, high = map(int, re.split("[x:,]", text))
+    if not (0 < wide <= width - left and 0 < high <= height - top):
+        raise ValueError
+    return text
+
+
 CAMERA = Argument(
     "camera",
     "robot",
@@ -17,34 +40,42 @@ CAMERA = Argument(
     "started; pyrealsense: without it; topic: a driver that runs already.",
     choices=("robot", "realsense", "pyrealsense", "topic"),
     resume=Resume.KEPT,
+    needs=(only_with("transport", "ros", says="needs ROS"),),
 )
 CAMERA_TOPIC = Argument(
     "camera_topic",
     "camera/camera/color",
     "camera:=topic: where that driver publishes image_raw or image_rect_raw.",
+    parse=matching(
+        r"/?[A-Za-z_]\w*(/[A-Za-z_]\w*)*", "the name of a topic's folder, such as camera/color"
+    ),
     resume=Resume.KEPT,
+    needs=(only_with("camera", "topic"),),
 )
 CROP = Argument(
     "crop",
     "640x480:80,0,480,480",
     "The camera's picture and the box in it that is seen: <width>x<height>:<left>,<top>,<width>,<height>. Stored with "
     "every bag.",
-    parse=matching(r"\d+x\d+:\d+,\d+,\d+,\d+", "a size and a box, such as 640x480:80,0,480,480"),
+    parse=Reader("a size and a box within it, such as 640x480:80,0,480,480", _crop),
     resume=Resume.FIXED,
+    needs=(only_with("camera", "realsense", "pyrealsense", "topic"),),
 )
 EXPOSURE = Argument(
     "exposure",
     "8000",
     "camera:=realsense and pyrealsense: exposure in microseconds; 0: automatic, which changes what policies see.",
-    parse=whole(0),
+    parse=whole(0, 1_000_000),
     resume=Resume.KEPT,
+    needs=(BY_DRIVER,),
 )
 SERIAL = Argument(
     "serial",
     "",
     "Serial number of the camera, where there are several. Empty: the first.",
-    parse=matching(r"\d*", "digits"),
+    parse=matching(r"\d{0,20}", "digits"),
     resume=Resume.KEPT,
+    needs=(BY_DRIVER,),
 )
 CAMERAS = (CAMERA, CAMERA_TOPIC, CROP, EXPOSURE, SERIAL)
 GAIN, RATE = 16, 60

@@ -3,7 +3,35 @@
 
 from __future__ import annotations
 
-from rldg_bringup.arguments import Argument, Resume, flag, matching, rate_or_off, real, whole
+from rldg_bringup.arguments import (
+    Argument,
+    Resume,
+    flag,
+    matching,
+    only_with,
+    rate_or_off,
+    real,
+    several,
+    something,
+    whole,
+)
+
+THROUGH_ROS = only_with("transport", "ros", says="needs ROS")
+DIRECTLY = only_with("transport", "direct")
+ON_TWIN = only_with("robot", "sim", says="is for the twin")
+SPECIALIST, STUDENT, PERSON = "a specialist", "a student", "a person"
+MIX = f"{SPECIALIST} and {STUDENT}"
+BY_SPECIALIST = only_with("leader", SPECIALIST, MIX, says="is for specialists")
+BY_STUDENT = only_with("leader", STUDENT, MIX, says="is for students")
+POLICY = Argument(
+    "policy",
+    "",
+    "Run whose policy acts, a specialist or a student: its name, or its folder.",
+)
+NAMED = matching(
+    r"|[A-Za-z0-9_][A-Za-z0-9_.+=-]{0,149}",
+    "letters, digits, '_', '-', '.', '+' and '=', with no '/', at most 150, a letter or digit first",
+)
 
 TASK = Argument(
     "task",
@@ -16,9 +44,11 @@ NAME = Argument(
     "name",
     "",
     "Name of the run. Empty: made from task and time. The name of an earlier run resumes it.",
-    parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
+    parse=NAMED,
 )
-SEED = Argument("seed", "0", "Seed of all randomness.", parse=whole(0), resume=Resume.FIXED)
+SEED = Argument(
+    "seed", "0", "Seed of all randomness.", parse=whole(0, 2**63 - 1), resume=Resume.FIXED
+)
 DEMOS = Argument(
     "demos", "20", "Successful demonstrations to begin with.", parse=whole(0), resume=Resume.KEPT
 )
@@ -43,6 +73,7 @@ ENCODER = Argument(
     "observation:=image: what looks at it; demos: a small network, learned from the run's demonstrations; scratch: one "
     "learned with the critics, slowly; a folder with a ResNet's config.json and model.safetensors, or "
     "timm:<name>:<file.safetensors>: a network trained elsewhere.",
+    parse=something,
     resume=Resume.FIXED,
 )
 BUFFER = Argument(
@@ -64,6 +95,7 @@ PRIOR = Argument(
     "",
     "Runs of the same family, separated by commas, from whose episodes to learn before the first training step and on: "
     "folders, or names. Empty: none.",
+    parse=several,
     resume=Resume.FIXED,
 )
 REWARD = Argument(
@@ -74,6 +106,9 @@ REWARD = Argument(
     "knows what done looks like.",
     choices=("twin", "pose", "person", "keyboard", "classifier"),
     resume=Resume.FIXED,
+    needs=(
+        only_with("transport", "ros", says="is for transport:=ros: direct knows the twin alone"),
+    ),
 )
 CLASSIFIER = Argument(
     "classifier",
@@ -98,6 +133,7 @@ RESETS = Argument(
     "real arm has to, and asks for a person where it does not arrive.",
     choices=("instant", "motion"),
     resume=Resume.KEPT,
+    needs=(only_with("transport", "ros", says="goes through ROS"),),
 )
 EPISODES = Argument("episodes", "20", "Evaluation episodes.", parse=whole(1), resume=Resume.KEPT)
 RANDOMIZE = Argument(
@@ -107,6 +143,7 @@ RANDOMIZE = Argument(
     choices=("true", "false"),
     parse=flag,
     resume=Resume.KEPT,
+    needs=(ON_TWIN,),
 )
 PERTURB = Argument(
     "perturb",
@@ -117,6 +154,7 @@ PERTURB = Argument(
         r"|\w+:[^\s:,]+(,\w+:[^\s:,]+)*",
         "axis:value, with commas between several, such as light:0.5,camera:5mm",
     ),
+    needs=(ON_TWIN,),
 )
 VIEWER = Argument(
     "viewer",
@@ -124,19 +162,39 @@ VIEWER = Argument(
     "Show the scene live; true: in a browser; rviz, foxglove: there, with arm, workspace, target and force; both come "
     "with a ROS installation.",
     choices=("false", "true", "rviz", "foxglove"),
+    needs=(THROUGH_ROS,),
 )
 REAL_TIME_FACTOR = Argument(
     "real_time_factor",
     "0",
     "Speed of the twin in multiples of real time; 0: as fast as the machine can, or 1 with a person at the wheel.",
-    parse=real(0.0),
+    parse=real(0.0, 1000.0),
+    needs=(THROUGH_ROS,),
 )
-RUNS = Argument("runs", "runs", "Folder of all runs.")
+RUNS = Argument("runs", "runs", "Folder of all runs.", parse=something)
 BAG = Argument(
-    "bag", None, "Folder of a bag, or of a run or of bags: then all of them, one after another."
+    "bag",
+    None,
+    "Folder of a bag, or of a run or of bags: then all of them, one after another.",
+    parse=something,
 )
-RATE = Argument("rate", "1.0", "Speed of a playback in multiples of real time.", parse=real(0.001))
-LOOP = Argument("loop", "false", "Play again and again.", choices=("true", "false"), parse=flag)
+PLAYED = only_with("execute", "false", says="is for bags that are played")
+EXECUTED = only_with("execute", "true")
+RATE = Argument(
+    "rate",
+    "1.0",
+    "Speed of a playback in multiples of real time.",
+    parse=real(0.001, 1000.0),
+    needs=(PLAYED,),
+)
+LOOP = Argument(
+    "loop",
+    "false",
+    "Play again and again.",
+    choices=("true", "false"),
+    parse=flag,
+    needs=(PLAYED,),
+)
 EXECUTE = Argument(
     "execute",
     "false",
@@ -147,9 +205,10 @@ EXECUTE = Argument(
 DETERMINISTIC = Argument(
     "deterministic",
     "false",
-    "Act on the policy's mean; false: draw from its distribution, as in training and in HIL-SERL.",
+    "Specialists: act on the policy's mean; false: draw from its distribution, as in training and in HIL-SERL.",
     choices=("true", "false"),
     parse=flag,
+    needs=(BY_SPECIALIST,),
 )
 
 
@@ -157,13 +216,15 @@ REPLAN = Argument(
     "replan",
     "1",
     "Students: control steps after which they are asked for new actions.",
-    parse=whole(1),
+    parse=whole(1, 1000),
+    needs=(BY_STUDENT,),
 )
 ENSEMBLE = Argument(
     "ensemble",
     "off",
     "Students: temporal ensembling, the rate at which newer predictions of a step count less; off: the newest alone.",
-    parse=rate_or_off,
+    parse=rate_or_off(1000.0),
+    needs=(BY_STUDENT,),
 )
 TRANSPORT = Argument(
     "transport",
@@ -175,18 +236,21 @@ WORKERS = Argument(
     "workers",
     "0",
     "transport:=direct: processes; 0: one for every core, but no more than the episodes are worth.",
-    parse=whole(0),
+    parse=whole(0, 1024),
+    needs=(DIRECTLY, only_with("ray", "", says="is for this machine alone")),
 )
 RAY = Argument(
     "ray",
     "",
     "transport:=direct: a Ray cluster that lives the episodes, host:port, or auto. Empty: this machine does.",
+    parse=matching(r"|auto|(ray://)?[\w.\[\]:-]+:[0-9]{1,5}", "host:port, or auto"),
+    needs=(DIRECTLY,),
 )
 EVALUATION = Argument(
     "evaluation",
     "",
     "Name of the evaluation. Empty: the time of its start. That of an earlier one goes on with it.",
-    parse=matching(r"|\w[\w.-]*", "letters, digits, '_', '-' and '.', with no '/'"),
+    parse=NAMED,
 )
 DOCTORS_PACE = 0.5
 """speed of a twin that is examined: rates are counted in its own time, and a busy machine may be slow"""

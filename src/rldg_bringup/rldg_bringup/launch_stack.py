@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import time
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from launch.action import Action
@@ -25,7 +27,7 @@ from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import ExecutableInPackage
 
-from rldg_bringup.arguments import StackError
+from rldg_bringup.arguments import StackError, split
 from rldg_bringup.domain_claim import claim_domain
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stack import NodeSpec, Stack, environment
@@ -43,18 +45,32 @@ def launch_description(name: str) -> LaunchDescription:
         DeclareLaunchArgument(
             argument.name,
             default_value=argument.default,
-            description=argument.description,
+            description=argument.told,
             choices=list(argument.choices) or None,
         )
         for argument in stack.arguments
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=_start, args=[stack])])
+    typed: dict[str, str] = {}
+    return LaunchDescription(
+        [
+            OpaqueFunction(function=_remember, args=[stack, typed]),
+            *declared,
+            OpaqueFunction(function=_start, args=[stack, typed]),
+        ]
+    )
 
 
-def _start(context: LaunchContext, stack: Stack) -> list[Action]:
+def _remember(context: LaunchContext, stack: Stack, typed: dict[str, str]) -> None:
+    """What was typed, or given by a launch file that includes this one: later the defaults stand beside it."""
+    names = {argument.name for argument in stack.arguments}
+    typed |= {n: value for n, value in context.launch_configurations.items() if n in names}
+    if any(Path(word).name == f"{stack.name}.launch.py" for word in sys.argv):
+        typed |= split([word for word in sys.argv if ":=" in word])  # an unknown one is told, too
+
+
+def _start(context: LaunchContext, stack: Stack, typed: dict[str, str]) -> list[Action]:
     """Check the arguments, claim the run, and make the actions of all nodes."""
-    configured = context.launch_configurations
-    plan = stack.plan({argument.name: configured[argument.name] for argument in stack.arguments})
+    plan = stack.plan(typed)
     claim = RunClaim(plan)
     if plan.speaks_ros:
         claim_domain(plan.parts)

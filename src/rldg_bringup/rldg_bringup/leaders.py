@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 
 from rldg_bringup.arguments import StackError, Value, Values, nearest
+from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
 
 SETTINGS = "arguments.yaml"
@@ -23,7 +24,7 @@ def leaders(values: Values) -> dict[str, Value]:
 
     Returns:
         `tasks`, a comma between them; `checkpoints`, the policy's file of every task, empty where a person leads;
-        `operator`.
+        `operator`; `leader`, in words.
 
     Raises:
         StackError: they contradict each other, or a run or its policy is missing.
@@ -44,7 +45,34 @@ def leaders(values: Values) -> dict[str, Value]:
         "tasks": ",".join(tasks),
         "checkpoints": ",".join(checkpoint for _, checkpoint in pairs).strip(","),
         "operator": OPERATORS[source],
+        "leader": leader(*(checkpoint for _, checkpoint in pairs)),
     }
+
+
+def leader(*checkpoints: str) -> str:
+    """Who acts by these checkpoints, in words."""
+    students = {Path(checkpoint).is_dir() for checkpoint in checkpoints if checkpoint}
+    if not students:
+        return PERSON
+    return MIX if len(students) > 1 else STUDENT if True in students else SPECIALIST
+
+
+def located(values: Values) -> dict[str, Value]:
+    """`name` and `runs` of the run that `name` or `policy` means.
+
+    Raises:
+        StackError: both are given, or none; or there is no such run.
+    """
+    name, policy = str(values["name"]), str(values["policy"])
+    if bool(name) == bool(policy):
+        raise StackError(
+            "give name:=<run> or policy:=<run>, the run whose policy is evaluated: by its name, or policy:= by its "
+            "folder, too"
+        )
+    if name:
+        return {}
+    run = run_folder(policy, Path(str(values["runs"])).expanduser().absolute())
+    return {"name": run.name, "runs": str(run.parent)}
 
 
 def _policies(values: Values) -> list[tuple[str, str]]:
@@ -80,7 +108,12 @@ def own_policy(values: Values) -> dict[str, Value]:
         StackError: the run has none, or does not name its task.
     """
     run = Path(str(values["run"]))
-    return {"task": values["task"] or task_of(run), "checkpoint": checkpoint(run)}
+    found = checkpoint(run)
+    return {
+        "task": values["task"] or task_of(run),
+        "checkpoint": found,
+        "leader": leader(found),
+    }
 
 
 def named_policy(values: Values) -> dict[str, Value]:
@@ -91,10 +124,12 @@ def named_policy(values: Values) -> dict[str, Value]:
     """
     runs = Path(str(values["runs"])).expanduser().absolute()
     run = run_folder(str(values["policy"]), runs)
+    found = checkpoint(run)
     return {
         "task": values["task"] or task_of(run),
-        "checkpoint": checkpoint(run),
+        "checkpoint": found,
         "student": run.name,
+        "leader": leader(found),
     }
 
 

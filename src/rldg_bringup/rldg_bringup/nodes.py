@@ -13,7 +13,7 @@ from rldg_bringup.arguments import (
     Values,
 )
 from rldg_bringup.bodies import is_arm, simulated
-from rldg_bringup.cameras import CAMERA, camera_nodes, is_real, large_pictures
+from rldg_bringup.cameras import camera_nodes, is_real, large_pictures
 from rldg_bringup.common_arguments import (
     ACTING,
     BROWSER,
@@ -21,7 +21,6 @@ from rldg_bringup.common_arguments import (
     CONFIRMED,
     DOCTORS_PACE,
     ENCODER,
-    REAL_TIME_FACTOR,
     TASK,
     VIEWER,
 )
@@ -273,8 +272,6 @@ def evaluate(values: Values) -> list[NodeSpec]:
     judge = _reward({**values, "operator": "none"})
     if values["transport"] == "direct":
         return [_evaluator(values)]
-    if unused := [name for name in ("workers", "ray") if values[name]]:
-        raise StackError(f"{unused[0]}:= is for transport:=direct: through ROS there is one robot")
     student = Path(str(values["checkpoint"])).is_dir()
     student_run = values["run"] if student else ""
     return _with_policy(
@@ -283,18 +280,9 @@ def evaluate(values: Values) -> list[NodeSpec]:
 
 
 def _evaluator(values: Values) -> NodeSpec:
-    for argument in (VIEWER, REAL_TIME_FACTOR, CAMERA):
-        if str(values[argument.name]) not in (argument.default, "0.0"):
-            raise StackError(f"{argument.name}:= needs ROS: leave it out, or transport:=direct")
     if apart(values):
         raise StackError(
             "transport:=direct is one program: machine:= is for transport:=ros, for more machines there is ray:="
-        )
-    if values["reward"] != "twin":
-        raise StackError("transport:=direct knows the twin alone: reward:= is for transport:=ros")
-    if values["resets"] == "motion":
-        raise StackError(
-            "resets:=motion goes through the gate to the arm: leave out transport:=direct"
         )
     words = [str(values["run"]), "--name", Path(str(values["evaluation"])).name]
     for name in ("task", "episodes", "seed", "replan"):

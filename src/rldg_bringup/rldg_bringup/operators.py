@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from rldg_bringup.arguments import Argument, Resume, Value, Values, flag, real
+from dataclasses import replace
+
+from rldg_bringup.arguments import Argument, Resume, Value, Values, flag, only_with, real
 
 HANDS = ("spacemouse", "keyboard", "gamepad")
 """operators who are persons: time must run by itself for them"""
@@ -21,14 +23,25 @@ DEVICE = Argument(
     "How a SpaceMouse is read; hid: directly; spacenavd: through that daemon.",
     choices=("hid", "spacenavd"),
     resume=Resume.KEPT,
+    needs=(only_with("operator", "spacemouse"),),
 )
 FACING = Argument(
     "facing",
     "0",
     "Which way a person with a SpaceMouse or gamepad looks, in degrees counter-clockwise from x of base; 0: they stand "
     "behind the arm; 180: in front of it. The keyboard has a parameter of that name.",
-    parse=real(-360.0),
+    parse=real(-360.0, 360.0),
     resume=Resume.KEPT,
+    needs=(only_with("operator", "spacemouse", "gamepad"),),
+)
+DEADBAND = Argument(
+    "deadband",
+    "0.05",
+    "Share of a SpaceMouse's or gamepad's full deflection, per axis, that is taken for a hand at rest: more where the "
+    "arm drifts though nobody pushes.",
+    parse=real(0.0, 0.9),
+    resume=Resume.KEPT,
+    needs=(only_with("operator", "spacemouse", "gamepad"),),
 )
 HOLD_TO_RUN = Argument(
     "hold_to_run",
@@ -38,15 +51,21 @@ HOLD_TO_RUN = Argument(
     choices=("true", "false"),
     parse=flag,
     resume=Resume.KEPT,
+    needs=(only_with("operator", "spacemouse"),),
 )
-DEVICES = (DEVICE, FACING, HOLD_TO_RUN)
+DEVICES = (DEVICE, FACING, DEADBAND, HOLD_TO_RUN)
+
+
+def of_source(device: Argument) -> Argument:
+    """The same argument where `source` says whose hand it is."""
+    return replace(device, needs=tuple(replace(need, argument="source") for need in device.needs))
 
 
 def hand_driver(values: Values) -> tuple[str, dict[str, Value]] | None:
     """Executable and parameters of what reads the operator's device; None where no node of the stack does."""
     operator = str(values["operator"])
     if operator == "spacemouse":
-        return operator, {name: values[name] for name in ("device", "facing", "hold_to_run")}
+        return operator, {argument.name: values[argument.name] for argument in DEVICES}
     if operator == "gamepad":
-        return operator, {"facing": values["facing"]}
+        return operator, {name: values[name] for name in ("facing", "deadband")}
     return None

@@ -14,7 +14,7 @@ from rldg_bringup.leaders import SETTINGS
 from rldg_bringup.stack import Plan
 
 LOCK = ".lock"
-DERIVED = ("run", "runs", "evaluation", "started", "tasks", "checkpoint", "checkpoints")
+DERIVED = ("run", "runs", "evaluation", "started", "tasks", "checkpoint", "checkpoints", "leader")
 """values that say where the run lies, or follow from others"""
 
 

@@ -20,10 +20,11 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import yaml
 
-from rldg_bringup.arguments import StackError, nearest, show, split
+from rldg_bringup.arguments import StackError, nearest, show, split, visible
 from rldg_bringup.domain_claim import claim_domain
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stack import NodeSpec, Stack, environment
@@ -256,7 +257,12 @@ def _tie_to_parent(parent: int) -> Callable[[], None]:
 
 def tell(message: str) -> None:
     """A line of the runner's own, apart from the nodes' output."""
-    print(f"[stack] {message}", file=sys.stderr, flush=True)
+    print(f"[stack] {visible(message)}", file=sys.stderr, flush=True)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise StackError(f"{' '.join(message.split())} (--help says more)")
 
 
 def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = None) -> int:
@@ -289,7 +295,7 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
 def main(words: Sequence[str] | None = None) -> int:
     """The `stack` command."""
     listing = "\n".join(f"  {stack.name:10} {stack.description}" for stack in STACKS.values())
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         "stack",
         description="Start a stack of nodes.",
         epilog=f"stacks:\n{listing}",
@@ -298,18 +304,29 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("stack", help="one of those below")
     parser.add_argument("arguments", nargs="*", metavar="name:=value", help="see --show-args")
     parser.add_argument("-s", "--show-args", action="store_true", help="list a stack's arguments")
-    given = parser.parse_args(words)
     try:
+        given = parser.parse_args(words)
         if given.stack not in STACKS:
             raise StackError(f"unknown stack '{given.stack}'.{nearest(given.stack, STACKS)}")
         stack = STACKS[given.stack]
         if given.show_args:
-            print(show(stack.arguments))
-            return 0
+            if given.arguments:
+                raise StackError(f"--show-args starts nothing: leave {given.arguments[0]} out")
+            return show_page(show(stack.arguments))
         return run_stack(stack, given.arguments)
     except StackError as error:
-        print(f"stack: {error}", file=sys.stderr)
+        print(f"stack: {visible(str(error))}", file=sys.stderr)
         return USER_ERROR
+
+
+def show_page(text: str) -> int:
+    """Print a text for people, on any terminal, as far as it is read; returns the exit code."""
+    try:
+        sys.stdout.buffer.write(f"{text}\n".encode(sys.stdout.encoding, "backslashreplace"))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
 
 
 if __name__ == "__main__":

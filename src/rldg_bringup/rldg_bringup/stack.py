@@ -15,13 +15,17 @@ import yaml
 
 from rldg_bringup.arguments import (
     Argument,
+    Resume,
     StackError,
     Value,
     Values,
+    as_text,
+    check_effects,
     nearest,
     resolve,
 )
 from rldg_bringup.bodies import settled, variables
+from rldg_bringup.known import check_known
 from rldg_bringup.leaders import SETTINGS
 from rldg_bringup.machines import Machine, check_name, own_enclave, parts
 
@@ -100,6 +104,8 @@ class Stack:
     """It makes its run, or resumes it; otherwise the run that it names must exist."""
     complete: Callable[[Values], Mapping[str, Value]] = lambda _: {}
     """Values that follow from those of the arguments."""
+    locate: Callable[[Values], Mapping[str, Value]] = lambda _: {}
+    """`name` and `runs` of the run that is meant, where other arguments say which."""
     label: str = "{task}"
     """Name of a run that was given none, before the time; of its values."""
 
@@ -111,15 +117,19 @@ class Stack:
         """
         started = f"{now or datetime.now():%Y%m%d_%H%M%S}"
         values = resolve(self.arguments, given)
+        located = dict(self.locate(values))
+        values |= located
         runs = Path(str(values["runs"])).expanduser().absolute()
         name = str(values.get("name", ""))
         if name and not self.makes_run and not (runs / name).is_dir():
             raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")
         if name:
             maker = self.name if self.makes_run else None
-            values = resolve(self.arguments, given, settings(runs / name, maker))
+            values = resolve(self.arguments, given, self._own(runs / name, maker)) | located
         values |= {"run": str(runs / name)}
         values |= self.complete(values)
+        check_effects(self.arguments, given, values)
+        check_known(values)
         values |= settled(values)
         check_name(values)
         plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
@@ -133,6 +143,17 @@ class Stack:
             replace(n, variables={**n.variables, **found, **own_enclave(n.name)}) for n in here
         ]
         return Plan(self.name, values, run, nodes, self.makes_run)
+
+    def _own(self, run: Path, maker: str | None) -> dict[str, Value]:
+        """What a run was last started with, of this stack's arguments, each checked as if it were typed."""
+        found = settings(run, maker)
+        kept = [a for a in self.arguments if a.name in found and a.resume is not Resume.NEW]
+        try:
+            return {
+                argument.name: argument.read(as_text(found[argument.name])) for argument in kept
+            }
+        except StackError as error:
+            raise StackError(f"{run / SETTINGS} cannot be used: {error}") from error
 
 
 def names(runs: Path) -> list[str]:

@@ -15,6 +15,8 @@ from rldg_bringup.arguments import (
     Argument,
     Resume,
     matching,
+    several,
+    something,
     whole,
 )
 from rldg_bringup.bodies import BODY, OWN_BODY
@@ -22,6 +24,7 @@ from rldg_bringup.cameras import CAMERA, CAMERAS
 from rldg_bringup.common_arguments import (
     BAG,
     BUFFER,
+    BY_STUDENT,
     CLASSIFIER,
     DEMOS,
     DETERMINISTIC,
@@ -30,11 +33,13 @@ from rldg_bringup.common_arguments import (
     EPISODES,
     EVALUATION,
     EXECUTE,
+    EXECUTED,
     INIT,
     LOOP,
     NAME,
     OBSERVATION,
     PERTURB,
+    POLICY,
     PRIOR,
     RANDOMIZE,
     RATE,
@@ -52,9 +57,9 @@ from rldg_bringup.common_arguments import (
     VIEWER,
     WORKERS,
 )
-from rldg_bringup.leaders import leaders, named_policy, own_policy
+from rldg_bringup.leaders import leaders, located, named_policy, own_policy
 from rldg_bringup.machines import MACHINE, STUDENTS_MACHINE
-from rldg_bringup.operators import DEVICES, HANDS, OPERATOR
+from rldg_bringup.operators import DEVICES, HANDS, OPERATOR, of_source
 from rldg_bringup.recorded import recorded
 from rldg_bringup.stack import Stack
 
@@ -76,7 +81,11 @@ STACKS: Mapping[str, Stack] = {
             "evaluate",
             "A trained policy, specialist or student, is evaluated.",
             (
-                replace(NAME, default=None, description="Name of the run to evaluate."),
+                replace(NAME, description="Name of the run whose policy is evaluated."),
+                replace(
+                    POLICY,
+                    description="The same run, by its name or its folder: give this or name:=.",
+                ),
                 replace(
                     TASK,
                     default="",
@@ -99,17 +108,19 @@ STACKS: Mapping[str, Stack] = {
                     replace(argument, resume=Resume.NEW)
                     for argument in (*REWARDING, RESETS, CAMERA)
                 ),
-                *(*CAMERAS[1:], STUDENTS_MACHINE),
+                *(replace(argument, resume=Resume.KEPT) for argument in CAMERAS[1:]),
+                STUDENTS_MACHINE,
             ),
             nodes.evaluate,
             makes_run=False,
             complete=own_policy,
+            locate=located,
         ),
         Stack(
             "policy",
             "A trained policy, specialist or student, acts until somebody stops it.",
             (
-                Argument("policy", None, "Run whose policy acts: its folder, or its name."),
+                replace(POLICY, default=None, parse=something),
                 replace(
                     TASK,
                     default="",
@@ -120,6 +131,7 @@ STACKS: Mapping[str, Stack] = {
                     "instruction",
                     "",
                     "What a student is told, in words. Empty: the task's own. Later: the topic policy/instruction.",
+                    needs=(BY_STUDENT,),
                 ),
                 replace(
                     EPISODES,
@@ -140,16 +152,12 @@ STACKS: Mapping[str, Stack] = {
             "collect",
             "Successful episodes are gathered for a dataset: of a policy, or of a person.",
             (
-                Argument(
-                    "policy",
-                    "",
-                    "Run whose specialist acts: its folder, or its name.",
-                    resume=Resume.FIXED,
-                ),
+                replace(POLICY, resume=Resume.FIXED),
                 Argument(
                     "policies",
                     "",
                     "For an even mix of tasks, each with its own specialist: family/variant=<run>,…",
+                    parse=several,
                     resume=Resume.FIXED,
                 ),
                 replace(EPISODES, default="50", description="Successful episodes to gather."),
@@ -170,7 +178,8 @@ STACKS: Mapping[str, Stack] = {
                     NAME,
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
-                *(*DEVICES, SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *OWN_BODY, VIEWER),
+                *(of_source(device) for device in DEVICES),
+                *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *OWN_BODY, VIEWER),
                 *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING, *CAMERAS),
             ),
             nodes.collect,
@@ -226,7 +235,16 @@ STACKS: Mapping[str, Stack] = {
         Stack(
             "replay",
             "A bag is played, or executed on the robot again.",
-            (BAG, RATE, LOOP, EXECUTE, *BODY, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE),
+            (
+                *(BAG, RATE, LOOP, EXECUTE),
+                *(replace(argument, needs=(EXECUTED, *argument.needs)) for argument in BODY),
+                VIEWER,
+                *(
+                    replace(argument, needs=(EXECUTED, *argument.needs))
+                    for argument in (REAL_TIME_FACTOR, RANDOMIZE)
+                ),
+                RUNS,
+            ),
             nodes.replay,
             makes_run=False,
             complete=recorded,

@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from dataclasses import dataclass
 from pathlib import Path
 
+from rldg_bringup.arguments import visible
 from rldg_bringup.stack import NodeSpec
 
 USER_ERROR = 2
@@ -63,7 +64,7 @@ class Supervisor:
             lines = path.read_text(errors="replace").splitlines()[-TAIL:]
         except OSError:
             lines = []
-        return "\n".join([f"; see {path}", *(f"    {line}" for line in lines)])
+        return "\n".join([f"; see {path}", *(f"    {visible(line)}" for line in lines)])
 
 
 def log_path(logs: Path, node: NodeSpec) -> Path:

@@ -60,7 +60,8 @@ class Workspace:
         script.chmod(0o755)
 
     def start(self, *words: str, program: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        given = [f"runs:={self.path / 'runs'}", "name:=a", *words]
+        name = [] if any(word.startswith("name:=") for word in words) else ["name:=a"]
+        given = [f"runs:={self.path / 'runs'}", *name, *words]
         stack = subprocess.Popen(
             [sys.executable, *(program or ("-m", "rldg_bringup.runner", "train_rl")), *given],
             env={

@@ -98,11 +98,11 @@ def test_parameters_are_typed(runs: str) -> None:
             {
                 "spacemouse": {
                     **{"device": "spacenavd", "facing": 180.0, "hold_to_run": True},
-                    "task": "connector/vga",
+                    **{"deadband": 0.1, "task": "connector/vga"},
                 }
             },
         ),
-        ("gamepad", {"gamepad": {"facing": 180.0, "task": "connector/vga"}}),
+        ("gamepad", {"gamepad": {"facing": 180.0, "deadband": 0.1, "task": "connector/vga"}}),
         ("keyboard", {}),
         ("none", {}),
     ],
@@ -110,8 +110,11 @@ def test_parameters_are_typed(runs: str) -> None:
 def test_the_operator_is_a_script_a_device_or_nobody(
     runs: str, operator: str, read: dict[str, dict[str, object]]
 ) -> None:
-    given = {"runs": runs, "operator": operator, "device": "spacenavd", "facing": "180"}
-    given |= {"hold_to_run": "true"}
+    given = {"runs": runs, "operator": operator}
+    if operator in ("spacemouse", "gamepad"):
+        given |= {"facing": "180", "deadband": "0.1"}
+    if operator == "spacemouse":
+        given |= {"device": "spacenavd", "hold_to_run": "true"}
     found = parameters(TRAIN.plan(given))
 
     hands = {name: found[name] for name in ("operator", "spacemouse", "gamepad") if name in found}
@@ -204,7 +207,7 @@ def trained(runs: str) -> str:
 def test_a_direct_evaluation_is_one_program_that_knows_no_ros(runs: str, trained: str) -> None:
     given = {
         **{"runs": runs, "name": trained, "transport": "direct", "task": "connector/unseen"},
-        **{"workers": "3", "deterministic": "true", "ensemble": "0.1", "evaluation": "new"},
+        **{"workers": "3", "deterministic": "true", "evaluation": "new"},
     }
     plan = EVALUATE.plan(given, NOON)
 
@@ -214,7 +217,6 @@ def test_a_direct_evaluation_is_one_program_that_knows_no_ros(runs: str, trained
     assert node.arguments == (
         *(f"{runs}/a", "--name", "new", "--task", "connector/unseen", "--episodes", "20"),
         *("--seed", "0", "--replan", "1", "--workers", "3", "--deterministic"),
-        *("--ensemble", "0.1"),
     )
     (node,) = EVALUATE.plan(
         {"runs": runs, "name": trained, "transport": "direct", "ray": "auto"}, NOON
@@ -471,7 +473,11 @@ def test_teleop_records_a_persons_episodes_on_request(runs: str) -> None:
         STACKS["teleop"].plan({"runs": runs, "operator": "scripted"})
 
 
-def test_a_reward_classifier_and_its_file_go_together(runs: str) -> None:
+def test_a_reward_classifier_and_its_file_go_together(
+    runs: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.safetensors").touch()
     plan = TRAIN.plan({"runs": runs, "reward": "classifier", "classifier": "a.safetensors"})
     assert parameters(plan)["actor"]["classifier"] == str(Path("a.safetensors").absolute())
     for given in ({"reward": "classifier"}, {"classifier": "a.safetensors"}):

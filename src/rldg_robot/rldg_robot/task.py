@@ -263,9 +263,14 @@ def named_tasks(names: str) -> list[str]:
             those that specialists are trained on, `family/unseen` for the others.
 
     Raises:
-        UnknownTask: a name that means none.
+        UnknownTask: a name that means none, or none but those of other names.
     """
-    found = {task: None for name in names.split(",") for task in _meant(name)}
+    found: dict[str, None] = {}
+    for name in names.split(","):
+        meant = _meant(name)
+        if found.keys() >= set(meant):
+            raise UnknownTask(f"'{names}' names {name} again: once is enough")
+        found |= dict.fromkeys(meant)
     return list(found)
 
 
