@@ -49,6 +49,8 @@ class Result:
     """what bags made elsewhere are taken for, of those in the dataset"""
     left_out_topics: dict[str, str] = field(default_factory=dict)
     """why by image topic"""
+    image_contract: str = ""
+    """see `Plan.image_contract`"""
 
 
 class Converter:
@@ -124,6 +126,7 @@ class Converter:
             left_out=plan.pile.left_out,
             rejected=dict(plan.pile.rejected),
             left_out_topics=plan.left_out_topics,
+            image_contract=plan.image_contract,
         )
         for shard in plan.shards:
             if shard not in outcomes:
@@ -207,10 +210,20 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
     for path, reason in result.rejected.items():
         console.print(f"[red]rejected[/red] {path}: {reason}", highlight=False, soft_wrap=True)
     for topic, reason in sorted(result.left_out_topics.items()):
-        console.print(f"left out: topic {topic}, {reason}", highlight=False)
+        console.print(
+            f"left out: topic {topic}, {reason}", highlight=False, soft_wrap=True, markup=False
+        )
     for recording, count in Counter(map(str, result.recordings.values())).items():
         console.print(
             f"recorded elsewhere: {count} bag(s), resampled, {recording}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if len({recording.pictures for recording in result.recordings.values()}) > 1:
+        crop = result.image_contract.partition(":")[2].rpartition(":")[0]
+        console.print(
+            "pictures of several sizes: they show the same only where one camera took them in several modes. A live "
+            f"camera has to give those of most: crop:={crop}",
             highlight=False,
             soft_wrap=True,
         )

@@ -479,6 +479,10 @@ def test_depth_and_doubles_are_left_out_and_said(
     for seed in range(2):
         plain = demonstration(seed)
         front = plain.streams[IMAGE.name]
+        # As large as the robot shows them: they are stored as they are.
+        for stamp in front.messages:
+            large = Image.fromarray(view(stamp, seed)).resize((128, 128))
+            front.messages[stamp] = image(np.asarray(large))
         plain.streams["front/color/image_raw"] = front
         depth = image(np.zeros((48, 48, 2), np.uint8)) | {"encoding": "16UC1"}
         plain.streams["camera/depth/image_rect_raw"] = Stream(

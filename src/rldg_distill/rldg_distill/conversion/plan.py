@@ -19,15 +19,16 @@ from rldg_distill.conversion.options import Options
 from rldg_distill.datasets import image_codec, rlds
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_distill.recordings.bag_episode import POLICY_CAMERA, camera_names, check_closed
+from rldg_distill.recordings.bag_episode import POLICY_CAMERA, camera_names, check_closed, way_out
 from rldg_distill.recordings.cameras import camera_topics
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Recording, Told, find_recording, is_recording
 from rldg_distill.recordings.selection import Candidate, Described, choose, find_bags, split
-from rldg_robot.bag_reader import custom_data, read_summary
-from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
+from rldg_distill.recordings.view import View, settle_view
+from rldg_robot.bag_reader import read_summary
 from rldg_robot.contract import CONTRACT_VERSION
 from rldg_robot.task import UnknownTask, load_task
+from rldg_robot.user_error import UserError
 
 
 class ConversionError(RuntimeError):
@@ -54,6 +55,8 @@ class Recipe:
     """(H, W, 3) by feature"""
     told: Told
     """about bags made elsewhere"""
+    view: View
+    """of their policy camera"""
 
     def read(self, bag: Path) -> Episode:
         """The episode of a bag.
@@ -61,11 +64,11 @@ class Recipe:
         Raises:
             BadBag: it cannot be converted.
         """
-        episode = read_bag(bag, self.image_format, self.cameras, self.told)
+        episode = read_bag(bag, self.image_format, self.cameras, self.told, self.view)
         for camera, shape in image_shapes(episode).items():
             if shape != self.shapes[camera]:
                 raise BadBag(
-                    f"images of {camera} are {shape}, those of others {self.shapes[camera]}"
+                    f"images of {camera} are {shape}, those of others {self.shapes[camera]}{way_out(camera)}"
                 )
         return episode
 
@@ -102,7 +105,7 @@ class Plan:
     control_rate: float
     """[Hz]"""
     image_contract: str
-    """of all bags; empty: no real camera of this project took the pictures"""
+    """of all bags, or of most that were made elsewhere; empty: the pictures are as their robot showed them"""
     pile: Pile
 
     def fingerprint(self) -> str:
@@ -132,10 +135,17 @@ def make_plan(paths: Iterable[Path], options: Options) -> Plan:
             for name, chosen in splits.items()
         )
     )
+    rate = _control_rate(pile.candidates)
+    bags = [candidate.path for candidate in pile.candidates]
+    elsewhere = {bag: pile.recordings[bag] for bag in bags if bag in pile.recordings}
+    try:
+        view, contract, seen = settle_view(bags, elsewhere)
+    except UserError as error:
+        raise pile.error(str(error)) from error
+    pile.recordings |= seen
     cameras, left_out = _cameras(pile, options.cameras)
-    shapes = _shapes(pile, shards, options, cameras)
-    recipe = Recipe(options.image_format, cameras, shapes, options.told)
-    rate, contract = _control_rate(pile.candidates), _image_contract(pile.candidates)
+    shapes = _shapes(pile, shards, options, cameras, view)
+    recipe = Recipe(options.image_format, cameras, shapes, options.told, view)
     return Plan(shards, recipe, left_out, rate, contract, pile)
 
 
@@ -201,17 +211,6 @@ def _control_rate(candidates: list[Candidate]) -> float:
     return rates.pop()
 
 
-def _image_contract(candidates: list[Candidate]) -> str:
-    found = {custom_data(candidate.path).get(IMAGE_CONTRACT, "") for candidate in candidates}
-    if len(found) > 1:
-        told = ", ".join(sorted(contract or "none" for contract in found))
-        raise ConversionError(
-            f"bags of different image contracts ({told}) do not fit into one dataset: a policy would see other parts "
-            "of the picture. Convert them apart"
-        )
-    return found.pop()
-
-
 def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
     """Features by topic, as the first bag with images has them; every other bag must have them too. And why other
     topics of images are left out.
@@ -234,7 +233,7 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
 
 
 def _shapes(
-    pile: Pile, shards: Iterable[Shard], options: Options, cameras: dict[str, str]
+    pile: Pile, shards: Iterable[Shard], options: Options, cameras: dict[str, str], view: View
 ) -> dict[str, tuple[int, ...]]:
     """Of the first two bags that agree, so that a single odd one does not shut out all others. Found here, for shards
     that are written side by side must agree.
@@ -243,10 +242,11 @@ def _shapes(
     rejected = {}
     for bag in chain.from_iterable(shard.bags for shard in shards):
         try:
-            shapes = image_shapes(read_bag(bag, options.image_format, cameras, options.told))
+            episode = read_bag(bag, options.image_format, cameras, options.told, view)
         except BadBag as error:
             rejected[str(bag)] = str(error)
             continue
+        shapes = image_shapes(episode)
         if shapes in seen:
             return shapes
         seen.append(shapes)

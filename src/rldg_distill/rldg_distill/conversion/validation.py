@@ -21,10 +21,12 @@ from rldg_distill.datasets.episode import RECORDED, BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.datasets.tfrecord import DamagedRecord
-from rldg_distill.recordings.bag_episode import bag_name
+from rldg_distill.recordings.bag_episode import POLICY_CAMERA, bag_name
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
 from rldg_distill.recordings.selection import find_bags
+from rldg_distill.recordings.view import View
+from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.checked_file import typed
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
@@ -107,6 +109,7 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
     image_format = ImageFormat.parse(dataset.contract.image_format)
     cameras = {topic: name for name, topic in dataset.contract.cameras.items()}
     told = typed(dataset.contract.recorded.told, Told, str(dataset.folder / CONTRACT))
+    view = view_of(dataset)
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             where = f"{split} {episode.metadata.bag}"
@@ -114,11 +117,19 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
                 yield Fault(where, "its bag is not among those given")
                 continue
             try:
-                truth = read_bag(bags[episode.metadata.bag], image_format, cameras, told)
+                truth = read_bag(bags[episode.metadata.bag], image_format, cameras, told, view)
             except BadBag as error:
                 yield Fault(where, f"its bag {error}")
                 continue
             yield from (Fault(where, what) for what in _differences(episode, truth))
+
+
+def view_of(dataset: Dataset) -> View | None:
+    """How the pictures of bags made elsewhere became those of a dataset; None where they were kept as they are."""
+    height, width = dataset.image_sizes.get(POLICY_CAMERA, (0, 1))
+    if height != width:
+        return None
+    return View(height, ImageContract.stored(str(dataset.contract.image_contract or "")))
 
 
 def _differences(episode: Episode, truth: Episode) -> Iterator[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 
 from rldg_robot import image_message, picture
+from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.picture import decode
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -66,14 +67,16 @@ def encode(image: np.ndarray, image_format: ImageFormat) -> bytes:
     return stream.getvalue()
 
 
-def stored(message: Any, image_format: ImageFormat) -> bytes:
-    """A sensor_msgs/Image or CompressedImage as a dataset stores it.
+def stored(message: Any, image_format: ImageFormat, contract: ImageContract | None = None) -> bytes:
+    """A sensor_msgs/Image or CompressedImage as a dataset stores it; with a contract, cropped and sized by it.
 
     A compressed colour image that has the wanted format already keeps its bytes, a JPEG thereby its own quality.
 
     Raises:
         BadPicture: not an image, or one without colours.
     """
+    if contract:
+        return encode(contract.apply(image_message.colours(message)), image_format)
     if message.__msgtype__ == IMAGE:
         return encode(image_message.colours(message), image_format)
     data = image_message.compressed(message)
@@ -81,6 +84,17 @@ def stored(message: Any, image_format: ImageFormat) -> bytes:
     if found.plain and found.form == image_format.name:
         return data
     return encode(found.pixels, image_format)
+
+
+def size_of(message: Any) -> tuple[int, int]:
+    """(H, W) of a sensor_msgs/Image or CompressedImage, without decoding it.
+
+    Raises:
+        BadPicture: not an image.
+    """
+    if message.__msgtype__ == IMAGE:
+        return int(message.height), int(message.width)
+    return picture.size(image_message.compressed(message))
 
 
 def shape(data: bytes) -> tuple[int, int, int]:

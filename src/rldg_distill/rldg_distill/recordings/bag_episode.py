@@ -40,11 +40,13 @@ from rldg_robot.contract import (
 )
 from rldg_robot.gripper_command import command_after, command_at_start
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of, vector_of
+from rldg_robot.picture import BadPicture
 from rldg_robot.proprioception import PROPRIOCEPTION, proprioception
 from rldg_robot.task import UnknownTask, load_task
 
 POLICY_CAMERA = "image"
 """feature of the camera that the policy saw, by whose stamps the steps name their images"""
+ONLY_POLICY_CAMERA = f"--camera {POLICY_CAMERA}"
 STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
 OPEN, SUCCESS, ABORTED = 0, 1, 3
 WIDTH = PROPRIOCEPTION.index("gripper_width [m]")
@@ -95,6 +97,11 @@ def camera_names(topics: set[str]) -> dict[str, str]:
     return names
 
 
+def way_out(camera: str) -> str:
+    """What helps against the trouble with a camera: all but the policy's can be left out."""
+    return "" if camera == POLICY_CAMERA else f". Without that camera: {ONLY_POLICY_CAMERA}"
+
+
 class Camera:
     """The frames of one topic, kept until the step that they belong to is known."""
 
@@ -107,6 +114,7 @@ class Camera:
         self._spool = Spool()
         self._format = image_format
         self._exact = exact
+        self._way_out = way_out(POLICY_CAMERA if exact else topic)
         self._frames: dict[int, bytes] = {}
         self._awaited: set[int] = set()
 
@@ -147,11 +155,13 @@ class Camera:
         try:
             message = typestore().deserialize_cdr(cdr, self._kind)
             image = image_codec.stored(message, self._format)
-        except ValueError as error:
-            raise BadBag(f"{self.topic}: {error}") from error
+        except BadPicture as error:
+            raise BadBag(f"{self.topic}: {error}{self._way_out}") from error
         shape = image_codec.shape(image)
         if self.shape not in (None, shape):
-            raise BadBag(f"{self.topic} changes its size from {self.shape} to {shape}")
+            raise BadBag(
+                f"{self.topic} changes its size from {self.shape} to {shape}{self._way_out}"
+            )
         self.shape = shape
         self._encoded[stamp] = self._spool.add(image)
 
@@ -201,7 +211,8 @@ def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str])
     _check(path, episodes, steps, streams)
     missing = {WRIST_IMAGE.name, *cameras} - set(found)
     if missing:
-        raise BadBag(f"has no message of {', '.join(sorted(missing))}")
+        rest = way_out(POLICY_CAMERA if WRIST_IMAGE.name in missing else "")
+        raise BadBag(f"has no message of {', '.join(sorted(missing))}{rest}")
     image_stamps = [nanoseconds(step.image_stamp) for step in steps]
     images = {cameras[topic]: found[topic].images(image_stamps) for topic in sorted(found)}
     return _episode(path, episodes[-1], steps, streams, images)

@@ -24,7 +24,7 @@ from rldg_distill.datasets.episode import (
     dataset_action,
 )
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_distill.recordings.bag_episode import bag_name, read_episode
+from rldg_distill.recordings.bag_episode import POLICY_CAMERA, bag_name, read_episode, way_out
 from rldg_distill.recordings.bag_storage import damage_told, messages
 from rldg_distill.recordings.finger_motion import commands
 from rldg_distill.recordings.recording import (
@@ -37,6 +37,7 @@ from rldg_distill.recordings.recording import (
 )
 from rldg_distill.recordings.resampling import Stream, check_clocks, common_ticks, read_streams
 from rldg_distill.recordings.spool import Span, Spool, Spooled
+from rldg_distill.recordings.view import View
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import (
     CURRENT_POSE,
@@ -50,6 +51,7 @@ from rldg_robot.contract import (
 from rldg_robot.devices.teleop import action_from_twist
 from rldg_robot.gripper_command import OPEN, command_at_start
 from rldg_robot.message_values import SECOND, pose_of, vector_of
+from rldg_robot.picture import BadPicture
 from rldg_robot.poses import Pose
 from rldg_robot.proprioception import proprioception
 from rldg_robot.task import Task, load_task
@@ -58,7 +60,13 @@ DEMONSTRATION = 2  # executed_by
 
 
 @damage_told()
-def read_bag(path: Path, image_format: ImageFormat, cameras: dict[str, str], told: Told) -> Episode:
+def read_bag(
+    path: Path,
+    image_format: ImageFormat,
+    cameras: dict[str, str],
+    told: Told,
+    view: View | None = None,
+) -> Episode:
     """The episode of a bag, whoever made it.
 
     Args:
@@ -66,17 +74,22 @@ def read_bag(path: Path, image_format: ImageFormat, cameras: dict[str, str], tol
         image_format: of the images.
         cameras: feature by image topic.
         told: about bags made elsewhere.
+        view: of their policy camera; None: its pictures stay as they are.
 
     Raises:
         BadBag: it cannot be converted.
     """
     if is_recording(path):
-        return read_recording(path, image_format, cameras, told)
+        return read_recording(path, image_format, cameras, told, view)
     return read_episode(path, image_format, cameras)
 
 
 def read_recording(
-    path: Path, image_format: ImageFormat, cameras: dict[str, str], told: Told
+    path: Path,
+    image_format: ImageFormat,
+    cameras: dict[str, str],
+    told: Told,
+    view: View | None = None,
 ) -> Episode:
     """The episode of a bag made elsewhere; arguments and errors are those of `read_bag`."""
     recording = find_recording(path, told)
@@ -85,7 +98,7 @@ def read_recording(
     wanted = {*recording.topics.values(), *pictures}
     streams = read_streams(path, wanted, pictures, recording.told.clock)
     moments = _moments(recording, task, streams)
-    images = _images(path, streams, pictures, moments.steps, image_format)
+    images = _images(path, streams, pictures, moments.steps, image_format, view)
     return _episode(recording, task, bag_name(path), moments, images)
 
 
@@ -259,27 +272,31 @@ def _images(
     pictures: dict[str, str],
     steps: np.ndarray,
     image_format: ImageFormat,
+    view: View | None,
 ) -> dict[str, Spooled]:
     """The second pass."""
     chosen = {topic: streams[topic].numbers(steps).tolist() for topic in pictures}
     wanted = {topic: set(numbers) for topic, numbers in chosen.items()}
     spools = {topic: Spool() for topic in pictures}
     spans: dict[str, dict[int, Span]] = {topic: {} for topic in pictures}
-    shapes: dict[str, set[tuple[int, ...]]] = {topic: set() for topic in pictures}
+    sizes: dict[str, set[tuple[int, int]]] = {topic: set() for topic in pictures}
     number = dict.fromkeys(pictures, -1)
     for topic, _, cdr in messages(path, pictures):
         number[topic] += 1
         if number[topic] in wanted[topic]:
             try:
                 message = typestore().deserialize_cdr(cdr, streams[topic].type)
-                image = image_codec.stored(message, image_format)
-            except ValueError as error:
-                raise BadBag(f"{topic}: {error}") from error
-            shapes[topic].add(image_codec.shape(image))
+                size = image_codec.size_of(message)
+                seen = view.of(*size) if view and pictures[topic] == POLICY_CAMERA else None
+                image = image_codec.stored(message, image_format, seen)
+            except BadPicture as error:
+                raise BadBag(f"{topic}: {error}{way_out(pictures[topic])}") from error
+            sizes[topic].add(size)
             spans[topic][number[topic]] = spools[topic].add(image)
-    for topic, sizes in shapes.items():
-        if len(sizes) > 1:
-            raise BadBag(f"{topic} changes its size: {sorted(sizes)}")
+    for topic, found in sizes.items():
+        if len(found) > 1:
+            told = " and ".join(f"{width}x{height}" for height, width in sorted(found))
+            raise BadBag(f"{topic} changes its size: {told}{way_out(pictures[topic])}")
     return {
         name: Spooled(spools[topic], [spans[topic][n] for n in chosen[topic]])
         for topic, name in pictures.items()

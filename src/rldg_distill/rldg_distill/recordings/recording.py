@@ -150,6 +150,8 @@ class Recording:
     span: tuple[int, int]
     """[ns] what an `Episode` message opens and closes"""
     source: str = RECORDED
+    pictures: str = ""
+    """image contract by which those of the policy's camera are cropped and sized; empty: they are kept as they are"""
 
     @property
     def task(self) -> str:
@@ -180,11 +182,15 @@ class Recording:
     def __str__(self) -> str:
         zero = f", zero in the state: {', '.join(self.zero)}" if self.zero else ""
         told = self.told
-        return f"{told.task}, {told.status}, actions from {told.action}, {told.clock} time{zero}"
+        seen = f", pictures cropped and sized by {self.pictures}" if self.pictures else ""
+        return (
+            f"{told.task}, {told.status}, actions from {told.action}, {told.clock} time{zero}{seen}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """For the dataset's contract."""
-        return asdict(self.told) | {"topics": self.topics, "zero": self.zero}
+        about = asdict(self.told) | {"topics": self.topics, "zero": self.zero}
+        return about | ({"pictures": self.pictures} if self.pictures else {})
 
 
 def is_recording(path: Path) -> bool:

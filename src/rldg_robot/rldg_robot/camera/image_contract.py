@@ -8,7 +8,7 @@ bags of different contracts do not go into one dataset.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from PIL import Image
@@ -19,6 +19,8 @@ KEY = "image_contract"
 """in a bag's `custom_data`; a bag without it has the twin's pictures, or somebody else's"""
 VERSION = 1
 """of how it is done. 1: crop, then for every new pixel the mean of the old ones whose centres lie in it"""
+SIZE = 128
+"""[pixel] of either side of the pictures that every robot of this project shows"""
 FORM = r"(?P<of>\d+x\d+):(?P<box>\d+,\d+,\d+,\d+)"
 
 
@@ -31,7 +33,7 @@ class ImageContract:
     height: int = 480
     box: tuple[int, int, int, int] = (80, 0, 480, 480)
     """left, top, width, height of the part that is seen, in pixels of the camera's picture"""
-    size: int = 128
+    size: int = SIZE
     """width and height of what comes out"""
 
     @staticmethod
@@ -52,6 +54,31 @@ class ImageContract:
         if not (0 < wide <= width - left and 0 < high <= height - top):
             raise UserError(f"crop:={text} is not valid: the box reaches beyond the picture")
         return ImageContract(width, height, (left, top, wide, high))
+
+    @staticmethod
+    def stored(text: str) -> ImageContract | None:
+        """What `str` made of one, as bags carry it; None of an empty text.
+
+        Raises:
+            UserError: it is of another version, or none.
+        """
+        if not text:
+            return None
+        version, _, told = text.partition(":")
+        crop, _, size = told.rpartition(":")
+        if version != str(VERSION) or not re.fullmatch(r"[1-9]\d{0,3}", size):
+            raise UserError(
+                f"'{text}' is no image contract of version {VERSION}, such as {ImageContract()}: the bag or dataset "
+                "was changed, or made by another version"
+            )
+        return replace(ImageContract.read(crop), size=int(size))
+
+    @staticmethod
+    def centred(width: int, height: int, size: int = SIZE) -> ImageContract:
+        """The largest square in the middle of a picture."""
+        side = min(width, height)
+        box = ((width - side) // 2, (height - side) // 2, side, side)
+        return ImageContract(width, height, box, size)
 
     def __str__(self) -> str:
         """With version and size: what bags carry."""

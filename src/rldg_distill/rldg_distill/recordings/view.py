@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What becomes of the policy camera's pictures in bags made elsewhere: cropped and sized as the robot shows them.
+
+A student is asked with the pictures that the robot contract offers, square ones of one size, and knows only what it was
+trained on. So a conversion does to other pictures what `wrist_camera` would do to that camera's, under the image
+contract that the dataset, its students and a live camera carry.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import BadBag
+from rldg_distill.recordings.bag_storage import damage_told, messages, topics
+from rldg_distill.recordings.recording import Recording
+from rldg_robot.bag_reader import custom_data, typestore
+from rldg_robot.camera.image_contract import KEY, SIZE, ImageContract
+from rldg_robot.contract import WRIST_IMAGE
+from rldg_robot.picture import BadPicture
+from rldg_robot.user_error import UserError
+
+LOOKS = 10
+"""pictures of a bag that are tried until one tells its size"""
+
+
+@dataclass(frozen=True)
+class View:
+    """How the pictures of bags made elsewhere become those of the robot contract."""
+
+    size: int = SIZE
+    """[pixel] of either side of what the robot shows"""
+    contract: ImageContract | None = None
+    """of the bags that this project's recorder wrote, where a real camera took their pictures"""
+
+    def of(self, height: int, width: int) -> ImageContract | None:
+        """What is done to pictures of that size; None: they are as the robot shows them."""
+        if (height, width) == (self.size, self.size):
+            return None
+        if self.contract and (height, width) == (self.contract.height, self.contract.width):
+            return self.contract
+        return ImageContract.centred(width, height, self.size)
+
+
+def settle_view(
+    bags: Iterable[Path], recordings: Mapping[Path, Recording]
+) -> tuple[View, str, dict[Path, Recording]]:
+    """How the pictures of all bags become alike.
+
+    Args:
+        bags: that are to be converted.
+        recordings: those among them that were made elsewhere.
+
+    Returns:
+        The view; the image contract of the dataset, empty where no camera of its own took the pictures; and
+        `recordings` with what becomes of their pictures.
+
+    Raises:
+        UserError: bags of different image contracts, or one that cannot be read.
+    """
+    own = [bag for bag in bags if bag not in recordings]
+    told = {str(custom_data(bag).get(KEY, "")) for bag in own}
+    _check_alike(told)
+    contract = "".join(told)
+    if not recordings:
+        return View(), contract, {}
+    side = next(filter(None, map(_own_size, own)), (SIZE, SIZE))
+    view = View(side[0] if side[0] == side[1] else SIZE, ImageContract.stored(contract))
+    sizes = {bag: _first_size(bag, r.topics[WRIST_IMAGE.name]) for bag, r in recordings.items()}
+    done = {bag: str(view.of(*size) or "") for bag, size in sizes.items() if size}
+    if contract:
+        _check_alike({contract, *done.values()})
+    seen = Counter(filter(None, done.values()))
+    most = contract or (seen.most_common(1)[0][0] if seen else "")
+    said = {bag: replace(r, pictures=done.get(bag, "")) for bag, r in recordings.items()}
+    return view, most, said
+
+
+def _check_alike(contracts: set[str]) -> None:
+    if len(contracts) > 1:
+        told = ", ".join(sorted(contract or "none" for contract in contracts))
+        raise UserError(
+            f"bags of different image contracts ({told}) do not fit into one dataset: a policy would see other parts "
+            "of the picture. Convert them apart"
+        )
+
+
+def _own_size(bag: Path) -> tuple[int, int] | None:
+    return _first_size(bag, WRIST_IMAGE.name)
+
+
+def _first_size(bag: Path, topic: str) -> tuple[int, int] | None:
+    """(H, W) of a topic's pictures; None where none can be read."""
+    with suppress(BadBag):
+        return _size(bag, topic)
+    return None
+
+
+@damage_told()
+def _size(bag: Path, topic: str) -> tuple[int, int] | None:
+    there = topics(bag)
+    if topic not in there:
+        return None
+    for _, _, cdr in islice(messages(bag, [topic]), LOOKS):
+        with suppress(BadPicture):
+            message: Any = typestore().deserialize_cdr(cdr, there[topic].type)
+            return image_codec.size_of(message)
+    return None
