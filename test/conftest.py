@@ -3,19 +3,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import rclpy
+from domains import free_domain
 from harness import Processes
-
-DOMAINS = range(60, 100)
 
 
 @pytest.fixture
@@ -29,25 +25,6 @@ def domain(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> I
         monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         yield number
         rclpy.try_shutdown()
-
-
-@contextmanager
-def free_domain(first: int) -> Iterator[int]:
-    """Hold a domain. Suites of other checkouts run beside this one, so files tell who has which.
-
-    Args:
-        first: where the search begins; tests that begin apart do not meet what another may have left running.
-    """
-    for i in range(len(DOMAINS)):
-        number = DOMAINS[(first + i) % len(DOMAINS)]
-        with Path(tempfile.gettempdir(), f"ros_domain_{number}.lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                continue
-            yield number
-            return
-    raise RuntimeError(f"all ROS domains of {DOMAINS} are in use")
 
 
 @pytest.fixture

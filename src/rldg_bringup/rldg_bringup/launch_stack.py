@@ -69,11 +69,11 @@ def _remember(context: LaunchContext, stack: Stack, typed: dict[str, str]) -> No
 
 
 def _start(context: LaunchContext, stack: Stack, typed: dict[str, str]) -> list[Action]:
-    """Check the arguments, claim the run, and make the actions of all nodes."""
+    """Check the arguments, claim domain and run, and make the actions of all nodes."""
     plan = stack.plan(typed)
-    claim = RunClaim(plan)
     if plan.speaks_ros:
         claim_domain(plan.parts)
+    claim = RunClaim(plan)
     supervisor = Supervisor(claim.logs)
     actions: list[Action] = [LogInfo(msg=f"{stack.name}: {plan.run}; logs in {claim.logs}")]
     for spec in plan.nodes:

@@ -269,13 +269,13 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
     """Run a stack with `name:=value` words.
 
     Raises:
-        StackError: bad arguments, a run in use, a missing executable.
+        StackError: bad arguments, a run or a ROS domain in use, a missing executable.
     """
     plan = stack.plan(split(words))
     executables = [find_executable(node) for node in plan.nodes]  # before a folder is made
-    claim = RunClaim(plan)
     if plan.speaks_ros:
         claim_domain(plan.parts)
+    claim = RunClaim(plan)
     try:
         tell(f"{stack.name}: {plan.run}; logs in {claim.logs}")
         started = zip(plan.nodes, executables, strict=True)

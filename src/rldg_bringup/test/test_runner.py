@@ -8,11 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
+from domains import free_domain
 
 PACKAGE = Path(__file__).parents[1]
 NODES = {
@@ -43,8 +45,9 @@ sys.exit(run_stack(STACKS["train_rl"], sys.argv[1:], Patience(0.3, 0.3)))
 class Workspace:
     """A prefix with scripts as nodes, and the runner on it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, domain: int) -> None:
         self.path = path
+        self.domain = domain
         self.run = path / "runs/a"
         self.notes = path / "notes"
         self.notes.touch()
@@ -59,7 +62,9 @@ class Workspace:
         script.write_text(PREAMBLE + body)
         script.chmod(0o755)
 
-    def start(self, *words: str, program: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+    def start(
+        self, *words: str, program: tuple[str, ...] = (), **variables: str
+    ) -> subprocess.Popen[str]:
         name = [] if any(word.startswith("name:=") for word in words) else ["name:=a"]
         given = [f"runs:={self.path / 'runs'}", *name, *words]
         stack = subprocess.Popen(
@@ -69,7 +74,8 @@ class Workspace:
                 "AMENT_PREFIX_PATH": str(self.path / "prefix"),
                 "PYTHONPATH": str(PACKAGE),
                 "NOTES": str(self.notes),
-                "TMPDIR": str(self.path),  # where ROS domains are claimed
+                "ROS_DOMAIN_ID": str(self.domain),
+                **variables,
             },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -89,12 +95,13 @@ class Workspace:
 
 
 @pytest.fixture
-def workspace(tmp_path: Path) -> Iterator[Workspace]:
-    workspace = Workspace(tmp_path)
-    yield workspace
-    for stack in workspace.stacks:
-        stack.kill()
-        stack.communicate()
+def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workspace]:
+    with free_domain(zlib.crc32(request.node.nodeid.encode())) as domain:
+        workspace = Workspace(tmp_path, domain)
+        yield workspace
+        for stack in workspace.stacks:
+            stack.kill()
+            stack.communicate()
 
 
 def wait_for(true: Callable[[], object], seconds: float = 10.0) -> None:
@@ -252,16 +259,45 @@ def test_a_run_is_used_by_one_stack_and_free_after_a_crash(workspace: Workspace)
     assert third.returncode == 0
 
 
-def test_two_stacks_do_not_meet_in_one_ros_domain(workspace: Workspace) -> None:
-    workspace.start()
+@pytest.mark.parametrize("spelling", ["{}", "{:#x}", " {}", "0{:o}", "+{}"])
+def test_two_stacks_do_not_meet_in_one_ros_domain(workspace: Workspace, spelling: str) -> None:
+    first = workspace.start()
     wait_for(lambda: len(workspace.noted("start")) == 7)
 
-    second = workspace.start("name:=b")
+    # Neither where temporary files are nor how the number is written makes another domain of it.
+    domain = spelling.format(workspace.domain)
+    second = workspace.start("name:=b", TMPDIR=str(workspace.path), ROS_DOMAIN_ID=domain)
     _, errors = second.communicate(timeout=10)
 
     assert second.returncode == 2
-    assert "another stack runs in ROS domain" in errors and "ROS_DOMAIN_ID=1" in errors
+    assert f"another stack (process {first.pid} of user {os.getuid()}) runs in ROS" in errors
+    assert f"ROS domain {workspace.domain} " in errors and "ROS_DOMAIN_ID=" in errors
+    assert not (workspace.path / "runs/b").exists()
     assert len(workspace.noted("start")) == 7
+
+
+def test_a_domain_is_free_as_soon_as_its_stack_is_dead(workspace: Workspace) -> None:
+    for name in ("a", "b"):
+        stack = workspace.start(f"name:={name}")
+        wait_for(lambda n=name: len(workspace.noted("start")) == {"a": 7, "b": 14}[n])
+        stack.kill()
+        stack.communicate()
+
+
+def test_two_machines_share_a_domain(workspace: Workspace) -> None:
+    for machine, nodes in (("robot", 6), ("gpu", 8)):
+        workspace.start(f"name:={machine}", f"machine:={machine}")
+        wait_for(lambda n=nodes: len(workspace.noted("start")) == n)
+
+
+@pytest.mark.parametrize("domain", ["-1", "233", "12abc", "abc", "1e2", "٣", "0x", "9" * 30])
+def test_what_is_no_domain_is_refused(workspace: Workspace, domain: str) -> None:
+    stack = workspace.start(ROS_DOMAIN_ID=domain)
+    _, errors = stack.communicate(timeout=10)
+
+    assert stack.returncode == 2
+    assert "is no ROS domain: give a whole number from 0 to 232" in errors
+    assert not workspace.noted("start")
 
 
 def test_a_missing_executable_is_told_before_anything_starts(workspace: Workspace) -> None:

@@ -14,6 +14,7 @@ from rosbags.rosbag2 import ReaderError
 from rosgraph_msgs.msg import Clock as ClockMsg
 
 from rldg_robot import contract
+from rldg_robot.alone import others_on, somebody
 from rldg_robot.bag_reader import bags_in, raw_messages
 from rldg_robot.node_main import run_main
 from rldg_robot.playback import cues, topics_of
@@ -22,7 +23,6 @@ from rldg_robot.user_error import UserError
 
 SETTLE_SECONDS = 3.0  # of wall time for nodes to find each other: a robot is seen, and nobody misses the beginning
 WATCH_SECONDS = 1.0  # of wall time between looks at who else publishes
-UNKNOWN = "_NODE_NAME_UNKNOWN_"  # of a node that was found a moment ago
 ACKNOWLEDGED = Duration(seconds=5)
 
 
@@ -106,14 +106,9 @@ class PlayerNode(Node):
             return
         self._watched = time.monotonic()
         for name in ("/clock", *(topic.name for topic in contract.TOPICS.values())):
-            topic = self.resolve_topic_name(name)
-            writers = [info.node_name for info in self.get_publishers_info_by_topic(topic)]
-            if self.get_name() in writers:
-                writers.remove(self.get_name())
-            if writers:
-                known = [f"the node '{name}'" for name in writers if name != UNKNOWN]
+            if others := others_on(self, name):
                 raise UserError(
-                    f"{(known or ['another node'])[0]} publishes {topic} here, and a robot would follow "
+                    f"{somebody(others)} publishes {self.resolve_topic_name(name)} here, and a robot would follow "
                     "what is played: stop the stack that it belongs to, or play in a domain of its "
                     "own: ROS_DOMAIN_ID=1 ./rldg launch replay ..."
                 )

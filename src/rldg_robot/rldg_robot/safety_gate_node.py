@@ -12,6 +12,7 @@ from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState
 from rldg_robot import contract
+from rldg_robot.alone import refuse_second_gate
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
@@ -42,14 +43,15 @@ class SafetyGateNode(Node):
         self._waiting: PoseStamped | None = None
         self._told: tuple[GateState, str, str] | None = None
 
-        self._target = publish_on(self, contract.TARGET_POSE)
-        self._gripper = publish_on(self, contract.GRIPPER_COMMAND)
-        self._state = publish_on(self, contract.SAFETY_STATE)
-        self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
         listen_to(self, contract.CURRENT_POSE, self._on_pose)
         listen_to(self, contract.EXTERNAL_WRENCH, self._on_wrench)
         # Only the stamp of an image matters here: it is never deserialised.
         listen_to(self, contract.WRIST_IMAGE, self._on_image, raw=True)
+        refuse_second_gate(self)  # what it listens to is found meanwhile
+        self._target = publish_on(self, contract.TARGET_POSE)
+        self._gripper = publish_on(self, contract.GRIPPER_COMMAND)
+        self._state = publish_on(self, contract.SAFETY_STATE)
+        self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
         # In this order: of what waits, a gripper's command is handed on before the target of its moment.
         listen_to(self, contract.POLICY_GRIPPER, self._on_gripper)
         listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
