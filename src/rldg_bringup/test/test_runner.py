@@ -245,7 +245,7 @@ def test_a_run_is_used_by_one_stack_and_free_after_a_crash(workspace: Workspace)
     first = workspace.start()
     wait_for(lambda: len(workspace.noted("start")) == 7)
 
-    second = workspace.start()
+    second = workspace.start(ROS_DOMAIN_ID=str(workspace.domain + 100))
     _, errors = second.communicate(timeout=10)
 
     assert second.returncode == 2
