@@ -26,6 +26,7 @@ from rldg_distill.ray_pool import on_ray
 from rldg_distill.recordings.bag_episode import bag_name
 from rldg_distill.recordings.recording import Recording
 from rldg_distill.recordings.resampling import RULE
+from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.proprioception import PROPRIOCEPTION
 
 BAGS_PER_WORKER = 60
@@ -220,10 +221,10 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
             soft_wrap=True,
         )
     if len({recording.pictures for recording in result.recordings.values()}) > 1:
-        crop = result.image_contract.partition(":")[2].rpartition(":")[0]
+        most = ImageContract.stored(result.image_contract)
         console.print(
             "pictures of several sizes: they show the same only where one camera took them in several modes. A live "
-            f"camera has to give those of most: crop:={crop}",
+            f"camera has to give those of most: crop:={most.crop if most else ''}",
             highlight=False,
             soft_wrap=True,
         )

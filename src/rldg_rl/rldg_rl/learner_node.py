@@ -59,6 +59,7 @@ from rldg_robot import contract
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import is_complete
 from rldg_robot.node_main import run_main
+from rldg_robot.picture import BadPicture
 from rldg_robot.ros import listen_to, make_executor, now, publish_on, to_stamp
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
@@ -169,7 +170,11 @@ class LearnerNode(Node):
 
     def _on_transition(self, message: Transition) -> None:
         self._step_heard = time.monotonic()
-        step = self._for_task(stored_step(message))
+        try:
+            step = self._for_task(stored_step(message))
+        except BadPicture as error:
+            self.get_logger().error(f"a step was dropped: {error}", throttle_duration_sec=5.0)
+            return
         if (step.image is None) != (self.encoder is None):
             raise UserError(
                 "the actor and this learner were given another observation:=: start both machines with the same "

@@ -11,24 +11,65 @@ from typing import Any
 
 import numpy as np
 
+from rldg_robot import bag_reader
+from rldg_robot.contract import WRIST_IMAGE
+from rldg_robot.message_values import SECOND, stamp_of
 from rldg_robot.picture import BadPicture, NotColour, check_size, decode
 
+FORWARDS, BACKWARDS, GREY = slice(0, 3), slice(2, None, -1), slice(0, 1)
 ORDERS = {
-    "rgb8": (3, (0, 1, 2)),
-    "bgr8": (3, (2, 1, 0)),
-    "rgba8": (4, (0, 1, 2)),
-    "bgra8": (4, (2, 1, 0)),
-    "mono8": (1, (0, 0, 0)),
-    "8UC1": (1, (0, 0, 0)),
-    "8UC3": (3, (2, 1, 0)),
-    "8UC4": (4, (2, 1, 0)),
+    "rgb8": (3, FORWARDS),
+    "bgr8": (3, BACKWARDS),
+    "rgba8": (4, FORWARDS),
+    "bgra8": (4, BACKWARDS),
+    "mono8": (1, GREY),
+    "8UC1": (1, GREY),
+    "8UC3": (3, BACKWARDS),
+    "8UC4": (4, BACKWARDS),
 }
-"""bytes of a pixel, and where red, green and blue are. 8UC… names no order: OpenCV's, and so cv_bridge's, is BGR"""
+"""bytes of a pixel, and in which order they are colours. 8UC… names no order: OpenCV's, and so cv_bridge's, is BGR"""
 YUV = {"yuv422": 1, "uyvy": 1, "yuv422_yuy2": 0, "yuyv": 0}
 """where in two bytes the brightness is, of encodings that give two pixels one colour"""
+_LEVELS = np.arange(256)
+LUMA = np.rint(1.164 * (_LEVELS - 16)).astype(np.int16)
+RED_V, GREEN_U, GREEN_V, BLUE_U = (
+    np.rint(gain * (_LEVELS - 128)).astype(np.int16) for gain in (1.596, -0.392, -0.813, 2.017)
+)
+"""what a level of brightness, and of the two colour differences, gives to red, green and blue"""
 DEPTH = ("16UC1", "32FC1")
+HEADER = 12
+"""bytes of a serialised message up to the end of its stamp"""
 WIDE = ("16", "32F", "64F")
 """in the names of encodings of more than 8 bits"""
+
+
+def checked_stamp(cdr: bytes) -> int:
+    """Stamp [ns] of a serialised Image.
+
+    Raises:
+        BadPicture: it has none, or one that is no time.
+    """
+    if len(cdr) < HEADER:
+        raise BadPicture(f"a message of {len(cdr)} bytes is no picture")
+    stamp = stamp_of(cdr)
+    seconds, nanosec = (
+        int.from_bytes(cdr[at : at + 4], "little" if cdr[1] & 1 else "big") for at in (4, 8)
+    )
+    if seconds >= 1 << 31 or nanosec >= SECOND:
+        raise BadPicture(f"its stamp is no time: {seconds} s and {nanosec} ns")
+    return stamp
+
+
+def image_of(cdr: bytes) -> Any:
+    """A serialised Image.
+
+    Raises:
+        BadPicture: it is none.
+    """
+    try:
+        return bag_reader.decode(WRIST_IMAGE, cdr)
+    except Exception as error:  # whatever the library makes of foreign bytes
+        raise BadPicture("a message that is damaged, or no picture") from error
 
 
 def is_depth(message: Any) -> bool:
@@ -86,7 +127,7 @@ def _raw(message: Any) -> np.ndarray:
     if encoding in YUV:
         return _from_yuv(rows, YUV[encoding])
     _, order = ORDERS[encoding]
-    return np.ascontiguousarray(rows if encoding == "rgb8" else rows[:, :, order])
+    return np.ascontiguousarray(np.repeat(rows, 3, axis=2) if order == GREY else rows[:, :, order])
 
 
 def _unknown(encoding: str) -> BadPicture:
@@ -111,8 +152,9 @@ def _from_yuv(rows: np.ndarray, brightness: int) -> np.ndarray:
     height, width, _ = rows.shape
     if width % 2:
         raise BadPicture(f"a YUV 4:2:2 picture has an even width, not {width}")
-    y = 1.164 * (rows[:, :, brightness].astype(np.float32) - 16.0)
-    pairs = rows[:, :, 1 - brightness].reshape(height, width // 2, 2).astype(np.float32) - 128.0
-    u, v = np.repeat(pairs, 2, axis=1).transpose(2, 0, 1)
-    rgb = np.stack([y + 1.596 * v, y - 0.392 * u - 0.813 * v, y + 2.017 * u], axis=2)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    y = LUMA[rows[:, :, brightness]]
+    u, v = rows[:, 0::2, 1 - brightness], rows[:, 1::2, 1 - brightness]
+    rgb = np.empty((height, width, 3), np.uint8)
+    for channel, chroma in enumerate((RED_V[v], GREEN_U[u] + GREEN_V[v], BLUE_U[u])):
+        rgb[:, :, channel] = np.clip(y + np.repeat(chroma, 2, axis=1), 0, 255)
+    return rgb

@@ -19,6 +19,14 @@ def nanoseconds(stamp: Any) -> int:
     return int(stamp.sec) * SECOND + int(stamp.nanosec)
 
 
+def time_span(seconds: float) -> str:
+    """A duration in the unit in which a person thinks of it: `0.5 s`, `3.0 min`, `1.0 h`, `20 days`."""
+    for unit, length, limit in (("s", 1.0, 120.0), ("min", 60.0, 3570.0), ("h", 3600.0, 172_800.0)):
+        if abs(seconds) < limit:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds / 86_400:.0f} days"
+
+
 def stamp_of(cdr: bytes) -> int:
     """Stamp [ns] of the header that a serialised message begins with, in either byte order."""
     seconds, nanosec = struct.unpack_from("<iI" if cdr[1] & 1 else ">iI", cdr, 4)

@@ -86,6 +86,17 @@ def listen_to(
     return node.create_subscription(message_class(topic), topic.name, callback, profile, raw=raw)
 
 
+def unheard(node: Node, topic: Topic) -> list[str]:
+    """Of the publishers of a topic those that this side cannot hear for their quality of service, in words."""
+    if not topic.reliable:
+        return []
+    return [
+        f"{info.node_name} offers {topic.name} by best effort, and reliable is asked for: let it publish reliably"
+        for info in node.get_publishers_info_by_topic(topic.name)
+        if info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
+    ]
+
+
 def to_stamp(nanoseconds: int) -> Time:
     """ROS stamp of a time in ns."""
     return Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)

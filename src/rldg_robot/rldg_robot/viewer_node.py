@@ -15,8 +15,10 @@ from sensor_msgs.msg import Image, JointState
 
 from rldg_msgs.msg import Episode, TaskState
 from rldg_robot import contract
+from rldg_robot.image_message import colours
 from rldg_robot.message_values import pose_of
 from rldg_robot.node_main import run_node
+from rldg_robot.picture import BadPicture
 from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to
 from rldg_robot.simulation.film import Film
@@ -142,13 +144,18 @@ class ViewerNode(Node):
         if self._objects and len(self._objects) != self.film.objects:
             return  # the episode's scene is up, and what was heard last is of another
         scene = self.film.frame(self._joints, self._objects)
-        self.stage.show(np.hstack([scene, self._wrist_view()]) if self._wrist else scene)
+        self.stage.show(np.hstack([scene, *self._wrist_view()]))
 
-    def _wrist_view(self) -> np.ndarray:
-        assert self._wrist is not None
-        shape = (self._wrist.height, self._wrist.width, 3)
-        picture = Picture.fromarray(np.frombuffer(self._wrist.data, np.uint8).reshape(shape))
-        return np.asarray(picture.resize((SIZE, SIZE)))
+    def _wrist_view(self) -> list[np.ndarray]:
+        """What the wrist camera sees beside the scene, if anything."""
+        if self._wrist is None:
+            return []
+        try:
+            picture = Picture.fromarray(colours(self._wrist))
+        except BadPicture as error:
+            self.get_logger().warning(f"a picture was dropped: {error}", throttle_duration_sec=5.0)
+            return []
+        return [np.asarray(picture.resize((SIZE, SIZE)))]
 
     def destroy_node(self) -> None:
         """Close the port."""

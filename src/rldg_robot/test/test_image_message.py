@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 from PIL import Image as Drawn
 
-from rldg_robot.image_message import ORDERS, YUV, colours
+from rldg_robot.bag_reader import typestore
+from rldg_robot.image_message import GREY, ORDERS, YUV, checked_stamp, colours, image_of
 from rldg_robot.picture import BadPicture, NotColour
 
+TS, KIND = typestore(), "sensor_msgs/msg/Image"
 RGB = np.random.default_rng(0).integers(0, 256, (6, 8, 3), np.uint8)
 
 
@@ -42,10 +44,10 @@ def image(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
 
 def as_sent(pixels: np.ndarray, encoding: str) -> np.ndarray:
     channels, order = ORDERS[encoding]
-    if channels == 1:
+    if order == GREY:
         return pixels[:, :, :1]
     sent = np.full((*pixels.shape[:2], channels), 255, np.uint8)
-    sent[:, :, list(order)] = pixels
+    sent[:, :, order] = pixels
     return sent
 
 
@@ -156,3 +158,32 @@ def test_random_messages_are_colours_or_bad_pictures_at_once() -> None:
             assert seen.shape == (message.height, message.width, 3) and seen.dtype == np.uint8
     assert whole > 100
     assert time.monotonic() - started < 10.0
+
+
+def test_a_serialised_message_of_any_bytes_is_an_image_or_a_bad_picture() -> None:
+    whole = image(RGB, "rgb8")
+    time_class, header_class = (
+        TS.types[n] for n in ("builtin_interfaces/msg/Time", "std_msgs/msg/Header")
+    )
+    about = header_class(time_class(5, 7), "camera")
+    sent = TS.types[KIND](about, 6, 8, "rgb8", 0, 24, whole.data)
+    cdr = bytes(TS.serialize_cdr(sent, KIND))
+    assert checked_stamp(cdr) == 5_000_000_007
+    np.testing.assert_array_equal(colours(image_of(cdr)), RGB)
+    for bad in (b"", b"\0\1\0\0", cdr[:11], cdr[:4] + b"\xff" * 8 + cdr[12:]):
+        with pytest.raises(BadPicture):
+            checked_stamp(bad)
+    source, whole_ones = random.Random(19), 0
+    for _ in range(3000):
+        broken = bytearray(cdr)
+        for _ in range(source.randint(1, 4)):
+            broken[source.randrange(min(len(broken), 60))] = source.randrange(256)
+        if source.random() < 0.3:
+            del broken[source.randrange(len(broken)) :]
+        try:
+            checked_stamp(bytes(broken))
+            assert colours(image_of(bytes(broken))).dtype == np.uint8
+            whole_ones += 1
+        except BadPicture:
+            pass
+    assert whole_ones > 30

@@ -55,6 +55,7 @@ from rldg_robot.contract import (
     Topic,
 )
 from rldg_robot.gripper_command import command_after, command_at_start
+from rldg_robot.image_message import colours
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 from rldg_robot.task import Task
 
@@ -242,7 +243,7 @@ def _observation(
     image = NO_IMAGE
     if WRIST_IMAGE.name in streams:
         message = nearest(streams[WRIST_IMAGE.name], image_stamp)
-        image = message.data.reshape(message.height, message.width, 3)
+        image = colours(message)
     return Observation(
         state_stamp=stamp,
         image_stamp=image_stamp,

@@ -12,6 +12,7 @@ from rldg_msgs.msg import Episode, Step, Transition
 from rldg_rl.acting.actor import EpisodeResult, LivedStep
 from rldg_rl.acting.inference import Health
 from rldg_rl.episodes.replay_buffer import StoredStep
+from rldg_robot.picture import BadPicture
 from rldg_robot.ros import to_stamp
 from rldg_robot.safety import BASE_FRAME
 
@@ -86,7 +87,11 @@ def transition_message(step: LivedStep, with_image: bool = False) -> Transition:
 
 
 def stored_step(message: Transition) -> StoredStep:
-    """A step as the buffer takes it; inverse of `transition_message`."""
+    """A step as the buffer takes it; inverse of `transition_message`.
+
+    Raises:
+        BadPicture: an image has another size than it says.
+    """
     following = np.array(message.next_observation, np.float32)
     return StoredStep(
         episode_id=message.episode_id,
@@ -107,7 +112,9 @@ def stored_step(message: Transition) -> StoredStep:
 def _image(message: Transition, pixels: array.array[int]) -> np.ndarray | None:
     if not pixels:
         return None
-    size = (message.image_height, message.image_width, 3)
+    size = (int(message.image_height), int(message.image_width), 3)
+    if len(pixels) != np.prod(size, dtype=object):
+        raise BadPicture(f"a picture of {size[1]}x{size[0]} has {len(pixels)} bytes")
     return np.frombuffer(pixels, np.uint8).reshape(size)
 
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 from rclpy.executors import Executor
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import Image
 
 from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
@@ -21,9 +19,11 @@ from rldg_rl.robot.robot import gripper_command
 from rldg_robot import contract
 from rldg_robot.contract import Topic
 from rldg_robot.gripper_command import LEAVE
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
+from rldg_robot.image_message import checked_stamp, colours, image_of
+from rldg_robot.message_values import SECOND, nanoseconds, pose_of, vector_of
+from rldg_robot.picture import BadPicture
 from rldg_robot.poses import Pose
-from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
+from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp, unheard
 from rldg_robot.safety import BASE_FRAME
 from rldg_robot.task import Task
 
@@ -58,6 +58,7 @@ class RobotClient:
         self._patience = patience
         self._latest: dict[str, Any] = {}
         self._stamps: dict[str, int] = {}
+        self._bad_picture = ""
         self.safety = SafetyState(state=SafetyState.HOLD)
         """what the gate said last"""
         listen_to(node, contract.SAFETY_STATE, self._keep_safety)
@@ -140,9 +141,16 @@ class RobotClient:
         self.safety = message
 
     def _keep_image(self, cdr: bytes) -> None:
-        # Kept serialised: it is decoded once, when an observation is made of it.
-        self._latest[contract.WRIST_IMAGE.name] = cdr
-        self._stamps[contract.WRIST_IMAGE.name] = stamp_of(cdr)
+        try:
+            stamp, image = checked_stamp(cdr), colours(image_of(cdr))
+        except BadPicture as error:
+            self._bad_picture = str(error)
+            self._node.get_logger().warning(
+                f"a picture was dropped: {error}", throttle_duration_sec=5.0
+            )
+            return
+        self._latest[contract.WRIST_IMAGE.name] = image
+        self._stamps[contract.WRIST_IMAGE.name] = stamp
 
     def _observation_of(self, stamp: int) -> Observation:
         required = {topic.name: stamp - STATE_TOLERANCE for topic in STATE}
@@ -157,8 +165,17 @@ class RobotClient:
         try:
             self.wait_for(lambda: not missing(), "an observation", self._patience)
         except RobotSilent as error:
-            raise RobotSilent(f"{error} (missing: {', '.join(missing())})") from None
+            causes = "".join(f"; {cause}" for cause in self._causes(missing()))
+            raise RobotSilent(f"{error} (missing: {', '.join(missing())}{causes})") from None
         return self._assemble()
+
+    def _causes(self, missing: list[str]) -> Iterator[str]:
+        """Why something of a topic may not arrive although it is published."""
+        for topic in (*STATE, contract.GRIPPER_STATE, contract.WRIST_IMAGE):
+            if topic.name in missing:
+                yield from unheard(self._node, topic)
+        if contract.WRIST_IMAGE.name in missing and self._bad_picture:
+            yield f"the last picture was dropped: {self._bad_picture}"
 
     def _assemble(self) -> Observation:
         pose = self._latest[contract.CURRENT_POSE.name]
@@ -176,11 +193,5 @@ class RobotClient:
             gripper_wish=float(task_state.gripper),
             progress=float(task_state.progress),
             success=bool(task_state.success),
-            image=image_of_cdr(self._latest[contract.WRIST_IMAGE.name]),
+            image=self._latest[contract.WRIST_IMAGE.name],
         )
-
-
-def image_of_cdr(cdr: bytes) -> np.ndarray:
-    """(H, W, 3) uint8 of a serialised rgb8 sensor_msgs/Image."""
-    message = deserialize_message(cdr, Image)
-    return np.frombuffer(message.data, np.uint8).reshape(message.height, message.width, 3)

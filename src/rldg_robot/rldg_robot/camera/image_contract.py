@@ -80,10 +80,14 @@ class ImageContract:
         box = ((width - side) // 2, (height - side) // 2, side, side)
         return ImageContract(width, height, box, size)
 
+    @property
+    def crop(self) -> str:
+        """As `read` takes it."""
+        return f"{self.width}x{self.height}:{','.join(map(str, self.box))}"
+
     def __str__(self) -> str:
         """With version and size: what bags carry."""
-        box = ",".join(map(str, self.box))
-        return f"{VERSION}:{self.width}x{self.height}:{box}:{self.size}"
+        return f"{VERSION}:{self.crop}:{self.size}"
 
     def apply(self, picture: np.ndarray) -> np.ndarray:
         """(size, size, 3) uint8 of the camera's picture (height, width, 3) uint8."""

@@ -4,29 +4,28 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 
 from rldg_robot import contract
-from rldg_robot.bag_reader import decode
 from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.camera.pyrealsense import Exposure, PyrealsenseCamera
+from rldg_robot.camera.source import Source
 from rldg_robot.camera.watch import CameraWatch, Pace
 from rldg_robot.devices.hand_device import DeviceLost
-from rldg_robot.message_values import SECOND, stamp_of
+from rldg_robot.image_message import checked_stamp, colours, image_of
+from rldg_robot.message_values import SECOND
 from rldg_robot.node_main import run_node
+from rldg_robot.picture import BadPicture
 from rldg_robot.ros import now, publish_on, to_stamp
 
 REPORT_PERIOD = 1.0  # [s]
-ENCODINGS = ("rgb8", "bgr8")
 FRAME = "wrist_camera_color_optical_frame"
-NAMES = ("image_raw", "image_rect_raw")
-"""of a D405's colour topic: from realsense-ros 4.57.4 on, and before"""
 
 
 class WristCameraNode(Node):
@@ -48,6 +47,7 @@ class WristCameraNode(Node):
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
         self.create_timer(REPORT_PERIOD, self._report)
         self._camera: PyrealsenseCamera | None = None
+        self._source: Source | None = None
         if source == "pyrealsense":
             wanted, exposure = self.contract, self.declare_parameter("exposure", 8000).value
             light = Exposure(exposure, self.declare_parameter("gain", 16).value)
@@ -55,31 +55,30 @@ class WristCameraNode(Node):
             self._matrix = self._camera.matrix
             threading.Thread(target=self._read_on, daemon=True).start()
         else:
-            self._listen(source)
+            self._source = Source(self, source, self._on_image, self._on_info)
         self.get_logger().info(f"pictures of {source}, image contract {self.contract}")
-
-    def _listen(self, source: str) -> None:
-        """To both names that the driver may use; reliably, as it publishes: best effort loses pictures."""
-        latest = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
-        )
-        for name in NAMES:
-            self.create_subscription(Image, f"{source}/{name}", self._on_image, latest, raw=True)
-        self.create_subscription(CameraInfo, f"{source}/camera_info", self._on_info, latest)
 
     def _on_info(self, message: CameraInfo) -> None:
         self._matrix = np.array(message.k).reshape(3, 3)
 
     def _on_image(self, cdr: bytes) -> None:
-        stamp = stamp_of(cdr)
-        self._watch.arrived(stamp / SECOND, now(self) / SECOND)
-        if not self._pace.takes(stamp):
-            return
-        message = decode(contract.WRIST_IMAGE, cdr)
-        if self._fits(message.width, message.height, message.encoding):
-            picture = message.data.reshape(message.height, message.step)[:, : 3 * message.width]
-            picture = picture.reshape(message.height, message.width, 3)
-            self._publish(picture[:, :, ::-1] if message.encoding == "bgr8" else picture, stamp)
+        arrived = now(self) / SECOND
+        try:
+            stamp = checked_stamp(cdr)
+            self._watch.arrived(stamp / SECOND, arrived)
+            if self._pace.takes(stamp):
+                self._take(image_of(cdr), stamp)
+        except BadPicture as error:
+            self._drop(str(error))
+
+    def _drop(self, reason: str) -> None:
+        """Leave a picture out, and say why."""
+        self._watch.dropped(reason, now(self) / SECOND)
+        self.get_logger().error(f"a picture was dropped: {reason}", throttle_duration_sec=5.0)
+
+    def _take(self, message: Any, stamp: int) -> None:
+        self._check_size(int(message.height), int(message.width))
+        self._publish(colours(message), stamp)
 
     def _read_on(self) -> None:
         """The camera's own thread: it waits for pictures."""
@@ -95,24 +94,21 @@ class WristCameraNode(Node):
             self._watch.trouble = ""
             self._watch.arrived(stamp / SECOND, arrived / SECOND)
             if self._pace.takes(stamp):
-                self._publish(picture, stamp)
+                try:
+                    self._check_size(*picture.shape[:2])
+                except BadPicture as error:
+                    self._drop(str(error))
+                else:
+                    self._publish(picture, stamp)
 
-    def _fits(self, width: int, height: int, encoding: str) -> bool:
+    def _check_size(self, height: int, width: int) -> None:
         wanted = self.contract
-        self._watch.trouble = ""
         if (width, height) != (wanted.width, wanted.height):
-            self._watch.trouble = (
+            raise BadPicture(
                 f"pictures are {width}x{height}, the image contract is of {wanted.width}x{wanted.height}: a "
-                "D405 ignores rgb_camera.*, it wants depth_module.color_profile"
+                "D405 ignores rgb_camera.*, it wants depth_module.color_profile; another camera wants "
+                f"crop:={ImageContract.centred(max(width, 1), max(height, 1)).crop}"
             )
-        elif encoding not in ENCODINGS:
-            self._watch.trouble = (
-                f"pictures are {encoding}, not {' or '.join(ENCODINGS)}: set "
-                "depth_module.color_format:=RGB8"
-            )
-        if self._watch.trouble:
-            self.get_logger().error(self._watch.trouble, throttle_duration_sec=5.0)
-        return not self._watch.trouble
 
     def _publish(self, picture: np.ndarray, stamp: int) -> None:
         size = self.contract.size
@@ -132,6 +128,8 @@ class WristCameraNode(Node):
         return info
 
     def _report(self) -> None:
+        if self._source is not None:
+            self._watch.silence = self._source.look()
         report = self._watch.report(now(self) / SECOND)
         status = DiagnosticStatus(
             level=DiagnosticStatus.OK if report.ok else DiagnosticStatus.ERROR,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from rldg_robot.message_values import SECOND
+from rldg_robot.message_values import SECOND, time_span
 
 FRESH_SECONDS = 0.2
 """after which a picture is stale: two control steps"""
@@ -15,6 +15,8 @@ LEAST_RATE = 15.0
 WINDOW_SECONDS = 2.0
 EARLY = 0.4
 """of the time between two pictures, by which one may be early: at twice the rate every second one is taken"""
+OTHER_CLOCK = 3600.0
+"""[s] of age from which no stall explains it"""
 
 
 @dataclass(frozen=True)
@@ -36,19 +38,29 @@ class CameraWatch:
 
     def __init__(self) -> None:
         self._arrived: deque[float] = deque()
+        self._dropped: deque[float] = deque()
+        self._why_dropped = ""
         self._stamp = self._delay = float("nan")
         self.trouble = ""
-        """why pictures cannot be used; empty: they can"""
+        """why no pictures come that can be used; empty: nothing is known against them"""
+        self.silence = "is the camera's driver running, and does the topic exist?"
+        """what may be the cause where none came"""
 
     def arrived(self, stamp: float, now: float) -> None:
         """A picture that was taken at `stamp` is here."""
         self._arrived.append(now)
         self._stamp, self._delay = stamp, now - stamp
 
+    def dropped(self, reason: str, now: float) -> None:
+        """One that arrived cannot be used."""
+        self._dropped.append(now)
+        self._why_dropped = reason
+
     def report(self, now: float) -> Report:
         """How it is now."""
-        while self._arrived and now - self._arrived[0] > WINDOW_SECONDS:
-            self._arrived.popleft()
+        for times in (self._arrived, self._dropped):
+            while times and now - times[0] > WINDOW_SECONDS:
+                times.popleft()
         rate = len(self._arrived) / WINDOW_SECONDS
         age = now - self._stamp if self._stamp == self._stamp else float("inf")
         return Report(
@@ -58,12 +70,25 @@ class CameraWatch:
     def _wrong(self, rate: float, age: float) -> str:
         if self.trouble:
             return self.trouble
+        if self._dropped:
+            count = f"{len(self._dropped)} of {max(len(self._arrived), len(self._dropped))}"
+            return (
+                f"{self._why_dropped} ({count} pictures of the last {WINDOW_SECONDS:.0f} s dropped)"
+            )
         if age == float("inf"):
-            return "no picture has come: is the camera's driver running, and does the topic exist?"
+            return f"no picture has come: {self.silence}"
+        if age > OTHER_CLOCK:
+            return (
+                f"pictures are stamped {time_span(age)} behind this machine's clock: the camera stands still, or its "
+                "driver stamps by another clock"
+            )
         if age > FRESH_SECONDS:
-            return f"the last picture is {age:.1f} s old: the camera stands still, or its clock is another"
+            return f"the last picture is {time_span(age)} old: the camera stands still, or its clock is another"
         if age < -FRESH_SECONDS:
-            return f"pictures come {-age:.1f} s from the future: the camera's clock is another"
+            return (
+                f"pictures come from the future, {time_span(-age)} ahead of this machine's clock: the camera's clock "
+                "is another (let chrony of one machine follow the other)"
+            )
         if rate < LEAST_RATE:
             return f"{rate:.0f} pictures/s: a USB 2 port or cable, or the profile is not what was asked for"
         return ""

@@ -33,7 +33,7 @@ from rldg_robot.doctor.workspace_check import workspace_findings
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_main
 from rldg_robot.poses import Pose
-from rldg_robot.ros import listen_to, message_class, now, publish_on, to_pose_stamped
+from rldg_robot.ros import listen_to, message_class, now, publish_on, to_pose_stamped, unheard
 from rldg_robot.safety import BASE_FRAME, into_box
 from rldg_robot.task import load_task
 
@@ -139,7 +139,7 @@ class DoctorNode(Node):
     def _streams(self, span: tuple[int, int]) -> Iterator[Finding]:
         for topic, stream in self.streams.items():
             count = self.count_publishers(topic.name)
-            yield stream_finding(topic, stream, count, span)
+            yield stream_finding(topic, stream, count, span, unheard(self, topic))
         images, poses = self.streams[contract.WRIST_IMAGE], self.streams[contract.CURRENT_POSE]
         if images.arrivals and poses.arrivals:
             yield alignment_finding(images, poses, self.task.period)

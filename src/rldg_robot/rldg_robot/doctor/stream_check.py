@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from rldg_robot import contract
 from rldg_robot.contract import Topic
 from rldg_robot.doctor.finding import Finding, bad, good
-from rldg_robot.message_values import SECOND
+from rldg_robot.message_values import SECOND, time_span
 from rldg_robot.safety import Patience
 
 OLD, EARLY = 0.1, -0.02
@@ -63,7 +64,13 @@ class Stream:
         return float(np.median(np.subtract(self.arrivals, self.stamps))) / SECOND
 
 
-def stream_finding(topic: Topic, stream: Stream, publishers: int, span: tuple[int, int]) -> Finding:
+def stream_finding(
+    topic: Topic,
+    stream: Stream,
+    publishers: int,
+    span: tuple[int, int],
+    unheard: Sequence[str] = (),
+) -> Finding:
     """Judge a topic.
 
     Args:
@@ -71,11 +78,15 @@ def stream_finding(topic: Topic, stream: Stream, publishers: int, span: tuple[in
         stream: what came of it.
         publishers: of it, now.
         span: [ns] of the listener's clock, first and last moment of listening.
+        unheard: what is known of publishers that cannot be heard.
     """
     wanted, name = WANTED[topic], topic.name
     if not stream.arrivals and not publishers:
         fix = f"start {wanted.who}; look at its remappings with `ros2 topic list`"
         return bad(name, "nobody publishes it", fix)
+    if len(stream.arrivals) < 2 and unheard:
+        fix = f"every node of a stack asks for this quality of service: change that of {wanted.who}"
+        return bad(name, f"nothing of it arrives: {'; '.join(unheard)}", fix)
     if len(stream.arrivals) < 2:
         kind = "reliable" if topic.reliable else "best effort"
         fix = (
@@ -87,9 +98,7 @@ def stream_finding(topic: Topic, stream: Stream, publishers: int, span: tuple[in
         return bad(name, f"has {publishers} publishers", f"leave one of them: {wanted.who}")
     rate = len(stream.arrivals) / (span[1] - span[0]) * SECOND
     gap = float(np.diff([*stream.arrivals, span[1]]).max()) / SECOND
-    found = (
-        f"{rate:.0f} Hz, {1e3 * stream.age:.0f} ms old at arrival, longest gap {1e3 * gap:.0f} ms"
-    )
+    found = f"{rate:.0f} Hz, {_age(stream.age)}, longest gap {1e3 * gap:.0f} ms"
     if (np.diff(stream.stamps) <= 0).any():
         return bad(
             name, f"{found}; its stamps do not move on", f"{wanted.who} repeats itself: restart it"
@@ -109,10 +118,20 @@ def stream_finding(topic: Topic, stream: Stream, publishers: int, span: tuple[in
     return good(name, found)
 
 
+def _age(seconds: float) -> str:
+    if seconds < EARLY:
+        return f"stamped {_brief(-seconds)} ahead of this machine's clock"
+    return f"{_brief(seconds)} old at arrival"
+
+
+def _brief(seconds: float) -> str:
+    return f"{1e3 * seconds:.0f} ms" if seconds < 10.0 else time_span(seconds)
+
+
 def alignment_finding(images: Stream, poses: Stream, period: float) -> Finding:
     """How far apart image and pose of one moment come: `period` [s] of control."""
     late = images.age - poses.age
-    found = f"image {1e3 * late:.0f} ms behind the pose"
+    found = f"image {_brief(abs(late))} {'behind' if late >= 0 else 'ahead of'} the pose"
     if abs(late) > period / 2:
         fix = (
             "run the sensor at 60 Hz without depth, on the machine that crops; look at both clocks"
