@@ -52,6 +52,8 @@ class Result:
     """why by image topic"""
     image_contract: str = ""
     """see `Plan.image_contract`"""
+    remarks: dict[str, str] = field(default_factory=dict)
+    """what of a bag in the dataset was left out, by path"""
 
 
 class Converter:
@@ -139,6 +141,7 @@ class Converter:
             result.lengths.setdefault(shard.split, []).append(outcome.episodes)
             result.steps += outcome.steps
             result.rejected |= outcome.rejected
+            result.remarks |= outcome.remarks
         for split, counts in result.lengths.items():
             if not sum(counts):
                 plan.pile.rejected = result.rejected
@@ -189,13 +192,21 @@ class Converter:
             "left_out_topics": result.left_out_topics,
             "recorded": {
                 "resampling": RULE,
-                "told": asdict(plan.recipe.told),
-                "bags": {bag_name(b): r.to_json() for b, r in result.recordings.items()},
+                "told": plan.recipe.told.to_json(),
+                "bags": {
+                    bag_name(bag): recording.to_json() | _remarks(result, bag)
+                    for bag, recording in result.recordings.items()
+                },
             },
             "filters": asdict(self._options.filters),
             "val_fraction": self._options.val,
             "rejected": {bag_name(Path(p)): why for p, why in sorted(result.rejected.items())},
         }
+
+
+def _remarks(result: Result, bag: Path) -> dict[str, str]:
+    """What of a bag was left out, for the dataset's contract; most have nothing to tell."""
+    return {"remarks": result.remarks[str(bag)]} if str(bag) in result.remarks else {}
 
 
 def worker_count(shards: Sequence[Shard]) -> int:
@@ -213,6 +224,10 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
     for topic, reason in sorted(result.left_out_topics.items()):
         console.print(
             f"left out: topic {topic}, {reason}", highlight=False, soft_wrap=True, markup=False
+        )
+    for path, remark in result.remarks.items():
+        console.print(
+            f"left out: of {path} {remark}", highlight=False, soft_wrap=True, markup=False
         )
     for recording, count in Counter(map(str, result.recordings.values())).items():
         console.print(

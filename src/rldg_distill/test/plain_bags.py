@@ -34,6 +34,9 @@ class Stream:
     """[ns] from stamp to recording"""
     stamped: bool = True
     """else the header says 0"""
+    frame: str = ""
+    headers: dict[int, int] = field(default_factory=dict)
+    """what the headers say where that is not the stamp, by the stamp"""
 
 
 @dataclass
@@ -42,6 +45,8 @@ class Plain:
 
     streams: dict[str, Stream]
     custom: dict[str, str] = field(default_factory=dict)
+    joined: dict[str, str] = field(default_factory=dict)
+    """topics of streams that speak on one which is not their own, by their names"""
 
     def stamps(self, topic: contract.Topic) -> list[int]:
         return sorted(self.streams[topic.name].messages)
@@ -67,10 +72,18 @@ class Plain:
             writer.set_compression(mode, CompressionFormat.ZSTD)
         with writer:
             rows = []
-            for topic, stream in self.streams.items():
-                place = writer.add_connection(f"/{topic}", stream.type, typestore=typestore())
+            places: dict[str, Any] = {}
+            for name, stream in self.streams.items():
+                topic = self.joined.get(name, name)
+                if topic not in places:
+                    places[topic] = writer.add_connection(
+                        f"/{topic}", stream.type, typestore=typestore()
+                    )
+                place = places[topic]
                 for stamp, values in stream.messages.items():
-                    about = header(stamp if stream.stamped else 0)
+                    about = header(
+                        stream.headers.get(stamp, stamp) if stream.stamped else 0, stream.frame
+                    )
                     content = message(stream.type, header=about, **values)
                     cdr = bytes(typestore().serialize_cdr(content, stream.type))
                     rows.append((stamp + stream.delay, topic, place, cdr))

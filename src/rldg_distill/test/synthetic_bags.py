@@ -45,9 +45,9 @@ def _default(node: Any) -> Any:
     return np.zeros(detail[1] if kind == 3 else 0, dtype)
 
 
-def header(stamp: int) -> Any:
+def header(stamp: int, frame: str = "") -> Any:
     time = message("builtin_interfaces/msg/Time", sec=stamp // 10**9, nanosec=stamp % 10**9)
-    return message("std_msgs/msg/Header", stamp=time)
+    return message("std_msgs/msg/Header", stamp=time, frame_id=frame)
 
 
 def pose_message(pose: Pose) -> Any:
@@ -95,10 +95,11 @@ def write_bag(
     camera: Callable[[np.ndarray], np.ndarray] = picture,
     gripper: Sequence[float] = (),
     image_contract: str = "",
+    wrench: float = 0.0,
 ) -> Path:
     """An episode. `lost_image` drops the image of a step, `lost_topic` every message of a topic, `ended` the closing
     message, `closed` the metadata; `camera` makes the picture of a position; `gripper` is asked for in the first
-    steps, closed in the rest.
+    steps, closed in the rest; `wrench` [N] is the force along x.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = BagWriter(path, image_contract)
@@ -121,6 +122,8 @@ def write_bag(
         "domain": "sim",
     }
     put(contract.EPISODE, START, **about)
+    force = message("geometry_msgs/msg/Vector3", x=wrench)
+    pressed = message("geometry_msgs/msg/Wrench", force=force)
     positions = path_of(seed, steps)
     random = np.random.default_rng(seed)
     actions = random.uniform(-0.9, 0.9, (steps, 6)).astype(np.float32)
@@ -131,7 +134,7 @@ def write_bag(
             contract.CURRENT_POSE, stamp, pose=pose_message(Pose(np.append(position, 0.0), UPRIGHT))
         )
         put(contract.CURRENT_TWIST, stamp)
-        put(contract.EXTERNAL_WRENCH, stamp)
+        put(contract.EXTERNAL_WRENCH, stamp, wrench=pressed)
         put(contract.GRIPPER_STATE, stamp, width=0.02)
         if index != lost_image:
             data = camera(position)

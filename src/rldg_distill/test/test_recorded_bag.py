@@ -183,9 +183,9 @@ def test_what_nobody_recorded_is_zero_and_said(
 def test_twist_wrench_and_fingers_are_in_the_state(tmp_path: Path) -> None:
     plain = demonstration()
     poses = plain.stamps(POSE)
-    vector = {"x": 1.0, "y": 2.0, "z": 3.0}
-    three = message("geometry_msgs/msg/Vector3", **vector)
-    twist = message("geometry_msgs/msg/Twist", linear=three, angular=three)
+    three = message("geometry_msgs/msg/Vector3", x=1.0, y=2.0, z=3.0)
+    slow = message("geometry_msgs/msg/Vector3", x=0.1, y=0.2, z=0.3)  # as fast as the poses go
+    twist = message("geometry_msgs/msg/Twist", linear=slow, angular=slow)
     wrench = message("geometry_msgs/msg/Wrench", force=three, torque=three)
     for topic, values in (
         (contract.CURRENT_TWIST, {"twist": twist}),
@@ -202,7 +202,7 @@ def test_twist_wrench_and_fingers_are_in_the_state(tmp_path: Path) -> None:
     assert find_recording(bag, VGA).zero == ()
     for index, stamp in enumerate(episode.state_stamp):
         to_tcp = Rotation.from_quat(pose(int(stamp)).quaternion).inv()
-        expected = to_tcp.apply([1.0, 2.0, 3.0])
+        expected = to_tcp.apply([0.1, 0.2, 0.3])
         np.testing.assert_allclose(episode.state[index, 6:12], np.tile(expected, 2), atol=1e-6)
         np.testing.assert_allclose(episode.state[index, 12:18], [1, 2, 3, 1, 2, 3])
         np.testing.assert_allclose(episode.state[index, 18], 0.03)

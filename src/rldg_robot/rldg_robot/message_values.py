@@ -33,6 +33,12 @@ def stamp_of(cdr: bytes) -> int:
     return int(seconds) * SECOND + int(nanosec)
 
 
+def frame_of(cdr: bytes) -> str:
+    """Name of the frame in the header that a serialised message begins with; empty where it names none."""
+    (length,) = struct.unpack_from("<I" if cdr[1] & 1 else ">I", cdr, 12)
+    return cdr[16 : 16 + length].rstrip(b"\0").decode(errors="replace").lstrip("/")
+
+
 def pose_of(message: Any) -> Pose:
     """A geometry_msgs/Pose."""
     q = message.orientation

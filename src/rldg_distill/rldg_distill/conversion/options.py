@@ -94,7 +94,21 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         default=[],
         metavar="FACT=VALUE",
         help="about bags made elsewhere; may be repeated: task=connector/vga, status=failure, embodiment=, region=, "
-        "domain=, action=policy/target_pose, target_pose, spacenav/joy or motion, clock=header or log",
+        "domain=, action=policy/target_pose, target_pose, spacenav/joy or motion, clock=header or log, clock_jump=cut",
+    )
+    parser.add_argument(
+        "--gripper-joint",
+        default="",
+        metavar="NAME",
+        help="joint that tells the gripper's width in bags made elsewhere, with --gripper-range; without it "
+        "gripper/state does, or the two fingers of Franka's hand",
+    )
+    parser.add_argument(
+        "--gripper-range",
+        default="",
+        metavar="OPEN:CLOSED",
+        help="what it says with the gripper open and with it closed, where that is not its width in m: 0:0.7; "
+        "--gripper-range=-1:1 where the first is negative",
     )
     parser.add_argument(
         "--topic",
@@ -119,7 +133,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     if given.workers is not None and given.workers < 1:
         parser.error("--workers must be 1 or more")
     try:
-        told = Told.parse(given.recorded, given.topic)
+        told = Told.parse(given.recorded, given.topic, given.gripper_joint, given.gripper_range)
     except ValueError as error:
         parser.error(str(error))
     statuses = tuple(given.status or ("success",))

@@ -18,6 +18,7 @@ from rldg_distill.datasets import rlds
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag
 from rldg_distill.datasets.statistics import Motion, joined
 from rldg_distill.datasets.tfrecord import write_record
+from rldg_distill.recordings.bag_storage import damage_told
 
 
 @dataclass
@@ -30,6 +31,8 @@ class Outcome:
     """[bytes] of the file"""
     rejected: dict[str, str] = field(default_factory=dict)
     """reason by path"""
+    remarks: dict[str, str] = field(default_factory=dict)
+    """what of a converted bag was left out, by path"""
 
 
 def write_shard(shard: Shard, recipe: Recipe, workplace: Workplace) -> Iterator[Path]:
@@ -44,8 +47,11 @@ def write_shard(shard: Shard, recipe: Recipe, workplace: Workplace) -> Iterator[
     with part.open("wb") as stream:
         for bag in shard.bags:
             try:
-                motions.append(_convert(bag, recipe, stream))
+                motion, remarks = _convert(bag, recipe, stream)
+                motions.append(motion)
                 outcome.episodes += 1
+                if remarks:
+                    outcome.remarks[str(bag)] = "; ".join(remarks)
             except BadBag as error:
                 outcome.rejected[str(bag)] = str(error)
             yield bag
@@ -57,11 +63,18 @@ def write_shard(shard: Shard, recipe: Recipe, workplace: Workplace) -> Iterator[
     _write_outcome(workplace, shard, outcome, motion)
 
 
-def _convert(bag: Path, recipe: Recipe, stream: BinaryIO) -> Motion:
-    """Append a bag's episode to a file."""
-    episode = recipe.read(bag)
-    write_record(stream, rlds.to_example(episode))
-    return episode.action, episode.state
+def _convert(bag: Path, recipe: Recipe, stream: BinaryIO) -> tuple[Motion, tuple[str, ...]]:
+    """Append a bag's episode to a file; returns its motion, and remarks.
+
+    Raises:
+        BadBag: it cannot be converted, and nothing was appended.
+        OSError: the disk is full, or the like.
+    """
+    with damage_told():
+        episode = recipe.read(bag)
+        record = rlds.to_example(episode)
+    write_record(stream, record)
+    return (episode.action, episode.state), episode.remarks
 
 
 def _write_outcome(workplace: Workplace, shard: Shard, outcome: Outcome, motion: Motion) -> None:

@@ -19,6 +19,7 @@ from rldg_distill.datasets import image_codec, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import RECORDED, BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.datasets.tfrecord import DamagedRecord
 from rldg_distill.recordings.bag_episode import POLICY_CAMERA, bag_name
@@ -159,10 +160,7 @@ def faults(episode: Episode, period: float) -> Iterator[str]:
     if not len(episode):
         yield "has no steps"
         return
-    for name in ("action", "state", "reward", "teacher_mean", "teacher_log_std"):
-        broken = ~np.isfinite(getattr(episode, name).reshape(len(episode), -1)).all(1)
-        if broken.any():
-            yield f"step {broken.argmax()}: {name} is not finite"
+    yield from implausible(episode, period)
     empty = [index for index, text in enumerate(episode.instruction) if not text.strip()]
     if empty:
         yield f"step {empty[0]}: the instruction is empty"

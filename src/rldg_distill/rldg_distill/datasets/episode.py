@@ -99,6 +99,8 @@ class Episode:
     """(T,) int64 [ns] of ROS time"""
     state_stamp: np.ndarray
     """(T,) int64 [ns] of ROS time"""
+    remarks: tuple[str, ...] = ()
+    """what of its bag was left out; no dataset holds it"""
 
     def __len__(self) -> int:
         return len(self.action)

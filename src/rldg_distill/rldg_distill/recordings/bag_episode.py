@@ -337,4 +337,5 @@ def _states(streams: dict[str, StateStream], stamps: list[int]) -> np.ndarray:
                 poses[0],
             )
         )
-    return np.array(rows).astype(np.float32)
+    with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is told
+        return np.array(rows).astype(np.float32)

@@ -6,6 +6,7 @@ Topics are told without the leading slash, as the robot contract names them.
 
 from __future__ import annotations
 
+import errno
 import struct
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -17,6 +18,11 @@ from rosbags.serde import SerdeError
 
 from rldg_distill.datasets.episode import BadBag
 from rldg_robot.bag_reader import metadata
+from rldg_robot.task import UnknownTask
+from rldg_robot.user_error import UserError
+
+FOR_ALL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
+"""what is wrong with the machine, not with a bag: the disk is full, too many files are open"""
 
 
 @dataclass(frozen=True)
@@ -68,8 +74,22 @@ def messages(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, int, by
 
 @contextmanager
 def damage_told() -> Iterator[None]:
-    """Make a BadBag of what decoding a message raises that is cut off or not of its type."""
+    """Make a BadBag of whatever one bag raises, so that it ends nothing but itself: a message that is cut off or not of
+    its type, a file that cannot be read, and what nobody foresaw. What would end every bag passes.
+    """
     try:
         yield
+    except BadBag:
+        raise
+    except (UserError, UnknownTask) as error:
+        raise BadBag(str(error)) from error
     except (SerdeError, struct.error, IndexError) as error:
         raise BadBag(f"holds a damaged message: {error}") from error
+    except OSError as error:
+        if error.errno in FOR_ALL:
+            raise
+        raise BadBag(f"cannot be read: {error}") from error
+    except Exception as error:
+        raise BadBag(
+            f"failed in a way that nobody foresaw ({type(error).__name__}: {error}). Please report it, with the bag"
+        ) from error

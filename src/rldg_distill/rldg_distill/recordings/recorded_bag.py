@@ -8,9 +8,9 @@ messages and, of an episode of many megabytes, none of its images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,18 +24,27 @@ from rldg_distill.datasets.episode import (
     dataset_action,
 )
 from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.recordings.bag_episode import POLICY_CAMERA, bag_name, read_episode, way_out
 from rldg_distill.recordings.bag_storage import damage_told, messages
 from rldg_distill.recordings.finger_motion import commands
+from rldg_distill.recordings.frames import check_frames
+from rldg_distill.recordings.gripper_width import check_asked, widths
 from rldg_distill.recordings.recording import (
-    FINGER,
+    CUT,
     MOTION,
     Recording,
     Told,
     find_recording,
     is_recording,
 )
-from rldg_distill.recordings.resampling import Stream, check_clocks, common_ticks, read_streams
+from rldg_distill.recordings.resampling import (
+    Stream,
+    check_clocks,
+    common_ticks,
+    read_streams,
+    without_jumps,
+)
 from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.view import View
 from rldg_robot.bag_reader import typestore
@@ -57,6 +66,10 @@ from rldg_robot.proprioception import proprioception
 from rldg_robot.task import Task, load_task
 
 DEMONSTRATION = 2  # executed_by
+FARTHEST = 5.0
+"""[m] of a measured position from its frame's origin, along an axis"""
+PUSHED = 2.0
+"""of a SpaceMouse's full deflection: some give a little more than 1, and what is more than this is no share of it"""
 
 
 @damage_told()
@@ -80,8 +93,13 @@ def read_bag(
         BadBag: it cannot be converted.
     """
     if is_recording(path):
-        return read_recording(path, image_format, cameras, told, view)
-    return read_episode(path, image_format, cameras)
+        episode = read_recording(path, image_format, cameras, told, view)
+    else:
+        episode = read_episode(path, image_format, cameras)
+    period = SECOND / load_task(episode.metadata.task_id).control_rate
+    for what in implausible(episode, period):
+        raise BadBag(what)
+    return episode
 
 
 def read_recording(
@@ -96,10 +114,13 @@ def read_recording(
     task = load_task(recording.task)
     pictures = {recording.topics.get(topic, topic): name for topic, name in cameras.items()}
     wanted = {*recording.topics.values(), *pictures}
-    streams = read_streams(path, wanted, pictures, recording.told.clock)
+    streams = read_streams(path, wanted, pictures, recording.told.clock, recording.joints)
+    streams = without_jumps(streams, recording.told.clock_jump == CUT)
     moments = _moments(recording, task, streams)
     images = _images(path, streams, pictures, moments.steps, image_format, view)
-    return _episode(recording, task, bag_name(path), moments, images)
+    episode = _episode(recording, task, bag_name(path), moments, images)
+    remarks = chain.from_iterable(stream.remarks for stream in streams.values())
+    return replace(episode, remarks=tuple(remarks))
 
 
 @dataclass(frozen=True)
@@ -124,6 +145,7 @@ class Moments:
 def _moments(recording: Recording, task: Task, streams: dict[str, Stream]) -> Moments:
     parts = {name: streams[topic] for name, topic in recording.topics.items()}
     pose = parts[CURRENT_POSE.name]
+    check_frames(parts)
     commands = [parts[recording.told.action]] if recording.told.action != MOTION else []
     gripper = [parts[recording.width]] if recording.width else []
     asked = [parts[recording.asked]] if recording.asked else []
@@ -137,26 +159,32 @@ def _moments(recording: Recording, task: Task, streams: dict[str, Stream]) -> Mo
         stream.check_ages(ticks)
     for stream in commands:
         stream.check_ages(ticks[:-1])
-    poses = [pose_of(message.pose) for message in pose.messages(ticks)]
+    for stream in gripper:
+        stream.check_talk(ticks)
+    poses = _poses(pose, ticks)
+    far = [float(np.abs(found.position).max()) for found in poses]
+    if max(far) > FARTHEST:
+        raise BadBag(
+            f"step {int(np.argmax(far))}: {pose.topic} is {max(far):.4g} m from its frame's origin, more than "
+            f"{FARTHEST:.0f} m: millimetres or centimetres? Record the TCP in the arm's base, in m"
+        )
+    return Moments(ticks, parts, poses, _widths(recording, gripper, ticks))
+
+
+def _poses(stream: Stream, ticks: np.ndarray) -> list[Pose]:
+    """T poses of a stream."""
+    poses = [pose_of(message.pose) for message in stream.messages(ticks)]
     for index, found in enumerate(poses):
         if not found.is_finite():
-            raise BadBag(f"step {index}: {pose.topic} is no pose: {found}")
-    return Moments(ticks, parts, poses, _widths(recording.width, gripper, ticks))
+            raise BadBag(f"step {index}: {stream.topic} is no pose: {found}")
+    return poses
 
 
-def _widths(part: str | None, gripper: list[Stream], ticks: np.ndarray) -> np.ndarray:
-    if part is None:
+def _widths(recording: Recording, gripper: list[Stream], ticks: np.ndarray) -> np.ndarray:
+    if not gripper:
         return np.zeros(len(ticks))
     found = gripper[0].messages(ticks)
-    if part == GRIPPER_STATE.name:
-        return np.array([message.width for message in found])
-    return np.array([_finger_distance(message) for message in found])
-
-
-def _finger_distance(message: Any) -> float:
-    """[m] Every finger's joint tells its way from the middle."""
-    fingers = [FINGER.decode() in name for name in message.name]
-    return float(message.position[fingers].sum())
+    return widths(gripper[0].topic, found, recording.joints, recording.gripper_range)
 
 
 def _episode(
@@ -217,7 +245,8 @@ def _states(moments: Moments) -> np.ndarray:
             moments.poses[:-1], twists, wrenches, moments.widths[:-1], strict=True
         )
     ]
-    return np.array(rows).astype(np.float32)
+    with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is told
+        return np.array(rows).astype(np.float32)
 
 
 def _actions(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
@@ -234,7 +263,7 @@ def _actions(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
     goals = moments.poses[1:]
     if recording.told.action != MOTION:
         stream = moments.parts[recording.told.action]
-        goals = [pose_of(message.pose) for message in stream.messages(moments.steps)]
+        goals = _poses(stream, moments.steps)
     motions = [goal.relative_to(pose) for goal, pose in zip(goals, poses, strict=True)]
     rows = [np.concatenate([motion.position, motion.rotvec]) for motion in motions]
     return np.column_stack([rows, opened]).astype(np.float32)
@@ -245,7 +274,14 @@ def _deflection(topic: str, axes: np.ndarray) -> np.ndarray:
         raise BadBag(
             f"{topic} has {len(axes)} axes, a SpaceMouse six. Take what was done: --recorded action={MOTION}"
         )
-    return np.asarray(axes[:6], np.float64)
+    push = np.asarray(axes[:6], np.float64)
+    far = ~(np.abs(push) <= PUSHED)
+    if far.any():
+        raise BadBag(
+            f"{topic} has an axis of {push[far][0]:.4g}, and those of a SpaceMouse lie in [-1, 1]: "
+            f"raw counts? Divide them by its full deflection, or take what was done: --recorded action={MOTION}"
+        )
+    return push
 
 
 def _opened(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
@@ -256,13 +292,15 @@ def _opened(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
     if recording.width is None:
         raise BadBag(
             f"tells nothing of the gripper's width, and {task.id} opens and closes it: record {GRIPPER_STATE.name}, or "
-            f"{JOINT_STATES.name} with its fingers"
+            f"{JOINT_STATES.name} with its fingers (--topic {JOINT_STATES.name}=TOPIC, --gripper-joint NAME)"
         )
     found = commands(moments.widths)[:-1]
     if recording.asked:
         stream = moments.parts[recording.asked]
         spoken = steps >= stream.first
-        found[spoken] = [command_at_start(m.width) for m in stream.messages(steps[spoken])]
+        asked = np.array([float(m.width) for m in stream.messages(steps[spoken])])
+        check_asked(stream.topic, asked)
+        found[spoken] = [command_at_start(width) for width in asked]
     return (found == OPEN).astype(np.float64)
 
 
@@ -275,7 +313,7 @@ def _images(
     view: View | None,
 ) -> dict[str, Spooled]:
     """The second pass."""
-    chosen = {topic: streams[topic].numbers(steps).tolist() for topic in pictures}
+    chosen = {topic: streams[topic].placed(steps).tolist() for topic in pictures}
     wanted = {topic: set(numbers) for topic, numbers in chosen.items()}
     spools = {topic: Spool() for topic in pictures}
     spans: dict[str, dict[int, Span]] = {topic: {} for topic in pictures}

@@ -14,6 +14,7 @@ from typing import Any
 from rldg_distill.datasets.episode import RECORDED, BadBag
 from rldg_distill.datasets.image_codec import IMAGE_TYPES
 from rldg_distill.recordings.bag_storage import TopicInfo, damage_told, messages, topics
+from rldg_distill.recordings.gripper_width import GripperRange, gripper_joints
 from rldg_distill.recordings.selection import STATUSES
 from rldg_robot.bag_reader import STATUS, custom_data, decode, is_complete
 from rldg_robot.contract import (
@@ -32,7 +33,7 @@ from rldg_robot.contract import (
     WRIST_IMAGE,
     Topic,
 )
-from rldg_robot.message_values import SECOND, nanoseconds
+from rldg_robot.message_values import nanoseconds
 from rldg_robot.task import UnknownTask, load_task
 
 MOTION = "motion"
@@ -46,8 +47,9 @@ GRIPPER = (POLICY_GRIPPER, GRIPPER_COMMAND)
 """what the gripper is asked for, the most telling first"""
 PARTS = {topic.name: topic for topic in (*NEEDED, *STATE, *COMMANDS, *GRIPPER, EPISODE)}
 """every topic of the contract that counts in a recording"""
-FINGER = b"finger"
-"""in the names of the joints of a gripper; searched in serialised messages, for arms publish a thousand a second"""
+CUT = "cut"
+"""what becomes of a bag whose clock was set, where that is asked for: it begins behind the jump"""
+GRIPPER_FACTS = ("gripper_joint", "gripper_range")
 OPEN = 0  # status of an Episode message
 ALWAYS = (0, 2**63 - 1)
 
@@ -72,6 +74,12 @@ class Told:
     """`header`: stamps of the messages, the time of recording where they have none; `log`: time of recording"""
     topics: dict[str, str] = field(default_factory=dict)
     """the bag's topic by the contract's name"""
+    clock_jump: str = ""
+    """`cut`: a bag whose clock was set begins behind the last jump; empty: it is refused"""
+    gripper_joint: str = ""
+    """whose position tells the gripper's width; empty: `gripper/state`, else the fingers of Franka's hand"""
+    gripper_range: str = ""
+    """`OPEN:CLOSED`, what is said with the gripper open and closed; empty: its width in m"""
 
     def __post_init__(self) -> None:
         """Check it."""
@@ -81,11 +89,19 @@ class Told:
             ("status", STATUSES),
             ("action", ("", *ACTIONS)),
             ("clock", CLOCKS),
+            ("clock_jump", ("", CUT)),
         ):
             if getattr(self, name) not in valid:
                 raise ValueError(
                     f"no {name} '{getattr(self, name)}'; there are: {', '.join(filter(None, valid))}"
                 )
+        if self.gripper_joint and not self.gripper_range:
+            raise ValueError(
+                f"the gripper's joint {self.gripper_joint} without what it says open and closed: --gripper-range "
+                "OPEN:CLOSED"
+            )
+        if self.gripper_range:
+            GripperRange.parse(self.gripper_range)
         unknown = sorted(set(self.topics) - set(PARTS))
         if unknown:
             raise ValueError(
@@ -93,7 +109,13 @@ class Told:
             )
 
     @classmethod
-    def parse(cls, facts: Iterable[str], mapping: Iterable[str]) -> Told:
+    def parse(
+        cls,
+        facts: Iterable[str],
+        mapping: Iterable[str],
+        gripper_joint: str = "",
+        gripper_range: str = "",
+    ) -> Told:
         """From a command line: `task=connector/vga`, ...; `current_pose=/franka/current_pose`, ...
 
         Raises:
@@ -106,12 +128,17 @@ class Told:
                 f"no fact '{unknown[0]}' about a bag; there are: {', '.join(cls.facts())}"
             )
         named = {name.lstrip("/"): topic.lstrip("/") for name, topic in _pairs(mapping).items()}
-        return cls(**told, topics=named)
+        return cls(**told, topics=named, gripper_joint=gripper_joint, gripper_range=gripper_range)
 
     @classmethod
     def facts(cls) -> tuple[str, ...]:
-        """Names of all but the topics."""
-        return tuple(f.name for f in fields(cls) if f.name != "topics")
+        """Names of all but those that have options of their own: topics, and the gripper."""
+        return tuple(f.name for f in fields(cls) if f.name not in ("topics", *GRIPPER_FACTS))
+
+    def to_json(self) -> dict[str, Any]:
+        """For the dataset's contract; what few bags need is there only where it was told."""
+        rare = ("clock_jump", *GRIPPER_FACTS)
+        return {name: value for name, value in asdict(self).items() if value or name not in rare}
 
     def of(self, path: Path) -> Told:
         """The same about one bag, in whose `custom_data` facts may stand: `ros2 bag record --custom-data task=...`.
@@ -121,7 +148,8 @@ class Told:
         """
         try:
             there = custom_data(path)
-            return replace(self, **{k: str(v) for k, v in there.items() if k in self.facts()})  # type: ignore[arg-type]
+            own = (*self.facts(), *GRIPPER_FACTS)
+            return replace(self, **{k: str(v) for k, v in there.items() if k in own})  # type: ignore[arg-type]
         except ValueError as error:
             raise BadBag(f"has in the custom_data of its metadata.yaml {error}") from error
 
@@ -149,9 +177,17 @@ class Recording:
     """0 where no `Episode` message names one"""
     span: tuple[int, int]
     """[ns] what an `Episode` message opens and closes"""
+    joints: tuple[str, ...] = ()
+    """whose positions tell the gripper's width; empty where a topic tells it"""
     source: str = RECORDED
     pictures: str = ""
     """image contract by which those of the policy's camera are cropped and sized; empty: they are kept as they are"""
+
+    @property
+    def gripper_range(self) -> GripperRange | None:
+        """What the gripper says open and closed; None: its width in m."""
+        told = self.told.gripper_range
+        return GripperRange.parse(told) if told else None
 
     @property
     def task(self) -> str:
@@ -189,7 +225,7 @@ class Recording:
 
     def to_json(self) -> dict[str, Any]:
         """For the dataset's contract."""
-        about = asdict(self.told) | {"topics": self.topics, "zero": self.zero}
+        about = self.told.to_json() | {"topics": self.topics, "zero": self.zero}
         return about | ({"pictures": self.pictures} if self.pictures else {})
 
 
@@ -223,10 +259,16 @@ def find_recording(path: Path, told: Told) -> Recording:
     if action != MOTION and action not in parts:
         raise BadBag(f"has no {action} to take actions from. {_suggestion(PARTS[action], there)}")
     used = {*(part.name for part in NEEDED), CURRENT_TWIST.name, EXTERNAL_WRENCH.name, action}
-    if GRIPPER_STATE.name in parts:
+    joints: tuple[str, ...] = ()
+    if GRIPPER_STATE.name in parts and not told.gripper_joint:
         used.add(GRIPPER_STATE.name)
-    elif JOINT_STATES.name in parts and _has_fingers(path, parts[JOINT_STATES.name]):
-        used.add(JOINT_STATES.name)
+    elif JOINT_STATES.name in parts:
+        joints = gripper_joints(path, parts[JOINT_STATES.name], told.gripper_joint)
+        used |= {JOINT_STATES.name} if joints else set()
+    if told.gripper_range and not used & {GRIPPER_STATE.name, JOINT_STATES.name}:
+        raise BadBag(
+            f"has nothing that tells the gripper's width, though its range was told. {_suggestion(JOINT_STATES, there)}"
+        )
     if asked := next((topic.name for topic in GRIPPER if topic.name in parts), None):
         used.add(asked)
     return _about(
@@ -234,6 +276,7 @@ def find_recording(path: Path, told: Told) -> Recording:
         replace(told, action=action),
         {name: topic for name, topic in parts.items() if name in used},
         parts.get(EPISODE.name),
+        joints,
     )
 
 
@@ -266,19 +309,13 @@ def _suggestion(part: Topic, there: dict[str, TopicInfo]) -> str:
     return f"None of its topics is a {part.type}: {listed or 'it has no messages'}"
 
 
-def _has_fingers(path: Path, topic: str) -> bool:
-    """Whether a gripper is among the joints in the first second."""
-    first = None
-    for _, time, cdr in messages(path, [topic]):
-        first = time if first is None else first
-        if FINGER in cdr:
-            return True
-        if time - first > SECOND:
-            break
-    return False
-
-
-def _about(path: Path, told: Told, used: dict[str, str], episode_topic: str | None) -> Recording:
+def _about(
+    path: Path,
+    told: Told,
+    used: dict[str, str],
+    episode_topic: str | None,
+    joints: tuple[str, ...],
+) -> Recording:
     """Task and outcome: from `Episode` messages, else from the user."""
     heard = messages(path, [episode_topic]) if episode_topic else ()
     spoken = [(time, decode(EPISODE, cdr)) for _, time, cdr in heard]
@@ -288,7 +325,7 @@ def _about(path: Path, told: Told, used: dict[str, str], episode_topic: str | No
                 "was recorded elsewhere and does not name its task: --recorded task=connector/vga, or the same in "
                 "its custom_data"
             )
-        return Recording(told, used, load_task(told.task).instruction, 0, ALWAYS)
+        return Recording(told, used, load_task(told.task).instruction, 0, ALWAYS, joints)
     if len({episode.episode_id for _, episode in spoken}) > 1:
         raise BadBag("holds several episodes. Record each in a bag of its own")
     first, last = spoken[0][1], spoken[-1][1]
@@ -309,4 +346,4 @@ def _about(path: Path, told: Told, used: dict[str, str], episode_topic: str | No
         raise BadBag(str(error)) from error
     opened = times[0] if int(first.status) == OPEN else ALWAYS[0]
     closed = times[-1] if int(last.status) != OPEN else ALWAYS[1]
-    return Recording(told, used, last.instruction, int(last.seed), (opened, closed))
+    return Recording(told, used, last.instruction, int(last.seed), (opened, closed), joints)

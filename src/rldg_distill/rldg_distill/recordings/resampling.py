@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,18 @@ import numpy as np
 
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import messages, topics
-from rldg_distill.recordings.recording import FINGER
+from rldg_distill.recordings.clock_jumps import behind, clock_jumps
+from rldg_distill.recordings.gripper_width import names_all
 from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import JOINT_STATES
-from rldg_robot.message_values import SECOND, stamp_of
+from rldg_robot.message_values import SECOND, frame_of, stamp_of
 
 MAX_AGE = SECOND // 2
 """[ns] beyond which the latest message says nothing of a tick, and two clocks are not the same"""
+LONGEST = 3600 * SECOND
+"""[ns] of an episode; stamps are anybody's numbers, and every step takes memory"""
+LATEST = 2**62
+"""[ns] of a time of recording, in the year 2116: sums of two still fit"""
 RULE = (
     "at every control step the latest message at or before it, none older than 0.5 s, from the moment at which every "
     "stream has one until the first of them ends"
@@ -38,6 +44,12 @@ class Stream:
     """(N,) int64 [ns] by which they are resampled"""
     content: list[bytes]
     """serialised; empty for images"""
+    frames: frozenset[str] = frozenset()
+    """that its headers name"""
+    places: np.ndarray | None = None
+    """(N,) place of every message among those of its topic in the file; None: all are here"""
+    remarks: tuple[str, ...] = ()
+    """what of it was left out"""
 
     @property
     def first(self) -> int:
@@ -50,9 +62,27 @@ class Stream:
         return int(self.times.max())
 
     def numbers(self, ticks: np.ndarray) -> np.ndarray:
-        """(T,) places in the file of the latest message at or before each tick, none of which lies before `first`."""
+        """(T,) which message is the latest at or before each tick, none of which lies before `first`."""
         order = np.argsort(self.times, kind="stable")
         return order[np.searchsorted(self.times[order], ticks, side="right") - 1]
+
+    def placed(self, ticks: np.ndarray) -> np.ndarray:
+        """(T,) places in the file of those messages, among all of their topic."""
+        numbers = self.numbers(ticks)
+        return numbers if self.places is None else self.places[numbers]
+
+    def only(self, kept: np.ndarray, remark: str) -> Stream:
+        """Without the messages that are not `kept`, (N,) bool."""
+        content = list(compress(self.content, kept)) if self.content else []
+        places = np.arange(len(kept)) if self.places is None else self.places
+        return replace(
+            self,
+            logs=self.logs[kept],
+            times=self.times[kept],
+            content=content,
+            places=places[kept],
+            remarks=(*self.remarks, remark),
+        )
 
     def stamps(self, ticks: np.ndarray) -> np.ndarray:
         """(T,) int64 [ns] of those messages."""
@@ -79,9 +109,23 @@ class Stream:
                 f"more than {MAX_AGE / SECOND} s"
             )
 
+    def check_talk(self, ticks: np.ndarray) -> None:
+        """The same of a stream that may speak only when something changes, if it spoke steadily: who did, died.
+
+        Raises:
+            BadBag: it falls silent.
+        """
+        steady = len(self.times) > 2 and np.median(np.diff(np.sort(self.times))) <= MAX_AGE
+        if steady:
+            self.check_ages(ticks)
+
 
 def read_streams(
-    path: Path, wanted: Collection[str], images: Collection[str], clock: str
+    path: Path,
+    wanted: Collection[str],
+    images: Collection[str],
+    clock: str,
+    joints: tuple[str, ...] = (),
 ) -> dict[str, Stream]:
     """Streams of some topics by their names.
 
@@ -90,35 +134,87 @@ def read_streams(
         wanted: topics, all of messages that begin with a header.
         images: those of them whose content stays in the bag.
         clock: `header`: header stamps, and the time of recording for a stream that has none; `log`: time of recording.
+        joints: of messages of joints, only those that tell all of these count.
 
     Raises:
-        BadBag: a topic has no message, or the stamps of two are not of the same clock.
+        BadBag: a topic has no message, or one of no time.
     """
     kinds = {topic: info.type for topic, info in topics(path).items() if topic in wanted}
-    logs: dict[str, list[int]] = {topic: [] for topic in kinds}
-    headers: dict[str, list[int]] = {topic: [] for topic in kinds}
-    content: dict[str, list[bytes]] = {topic: [] for topic in kinds}
+    heard = {topic: _Heard() for topic in kinds}
     for topic, time, cdr in messages(path, kinds):
-        if kinds[topic] == JOINT_STATES.type and FINGER not in cdr:
+        if kinds[topic] == JOINT_STATES.type and not names_all(cdr, joints):
             continue  # the arm speaks on the same topic as the gripper
-        logs[topic].append(time)
-        headers[topic].append(stamp_of(cdr))
-        if topic not in images:
-            content[topic].append(cdr)
-    missing = sorted(topic for topic in wanted if not logs.get(topic))
+        heard[topic].add(time, cdr, topic not in images)
+    missing = sorted(topic for topic in wanted if topic not in heard or not heard[topic].logs)
     if missing:
         raise BadBag(f"has no message of {', '.join(missing)}")
-    times = headers if clock == "header" else logs
-    return {
-        topic: Stream(
-            topic,
-            kinds[topic],
-            np.array(logs[topic], np.int64),
-            np.array(times[topic] if any(headers[topic]) else logs[topic], np.int64),
-            content[topic],
+    return {topic: heard[topic].stream(topic, kinds[topic], clock) for topic in sorted(wanted)}
+
+
+@dataclass
+class _Heard:
+    """What is gathered of a topic, message by message."""
+
+    logs: list[int] = field(default_factory=list)
+    headers: list[int] = field(default_factory=list)
+    content: list[bytes] = field(default_factory=list)
+    frames: set[str] = field(default_factory=set)
+
+    def add(self, time: int, cdr: bytes, keep: bool) -> None:
+        self.logs.append(time)
+        self.headers.append(stamp_of(cdr))
+        if keep:
+            self.content.append(cdr)
+            self.frames.add(frame_of(cdr))
+
+    def stream(self, topic: str, kind: str, clock: str) -> Stream:
+        if max(self.logs) > LATEST:
+            raise BadBag(
+                f"{topic} was recorded {max(self.logs) / SECOND:.3g} s after 1970: no time"
+            )
+        logs, headers = np.array(self.logs, np.int64), np.array(self.headers, np.int64)
+        stamped = headers != 0
+        goes_by = headers if clock == "header" and stamped.any() else logs
+        stream = Stream(
+            topic, kind, logs, goes_by, self.content, frozenset(filter(None, self.frames))
         )
-        for topic in sorted(wanted)
-    }
+        if goes_by is logs or stamped.all():
+            return stream
+        return stream.only(stamped, f"{topic}: {(~stamped).sum()} messages without a stamp")
+
+
+def without_jumps(streams: Mapping[str, Stream], cut: bool) -> dict[str, Stream]:
+    """The streams of one clock that nobody set.
+
+    Args:
+        streams: as they were recorded.
+        cut: begin behind the last jump of any of them.
+
+    Raises:
+        BadBag: a clock was set, and nobody asked for a cut, or nothing of a stream is left behind it.
+    """
+    jumps = {name: clock_jumps(stream.times, stream.logs) for name, stream in streams.items()}
+    found = [(jump, name) for name, own in jumps.items() for jump in own]
+    if not found:
+        return dict(streams)
+    if not cut:
+        first, name = min(found, key=lambda pair: pair[0].log)
+        stream = streams[name]
+        seconds = (first.log - int(stream.logs.min())) / SECOND
+        raise BadBag(
+            f"the stamps of {stream.topic} jump {first} at message {first.number}, after {seconds:.2f} s: the "
+            "clock was set, a simulation was reset, or two sources speak. --recorded clock_jump=cut begins behind "
+            "the last jump; --recorded clock=log goes by the time of recording"
+        )
+    last, name = max(found, key=lambda pair: pair[0].log)
+    rest = {}
+    for key, stream in streams.items():
+        kept = behind(stream.logs, jumps[key], last)
+        if not kept.any():
+            raise BadBag(f"{stream.topic} has no message behind the last jump of the clock, {last}")
+        remark = f"{stream.topic}: {(~kept).sum()} messages before the clock jumped {last}"
+        rest[key] = stream if kept.all() else stream.only(kept, remark)
+    return rest
 
 
 def check_clocks(streams: Collection[Stream], reference: Stream) -> None:
@@ -159,7 +255,7 @@ def common_ticks(
         (T+1,) int64 [ns].
 
     Raises:
-        BadBag: a stream ended early, or there is no step.
+        BadBag: a stream ended early, there is no step, or there are far too many.
     """
     everything = [*measured, *commands, *ageless]
     first, *_, last = sorted(measured, key=lambda stream: stream.last)
@@ -169,6 +265,11 @@ def common_ticks(
         )
     start = max(span[0], *(stream.first for stream in everything))
     end = min(span[1], first.last, *(stream.last + period for stream in commands))
+    if end - start > LONGEST:
+        raise BadBag(
+            f"spans {(end - start) / SECOND:.0f} s by its stamps, and an episode has at most {LONGEST // SECOND} s. "
+            "Cut it into demonstrations, or go by the time of recording: --recorded clock=log"
+        )
     if end - start < period:
         zero = min(stream.first for stream in everything)
         spans = ", ".join(
