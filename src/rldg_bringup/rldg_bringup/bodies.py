@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import ipaddress
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +17,8 @@ ARMS = ("fci", "franka_ros2")
 AT_ARM = only_with("robot", *ARMS)
 SIMULATOR = "127.0.0.1"
 """address of the simulated arm; any 127.… is one"""
+ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*")
+"""an IP address, or a host's name"""
 SITE_VARIABLE = "RLDG_SITE"
 """environment variable by which nodes find the site's file (`rldg_robot.arm.site_file`)"""
 
@@ -77,6 +81,10 @@ def settled(values: Values) -> dict[str, Value]:
         raise StackError(f"site:={file} is not valid: there is no {path}")
     settled: dict[str, Value] = {"site": str(path) if file else ""}
     settled["robot_ip"] = values["robot_ip"] or (_address(path) if file else SIMULATOR)
+    if not ADDRESS.fullmatch(str(settled["robot_ip"])):
+        raise StackError(
+            f"robot_ip:={settled['robot_ip']} is neither an IP address nor a host's name"
+        )
     # No driver of an arm puts it anywhere: it goes.
     return settled | ({"resets": "motion"} if "resets" in values else {})
 
@@ -87,15 +95,18 @@ def is_arm(values: Values) -> bool:
 
 
 def simulated(values: Values) -> bool:
-    """Whether the arm is one that this machine simulates."""
-    return str(values["robot_ip"]).startswith("127.")
+    """Whether the arm is one that this machine simulates; the same as `Site.simulated` says to its driver."""
+    try:
+        return ipaddress.ip_address(str(values["robot_ip"])).is_loopback
+    except ValueError:
+        return values["robot_ip"] == "localhost"
 
 
 def _address(path: Path) -> str:
     try:
         content = yaml.safe_load(path.read_text()) or {}
         return str(content.get("robot_ip", SIMULATOR))
-    except (OSError, yaml.YAMLError, AttributeError) as error:
+    except (OSError, yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
         raise StackError(f"site:={path} cannot be read: {error}") from error
 
 
