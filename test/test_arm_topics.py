@@ -17,7 +17,7 @@ from rldg_robot import contract
 from rldg_robot.arm.topics import Body, BodyTopics
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
 from rldg_robot.poses import Pose
-from rldg_robot.ros import TCP_FRAME, listen_to, make_executor, to_stamp
+from rldg_robot.ros import listen_to, make_executor, to_stamp
 from rldg_robot.safety import BASE_FRAME
 
 TOPICS = (
@@ -68,7 +68,7 @@ def test_every_moment_arrives_as_it_was_measured(node: Node) -> None:
         pose, twist, wrench, joints, gripper, task_state = (heard[t.name] for t in TOPICS)
         assert {nanoseconds(m.header.stamp) for m in heard.values()} == {moment}
         frames = [m.header.frame_id for m in (pose, twist, wrench, task_state)]
-        assert frames == [BASE_FRAME, BASE_FRAME, TCP_FRAME, BASE_FRAME]
+        assert frames == [BASE_FRAME, BASE_FRAME, contract.TCP_FRAME, BASE_FRAME]
         assert (pose_of(pose.pose).position == sent.pose.position).all()
         assert (pose_of(pose.pose).quaternion == sent.pose.quaternion).all()
         for part, values in (

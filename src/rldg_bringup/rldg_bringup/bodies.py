@@ -17,7 +17,7 @@ ARMS = ("fci", "franka_ros2")
 AT_ARM = only_with("robot", *ARMS)
 SIMULATOR = "127.0.0.1"
 """address of the simulated arm; any 127.… is one"""
-ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*")
+ADDRESS = r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}"
 """an IP address, or a host's name"""
 SITE_VARIABLE = "RLDG_SITE"
 """environment variable by which nodes find the site's file (`rldg_robot.arm.site_file`)"""
@@ -34,9 +34,7 @@ ROBOT_IP = Argument(
     "",
     "robot:=fci, franka_ros2: address of the arm. Empty: the one in site:=, or 127.0.0.1, where a simulated arm is "
     "started, too.",
-    parse=matching(
-        r"|[A-Za-z0-9][A-Za-z0-9.:-]{0,252}", "the address of a machine, such as 172.16.0.2"
-    ),
+    parse=matching(f"|{ADDRESS}", "the address of a machine, such as 172.16.0.2"),
     needs=(AT_ARM,),
 )
 SITE = Argument(
@@ -81,10 +79,8 @@ def settled(values: Values) -> dict[str, Value]:
         raise StackError(f"site:={file} is not valid: there is no {path}")
     settled: dict[str, Value] = {"site": str(path) if file else ""}
     settled["robot_ip"] = values["robot_ip"] or (_address(path) if file else SIMULATOR)
-    if not ADDRESS.fullmatch(str(settled["robot_ip"])):
-        raise StackError(
-            f"robot_ip:={settled['robot_ip']} is neither an IP address nor a host's name"
-        )
+    if not re.fullmatch(ADDRESS, str(settled["robot_ip"])):
+        raise StackError(f"site:={file} has no address of a machine: {settled['robot_ip']!r}")
     # No driver of an arm puts it anywhere: it goes.
     return settled | ({"resets": "motion"} if "resets" in values else {})
 

@@ -76,6 +76,8 @@ def _start(context: LaunchContext, stack: Stack, typed: dict[str, str]) -> list[
     claim = RunClaim(plan)
     supervisor = Supervisor(claim.logs)
     actions: list[Action] = [LogInfo(msg=f"{stack.name}: {plan.run}; logs in {claim.logs}")]
+    if plan.standing_stop:
+        actions.append(LogInfo(msg=plan.standing_stop))
     for spec in plan.nodes:
         node = _node(spec, partial(_on_exit, spec, supervisor, claim))
         if spec.output == "log":

@@ -28,6 +28,7 @@ from rldg_bringup.leaders import run_folder
 from rldg_bringup.machines import Machine, apart, asked_for_keys, parts
 from rldg_bringup.operators import HANDS, hand_driver
 from rldg_bringup.pictures import compare_pictures
+from rldg_bringup.robot_stop import is_real_arm, stop_file
 from rldg_bringup.stack import NodeSpec
 
 LEARNED = Path("checkpoints/learner.safetensors")
@@ -42,7 +43,12 @@ def _clocked(values: Values) -> dict[str, Value]:
 def _body(values: Values, tasks: Value | None = None) -> list[NodeSpec]:
     """The robot and its gate, which knows the limits of all `tasks`, a comma between them; by default of the one."""
     gate = {"task": tasks or values["task"], **_clocked(values)}
-    gate["memory"] = f"{values['run']}/logs/gate_stopped_{values['started']}"
+    # One file for all starts: a stop is of the robot.
+    gate |= {
+        "memory": str(stop_file(values)),
+        "start": values["started"],
+        "real": is_real_arm(values),
+    }
     body = _arm(values) if is_arm(values) else [_twin(values)]
     return [
         *body,

@@ -278,6 +278,8 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
     claim = RunClaim(plan)
     try:
         tell(f"{stack.name}: {plan.run}; logs in {claim.logs}")
+        if plan.standing_stop:
+            tell(plan.standing_stop)
         started = zip(plan.nodes, executables, strict=True)
         processes = [Process(node, path, claim.logs) for node, path in started]
         code = Runner(processes, claim.logs, patience or Patience()).run()

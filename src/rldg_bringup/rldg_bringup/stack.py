@@ -28,6 +28,7 @@ from rldg_bringup.bodies import settled, variables
 from rldg_bringup.known import check_known
 from rldg_bringup.leaders import SETTINGS
 from rldg_bringup.machines import Machine, check_name, own_enclave, parts
+from rldg_bringup.robot_stop import standing_stop
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,12 @@ class Plan:
     def speaks_ros(self) -> bool:
         """Whether nodes of it meet in a ROS domain."""
         return any(node.arguments is None for node in self.nodes)
+
+    @property
+    def standing_stop(self) -> str:
+        """What to tell of a stop of its robot that nobody has released; empty: there is none."""
+        gated = any(node.executable == "safety_gate" for node in self.nodes)
+        return standing_stop(self.values) if gated else ""
 
     @property
     def parts(self) -> tuple[Machine, ...]:

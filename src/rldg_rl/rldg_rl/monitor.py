@@ -50,7 +50,7 @@ class Scene:
     seconds_left: float = 0.0
     reset_seconds: float = 0.0
     gate: str = ""
-    """why the safety gate stopped"""
+    """why the safety gate stopped, or holds until a person has seen to it"""
     attention: str = ""
     """what a person has to see to before the run goes on"""
     view: str = ""

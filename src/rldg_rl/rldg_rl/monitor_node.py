@@ -17,6 +17,7 @@ from rldg_rl.monitor import Scene, line, outcome, render
 from rldg_robot import contract
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
+from rldg_robot.safety import needs_somebody
 
 REDRAW_PERIOD = 0.5  # [s]
 LINE_PERIOD = 10.0  # [s]
@@ -75,7 +76,9 @@ class MonitorNode(Node):
         self.scene.learner = "" if message.note in self.scene.phase else message.note
 
     def _on_safety(self, message: SafetyState) -> None:
-        self.scene.gate = message.reason if message.state == SafetyState.STOPPED else ""
+        stopped = message.state == SafetyState.STOPPED
+        told = stopped or needs_somebody(message.reason)
+        self.scene.gate = message.reason if told else ""
 
     def _draw(self) -> None:
         if self._over:

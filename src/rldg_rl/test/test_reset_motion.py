@@ -179,13 +179,22 @@ def test_an_arm_that_comes_free_at_the_second_attempt_needs_nobody() -> None:
 
 
 def test_a_box_that_forbids_the_way_stalls_it() -> None:
-    low = replace(VGA.box, upper=(0.06, 0.06, 0.03))
+    low = replace(VGA.box, upper=(0.06, 0.06, 0.036))
     robot = DirectRobot(replace(VGA, box=low), looks=False)
     robot.reset(0, VGA.id)
     insert(robot)
     with pytest.raises(ResetStalled, match=r"did not get to the start in .*: \d\d mm"):
         bring_to_start(robot, robot.twin.task, seed=5)
     assert robot.gate.clamped > 10 and robot.measure().pose.position[2] < 0.15 + 0.04
+
+
+def test_an_arm_outside_of_its_box_is_not_brought_anywhere_and_it_is_told_why() -> None:
+    low = replace(VGA.box, upper=(0.06, 0.06, 0.02))
+    robot = DirectRobot(replace(VGA, box=low), looks=False)
+    there = robot.reset(0, VGA.id).pose.position
+    with pytest.raises(ResetStalled, match=r"gate holds it: the arm is 30 mm outside of the box"):
+        bring_to_start(robot, robot.twin.task, seed=5)
+    assert np.linalg.norm(robot.measure().pose.position - there) < 1e-3
 
 
 def test_a_stop_for_a_wrench_stalls_it_until_somebody_releases_the_gate() -> None:

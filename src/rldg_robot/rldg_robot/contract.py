@@ -11,6 +11,8 @@ from dataclasses import dataclass
 CONTRACT_VERSION = "1"
 """Version of the meaning of topics, actions and observations; every checkpoint and bag carries it."""
 
+TCP_FRAME = "fr3_hand_tcp"
+
 JOINT_NAMES = (*(f"fr3_joint{i}" for i in range(1, 8)), "fr3_finger_joint1", "fr3_finger_joint2")
 """in the order of `joint_states`"""
 

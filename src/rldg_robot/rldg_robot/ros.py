@@ -19,10 +19,9 @@ from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPo
 from rclpy.subscription import Subscription
 
 from rldg_robot.contract import Topic
+from rldg_robot.message_check import fault_of, has_check
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
-
-TCP_FRAME = "fr3_hand_tcp"
 
 
 def message_class(topic: Topic) -> Any:
@@ -71,16 +70,20 @@ def listen_to(
     *,
     raw: bool = False,
     depth: int | None = None,
+    checked: bool = True,
 ) -> Subscription:
-    """A subscription to a topic of the contract.
+    """A subscription to a topic of the contract. What cannot be used is not handed over, and said.
 
     Args:
         node: that subscribes.
         topic: of the contract.
-        callback: gets every message.
-        raw: hand over the CDR bytes.
+        callback: gets every message that can be used, see `message_check`.
+        raw: hand over the CDR bytes, of every message.
         depth: messages to queue where every one counts; by default the topic's own depth.
+        checked: False: hand over every message, for who listens checks them.
     """
+    if checked and not raw and has_check(topic):
+        callback = _checked(node, topic, callback)
     profile = qos(topic)
     profile.depth = depth or topic.depth
     return node.create_subscription(message_class(topic), topic.name, callback, profile, raw=raw)
@@ -95,6 +98,18 @@ def unheard(node: Node, topic: Topic) -> list[str]:
         for info in node.get_publishers_info_by_topic(topic.name)
         if info.qos_profile.reliability == ReliabilityPolicy.BEST_EFFORT
     ]
+
+
+def _checked(node: Node, topic: Topic, callback: Callable[[Any], None]) -> Callable[[Any], None]:
+    def hear(message: Any) -> None:
+        if fault := fault_of(topic, message):
+            node.get_logger().warning(
+                f"a message on {topic.name} is not used: {fault}", throttle_duration_sec=5.0
+            )
+            return
+        callback(message)
+
+    return hear
 
 
 def to_stamp(nanoseconds: int) -> Time:

@@ -17,6 +17,20 @@ from rldg_robot.task import Task, WrenchLimit
 
 BASE_FRAME = "base"
 MAX_GRIPPER_WIDTH = 0.08
+MAX_GRIPPER_SPEED, MAX_GRIPPER_FORCE = 0.2, 140.0
+"""[m/s, N] beyond what Franka's hand can: 0.1 m/s and, for a moment, 140 N"""
+OUT, OUT_TURN = 0.015, 0.1
+"""[m, rad] beyond the task's box from which the arm is outside of it: twice what contact and overshoot make of it"""
+BACK, BACK_TURN = 0.01, 0.05
+"""[m, rad] beyond the box within which an arm that was outside is inside again"""
+OUTSIDE, RETURN = "outside of the box", "guide it back by hand"
+CROWDED = "publishers"
+"""in the reason where somebody else publishes what only the gate may"""
+
+
+def needs_somebody(reason: str) -> bool:
+    """Whether the reason of a held arm is one that a person has to mend."""
+    return OUTSIDE in reason or CROWDED in reason
 
 
 class GateState(IntEnum):
@@ -42,6 +56,30 @@ class Patience:
 
 
 @dataclass(frozen=True)
+class Grip:
+    """A command for the gripper."""
+
+    width: float
+    """[m] between the fingers"""
+    speed: float
+    """[m/s]"""
+    force: float
+    """[N]"""
+
+    def is_finite(self) -> bool:
+        """No NaN, no infinity."""
+        return bool(np.isfinite([self.width, self.speed, self.force]).all())
+
+    def within_limits(self) -> Grip:
+        """The same, as the hand can do it."""
+        return Grip(
+            float(np.clip(self.width, 0.0, MAX_GRIPPER_WIDTH)),
+            min(abs(self.speed), MAX_GRIPPER_SPEED),
+            min(abs(self.force), MAX_GRIPPER_FORCE),
+        )
+
+
+@dataclass(frozen=True)
 class Decision:
     """What goes to the driver, and why."""
 
@@ -52,13 +90,17 @@ class Decision:
     reason: str = ""
 
 
+WRENCH = "external wrench"
+"""what the reason of a stop for one begins with"""
+
+
 def excess(wrench: np.ndarray, limit: WrenchLimit) -> str:
     """What is too much about an external wrench (6,) [N, Nm], in words; empty where it is within the limit."""
     force, torque = np.linalg.norm(wrench[:3]), np.linalg.norm(wrench[3:])
     if force <= limit.force and torque <= limit.torque:
         return ""
     return (
-        f"external wrench of {force:.1f} N, {torque:.1f} Nm is beyond the limit of "
+        f"{WRENCH} of {force:.1f} N, {torque:.1f} Nm is beyond the limit of "
         f"{limit.force:.0f} N, {limit.torque:.0f} Nm"
     )
 
@@ -74,6 +116,22 @@ def into_box(pose: Pose, task: Task) -> Pose:
         np.zeros(3), np.clip(turn.rotvec, -limit, limit)
     )
     return Pose(position, turned.quaternion)
+
+
+def beyond(pose: Pose, task: Task) -> tuple[float, float]:
+    """How far a pose is outside of the task's box [m, rad]; zeros: it is inside."""
+    nearest = into_box(pose, task)
+    turn = (
+        Pose(np.zeros(3), nearest.quaternion).inverse() @ Pose(np.zeros(3), pose.quaternion)
+    ).rotvec
+    return float(np.linalg.norm(pose.position - nearest.position)), float(np.linalg.norm(turn))
+
+
+def aged(seconds: float) -> str:
+    """An age in words; a negative one is of a stamp that the clock has not come to yet."""
+    return (
+        f"{seconds:.2f} s old" if seconds >= 0.0 else f"{-seconds:.2f} s ahead of the gate's clock"
+    )
 
 
 @dataclass
@@ -92,7 +150,14 @@ class Gate:
     wrench_stamp: int = 0
     image_stamp: int = 0
     command_stamp: int = 0
+    rivals: str = ""
+    """who else publishes what only the gate may; empty: nobody"""
     _hold: Pose | None = None
+    _outside: bool = False
+    _blocked: bool = False
+    """something was in the way, and nobody was told yet that it is no more"""
+    _grip: tuple[int, Grip] | None = None
+    """a gripper's command that waits for a target to pass, and its stamp"""
 
     def on_state(self, stamp: int, pose: Pose) -> None:
         """A measured TCP pose arrived. One that is no number is no measurement: the state is silent."""
@@ -113,10 +178,13 @@ class Gate:
             self.stop(too_much)
 
     def stop(self, reason: str) -> None:
-        """Stop until `reset`. The first reason is kept."""
+        """Stop until `reset`. The first reason is kept, but for a wrench's, which others than a person may release."""
+        self._grip = None
         if self.state is not GateState.STOPPED:
             self._hold = self.pose
             self.state, self.reason = GateState.STOPPED, reason
+        elif self.reason.startswith(WRENCH) and not reason.startswith(WRENCH):
+            self.reason = reason
 
     def reset(self) -> str:
         """Release a stop; a person asked for it. Returns what was released."""
@@ -132,6 +200,7 @@ class Gate:
         if task.id == self.task.id:
             return
         self.task = task
+        self._outside = False
         if self.state is GateState.PASS:
             self.command_stamp = 0
             self._begin_hold(f"took up {task.id}; waiting for the policy")
@@ -160,22 +229,25 @@ class Gate:
         if fault:
             return self._rejection(fault)
         self.command_stamp = now
-        silence = self._silence(now)
-        if silence:
-            self._begin_hold(silence)
-            return self._rejection(silence)
+        trouble = self._trouble(now)
+        if trouble:
+            self._begin_hold(trouble)
+            return self._rejection(trouble)
         self.state, self.reason, self._hold = GateState.PASS, "", None
+        self._blocked = False
         return self._clamp(target)
 
     def watch(self, now: int) -> Decision | None:
-        """Look for silence; called periodically. A decision means: hold there, from now on."""
+        """Look for silence and for where the arm is; called periodically. A decision means: hold there, from now on."""
+        if self.state is GateState.HOLD:
+            self._tell_why_held(now)
         if self.state is not GateState.PASS:
             return None
-        silence = self._silence(now)
-        if not silence:
+        trouble = self._trouble(now)
+        if not trouble:
             return None
-        self._begin_hold(silence)
-        return Decision(self.hold_pose, passed=False, reason=silence)
+        self._begin_hold(trouble)
+        return Decision(self.hold_pose, passed=False, reason=trouble)
 
     @property
     def hold_pose(self) -> Pose:
@@ -188,24 +260,80 @@ class Gate:
             self._hold = self.pose
         return self._hold
 
-    def gripper(
-        self, width: float, speed: float, force: float
-    ) -> tuple[float, float, float] | None:
-        """Command for the gripper (m, m/s, N), clamped, or None if it is rejected."""
-        if self.state is GateState.STOPPED or not np.isfinite([width, speed, force]).all():
+    def gripper(self, stamp: int, grip: Grip, now: int) -> tuple[Grip | None, str]:
+        """Decide on a command for the gripper, which moves only where targets pass: what goes out now, and why not.
+
+        A command comes before the target of its moment. Where the gate holds, it waits for that: see `gripper_due`.
+        """
+        if fault := self._gripper_fault(stamp, grip, now):
             self.rejected += 1
-            return None
-        return float(np.clip(width, 0.0, MAX_GRIPPER_WIDTH)), abs(speed), abs(force)
+            return None, fault
+        passed = grip.within_limits()
+        if self.state is GateState.PASS and not self.rivals:
+            return passed, ""
+        self._grip = stamp, passed
+        return None, ""
+
+    def gripper_due(self, now: int) -> tuple[int, Grip] | None:
+        """Stamp and command of the gripper that go out now, just before a target that passes."""
+        waited, self._grip = self._grip, None
+        return waited if waited and not self._stale(waited[0], now) else None
+
+    def _gripper_fault(self, stamp: int, grip: Grip, now: int) -> str:
+        if self.state is GateState.STOPPED:
+            return self.reason
+        if not grip.is_finite():
+            return "width, speed or force is NaN or infinite"
+        return self._stale(stamp, now)
+
+    def _stale(self, stamp: int, now: int) -> str:
+        age = (now - stamp) / SECOND
+        if abs(age) <= self.patience.stale:
+            return ""
+        return f"its stamp is {aged(age)}; at most {self.patience.stale} s count"
 
     def _fault(self, stamp: int, frame: str, target: Pose, now: int) -> str:
         if frame != BASE_FRAME:
             return f"target is in frame '{frame}', not '{BASE_FRAME}'"
         if not target.is_finite():
             return "target is not a pose: NaN, infinity or a quaternion that is not of unit length"
-        age = (now - stamp) / SECOND
-        if abs(age) > self.patience.stale:
-            return f"target's stamp is {age:.2f} s old; at most {self.patience.stale} s count"
+        if stale := self._stale(stamp, now):
+            return f"target is not of now: {stale}"
         return ""
+
+    def _trouble(self, now: int) -> str:
+        """Why no target passes, whatever it is."""
+        return self._in_the_way(now) or self._silence(now)
+
+    def _in_the_way(self, now: int) -> str:
+        """What no target and no patience mends, but somebody has to."""
+        why = self.rivals or self._place(now)
+        self._blocked = self._blocked or bool(why)
+        return why
+
+    def _place(self, now: int) -> str:
+        """How far the arm is outside of the box, where that is known, and what to do about it.
+
+        Clamping leads a target into the box, and an arm that is outside through whatever stands between: so it is held.
+        """
+        if self.pose is None or abs(now - self.pose_stamp) > self.patience.state * SECOND:
+            return ""
+        away, turned = beyond(self.pose, self.task)
+        limits = (BACK, BACK_TURN) if self._outside else (OUT, OUT_TURN)
+        self._outside = away > limits[0] or turned > limits[1]
+        if not self._outside:
+            return ""
+        parts = [f"{10 * np.ceil(1e2 * away):.0f} mm"] if away > BACK else []
+        parts += [f"{turned:.1f} rad"] if turned > BACK_TURN else []
+        return f"the arm is {' and '.join(parts)} {OUTSIDE} of {self.task.id}: {RETURN}"
+
+    def _tell_why_held(self, now: int) -> None:
+        """Of an arm that is held: what no target mends, and when that is over, be there targets or not."""
+        if why := self._in_the_way(now):
+            self.reason = why
+        elif self._blocked:
+            self.reason = "nothing is in the way any more; waiting for the policy"
+            self._blocked = False
 
     def _silence(self, now: int) -> str:
         streams = {
@@ -218,7 +346,7 @@ class Gate:
             age = (now - stamp) / SECOND
             if abs(age) > patience:
                 return (
-                    f"{name} is silent: {topic} is {age:.2f} s old"
+                    f"{name} is silent: {topic} is {aged(age)}"
                     if stamp
                     else f"{topic} was never heard"
                 )

@@ -15,13 +15,16 @@ from rldg_robot import contract
 from rldg_robot.alone import refuse_second_gate
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_node
+from rldg_robot.publishers import Rivals, crowd
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
-from rldg_robot.safety import BASE_FRAME, Gate, GateState
+from rldg_robot.safety import BASE_FRAME, Gate, GateState, Grip
 from rldg_robot.stop_memory import StopMemory
 from rldg_robot.task import load_task, named_tasks
 
 WATCH_PERIOD = 0.05  # [s]
 REPORT_PERIOD = 1.0  # [s]
+HEARD = (contract.CURRENT_POSE, contract.EXTERNAL_WRENCH, contract.POLICY_TARGET_POSE)
+"""what the gate goes by, and which therefore should come from one node each"""
 LEVELS = {
     GateState.PASS: DiagnosticStatus.OK,
     GateState.HOLD: DiagnosticStatus.WARN,
@@ -37,14 +40,20 @@ class SafetyGateNode(Node):
         given = self.declare_parameter("task", "connector/vga").value
         self._tasks = {name: load_task(name) for name in named_tasks(given)}
         self.gate = Gate(next(iter(self._tasks.values())))
-        self._memory = StopMemory(self.declare_parameter("memory", "").value)
+        self._memory = StopMemory(
+            self.declare_parameter("memory", "").value,
+            self.declare_parameter("start", "").value,
+            real=self.declare_parameter("real", False).value,
+        )
         if reason := self._memory.recall():
             self.gate.stop(reason)
         self._waiting: PoseStamped | None = None
+        self._waiting_grip: GripperCommand | None = None
         self._told: tuple[GateState, str, str] | None = None
 
         listen_to(self, contract.CURRENT_POSE, self._on_pose)
-        listen_to(self, contract.EXTERNAL_WRENCH, self._on_wrench)
+        # The rules are the check of these: what is wrong about a wrench stops, about a target it is told.
+        listen_to(self, contract.EXTERNAL_WRENCH, self._on_wrench, checked=False)
         # Only the stamp of an image matters here: it is never deserialised.
         listen_to(self, contract.WRIST_IMAGE, self._on_image, raw=True)
         refuse_second_gate(self)  # what it listens to is found meanwhile
@@ -52,11 +61,12 @@ class SafetyGateNode(Node):
         self._gripper = publish_on(self, contract.GRIPPER_COMMAND)
         self._state = publish_on(self, contract.SAFETY_STATE)
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
+        self._rivals = Rivals(self)
         # In this order: of what waits, a gripper's command is handed on before the target of its moment.
-        listen_to(self, contract.POLICY_GRIPPER, self._on_gripper)
-        listen_to(self, contract.POLICY_TARGET_POSE, self._on_target)
+        listen_to(self, contract.POLICY_GRIPPER, self._on_gripper, checked=False)
+        listen_to(self, contract.POLICY_TARGET_POSE, self._on_target, checked=False)
         listen_to(self, contract.EMERGENCY_STOP, self._on_stop)
-        listen_to(self, contract.EPISODE, self._on_episode)
+        listen_to(self, contract.EPISODE, self._on_episode, checked=False)
         self.create_service(Trigger, contract.SAFETY_RESET, self._on_reset)
         self.create_timer(WATCH_PERIOD, self._watch)
         self.create_timer(REPORT_PERIOD, self._report)
@@ -64,6 +74,9 @@ class SafetyGateNode(Node):
 
     def _on_pose(self, message: PoseStamped) -> None:
         self.gate.on_state(nanoseconds(message.header.stamp), pose_of(message.pose))
+        if self._waiting_grip is not None:
+            grip, self._waiting_grip = self._waiting_grip, None
+            self._on_gripper(grip)
         if self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             self._on_target(waiting)
@@ -83,12 +96,11 @@ class SafetyGateNode(Node):
         if not self.gate.knows_state_of(stamp):
             self._waiting = message
             return
-        decision = self.gate.command(
-            stamp,
-            message.header.frame_id,
-            pose_of(message.pose),
-            self.gate.moment(now(self)),
-        )
+        moment = self.gate.moment(now(self))
+        self.gate.rivals = self._rivals.heard()
+        decision = self.gate.command(stamp, message.header.frame_id, pose_of(message.pose), moment)
+        if decision.passed and (due := self.gate.gripper_due(moment)):
+            self._send_grip(*due)
         answered = stamp if decision.passed else self.gate.pose_stamp
         self._target.publish(to_pose_stamped(decision.target, answered, BASE_FRAME))
         if not decision.passed:
@@ -96,12 +108,23 @@ class SafetyGateNode(Node):
         self._tell()
 
     def _on_gripper(self, message: GripperCommand) -> None:
-        passed = self.gate.gripper(message.width, message.speed, message.force)
-        if passed is None:
-            self.get_logger().warning("gripper command rejected", throttle_duration_sec=1.0)
+        stamp = nanoseconds(message.header.stamp)
+        if not self.gate.knows_state_of(stamp):
+            self._waiting_grip = message
             return
-        message.width, message.speed, message.force = passed
-        self._gripper.publish(message)
+        grip = Grip(message.width, message.speed, message.force)
+        passed, fault = self.gate.gripper(stamp, grip, self.gate.moment(now(self)))
+        if passed:
+            self._send_grip(stamp, passed)
+        elif fault:
+            self.get_logger().warning(
+                f"gripper command rejected: {fault}", throttle_duration_sec=1.0
+            )
+
+    def _send_grip(self, stamp: int, grip: Grip) -> None:
+        command = GripperCommand(width=grip.width, speed=grip.speed, force=grip.force)
+        command.header.stamp = to_stamp(stamp)
+        self._gripper.publish(command)
 
     def _on_stop(self, _: Empty) -> None:
         self.gate.stop("emergency stop")
@@ -127,6 +150,7 @@ class SafetyGateNode(Node):
         return response
 
     def _watch(self) -> None:
+        self.gate.rivals = self._rivals.who
         if self.gate.watch(now(self)) is not None:
             self._hold()
         self._tell()
@@ -146,7 +170,9 @@ class SafetyGateNode(Node):
         stopped = self.gate.state is GateState.STOPPED
         if stopped:
             self._hold()
-        self._remember(self.gate.reason if stopped else "")
+            self._remember()
+        else:
+            self._memory.forget()
         message = SafetyState(
             state=int(self.gate.state),
             reason=self.gate.reason,
@@ -161,9 +187,9 @@ class SafetyGateNode(Node):
                 f"stopped: {self.gate.reason}. When it is safe: ./rldg run rldg_robot gate reset"
             )
 
-    def _remember(self, reason: str) -> None:
+    def _remember(self) -> None:
         try:
-            self._memory.keep(reason)
+            self._memory.keep(self.gate.reason)
         except OSError as error:  # the stop itself must not fail for it
             self.get_logger().error(f"if this gate dies, its stop is forgotten: {error}")
 
@@ -176,6 +202,7 @@ class SafetyGateNode(Node):
                 KeyValue(key="state", value=self.gate.state.name),
                 KeyValue(key="rejected", value=str(self.gate.rejected)),
                 KeyValue(key="clamped", value=str(self.gate.clamped)),
+                KeyValue(key="others", value=crowd(self, HEARD) or "none"),
             ],
         )
         message = DiagnosticArray(status=[status])

@@ -25,6 +25,8 @@ SOUND = 2 * SECOND
 """[ns] before the fault"""
 FAULTY = 2 * SECOND
 """[ns] that is watched from there on"""
+STEP = 1.75 * TASK.action_scale.translation
+"""[m] from the measured pose that a target may be at most"""
 RADIUS, TURN = 0.02, 2.0
 """[m], [rad/s] of the circle"""
 EVERY = {"state": TICK, "wrench": TICK, "image": 3 * TICK, "target": PERIOD}
@@ -61,12 +63,16 @@ class World:
     """[ns] that the gate's clock is ahead of the stamps'"""
     tampers: dict[str, Tamper] = field(default_factory=dict)
     arm: Pose = field(default_factory=lambda: _on_circle(START))
+    guided: Pose | None = None
+    """where somebody's hand has the arm"""
     driven: Pose | None = None
     """what the driver was told last"""
     changed: int = 0
     """[ns] when that last became something else"""
     farthest: float = 0.0
-    """[m] that a target was ever outside of the box"""
+    """[m] that a target that passed was ever outside of the box"""
+    creeping: float = 0.0
+    """[m] that a hold was ever away from the measured pose"""
     _under_way: list[tuple[int, str, Message]] = field(default_factory=list)
     _waiting: Message | None = None
 
@@ -86,7 +92,9 @@ class World:
                 self._drive(self.gate.hold_pose)
             if self.gate.state is GateState.STOPPED:
                 self._drive(self.gate.hold_pose)
-            if self.driven is not None:
+            if self.guided is not None:
+                self.arm = self.guided
+            elif self.driven is not None:
                 way = 0.3 * (self.driven.position - self.arm.position)
                 self.arm = replace(self.arm, position=self.arm.position + way)
 
@@ -116,12 +124,18 @@ class World:
             self._waiting = message
         else:
             now = self.gate.moment(self.now)
-            self._drive(self.gate.command(message.stamp, message.frame, message.value, now).target)
+            decision = self.gate.command(message.stamp, message.frame, message.value, now)
+            self._drive(decision.target, decision.passed)
 
-    def _drive(self, target: Pose) -> None:
+    def _drive(self, target: Pose, passed: bool = False) -> None:
         moved = self.driven is None or not np.array_equal(self.driven.position, target.position)
         self.changed = self.time if moved else self.changed
         self.driven = target
+        if not passed:
+            assert self.gate.pose is not None
+            away = float(np.linalg.norm(target.position - self.gate.pose.position))
+            self.creeping = max(self.creeping, away)
+            return
         off = target.position - TASK.goal_pose.position
         beyond = np.maximum(np.subtract(TASK.box.lower, off), np.subtract(off, TASK.box.upper))
         self.farthest = (
@@ -148,6 +162,7 @@ def outcome_of(fault: Callable[[World], None]) -> Outcome:
     fault(world)
     world.run(START + SOUND + FAULTY)
     assert world.farthest < 1e-9, "a target out of the box, or none at all, reached the driver"
+    assert world.creeping < STEP, "a hold is where the arm is, not where it should be"
     held = world.changed <= START + SOUND + FAULTY - SECOND // 2
     took = max(world.changed - START - SOUND, 0)
     return Outcome(
@@ -210,3 +225,16 @@ def stuck(stream: str) -> Callable[[World], None]:
         world.tampers[stream] = lambda _: [(0, last)]
 
     return inject
+
+
+def guided(offset: list[float], turn: list[float]) -> Callable[[World], None]:
+    """Somebody's hand puts the arm there, from the goal [m, rad]."""
+    place = TASK.goal_pose @ Pose.from_rotvec(np.zeros(3), turn)
+    pose = replace(place, position=place.position + offset)
+    return lambda world: setattr(world, "guided", pose)
+
+
+def crowded(topic: str) -> Callable[[World], None]:
+    """Another node publishes a topic of the driver, and the gate's node has noticed."""
+    who = f"{topic} has 2 publishers, also /intruder: stop it, or wait 20 s where it was killed"
+    return lambda world: setattr(world.gate, "rivals", who)

@@ -16,6 +16,8 @@ from faults import (
     World,
     altered,
     changed,
+    crowded,
+    guided,
     late,
     outcome_of,
     repeated,
@@ -75,6 +77,14 @@ FAULTS: dict[str, Callable[[World], None]] = {
     "measured pose of NaN": changed("state", lambda pose: at(pose, NAN)),
     "wrench of NaN": changed("wrench", lambda _: np.full(6, np.nan)),
     "wrench of 100 N": changed("wrench", lambda _: np.array([0, 0, 100.0, 0, 0, 0])),
+    "arm guided 0.3 m out of its box": guided([0.36, 0.0, 0.03], [0.0, 0.0, 0.0]),
+    "arm turned 1 rad out of its box": guided([0.0, 0.0, 0.03], [0.0, 0.0, 1.15]),
+    "arm pushed 10 mm out of its box": guided([0.07, 0.0, 0.03], [0.0, 0.0, 0.0]),
+    "second publisher on `target_pose`": crowded("target_pose"),
+    "second publisher on `gripper/command`": crowded("gripper/command"),
+    "episode of a task that is not among the gate's": lambda world: world.gate.stop(
+        "an episode of nobody/knows began, but the limits given are of connector/vga"
+    ),
     "emergency stop": lambda world: world.gate.stop("emergency stop"),
     "clock of the gate's machine jumps 10 s ahead": clock(10.0),
     "clock of the gate's machine jumps 10 s back": clock(-10.0),

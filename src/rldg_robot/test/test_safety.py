@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
-from rldg_robot.safety import Gate, GateState
-from rldg_robot.stop_memory import StopMemory
+from rldg_robot.safety import BACK, OUT, WRENCH, Gate, GateState, Grip, beyond
 from rldg_robot.task import load_task
 
 NOW = 1_000 * SECOND
+GRIP = Grip(0.04, 0.1, 10.0)
 TASK = load_task("connector/vga")
 START = TASK.goal_pose @ Pose.from_rotvec([0.0, 0.0, -0.04], np.zeros(3))
 
@@ -33,6 +32,10 @@ def gate() -> Gate:
 
 def moved(x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Pose:
     return Pose(START.position + [x, y, z], START.quaternion)
+
+
+def turned(yaw: float) -> Pose:
+    return START @ Pose.from_rotvec(np.zeros(3), [0.0, 0.0, yaw])
 
 
 def later(seconds: float) -> int:
@@ -76,7 +79,10 @@ def test_a_stale_stamp_is_rejected(gate: Gate) -> None:
 
 
 def test_a_stamp_from_the_future_is_rejected(gate: Gate) -> None:
-    assert not gate.command(later(5.0), "base", START, NOW).passed
+    decision = gate.command(later(5.0), "base", START, NOW)
+    assert not decision.passed and "5.00 s ahead of the gate's clock" in decision.reason
+    silence = gate.watch(later(-5.0))
+    assert silence is not None and "5.00 s ahead of the gate's clock" in silence.reason
 
 
 def test_a_target_out_of_the_box_is_clamped_into_it(gate: Gate) -> None:
@@ -109,11 +115,11 @@ def test_too_large_a_step_is_shortened(gate: Gate) -> None:
 
 def test_too_large_a_turn_is_shortened() -> None:
     gate = Gate(TASK)
-    tilted = START @ Pose.from_rotvec(np.zeros(3), [0.0, 0.0, 1.0])
+    tilted = turned(TASK.box.rotation[2])
     gate.on_state(NOW, tilted)
     gate.on_image(NOW)
     gate.on_wrench(NOW, np.zeros(6))
-    decision = gate.command(NOW, "base", START, NOW)
+    decision = gate.command(NOW, "base", turned(-TASK.box.rotation[2]), NOW)
     angle = np.linalg.norm((tilted.inverse() @ decision.target).rotvec)
     assert decision.clamped and 0.1 <= angle < 0.2
 
@@ -194,19 +200,9 @@ def test_an_emergency_stop_holds_until_an_explicit_reset(gate: Gate) -> None:
     decision = gate.command(NOW, "base", moved(x=0.01), NOW)
     assert not decision.passed and decision.reason == "emergency stop"
     assert np.allclose(decision.target.position, START.position)
-    assert gate.gripper(0.04, 0.1, 10.0) is None
+    assert gate.gripper(NOW, GRIP, NOW) == (None, "emergency stop")
     assert "emergency stop" in gate.reset()
     assert gate.command(NOW, "base", moved(x=0.01), NOW).passed
-
-
-def test_a_stop_is_remembered_until_it_is_released(tmp_path: Path) -> None:
-    memory = StopMemory(str(tmp_path / "stopped"))
-    assert memory.recall() == ""
-    memory.keep("emergency stop")
-    assert StopMemory(str(tmp_path / "stopped")).recall() == "emergency stop"
-    memory.keep("")
-    memory.keep("")
-    assert memory.recall() == "" and not list(tmp_path.iterdir())
 
 
 def test_a_second_stop_does_not_hide_the_first_reason(gate: Gate) -> None:
@@ -249,6 +245,157 @@ def test_it_waits_for_the_state_that_a_target_was_decided_on(gate: Gate) -> None
 
 
 def test_gripper_commands_are_clamped_and_checked(gate: Gate) -> None:
-    assert gate.gripper(0.5, 0.1, 10.0) == (0.08, 0.1, 10.0)
-    assert gate.gripper(-1.0, 0.1, 10.0) == (0.0, 0.1, 10.0)
-    assert gate.gripper(float("nan"), 0.1, 10.0) is None
+    def passed(*numbers: float) -> Grip | None:
+        return gate.gripper(NOW, Grip(*numbers), NOW)[0]
+
+    assert passed(0.5, 0.1, 10.0) == Grip(0.08, 0.1, 10.0)
+    assert passed(-1.0, 0.1, 10.0) == Grip(0.0, 0.1, 10.0)
+    assert passed(0.04, 1e30, -1e30) == Grip(0.04, 0.2, 140.0)
+    assert passed(float("nan"), 0.1, 10.0) is None
+    assert passed(0.04, 0.1, float("inf")) is None
+    assert gate.rejected == 2
+
+
+@pytest.mark.parametrize("seconds", [-0.5, 5.0])
+def test_a_grippers_command_of_another_time_is_rejected(gate: Gate, seconds: float) -> None:
+    grip, fault = gate.gripper(later(seconds), GRIP, NOW)
+    assert grip is None and "its stamp is" in fault
+    assert gate.gripper_due(NOW) is None
+
+
+def test_the_gripper_of_a_held_arm_waits_for_the_target_of_its_moment() -> None:
+    gate = Gate(TASK)
+    assert gate.gripper(NOW, GRIP, NOW) == (None, "")
+    for hear in (gate.on_image, lambda now: gate.on_wrench(now, np.zeros(6))):
+        hear(NOW)
+    gate.on_state(NOW, START)
+    assert gate.command(NOW, "base", START, NOW).passed
+    assert gate.gripper_due(NOW) == (NOW, GRIP)
+    assert gate.gripper_due(NOW) is None, "once"
+
+
+def test_a_gripper_that_waited_too_long_does_not_move() -> None:
+    gate = Gate(TASK)
+    gate.gripper(NOW, GRIP, NOW)
+    assert gate.gripper_due(later(0.5)) is None
+
+
+def test_a_stop_rejects_the_gripper_that_waits() -> None:
+    gate = Gate(TASK)
+    gate.gripper(NOW, GRIP, NOW)
+    gate.stop("emergency stop")
+    gate.reset()
+    assert gate.gripper_due(NOW) is None
+
+
+# An arm outside of its box
+
+FAR = Pose(TASK.goal_pose.position + [-0.15, 0.35, 0.02], TASK.goal_pose.quaternion)
+TURNED = TASK.goal_pose @ Pose.from_rotvec([0.0, 0.0, -0.02], [0.0, 0.0, 3.1])
+
+
+def heard(gate: Gate, pose: Pose, now: int) -> None:
+    gate.on_state(now, pose)
+    gate.on_wrench(now, np.zeros(6))
+    gate.on_image(now)
+
+
+@pytest.mark.parametrize("place", [FAR, TURNED], ids=["position", "rotation"])
+@pytest.mark.parametrize("wanted", ["stay", "goal"])
+def test_an_arm_outside_of_its_box_is_not_pulled_to_it(place: Pose, wanted: str) -> None:
+    gate, arm = Gate(TASK), place
+    for step in range(1, 41):
+        now = later(0.1 * step)
+        heard(gate, arm, now)
+        target = arm if wanted == "stay" else TASK.goal_pose
+        decision = gate.command(now, "base", target, now)
+        assert not decision.passed and not decision.clamped
+        arm = decision.target
+    assert np.array_equal(arm.position, place.position)
+    assert np.linalg.norm(arm.relative_to(place).rotvec) < 1e-9
+    assert gate.state is GateState.HOLD
+    assert "outside of the box of connector/vga: guide it back by hand" in gate.reason
+    assert ("310 mm" if place is FAR else "3.0 rad") in gate.reason
+
+
+def test_it_is_told_from_the_beginning_that_the_arm_is_outside_and_that_it_is_back() -> None:
+    gate = Gate(TASK)
+    gate.on_state(NOW, FAR)
+    assert gate.watch(NOW) is None and "outside" in gate.reason
+    gate.on_state(later(0.1), START)
+    assert gate.watch(later(0.1)) is None and "waiting for the policy" in gate.reason
+    heard(gate, START, later(0.2))
+    assert gate.command(later(0.2), "base", START, later(0.2)).passed
+
+
+def test_an_arm_that_is_pushed_out_is_held_where_it_is(gate: Gate) -> None:
+    out = Pose(TASK.goal_pose.position + [0.12, 0.0, 0.02], START.quaternion)
+    heard(gate, out, later(0.1))
+    decision = gate.watch(later(0.1))
+    assert decision is not None and "60 mm outside" in decision.reason
+    assert np.array_equal(decision.target.position, out.position)
+
+
+def test_an_arm_that_is_out_by_little_is_led_and_does_not_flap(gate: Gate) -> None:
+    def step(number: int, away: float) -> GateState:
+        now = later(0.1 * number)
+        edge = TASK.goal_pose.position + [TASK.box.upper[0] + away, 0.0, 0.02]
+        heard(gate, Pose(edge, START.quaternion), now)
+        gate.command(now, "base", Pose(edge, START.quaternion), now)
+        gate.watch(now)
+        return gate.state
+
+    near, between, out = BACK - 1e-3, (BACK + OUT) / 2, OUT + 1e-3
+    held = [step(number, away) for number, away in enumerate([near, between] * 3, 1)]
+    assert set(held) == {GateState.PASS}
+    assert step(7, out) is GateState.HOLD
+    assert [step(number, between) for number in (8, 9)] == [GateState.HOLD] * 2
+    assert step(10, near) is GateState.PASS
+
+
+def test_how_far_out_is_told_for_any_pose() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        turn = rng.normal(size=3) * rng.choice([0.01, 0.1, 1.0, 3.0])
+        pose = TASK.goal_pose @ Pose.from_rotvec(rng.normal(size=3) * 0.1, turn)
+        away, angle = beyond(pose, TASK)
+        assert 0.0 <= angle <= np.pi + 1e-9 and away >= 0.0
+        gate = Gate(TASK)
+        heard(gate, pose, NOW)
+        decision = gate.command(NOW, "base", pose, NOW)
+        moved = np.linalg.norm(decision.target.position - pose.position)
+        assert moved <= OUT + 1e-9, "an arm is led back from a small way outside alone"
+        assert decision.passed == (away <= OUT and angle <= 0.1)
+
+
+def test_another_task_has_another_box_to_be_outside_of(gate: Gate) -> None:
+    away = replace(TASK, variant="away", goal=replace(TASK.goal, position=(0.3, 0.3, 0.2)))
+    gate.take_up(away)
+    decision = gate.command(NOW, "base", START, NOW)
+    assert not decision.passed and "outside of the box of connector/away" in decision.reason
+    gate.take_up(TASK)
+    assert gate.command(NOW, "base", START, NOW).passed
+
+
+# Somebody else
+
+
+def test_while_somebody_else_publishes_nothing_passes(gate: Gate) -> None:
+    gate.rivals = "target_pose has 2 publishers, also /intruder: stop it"
+    held = gate.watch(NOW)
+    assert held is not None and "/intruder" in held.reason
+    assert gate.gripper(NOW, GRIP, NOW)[0] is None
+    decision = gate.command(NOW, "base", moved(x=0.01), NOW)
+    assert not decision.passed and "/intruder" in decision.reason
+    gate.rivals = ""
+    gate.watch(NOW)
+    assert "waiting for the policy" in gate.reason
+    assert gate.command(NOW, "base", moved(x=0.01), NOW).passed
+
+
+def test_an_emergency_stop_is_not_hidden_by_a_stop_for_a_wrench(gate: Gate) -> None:
+    gate.on_wrench(NOW, np.full(6, 100.0))
+    assert gate.reason.startswith(WRENCH)
+    gate.stop("emergency stop")
+    gate.on_wrench(NOW, np.full(6, 100.0))
+    assert gate.reason == "emergency stop", "nobody but a person releases it"

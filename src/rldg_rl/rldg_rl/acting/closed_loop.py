@@ -54,6 +54,7 @@ def close_the_loop(
             if recorder is not None:
                 robot.wait_for(recorder.hears_the_loop, "the recorder to hear it", GATE_SECONDS)
             return
-        except RobotSilent:
+        except RobotSilent as error:
             if attempt == ATTEMPTS - 1:
-                raise
+                held = f". The safety gate holds the arm: {robot.held}" if robot.held else ""
+                raise RobotSilent(f"{error}{held}") from error

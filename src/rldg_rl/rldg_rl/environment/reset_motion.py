@@ -134,7 +134,7 @@ def _travel(robot: Robot, task: Task, leg: Leg, seen: Observation) -> Observatio
     deadline = seen.state_stamp + int(SECOND * seconds)
     while not has_arrived(seen, leg.end):
         if seen.state_stamp > deadline:
-            raise ResetStalled(_stuck(leg, seen, seconds))
+            raise ResetStalled(_stuck(robot, leg, seen, seconds))
         seen = _step(robot, seen, next_target(task, seen.pose, leg.end), LEAVE)
     return seen
 
@@ -158,10 +158,11 @@ def _step(robot: Robot, seen: Observation, target: Pose, gripper: float) -> Obse
     return robot.observe(after=seen.state_stamp)
 
 
-def _stuck(leg: Leg, seen: Observation, seconds: float) -> str:
+def _stuck(robot: Robot, leg: Leg, seen: Observation, seconds: float) -> str:
     left = leg.end.relative_to(seen.pose)
+    pressed = f"something presses it with {np.linalg.norm(seen.wrench[:3]):.0f} N"
+    why = f"the safety gate holds it: {robot.held}" if robot.held else pressed
     return (
         f"it did not get {leg.name} in {seconds:.1f} s: {1000 * np.linalg.norm(left.position):.0f} mm and "
-        f"{np.linalg.norm(left.rotvec):.2f} rad are left, something presses it with "
-        f"{np.linalg.norm(seen.wrench[:3]):.0f} N"
+        f"{np.linalg.norm(left.rotvec):.2f} rad are left, {why}"
     )

@@ -13,7 +13,7 @@ from rldg_rl.robot.robot import gripper_command
 from rldg_robot.gripper_command import LEAVE
 from rldg_robot.message_values import SECOND
 from rldg_robot.poses import Pose
-from rldg_robot.safety import BASE_FRAME, Gate, GateState
+from rldg_robot.safety import BASE_FRAME, Gate, GateState, Grip
 from rldg_robot.simulation.perturbation import NOMINAL, Perturbation
 from rldg_robot.simulation.twin import Twin
 from rldg_robot.task import Task
@@ -55,6 +55,11 @@ class DirectRobot:
         """See `environment.Robot`."""
         return self.gate.reason if self.gate.state is GateState.STOPPED else ""
 
+    @property
+    def held(self) -> str:
+        """See `environment.Robot`."""
+        return self.gate.reason if self.gate.state is GateState.HOLD else ""
+
     def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
         """See `environment.Robot`."""
         assert task == self.twin.task.id, f"this robot does {self.twin.task.id}, not {task}"
@@ -75,6 +80,8 @@ class DirectRobot:
         assert stamp == self._stamp, "decided on a state that is past"
         self._command_gripper(gripper)
         decision = self.gate.command(stamp, BASE_FRAME, target, now=stamp)
+        if decision.passed and (due := self.gate.gripper_due(stamp)):
+            self._move_gripper(due[1])
         self.twin.step(decision.target, self.twin.task.period)
         self._advance()
 
@@ -91,8 +98,13 @@ class DirectRobot:
         if wish in (LEAVE, self._gripper_wish):
             return
         self._gripper_wish = wish
-        if passed := self.gate.gripper(*map(as_sent, gripper_command(wish))):
-            self.twin.command_gripper(*map(as_sent, passed))
+        grip = Grip(*map(as_sent, gripper_command(wish)))
+        passed, _ = self.gate.gripper(self._stamp, grip, self._stamp)
+        if passed:
+            self._move_gripper(passed)
+
+    def _move_gripper(self, grip: Grip) -> None:
+        self.twin.command_gripper(as_sent(grip.width), as_sent(grip.speed), as_sent(grip.force))
 
     def _advance(self) -> Observation:
         """Measure what is now, and tell the gate."""

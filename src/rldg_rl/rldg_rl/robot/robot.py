@@ -19,6 +19,10 @@ class Robot(Protocol):
     def stopped(self) -> str:
         """Why the safety gate holds the arm until a person releases it; empty: it does not."""
 
+    @property
+    def held(self) -> str:
+        """Why the safety gate holds the arm until targets pass again; empty: it does not."""
+
     def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
         """Bring the robot to a start pose of `task` drawn with `seed`; returns the first observation.
 

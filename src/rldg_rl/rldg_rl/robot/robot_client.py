@@ -75,6 +75,11 @@ class RobotClient:
         """Why the gate stopped the arm; see `environment.Robot`."""
         return str(self.safety.reason) if self.safety.state == SafetyState.STOPPED else ""
 
+    @property
+    def held(self) -> str:
+        """Why the gate holds the arm; see `environment.Robot`."""
+        return str(self.safety.reason) if self.safety.state == SafetyState.HOLD else ""
+
     def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
         """Bring the robot to a start pose, or only tell it; see `environment.Robot`."""
         self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -27,9 +27,13 @@ from rldg_robot.arm.pose_rule import AT_GOAL, goal_stays, progress
 from rldg_robot.arm.site_file import site
 from rldg_robot.arm.topics import Body, BodyTopics
 from rldg_robot.arm.watchdog import Due, Watchdog
+from rldg_robot.contract import Topic
+from rldg_robot.message_check import fault_of
 from rldg_robot.message_values import pose_of
 from rldg_robot.poses import Pose
+from rldg_robot.publishers import Rivals
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_msg, to_stamp
+from rldg_robot.safety import Grip
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
 
@@ -93,14 +97,16 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         self.steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.watchdog = Watchdog(stop_after=self.declare_parameter("stop_after", 10.0).value)
         self._rejected = 0
+        self._let_go = False
 
     def begin(self) -> None:
         """Offer the contract's topics and services; before this no target is heard, nor kept."""
         self._body = BodyTopics(self)
+        self._rivals = Rivals(self)
         self._task_state = TaskState(goal=to_pose_msg(self.task.goal_pose))
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
-        listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
-        listen_to(self, contract.TARGET_POSE, self._on_target)
+        listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper, checked=False)
+        listen_to(self, contract.TARGET_POSE, self._on_target, checked=False)
         self.create_service(Reset, contract.RESET, self._on_reset)
         # Recovery may take its time, and what it waits for is heard meanwhile.
         beside = ReentrantCallbackGroup()
@@ -130,7 +136,10 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         self.arm.stop()
 
     def _on_gripper(self, message: GripperCommand) -> None:
-        self.gripper.command(message.width, message.speed, message.force)
+        if self._refuses(contract.GRIPPER_COMMAND, message):
+            return
+        grip = Grip(message.width, message.speed, message.force).within_limits()
+        self.gripper.command(grip.width, grip.speed, grip.force)
 
     @abstractmethod
     def on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
@@ -141,9 +150,11 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         """What else `/diagnostics` tells; asked once a second."""
 
     def watch(self, pose: Pose) -> None:
-        """Do what silence of targets asks for, of an arm whose TCP is there."""
+        """Do what silence of targets asks for, or that more than the gate sends some, of an arm whose TCP is there."""
         due = self.watchdog.due(time.monotonic())
-        if due is Due.HOLD and self.following:
+        crowded, before = bool(self._rivals.who), self._let_go
+        self._let_go = crowded
+        if (due is Due.HOLD or (crowded and not before)) and self.following:
             self.hold(pose)
         elif due is Due.STOP:
             self.stop()
@@ -170,12 +181,20 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         self._body.publish(body, task_state, stamp)
 
     def _on_target(self, message: PoseStamped) -> None:
-        target = pose_of(message.pose)
-        if not target.is_finite():  # the gate lets none through; whoever else publishes here might
-            self._rejected += 1
+        if self._refuses(contract.TARGET_POSE, message):
             return
         self.watchdog.heard(time.monotonic())
-        self.follow(target)
+        self.follow(pose_of(message.pose))
+
+    def _refuses(self, topic: Topic, message: Any) -> bool:
+        """Whether nothing comes of a message: the gate lets no such pass, but whoever else publishes here might."""
+        fault = self._rivals.heard() or fault_of(topic, message)
+        if fault:
+            self._rejected += 1
+            self.get_logger().warning(
+                f"refused a message on {topic.name}: {fault}", throttle_duration_sec=5.0
+            )
+        return bool(fault)
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         if not request.stay:
@@ -201,10 +220,11 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
             "gripper": self.gripper.fault or "ok",
         }
         level = DiagnosticStatus.WARN if self.gripper.fault else DiagnosticStatus.OK
+        refusal = self._rivals.who or self.refusal
         status = DiagnosticStatus(
-            level=DiagnosticStatus.ERROR if self.refusal else level,
+            level=DiagnosticStatus.ERROR if refusal else level,
             name=self.get_name(),
-            message=self.refusal or ("follows targets" if self.following else "idle"),
+            message=refusal or ("follows targets" if self.following else "idle"),
             values=[KeyValue(key=key, value=value) for key, value in values.items()],
         )
         message = DiagnosticArray(status=[status])

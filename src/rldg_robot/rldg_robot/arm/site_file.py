@@ -23,7 +23,7 @@ from rldg_robot.user_error import UserError
 VARIABLE = "RLDG_SITE"
 SIMULATOR = "127.0.0.1"
 """address of the simulated arm"""
-ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9.:-]*")
+ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
 """an IP address, or a host's name"""
 SHOULDER = 0.333
 """[m] above the base of an FR3: what it reaches lies around that"""

@@ -16,7 +16,7 @@ from rldg_msgs.msg import GripperState, TaskState
 from rldg_robot import contract
 from rldg_robot.arm.float_topic import FloatTopic
 from rldg_robot.poses import Pose
-from rldg_robot.ros import TCP_FRAME, publish_on, to_pose_msg
+from rldg_robot.ros import publish_on, to_pose_msg
 from rldg_robot.safety import BASE_FRAME
 
 Array = NDArray[np.float64]
@@ -53,7 +53,7 @@ class BodyTopics:
     def __init__(self, node: Node) -> None:
         self._pose = FloatTopic(node, contract.CURRENT_POSE, BASE_FRAME, _pose, (7,))
         self._twist = FloatTopic(node, contract.CURRENT_TWIST, BASE_FRAME, _twist, (6,))
-        self._wrench = FloatTopic(node, contract.EXTERNAL_WRENCH, TCP_FRAME, _wrench, (6,))
+        self._wrench = FloatTopic(node, contract.EXTERNAL_WRENCH, contract.TCP_FRAME, _wrench, (6,))
         self._joints = FloatTopic(node, contract.JOINT_STATES, "", _joints, (9, 9, 9))
         self._gripper = publish_on(node, contract.GRIPPER_STATE)
         self._task_state = publish_on(node, contract.TASK_STATE)

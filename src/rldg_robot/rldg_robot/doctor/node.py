@@ -33,8 +33,9 @@ from rldg_robot.doctor.workspace_check import workspace_findings
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_main
 from rldg_robot.poses import Pose
+from rldg_robot.publishers import DRIVEN, crowd
 from rldg_robot.ros import listen_to, message_class, now, publish_on, to_pose_stamped, unheard
-from rldg_robot.safety import BASE_FRAME, into_box
+from rldg_robot.safety import BASE_FRAME, OUT, OUT_TURN, OUTSIDE, RETURN, beyond
 from rldg_robot.task import load_task
 
 START_SECONDS = 30.0
@@ -46,6 +47,8 @@ AT_REST = 5.0
 """[N] that an arm which touches nothing may feel"""
 CREEP = 0.005
 """[m] that a target may be off the measured pose while the arm is held"""
+NOTICED, NOTICED_TURN = 0.001, 0.01
+"""[m, rad] outside of the box from which it is told"""
 FAILED = 1
 
 
@@ -88,7 +91,8 @@ class DoctorNode(Node):
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
             if status.name == "safety_gate":
-                self.rejected = int(values.get("rejected", 0))
+                told = values.get("rejected", "")
+                self.rejected = int(told) if told.isascii() and told.isdigit() else self.rejected
             elif status.level != status.OK:
                 self.complaints[status.name] = status.message
 
@@ -159,12 +163,17 @@ class DoctorNode(Node):
         if not pose.is_finite():
             fix = "restart the driver; if it stays so, do not move this arm"
             return bad("the TCP", "its measured pose is no pose", fix)
-        outside = float(np.linalg.norm(into_box(pose, self.task).position - pose.position))
+        away, turned = beyond(pose, self.task)
         where = ", ".join(f"{value:.3f}" for value in pose.position)
-        if outside > 1e-3:
-            fix = "guide the arm there by hand, or correct goal and box in the task's YAML"
-            found = f"({where}) m, {1e3 * outside:.0f} mm outside the box of {self.task.id}"
-            return warning("the TCP", found, fix)
+        outside = (
+            f"({where}) m, {1e3 * away:.0f} mm and {turned:.2f} rad {OUTSIDE} of {self.task.id}"
+        )
+        if away > OUT or turned > OUT_TURN:
+            fix = f"the gate lets nothing pass there: {RETURN}; or correct goal and box"
+            return bad("the TCP", outside, fix)
+        if away > NOTICED or turned > NOTICED_TURN:
+            fix = "the first target leads it inside"
+            return warning("the TCP", outside, fix)
         return good("the TCP", f"({where}) m, in the box of {self.task.id}")
 
     def _gate(self) -> Iterator[Finding]:
@@ -177,10 +186,11 @@ class DoctorNode(Node):
         if not self.count_publishers(contract.SAFETY_STATE.name):
             yield bad(name, "there is none", "start a stack: it brings its gate")
             return
-        if self.count_publishers(contract.TARGET_POSE.name) > 1:
-            fix = "stop whatever else publishes it: the gate alone may"
-            yield bad(name, f"it is not alone on {contract.TARGET_POSE.name}", fix)
-            return
+        for topic in DRIVEN:
+            if others := crowd(self, (topic,)):
+                fix = "stop whatever else publishes it: the gate alone may"
+                yield bad(name, f"it is not alone on {topic.name}: {others}", fix)
+                return
         if self.count_publishers(contract.POLICY_TARGET_POSE.name):
             yield skipped(name, "somebody drives the arm just now: not examined")
             return

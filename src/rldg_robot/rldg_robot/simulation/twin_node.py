@@ -23,7 +23,9 @@ from rldg_robot import contract
 from rldg_robot.arm.topics import Body, BodyTopics, CameraTopics
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
+from rldg_robot.publishers import Rivals
 from rldg_robot.ros import listen_to, to_pose_msg, to_stamp
+from rldg_robot.safety import Grip
 from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.simulation.twin import Twin
 from rldg_robot.task import Task, UnknownTask, load_task, named_tasks
@@ -58,6 +60,7 @@ class TwinNode(Node):
         self._clock_pub = self.create_publisher(ClockMsg, "/clock", 1)
         self._body = BodyTopics(self)
         self._camera = CameraTopics(self)
+        self._rivals = Rivals(self)
         # In this order: of what waits, a gripper's command is heard before the target that time moves on with.
         listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
         listen_to(self, contract.TARGET_POSE, self._on_target)
@@ -82,6 +85,8 @@ class TwinNode(Node):
         self.period = int(SECOND * task.period)
 
     def _on_target(self, message: PoseStamped) -> None:
+        if self._rivals.heard():
+            return
         target = pose_of(message.pose)
         if self.factor > 0:
             self._target, self._heard = target, time.monotonic()
@@ -93,7 +98,9 @@ class TwinNode(Node):
         self._publish()
 
     def _on_gripper(self, message: GripperCommand) -> None:
-        self.twin.command_gripper(message.width, message.speed, message.force)
+        if not self._rivals.heard():
+            grip = Grip(message.width, message.speed, message.force).within_limits()
+            self.twin.command_gripper(grip.width, grip.speed, grip.force)
 
     def _on_reset(self, request: Reset.Request, response: Reset.Response) -> Reset.Response:
         try:
@@ -119,7 +126,8 @@ class TwinNode(Node):
         return response
 
     def _tick(self) -> None:
-        if time.monotonic() - self._heard > TARGET_TIMEOUT:
+        silent = time.monotonic() - self._heard > TARGET_TIMEOUT
+        if silent or (self._rivals.who and self._heard < math.inf):
             self._target, self._heard = self.twin.pose, math.inf  # once: where it is now
         self.twin.step(self._target, 1 / STATE_RATE)
         self.stamp += SECOND // STATE_RATE
