@@ -5,8 +5,19 @@ from __future__ import annotations
 
 import os
 import subprocess
+from pathlib import Path
 
-from harness import Processes, expect_exit, said, wait_until
+import pytest
+import rclpy
+from harness import Processes, expect_exit, said, spin_until, wait_until
+from rclpy.node import Node
+
+from rldg_msgs.msg import LearnerStatus, RecorderStatus
+from rldg_rl.acting.recorder_watch import RecorderWatch
+from rldg_rl.own_run import listen_to_own
+from rldg_rl.run_folder import RunFolder
+from rldg_robot import contract
+from rldg_robot.ros import publish_on
 
 
 def gate(processes: Processes) -> subprocess.Popen[bytes]:
@@ -44,3 +55,43 @@ def test_a_stack_refuses_where_another_machine_moves_a_robot(processes: Processe
     third = gate(processes)
     wait_until(lambda: states_told(processes) == 1, "the third gate")
     assert third.poll() is None
+
+
+@pytest.mark.usefixtures("domain")
+def test_what_is_said_of_another_run_is_ignored_and_told(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rclpy.init()
+    waits, speaks = Node("waits"), Node("speaks")
+    watch, heard = RecorderWatch(waits, RunFolder(tmp_path / "mine")), []
+    listen_to_own(waits, contract.LEARNER_STATUS, RunFolder(tmp_path / "mine"), heard.append)
+    recorder = publish_on(speaks, contract.RECORDER_STATUS)
+    learner = publish_on(speaks, contract.LEARNER_STATUS)
+
+    recorder.publish(RecorderStatus(run="other", episode_id="../x", open=True, error="no room"))
+    for run in ("other", "", "mine/", "mine"):
+        learner.publish(LearnerStatus(run=run, updates=len(run)))
+        for _ in range(20):
+            rclpy.spin_once(waits, timeout_sec=0.02)
+    spin_until(waits, lambda: heard, "the learner of this run")
+    assert not watch.is_there() and not watch.open_episode
+
+    recorder.publish(RecorderStatus(run="mine", episode_id="policy_00000", open=True))
+    spin_until(waits, watch.is_there, "the recorder of this run")
+    assert watch.open_episode == "policy_00000"
+    assert [message.run for message in heard] == ["mine"]
+    told = capfd.readouterr().err
+    assert "speaks of the run 'other', and this is 'mine': ignored" in told
+    assert told.count("ignored") == 1
+    for node in (waits, speaks):
+        node.destroy_node()
+
+
+def test_a_run_is_called_the_same_on_both_machines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert RunFolder(Path("runs/first")).name == RunFolder(tmp_path / "elsewhere/first").name
+    assert RunFolder(Path("runs/first")).name == "first"
+    evaluation = RunFolder(Path("runs/first/evaluations/second"))
+    assert evaluation.name == "first/evaluations/second"

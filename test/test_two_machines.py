@@ -111,7 +111,7 @@ def test_a_learner_of_another_task_says_so(processes: Processes) -> None:
     learner = processes.node("rldg_rl", "learner", run=processes.folder / "gpu", apart=True)
     rclpy.init()
     actor = rclpy.create_node("actor")
-    publish_on(actor, contract.RUN_STATUS).publish(RunStatus(task="connector/usb_a"))
+    publish_on(actor, contract.RUN_STATUS).publish(RunStatus(run="gpu", task="connector/usb_a"))
     expect_exit(learner, 2)
     assert (
         "the actor does connector/usb_a, this learner learns connector/vga"

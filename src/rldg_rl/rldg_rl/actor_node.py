@@ -50,6 +50,7 @@ from rldg_rl.learner_config import (
     LearnerConfig,
     updates_due,
 )
+from rldg_rl.own_run import listen_to_own
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.policies.trained_policy import far_policy, trained_policy
@@ -110,7 +111,7 @@ class ActorNode(Node):
         self._prepare_run()
         self._earlier: frozenset[str] = frozenset()  # ids of the episodes of starts before this one
         self.progress = self._count([])
-        self.announcer = Announcer(self, self.run.tensorboard / "actor", self.run.wall_seconds())
+        self.announcer = Announcer(self, self.run, self.run.wall_seconds())
         self._source = ""
         self._trial = 0
         self._lived_steps = self._lead_in = 0
@@ -120,13 +121,13 @@ class ActorNode(Node):
         self.robot = RobotClient(self, make_executor(self), next(iter(self.tasks.values())))
         self.policies: dict[str, LivePolicy | StudentPolicy] = {}
         self._far: FarStudent | None = None
-        self.recorder = RecorderWatch(self)
+        self.recorder = RecorderWatch(self, self.run)
         self._learner = LearnerStatus()
         self._gate = GateClient(self, self.robot)
         self._resets = read_resets(self.run)
         self.announcer.reset_seconds = self._resets.mean_seconds
         self._loop_closed = False
-        listen_to(self, contract.LEARNER_STATUS, self._on_learner)
+        listen_to_own(self, contract.LEARNER_STATUS, self.run, self._on_learner)
         listen_to(self, contract.INSTRUCTION, self._on_instruction)
         if self.training:
             self._weights: PolicyWeights | None = None
@@ -134,8 +135,8 @@ class ActorNode(Node):
             self._judged = LivePolicy(self._learned_task)
             self.policies = {self._learned_task.id: self._learned}
             self._demonstrator = self._make_demonstrator()
-            listen_to(self, contract.POLICY_WEIGHTS, self._on_weights)
-            listen_to(self, contract.ENCODER_WEIGHTS, self._on_encoder)
+            listen_to_own(self, contract.POLICY_WEIGHTS, self.run, self._on_weights)
+            listen_to_own(self, contract.ENCODER_WEIGHTS, self.run, self._on_encoder)
         else:
             self._load_policies()
         self.person = Person(self, self._wait_for)

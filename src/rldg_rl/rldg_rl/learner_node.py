@@ -48,6 +48,7 @@ from rldg_rl.episodes.messages import stored_step
 from rldg_rl.episodes.replay_buffer import DEMO, ReplayBuffer, StoredStep
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
 from rldg_rl.robot.observation import state_dim
+from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.vision.backbones import BackboneError
 from rldg_rl.vision.encoder_training import UPDATES, train_encoder
@@ -60,7 +61,7 @@ from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import is_complete
 from rldg_robot.node_main import run_main
 from rldg_robot.picture import BadPicture
-from rldg_robot.ros import listen_to, make_executor, now, publish_on, to_stamp
+from rldg_robot.ros import make_executor, now, publish_on, to_stamp
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
 
@@ -125,9 +126,9 @@ class LearnerNode(Node):
         self._weights = publish_on(self, contract.POLICY_WEIGHTS)
         self._sight = publish_on(self, contract.ENCODER_WEIGHTS)
         self._status = publish_on(self, contract.LEARNER_STATUS)
-        listen_to(self, contract.TRANSITION, self._on_transition)
-        listen_to(self, contract.RECORDER_STATUS, self._on_recorder)
-        listen_to(self, contract.RUN_STATUS, self._on_run)
+        listen_to_own(self, contract.TRANSITION, self.run, self._on_transition)
+        listen_to_own(self, contract.RECORDER_STATUS, self.run, self._on_recorder)
+        listen_to_own(self, contract.RUN_STATUS, self.run, self._on_run)
         self.board = Writer(str(self.run.tensorboard / "learner"))
 
     def _make_encoder(self, name: str) -> Encoder:
@@ -393,14 +394,18 @@ class LearnerNode(Node):
         """Once: it is frozen, and may be larger by far than what goes on learning; else it comes with the weights."""
         policy, updates = self.learner.agent.policy, self.learner.updates
         data = encoder_to_bytes(policy, self.task.id, updates)
-        message = EncoderWeights(safetensors=array.array("B", data))
+        message = EncoderWeights(run=self.run.name, safetensors=array.array("B", data))
         message.header.stamp = to_stamp(now(self))
         self._sight.publish(message)
 
     def _publish_weights(self) -> None:
         self._published = self.learner.updates
         agent = self.learner.agent
-        message = PolicyWeights(version=agent.updates, safetensors=self._packed(agent.policy))
+        message = PolicyWeights(
+            run=self.run.name,
+            version=agent.updates,
+            safetensors=self._packed(agent.policy),
+        )
         if self.learner.owed <= 0:  # as before an evaluation
             message.average = self._packed(agent.averaged)
         message.header.stamp = to_stamp(now(self))
@@ -449,6 +454,7 @@ class LearnerNode(Node):
         self._status_told = time.monotonic()
         learner = self.learner
         message = LearnerStatus(
+            run=self.run.name,
             updates=learner.updates,
             transitions=learner.buffer.steps_received,
             online_size=learner.buffer.online_size,

@@ -14,6 +14,8 @@ from rich.live import Live
 
 from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
 from rldg_rl.monitor import Scene, line, outcome, render
+from rldg_rl.own_run import listen_to_own
+from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
@@ -43,9 +45,9 @@ class MonitorNode(Node):
 
     def __init__(self) -> None:
         super().__init__("monitor")
-        self.run = Path(self.declare_parameter("run", "runs/unnamed").value)
+        self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
         viewer = self.declare_parameter("viewer", False).value
-        self.scene = Scene(self.run.name, view=VIEW if viewer else "")
+        self.scene = Scene(self.run.path.name, view=VIEW if viewer else "")
         self._console = Console()
         self._live = (
             Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
@@ -54,8 +56,8 @@ class MonitorNode(Node):
         self._over = False
         if self._live:
             self._live.start()
-        listen_to(self, contract.RUN_STATUS, self._on_run)
-        listen_to(self, contract.LEARNER_STATUS, self._on_learner)
+        listen_to_own(self, contract.RUN_STATUS, self.run, self._on_run)
+        listen_to_own(self, contract.LEARNER_STATUS, self.run, self._on_learner)
         listen_to(self, contract.SAFETY_STATE, self._on_safety)
         self.create_timer(REDRAW_PERIOD, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -94,8 +96,8 @@ class MonitorNode(Node):
         self._over = True
         if self._live:
             self._live.stop()
-        if (self.run / "summary.json").is_file():
-            self._console.print(outcome(self.run))
+        if self.run.summary.is_file():
+            self._console.print(outcome(self.run.path))
 
     def destroy_node(self) -> None:
         """Give the terminal back."""

@@ -208,6 +208,7 @@ class RecorderNode(Node):
 
     def _report(self, steps: int = 0) -> None:
         message = RecorderStatus(
+            run=self.run.name,
             episode_id=self._last_id,
             open=self._bag is not None,
             steps=len(self._bag.steps) if self._bag is not None else steps,

@@ -27,6 +27,7 @@ from rldg_rl.episodes.replay import (
     table,
 )
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import bags_in
@@ -47,7 +48,7 @@ class ReplayerNode(Node):
     def __init__(self) -> None:
         super().__init__("replayer")
         names = self.declare_parameter("task", "connector/vga").value.split(",")
-        self.run = Path(self.declare_parameter("run", "runs/replays/unnamed").value)
+        self.run = RunFolder(Path(self.declare_parameter("run", "runs/replays/unnamed").value))
         path = Path(self.declare_parameter("bag", "").value)
         try:
             self.bags = bags_in(path)
@@ -58,7 +59,7 @@ class ReplayerNode(Node):
 
         self.first = load_task(names[0])
         self.robot = RobotClient(self, make_executor(self), self.first)
-        self.recorder = RecorderWatch(self)
+        self.recorder = RecorderWatch(self, self.run)
         self._episode = publish_on(self, contract.EPISODE)
         self._step = publish_on(self, contract.STEP)
 
@@ -113,7 +114,7 @@ class ReplayerNode(Node):
         if self.comparisons:
             Console().print(table(self.comparisons))
             told = {"stopped": reason, "episodes": [asdict(each) for each in self.comparisons]}
-            write_atomically(self.run / REPORT, json.dumps(told, indent=2))
+            write_atomically(self.run.path / REPORT, json.dumps(told, indent=2))
         if reason:
             print(f"stopped: {reason}", flush=True)
 

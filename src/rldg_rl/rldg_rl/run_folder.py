@@ -26,6 +26,12 @@ class RunFolder:
     path: Path
 
     @property
+    def name(self) -> str:
+        """What it is called among nodes, on whichever machine; an evaluation's begins with that of its run."""
+        last = 1 + 2 * (self.path.parent.name == "evaluations")
+        return "/".join(self.path.absolute().parts[-last:])
+
+    @property
     def bags(self) -> Path:
         """One folder per episode."""
         return self.path / "bags"

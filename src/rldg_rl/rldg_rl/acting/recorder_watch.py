@@ -6,18 +6,19 @@ from __future__ import annotations
 from rclpy.node import Node
 
 from rldg_msgs.msg import RecorderStatus
+from rldg_rl.own_run import listen_to_own
+from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
-from rldg_robot.ros import listen_to
 from rldg_robot.user_error import UserError
 
 
 class RecorderWatch:
-    """Listens to the recorder. Every question raises UserError once it says that it cannot record."""
+    """Listens to the recorder of a run. Every question raises UserError once it says that it cannot record."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, run: RunFolder) -> None:
         self._status = RecorderStatus()
         self._heard = False
-        listen_to(node, contract.RECORDER_STATUS, self._keep)
+        listen_to_own(node, contract.RECORDER_STATUS, run, self._keep)
 
     def is_there(self) -> bool:
         """Whether it has spoken. By then what a kill left open was mended."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 from rclpy.node import Node
 from tensorboard.summary import Writer
@@ -21,6 +20,7 @@ from rldg_rl.episodes.messages import (
     step_message,
     transition_message,
 )
+from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.ros import now, publish_on, to_stamp
@@ -32,15 +32,16 @@ HEALTH_PERIOD = 1.0  # [s] of wall time
 class Announcer:
     """Publishers of the actor's node, and its TensorBoard."""
 
-    def __init__(self, node: Node, tensorboard: Path, wall_before: float) -> None:
+    def __init__(self, node: Node, run: RunFolder, wall_before: float) -> None:
         """Make the publishers.
 
         Args:
             node: that publishes.
-            tensorboard: folder for event files.
+            run: that is told of.
             wall_before: wall time that earlier starts spent on the run [s].
         """
         self._node = node
+        self._run = run.name
         self._started = time.monotonic() - wall_before
         self._pace = Pace()
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
@@ -53,7 +54,7 @@ class Announcer:
         self._step = publish_on(node, contract.STEP)
         self._transition = publish_on(node, contract.TRANSITION)
         self._status = publish_on(node, contract.RUN_STATUS)
-        self._board = Writer(str(tensorboard))
+        self._board = Writer(str(run.tensorboard / "actor"))
 
     @property
     def wall_seconds(self) -> float:
@@ -74,7 +75,7 @@ class Announcer:
         self._pace.count()
         self._step.publish(step_message(step))
         if to_learner:
-            self._transition.publish(transition_message(step, with_image))
+            self._transition.publish(transition_message(step, with_image, self._run))
 
     def health(self, health: Health | None) -> None:
         """Tell how a policy that takes its time fares, once a second."""
@@ -121,6 +122,7 @@ class Announcer:
         self._status_told = time.monotonic()
         message = RunStatus(
             **(progress.counts() | {"steps": steps}),
+            run=self._run,
             task=progress.task,
             phase=note or (DONE if source is None else progress.phase(source)),
             steps_per_second=self._pace.per_second(),

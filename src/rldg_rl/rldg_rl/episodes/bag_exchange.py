@@ -15,11 +15,13 @@ from rclpy.executors import Executor
 from rclpy.node import Node
 
 from rldg_msgs.srv import NextBag
+from rldg_rl.own_run import tell_stranger
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import is_complete
 
 PATIENCE = 10.0  # [s] of wall time for one answer, until it is asked for again
+STRANGER_SECONDS = 0.5
 INCOMING = ".incoming"
 
 
@@ -32,8 +34,8 @@ def give(run: RunFolder, request: NextBag.Request) -> NextBag.Response:
         # rclpy copies an array.array at once and anything else byte by byte.
         mcap = array.array("B", (bag / f"{bag.name}.mcap").read_bytes())
         metadata = (bag / "metadata.yaml").read_text()
-        return NextBag.Response(name=bag.name, mcap=mcap, metadata=metadata)
-    return NextBag.Response()
+        return NextBag.Response(run=run.name, name=bag.name, mcap=mcap, metadata=metadata)
+    return NextBag.Response(run=run.name)
 
 
 def keep(run: RunFolder, given: NextBag.Response) -> Path:
@@ -66,6 +68,7 @@ class BagTaker:
             executor: that spins it.
             run: where the bags go.
         """
+        self._node = node
         self._executor = executor
         self._run = run
         self._client = node.create_client(NextBag, contract.NEXT_BAG)
@@ -93,7 +96,11 @@ class BagTaker:
             while rclpy.ok() and not asked.done() and time.monotonic() < end:
                 self._executor.spin_once(timeout_sec=0.1)
                 waits()
-            if asked.done():
-                return asked.result()
-            self._client.remove_pending_request(asked)
+            if not asked.done():
+                self._client.remove_pending_request(asked)
+            elif (given := asked.result()).run == self._run.name:
+                return given
+            else:
+                tell_stranger(self._node, contract.NEXT_BAG, given.run, self._run)
+                time.sleep(STRANGER_SECONDS)
         return None

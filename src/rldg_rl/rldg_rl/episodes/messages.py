@@ -62,10 +62,11 @@ def step_message(step: LivedStep) -> Step:
     return message
 
 
-def transition_message(step: LivedStep, with_image: bool = False) -> Transition:
+def transition_message(step: LivedStep, with_image: bool = False, run: str = "") -> Transition:
     """A step for the learner, with its images where the policy sees."""
     last = step.terminated or step.truncated
     message = Transition(
+        run=run,
         episode_id=step.episode_id,
         index=step.index,
         observation=step.state.tolist(),
