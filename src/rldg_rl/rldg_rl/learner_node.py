@@ -47,8 +47,8 @@ from rldg_rl.episodes.bag_exchange import BagTaker
 from rldg_rl.episodes.messages import stored_step
 from rldg_rl.episodes.replay_buffer import DEMO, ReplayBuffer, StoredStep
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
-from rldg_rl.robot.observation import state_dim
 from rldg_rl.own_run import listen_to_own
+from rldg_rl.robot.observation import state_dim
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.vision.backbones import BackboneError
 from rldg_rl.vision.encoder_training import UPDATES, train_encoder
