@@ -2,30 +2,43 @@
 """Reading bags without ROS: raw and decoded messages, and an episode's summary.
 
 A bag is a rosbag2 folder with one MCAP file and one episode. A file that ends in the middle gives all that lies before
-the end.
+the end, one that is damaged all but the damage.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+import os
+import struct
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import yaml
 from ament_index_python.packages import get_package_share_directory
+from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from rldg_robot import mcap_file
+from rldg_robot.checked_file import (
+    FormatError,
+    parse_json,
+    parse_yaml,
+    read_bytes,
+    typed,
+    yaml_events,
+)
 from rldg_robot.contract import EPISODE, STEP, Topic
 from rldg_robot.message_values import SECOND, nanoseconds
+from rldg_robot.regular_file import open_regular, regular
 
+METADATA = "metadata.yaml"
+WHOLE = "rosbag2_bagfile_information"
+"""the one key of that file"""
 SUMMARY_KEY = "episode"
 STATUS = {
     0: "aborted",
@@ -62,6 +75,37 @@ class EpisodeSummary:
         return self.steps - self.lead_in
 
 
+class DamagedMessage(ValueError):
+    """Bytes that are no message of their type."""
+
+
+@dataclass(frozen=True)
+class TopicMetadata:
+    """What `metadata.yaml` says of a topic."""
+
+    name: str
+    type: str
+    offered_qos_profiles: Any = None
+    """a list, up to version 8 as YAML in a text"""
+
+
+@dataclass(frozen=True)
+class TopicCount:
+    """How often it spoke."""
+
+    topic_metadata: TopicMetadata
+    message_count: int = 0
+
+
+@dataclass(frozen=True)
+class BagMetadata:
+    """What `metadata.yaml` says, of what is read of it."""
+
+    relative_file_paths: list[str]
+    topics_with_message_count: list[TopicCount]
+    custom_data: dict[str, Any] | None = field(default_factory=dict)
+
+
 @cache
 def typestore() -> Typestore:
     """All message types of the contract, for reading and writing without ROS."""
@@ -74,17 +118,21 @@ def typestore() -> Typestore:
 
 
 def raw_messages(
-    path: Path, topics: Collection[str] | None = None
+    path: Path,
+    topics: Collection[str] | None = None,
+    account: mcap_file.Account | None = None,
 ) -> Iterator[tuple[str, str, int, bytes]]:
     """Topic (without the leading slash), type, time [ns] and CDR bytes of every message, in file order.
 
-    A file that ends in the middle gives all that lies before the end.
+    A file that ends in the middle gives all that lies before the end, a damaged one all but the damage.
 
     Args:
         path: the bag's folder.
         topics: of these alone; None: of all.
+        account: what was read and what was skipped, whole once the last message was taken.
     """
-    return chain.from_iterable(mcap_file.messages(file, topics) for file in bag_files(path))
+    files = bag_files(path)
+    return chain.from_iterable(mcap_file.messages(file, topics, account) for file in files)
 
 
 def bag_files(path: Path) -> list[Path]:
@@ -93,10 +141,15 @@ def bag_files(path: Path) -> list[Path]:
     Raises:
         FileNotFoundError: there is none.
     """
-    files = sorted(path.glob("*.mcap"), key=lambda file: (len(file.name), file.name))
+    files = in_order(file for file in path.glob("*.mcap") if regular(file))
     if not files:
         raise FileNotFoundError(f"{path} holds no .mcap file")
     return files
+
+
+def in_order(files: Iterable[Path]) -> list[Path]:
+    """The files of a split bag as they were recorded: `x_10` after `x_9`."""
+    return sorted(files, key=lambda file: (len(file.name), file.name))
 
 
 def bags_in(path: Path) -> list[Path]:
@@ -105,18 +158,25 @@ def bags_in(path: Path) -> list[Path]:
     Raises:
         FileNotFoundError: there is none.
     """
-    if any(path.glob("*.mcap")):
+    if any(map(regular, path.glob("*.mcap"))):
         return [path]
     folder = path / "bags" if (path / "bags").is_dir() else path
-    bags = {file.parent for file in folder.glob("*/*.mcap") if not file.parent.name.startswith(".")}
+    files = (f for f in folder.glob("*/*.mcap") if not f.parent.name.startswith("."))
+    bags = {file.parent for file in files if regular(file)}
     if not bags:
         raise FileNotFoundError(f"{path} holds no bags: give a bag, a folder of bags or a run")
     return sorted(bags, key=lambda bag: (next(raw_messages(bag), ("", "", 0, b""))[2], bag.name))
 
 
 def is_complete(path: Path) -> bool:
-    """Whether the bag was closed."""
-    return (path / "metadata.yaml").is_file()
+    """Whether the bag was closed: its metadata is there, and no power cut emptied or zeroed the file."""
+    try:
+        with open_regular(path / METADATA) as file:
+            begin = file.read(1)
+            file.seek(-1, os.SEEK_END)
+            return b"\0" not in begin + file.read(1)
+    except OSError:
+        return False
 
 
 def read_summary(path: Path) -> EpisodeSummary:
@@ -124,8 +184,15 @@ def read_summary(path: Path) -> EpisodeSummary:
 
     Raises:
         FileNotFoundError: the bag was never closed; `recover` mends it.
+        ValueError: its metadata is damaged, or holds no summary.
     """
-    return EpisodeSummary(**json.loads(custom_data(path)[SUMMARY_KEY]))
+    text = custom_data(path).get(SUMMARY_KEY)
+    if text is None:
+        raise ValueError(f"{path / METADATA} holds no summary of an episode")
+    try:
+        return parse_json(text, EpisodeSummary, f"the summary in {path / METADATA}")
+    except FormatError as error:
+        raise ValueError(str(error)) from error
 
 
 def custom_data(path: Path) -> dict[str, str]:
@@ -136,30 +203,34 @@ def custom_data(path: Path) -> dict[str, str]:
         FileNotFoundError: the bag was never closed.
         ValueError: the file is not the metadata of a bag.
     """
-    with _metadata_file(path) as stream:
-        return _custom_data(yaml.parse(stream, yaml.CSafeLoader))
+    file = path / METADATA
+    try:
+        return _custom_data(yaml_events(read_bytes(file)))
+    except (FormatError, yaml.YAMLError, TypeError, ValueError) as error:
+        raise ValueError(f"{file} is damaged: {' '.join(str(error).split())}") from error
 
 
-def metadata(path: Path) -> dict[str, Any]:
-    """All that `metadata.yaml` of a closed bag says: topics, files, times. Takes much longer than `custom_data` alone.
+def metadata(path: Path) -> BagMetadata:
+    """What `metadata.yaml` of a closed bag says of topics and files. Takes much longer than `custom_data` alone.
 
     Raises:
         FileNotFoundError: the bag was never closed.
         ValueError: the file is not the metadata of a bag.
     """
-    with _metadata_file(path) as stream:
-        return dict(yaml.load(stream, yaml.CSafeLoader)["rosbag2_bagfile_information"])
+    return parse_metadata(read_bytes(path / METADATA), str(path / METADATA))
 
 
-@contextmanager
-def _metadata_file(path: Path) -> Iterator[BinaryIO]:
-    """To read from; whatever its content then turns out to lack, it is damaged."""
-    file = path / "metadata.yaml"
-    with file.open("rb") as stream:
-        try:
-            yield stream
-        except (yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{file} is damaged: {' '.join(str(error).split())}") from error
+def parse_metadata(text: str | bytes, where: str) -> BagMetadata:
+    """The same from a text, with or without the name of its whole; `where` names its place in messages.
+
+    Raises:
+        ValueError: it is not the metadata of a bag.
+    """
+    try:
+        found = parse_yaml(text, dict[str, Any], where)
+        return typed(found.get(WHOLE, found), BagMetadata, where)
+    except FormatError as error:
+        raise ValueError(str(error)) from error
 
 
 def _custom_data(events: Iterator[yaml.Event]) -> dict[str, str]:
@@ -167,7 +238,7 @@ def _custom_data(events: Iterator[yaml.Event]) -> dict[str, str]:
     it in front of the topics, which are most of the file.
     """
     words = (event.value for event in events if isinstance(event, yaml.ScalarEvent))
-    if next(words, None) != "rosbag2_bagfile_information":
+    if next(words, None) != WHOLE:
         raise ValueError("it is not the metadata of a bag")
     if "custom_data" not in words or not isinstance(next(events), yaml.MappingStartEvent):
         return {}
@@ -227,8 +298,20 @@ def messages_of(path: Path, topic: Topic) -> list[Any]:
 
 
 def decode(topic: Topic, cdr: bytes) -> Any:
-    """A message of a topic of the contract."""
-    return typestore().deserialize_cdr(cdr, topic.type)
+    """A message of a topic of the contract; see `decode_as`."""
+    return decode_as(topic.type, cdr)
+
+
+def decode_as(kind: str, cdr: bytes) -> Any:
+    """A message of a type.
+
+    Raises:
+        DamagedMessage: it is none: cut off, or a length or a text in it is wrong.
+    """
+    try:
+        return typestore().deserialize_cdr(cdr, kind)
+    except (SerdeError, struct.error, LookupError, ValueError, MemoryError) as error:
+        raise DamagedMessage(f"{kind}: {error}") from error
 
 
 def nearest(stream: Mapping[int, T], stamp: int) -> T:

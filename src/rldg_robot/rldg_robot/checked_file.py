@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import make_dataclass
 from enum import Enum
 from pathlib import Path
@@ -56,7 +56,7 @@ def read_json(
         FormatError: the file is not such a value.
         OSError: it is not there, or cannot be read.
     """
-    return parse_json(_read(path, most), kind, str(path), fix=fix, strict=strict)
+    return parse_json(read_bytes(path, most), kind, str(path), fix=fix, strict=strict)
 
 
 def read_yaml(
@@ -68,7 +68,7 @@ def read_yaml(
         FormatError: the file is not such a value.
         OSError: it is not there, or cannot be read.
     """
-    return parse_yaml(_read(path, most), kind, str(path), fix=fix, strict=strict)
+    return parse_yaml(read_bytes(path, most), kind, str(path), fix=fix, strict=strict)
 
 
 def parse_json(
@@ -102,7 +102,13 @@ def typed(content: Any, kind: type[T], where: str, *, fix: str = "", strict: boo
     return _believed(lambda: content, kind, where, fix, strict)
 
 
-def _read(path: Path, most: int) -> bytes:
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """Read a file that is one, and not longer than such a file may be.
+
+    Raises:
+        FormatError: it is longer, or a pipe or the like.
+        OSError: it is not there, or cannot be read.
+    """
     if path.exists() and not path.is_file():
         raise FormatError(f"{path} is no file")  # a pipe or a device would be waited for
     with path.open("rb") as file:
@@ -144,6 +150,18 @@ def _shortened(text: str) -> str:
 
 def _load_yaml(text: str) -> Any:
     """Load after a look at the events alone: composing a tree recurses in C, where depth ends the process."""
+    for _ in yaml_events(text):
+        pass
+    return yaml.load(text, yaml.CSafeLoader)
+
+
+def yaml_events(text: str | bytes) -> Iterator[yaml.Event]:
+    """The events of a YAML text, one after the other, as far as somebody wants to know.
+
+    Raises:
+        ValueError: it is nested too deep, or repeats itself too often.
+        yaml.YAMLError: it is no YAML.
+    """
     depth = aliases = 0
     for event in yaml.parse(text, yaml.CSafeLoader):
         depth += isinstance(event, yaml.CollectionStartEvent)
@@ -151,7 +169,7 @@ def _load_yaml(text: str) -> Any:
         aliases += isinstance(event, yaml.AliasEvent)
         if depth > MAX_DEPTH or aliases > MAX_ALIASES:
             raise ValueError(f"it is nested deeper than {MAX_DEPTH}, or repeats itself too often")
-    return yaml.load(text, yaml.CSafeLoader)
+        yield event
 
 
 def _check(content: Any) -> None:

@@ -7,22 +7,23 @@ the clock of the header stamps too, however fast or slow the world ran then.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rosbags.interfaces import QosDurability, QosReliability
-from rosbags.rosbag2 import Reader
-
-from rldg_robot.bag_reader import is_complete, raw_messages
+from rldg_robot.bag_reader import bag_files
+from rldg_robot.checked_file import FormatError, parse_yaml
 from rldg_robot.contract import TOPICS, Topic
+from rldg_robot.mcap_file import Channel, channels, summary
 from rldg_robot.message_values import SECOND
 
 CLOCK_PERIOD = 0.01
 """[s] of wall time between two words of the clock, where no message comes sooner"""
 NOT_PLAYED = ("clock", "parameter_events", "rosout")
 """what ROS itself publishes in every graph, and the clock, which is the playback's own"""
-FOREIGN_DEPTH = 10
+FOREIGN_DEPTH, MAX_DEPTH = 10, 1000
+BEST_EFFORT, TRANSIENT_LOCAL = (2, "2", "best_effort"), (1, "1", "transient_local")
+"""as rosbag2 writes them: numbers up to version 8, then words"""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class Cue:
     """of the message, without the leading slash; empty: the clock's turn"""
     cdr: bytes = b""
     """the message, serialised"""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What counts of the QoS of a publisher."""
+
+    reliability: int | str = ""
+    durability: int | str = ""
+    depth: int = 0
 
 
 def cues(messages: Iterable[tuple[str, str, int, bytes]], rate: float) -> Iterator[Cue]:
@@ -68,32 +78,37 @@ def topics_of(bag: Path) -> list[Topic]:
     """Every topic that is played of a bag: those of the contract as the contract has them, others as recorded.
 
     Raises:
-        rosbags.rosbag2.ReaderError: the bag is damaged.
+        FileNotFoundError: it holds no file.
     """
-    found = _offered(bag) if is_complete(bag) else _seen(bag)
+    found = {c.topic: c for file in bag_files(bag) for c in _channels(file)}
     return [
-        replace(TOPICS[topic.name], type=topic.type) if topic.name in TOPICS else topic
-        for topic in found
-        if topic.name not in NOT_PLAYED
+        replace(TOPICS[name], type=channel.type) if name in TOPICS else _offered(channel)
+        for name, channel in found.items()
+        if name not in NOT_PLAYED
     ]
 
 
-def _offered(bag: Path) -> list[Topic]:
-    with Reader(bag) as reader:
-        return [
-            Topic(
-                connection.topic.lstrip("/"),
-                connection.msgtype,
-                reliable=all(q.reliability is not QosReliability.BEST_EFFORT for q in offers),
-                depth=max([q.depth for q in offers] + [FOREIGN_DEPTH]),
-                latched=any(q.durability is QosDurability.TRANSIENT_LOCAL for q in offers),
-            )
-            for connection in reader.connections
-            for offers in [connection.ext.offered_qos_profiles]
-        ]
+def _channels(file: Path) -> Collection[Channel]:
+    """A file that was never closed has no index: all of it is looked through."""
+    about = summary(file)
+    return (about.channels if about and about.channels else channels(file)).values()
 
 
-def _seen(bag: Path) -> list[Topic]:
-    """A bag that was never closed has no index: all of it is looked through."""
-    types = {topic: kind for topic, kind, _, _ in raw_messages(bag)}
-    return [Topic(topic, kind, depth=FOREIGN_DEPTH) for topic, kind in types.items()]
+def _offered(channel: Channel) -> Topic:
+    """A topic with the QoS of its publishers, as far as the file tells it."""
+    offers = _offers(channel.metadata.get("offered_qos_profiles", ""))
+    return Topic(
+        channel.topic,
+        channel.type,
+        reliable=all(offer.reliability not in BEST_EFFORT for offer in offers),
+        depth=max([min(offer.depth, MAX_DEPTH) for offer in offers] + [FOREIGN_DEPTH]),
+        latched=any(offer.durability in TRANSIENT_LOCAL for offer in offers),
+    )
+
+
+def _offers(text: str) -> list[Offer]:
+    """Those that nobody can read count as none."""
+    try:
+        return parse_yaml(text, list[Offer], "offered_qos_profiles") if text else []
+    except FormatError:
+        return []

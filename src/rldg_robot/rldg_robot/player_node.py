@@ -10,7 +10,6 @@ import rclpy
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from rosbags.rosbag2 import ReaderError
 from rosgraph_msgs.msg import Clock as ClockMsg
 
 from rldg_robot import contract
@@ -77,11 +76,7 @@ class PlayerNode(Node):
 
     def _offer(self, bag: Path) -> None:
         """Make the publishers that a bag needs; what cannot be published is told once."""
-        try:
-            topics = topics_of(bag)
-        except ReaderError as error:
-            raise UserError(f"{bag} is damaged: {error}") from error
-        for topic in topics:
+        for topic in topics_of(bag):
             key = topic.name.lstrip("/")
             if key in self._outputs:
                 continue
