@@ -15,7 +15,7 @@ from rclpy.timer import Timer
 
 from rldg_msgs.msg import Episode, RecorderStatus, Step
 from rldg_msgs.srv import NextBag
-from rldg_rl.episodes.bag import BagWriter, recover
+from rldg_rl.episodes.bag import DAMAGED, BagWriter, recover
 from rldg_rl.episodes.bag_exchange import give
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
@@ -82,7 +82,7 @@ class RecorderNode(Node):
                 continue  # a mending that was itself interrupted; done again from the original
             if bag.is_dir() and not is_complete(bag):
                 summary = recover(bag, self._image_contract)
-                found = f"{summary.steps} steps" if summary else "nothing"
+                found = f"{summary.steps} steps" if summary else f"nothing; see {DAMAGED}"
                 self.get_logger().warning(f"{bag.name} was never closed: recovered {found}")
 
     def _keeper(self, topic: Topic) -> Callable[[bytes], None]:

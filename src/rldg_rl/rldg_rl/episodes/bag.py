@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict
 from functools import cache, partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,12 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, W
 from rldg_rl.acting.actor import ExecutedBy, LivedStep
 from rldg_rl.episodes.replay_buffer import StoredStep
 from rldg_rl.robot.observation import Observation, state_vector
+from rldg_robot import mcap_file
+from rldg_robot.atomic_file import settle, settle_folder
 from rldg_robot.bag_reader import (
+    METADATA,
     SUMMARY_KEY,
+    DamagedMessage,
     EpisodeSummary,
     decode,
     nearest,
@@ -56,10 +61,17 @@ from rldg_robot.contract import (
 )
 from rldg_robot.gripper_command import command_after, command_at_start
 from rldg_robot.image_message import colours
+from rldg_robot.mcap_file import Account
 from rldg_robot.message_values import nanoseconds, pose_of, vector_of
+from rldg_robot.regular_file import regular
 from rldg_robot.task import Task
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
+DAMAGED = ".damaged"
+"""folder beside the bags: what of them could not be mended, or not as a whole"""
+RECORDED_NAMES = {topic.name for topic in RECORDED}
+CHANNELS = {number: (topic.name, topic.type) for number, topic in enumerate(RECORDED, 1)}
+"""as every bag numbers them: its first chunk names them, and may be damaged"""
 FOREVER = QosTime(sec=2147483647, nsec=4294967295)
 
 
@@ -104,12 +116,16 @@ class BagWriter:
         storage.bio.flush()  # type: ignore[attr-defined]
 
     def close(self, summary: EpisodeSummary) -> None:
-        """Write index and metadata."""
+        """Write index and metadata, and wait until the disk has them."""
         self._writer.set_custom_data("contract_version", CONTRACT_VERSION)
         if self._image_contract:
             self._writer.set_custom_data(IMAGE_CONTRACT, self._image_contract)
         self._writer.set_custom_data(SUMMARY_KEY, json.dumps(asdict(summary)))
         self._writer.close()
+        for name in (f"{self.path.name}.mcap", METADATA):
+            with (self.path / name).open("rb") as file:
+                settle(file.fileno())
+        settle_folder(self.path)
 
     def abort(self) -> None:
         """Let go of the file as it is; `recover` mends it later."""
@@ -134,27 +150,68 @@ def _qos(topic: Topic) -> Qos:
 def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
     """Mend a bag that was never closed: what is readable goes into a whole bag in its place. See `BagWriter`.
 
-    A kill loses nothing: until there is metadata the bag counts as never closed, and is mended once more.
+    A kill loses nothing: until there is metadata the bag counts as never closed, and is mended once more. Nor does
+    damage: of a file from which more is missing than a torn end, a copy lies in `DAMAGED`, beside the bags.
 
     Returns:
-        Its summary, or None if nothing was in it; then the folder is removed.
+        Its summary, or None where no episode is in it that can be read; then the folder lies in `DAMAGED`, or is gone
+        if nothing was written into it.
     """
     workplace = path.parent / ".recovering"
     shutil.rmtree(workplace, ignore_errors=True)
-    messages = list(raw_messages(path)) if (path / f"{path.name}.mcap").is_file() else []
-    summary = summarize(path.name, messages)
+    file, account = path / f"{path.name}.mcap", Account()
+    messages = list(mcap_file.messages(file, None, account, CHANNELS)) if regular(file) else []
+    summary = _summary(path.name, messages)
     if summary is None:
-        shutil.rmtree(path)
+        _put_aside(path)
         return None
     workplace.mkdir()
     writer = BagWriter(workplace / path.name, image_contract)
     for topic, _, time, cdr in messages:
         writer.write(topic, time, cdr)
     writer.close(summary)
-    for file in (f"{path.name}.mcap", "metadata.yaml"):
-        os.replace(workplace / path.name / file, path / file)
+    if account.damage:
+        _keep_copy(file)
+    for name in (file.name, METADATA):
+        os.replace(workplace / path.name / name, path / name)
+    settle_folder(path)
     shutil.rmtree(workplace)
     return summary
+
+
+def _summary(episode_id: str, messages: list[tuple[str, str, int, bytes]]) -> EpisodeSummary | None:
+    """None where there is none, or where it is not of this recorder's topics."""
+    if any(topic not in RECORDED_NAMES for topic, *_ in messages):
+        return None
+    try:
+        return summarize(episode_id, messages)
+    except (DamagedMessage, KeyError):  # a status that is none
+        return None
+
+
+def _put_aside(path: Path) -> None:
+    """Move a bag that cannot be mended to where nobody looks for bags; one without a byte is removed."""
+    if not any(file.is_symlink() or file.stat().st_size for file in path.rglob("*")):
+        shutil.rmtree(path)
+        return
+    os.replace(path, _free(path.parent / DAMAGED / path.name))
+
+
+def _keep_copy(file: Path) -> None:
+    """The same file under a second name; where the disk knows no such thing, a copy."""
+    kept = _free(file.parents[1] / DAMAGED / file.parent.name)
+    kept.mkdir()
+    try:
+        os.link(file, kept / file.name)
+    except OSError:
+        shutil.copyfile(file, kept / file.name)
+
+
+def _free(path: Path) -> Path:
+    """A name that nothing has yet."""
+    path.parent.mkdir(exist_ok=True)
+    names = chain([path], (path.with_name(f"{path.name}_{number}") for number in count(1)))
+    return next(name for name in names if not name.exists())
 
 
 def stored_steps(path: Path, task: Task, looks: bool = False) -> Iterator[StoredStep]:
@@ -206,6 +263,8 @@ def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedSt
             streams[topic][nanoseconds(message.header.stamp)] = message
     if not steps or steps[0].index != 0:
         return
+    # Behind a damaged chunk the states that steps name are missing, and others would be taken for them.
+    steps = steps[: next((place for place, step in enumerate(steps) if step.index != place), None)]
     # What is seen after a step is mostly what is seen before the next one: made once.
     observe = cache(partial(_observation, streams))
     start = observe(nanoseconds(steps[0].state_stamp), nanoseconds(steps[0].image_stamp))
