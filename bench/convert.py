@@ -38,8 +38,8 @@ from rldg_distill.convert import Converter
 from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.image_codec import ImageFormat, decode, encode
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.bag_episode import bag_name
-from rldg_distill.recordings.selection import find_bags
+from rldg_distill.recordings.finding import find_bags
+from rldg_distill.recordings.identity import bag_name
 from rldg_robot.bag_reader import raw_messages
 
 SHARD_EPISODES = 20
@@ -197,7 +197,7 @@ def main() -> None:
         folder = Path(name)
         convert(arguments.bags, folder / "plugs", 1)
         dataset = Dataset(folder / "plugs")
-        bags = {bag_name(path): path for path in find_bags(arguments.bags)}
+        bags = {bag_name(path): path for path in find_bags(arguments.bags).bags}
         work: dict[str, Callable[[], float]] = {
             "convert": lambda: convert(arguments.bags, folder / "again", 1),
             "floor": lambda: floor(dataset, bags),

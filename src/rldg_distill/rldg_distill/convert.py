@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from rldg_distill.datasets import rlds, statistics
 from rldg_distill.datasets.episode import ACTION
 from rldg_distill.pool import PoolError, in_processes
 from rldg_distill.ray_pool import on_ray
-from rldg_distill.recordings.bag_episode import bag_name
+from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.recording import Recording
 from rldg_distill.recordings.resampling import RULE
 from rldg_robot.camera.image_contract import ImageContract
@@ -53,7 +53,14 @@ class Result:
     image_contract: str = ""
     """see `Plan.image_contract`"""
     remarks: dict[str, str] = field(default_factory=dict)
-    """what of a bag in the dataset was left out, by path"""
+    """what of a bag in the dataset was left out, or how it was read, by path"""
+    twins: dict[Path, Path] = field(default_factory=dict)
+    """a bag that was given twice, under the other path"""
+
+    @property
+    def empty(self) -> list[str]:
+        """Splits without an episode."""
+        return [split for split, counts in self.lengths.items() if not sum(counts)]
 
 
 class Converter:
@@ -82,17 +89,29 @@ class Converter:
             ConversionError: nothing to convert, or a worker died.
             OSError: the disk is full, or the like.
         """
+        paths = list(paths)
         plan = make_plan(paths, self._options)
         with self._workplace.claimed():
-            self._workplace.resume(plan.fingerprint())
-            done = self._outcomes(plan)
-            if done:
-                said = f"going on: {len(done)} of {len(plan.shards)} shards are done"
-                self._progress.console.print(said, highlight=False)
-            self._write(plan, done)
-            result = self._gather(plan)
-            result.steps_before = sum(outcome.steps for outcome in done.values())
+            first = plan.fingerprint()
+            if without := self._workplace.found_bad(first):
+                plan = make_plan(paths, self._options, without)
+            while (result := self._carried_out(plan, first)).empty:
+                # Whether a bag can be read shows when it is: without those that cannot, the rest is shared out anew.
+                self._workplace.keep_bad(first, result.rejected)
+                plan = make_plan(paths, self._options, result.rejected)
             self._finish(plan, result)
+        return result
+
+    def _carried_out(self, plan: Plan, first: str) -> Result:
+        """What became of the bags of a plan; `first` is the fingerprint of the one that these bags began with."""
+        self._workplace.resume(plan.fingerprint(), first)
+        done = self._outcomes(plan)
+        if done:
+            said = f"going on: {len(done)} of {len(plan.shards)} shards are done"
+            self._progress.console.print(said, highlight=False)
+        self._write(plan, done)
+        result = self._gather(plan)
+        result.steps_before = sum(outcome.steps for outcome in done.values())
         return result
 
     def _outcomes(self, plan: Plan) -> dict[Shard, Outcome]:
@@ -130,6 +149,7 @@ class Converter:
             rejected=dict(plan.pile.rejected),
             left_out_topics=plan.left_out_topics,
             image_contract=plan.image_contract,
+            twins=plan.pile.identities.twins,
         )
         for shard in plan.shards:
             if shard not in outcomes:
@@ -142,11 +162,10 @@ class Converter:
             result.steps += outcome.steps
             result.rejected |= outcome.rejected
             result.remarks |= outcome.remarks
-        for split, counts in result.lengths.items():
-            if not sum(counts):
-                plan.pile.rejected = result.rejected
-                raise plan.pile.error(f"no bag of the split {split} could be read")
         taken = {b for s in plan.shards for b in s.bags if str(b) not in result.rejected}
+        for path, said in plan.pile.remarks.items():
+            if Path(path) in taken:
+                result.remarks[path] = "; ".join(filter(None, (said, result.remarks.get(path))))
         result.recordings = {b: r for b, r in plan.pile.recordings.items() if b in taken}
         return result
 
@@ -194,19 +213,29 @@ class Converter:
                 "resampling": RULE,
                 "told": plan.recipe.told.to_json(),
                 "bags": {
-                    bag_name(bag): recording.to_json() | _remarks(result, bag)
+                    plan.pile.identities.name(bag): recording.to_json() | _remarks(result, bag)
                     for bag, recording in result.recordings.items()
                 },
             },
             "filters": asdict(self._options.filters),
             "val_fraction": self._options.val,
-            "rejected": {bag_name(Path(p)): why for p, why in sorted(result.rejected.items())},
+            "rejected": _named(result.rejected),
         }
 
 
 def _remarks(result: Result, bag: Path) -> dict[str, str]:
     """What of a bag was left out, for the dataset's contract; most have nothing to tell."""
     return {"remarks": result.remarks[str(bag)]} if str(bag) in result.remarks else {}
+
+
+def _named(rejected: Mapping[str, str]) -> dict[str, str]:
+    """Reasons by the bag's name; a number tells apart those of one name, whose content nobody could read."""
+    named: dict[str, str] = {}
+    for path, why in sorted(rejected.items()):
+        name = bag_name(Path(path))
+        others = sum(known.partition("#")[0] == name for known in named)
+        named[f"{name}#{others + 1}" if others else name] = why
+    return named
 
 
 def worker_count(shards: Sequence[Shard]) -> int:
@@ -221,6 +250,9 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
         console.print(f"left out: {count} with {reason}", highlight=False)
     for path, reason in result.rejected.items():
         console.print(f"[red]rejected[/red] {path}: {reason}", highlight=False, soft_wrap=True)
+    for twice, first in result.twins.items():
+        said = f"left out: {twice} is the same recording as {first}"
+        console.print(said, highlight=False, soft_wrap=True, markup=False)
     for topic, reason in sorted(result.left_out_topics.items()):
         console.print(
             f"left out: topic {topic}, {reason}", highlight=False, soft_wrap=True, markup=False

@@ -407,6 +407,8 @@ def test_damage_is_told(tmp_path: Path) -> None:
     assert "cannot be read (File end magic is invalid.)" in refuse(cut)
     killed = demonstration().write(tmp_path / "killed")
     (killed / "metadata.yaml").unlink()
+    whole = (killed / "killed.mcap").read_bytes()
+    (killed / "killed.mcap").write_bytes(whole[: len(whole) // 2])
     assert "`ros2 bag reindex` mends a bag of `ros2 bag record`" in refuse(killed)
     odd = demonstration().write(tmp_path / "odd")
     (odd / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}")

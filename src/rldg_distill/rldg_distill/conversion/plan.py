@@ -10,8 +10,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
@@ -20,13 +20,17 @@ from rldg_distill.datasets import image_codec, rlds
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.bag_episode import POLICY_CAMERA, camera_names, check_closed, way_out
+from rldg_distill.recordings.bag_storage import damage_told, remarks
 from rldg_distill.recordings.cameras import camera_topics
+from rldg_distill.recordings.finding import find_bags
+from rldg_distill.recordings.identity import Identities, identify
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Recording, Told, find_recording, is_recording
-from rldg_distill.recordings.selection import Candidate, Described, choose, find_bags, split
+from rldg_distill.recordings.selection import Candidate, Described, choose, split
 from rldg_distill.recordings.view import View, settle_view
 from rldg_robot.bag_reader import read_summary
 from rldg_robot.contract import CONTRACT_VERSION
+from rldg_robot.regular_file import regular
 from rldg_robot.task import UnknownTask, load_task
 from rldg_robot.user_error import UserError
 
@@ -57,6 +61,8 @@ class Recipe:
     """about bags made elsewhere"""
     view: View
     """of their policy camera"""
+    names: dict[str, str] = field(default_factory=dict)
+    """by path, of bags that share theirs with another recording"""
 
     def read(self, bag: Path) -> Episode:
         """The episode of a bag.
@@ -70,7 +76,8 @@ class Recipe:
                 raise BadBag(
                     f"images of {camera} are {shape}, those of others {self.shapes[camera]}{way_out(camera)}"
                 )
-        return episode
+        name = self.names.get(str(bag), episode.metadata.bag)
+        return replace(episode, metadata=replace(episode.metadata, bag=name))
 
 
 @dataclass
@@ -84,12 +91,19 @@ class Pile:
     """reason by path"""
     recordings: dict[Path, Recording] = field(default_factory=dict)
     """what bags made elsewhere are taken for"""
+    remarks: dict[str, str] = field(default_factory=dict)
+    """what a person should know of a bag that is read all the same, by path"""
+    identities: Identities = field(default_factory=lambda: Identities({}, {}))
 
     def error(self, reason: str) -> ConversionError:
         """Nothing can be made of it."""
         lines = [reason]
         lines += [f"left out: {n} with {why}" for why, n in sorted(self.left_out.items())]
         lines += [f"{path}: {why}" for path, why in self.rejected.items()]
+        lines += [
+            f"left out: {path} is the same recording as {twin}"
+            for path, twin in self.identities.twins.items()
+        ]
         return ConversionError("\n".join(lines))
 
 
@@ -118,13 +132,20 @@ class Plan:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def make_plan(paths: Iterable[Path], options: Options) -> Plan:
+def make_plan(
+    paths: Iterable[Path], options: Options, without: Mapping[str, str] | None = None
+) -> Plan:
     """Look through the bags.
+
+    Args:
+        paths: bags, folders of bags, or runs.
+        options: of the conversion.
+        without: why by path, of bags that an earlier plan had and that turned out to be none.
 
     Raises:
         ConversionError: nothing to convert, or bags that do not fit together.
     """
-    pile = sort_out(paths, options)
+    pile = sort_out(paths, options, without or {})
     try:
         splits = split(choose(pile.candidates, options.filters.count), options.val)
     except ValueError as error:
@@ -145,42 +166,69 @@ def make_plan(paths: Iterable[Path], options: Options) -> Plan:
     pile.recordings |= seen
     cameras, left_out = _cameras(pile, options.cameras)
     shapes = _shapes(pile, shards, options, cameras, view)
-    recipe = Recipe(options.image_format, cameras, shapes, options.told, view)
+    names = {str(path): pile.identities.name(path) for path in pile.identities.contents}
+    recipe = Recipe(options.image_format, cameras, shapes, options.told, view, names)
     return Plan(shards, recipe, left_out, rate, contract, pile)
 
 
-def sort_out(paths: Iterable[Path], options: Options) -> Pile:
-    """Which bags are wanted, judged by their metadata alone.
+def sort_out(paths: Iterable[Path], options: Options, without: Mapping[str, str]) -> Pile:
+    """Which bags are wanted, judged by their metadata alone, and none twice.
 
     Raises:
         ConversionError: a path without bags.
     """
     try:
-        bags = find_bags(paths)
+        found = find_bags(paths)
     except FileNotFoundError as error:
         raise ConversionError(str(error)) from error
-    pile = Pile()
-    for bag in map(Path.absolute, bags):
+    pile = Pile(rejected={str(path): why for path, why in found.others.items()} | dict(without))
+    wanted: dict[Path, str] = {}
+    for bag in map(Path.absolute, found.bags):
+        if str(bag) in without:
+            continue
         try:
-            summary: Described
-            if is_recording(bag):
-                summary = pile.recordings[bag] = find_recording(bag, options.told)
-            else:
-                check_closed(bag)
-                summary = read_summary(bag)
-            load_task(summary.task)
-        except (BadBag, UnknownTask) as error:
+            with damage_told():
+                summary = _described(bag, options, pile)
+        except BadBag as error:
             pile.rejected[str(bag)] = str(error)
             continue
-        except (KeyError, TypeError, ValueError) as error:
-            pile.rejected[str(bag)] = f"has no readable summary of its episode: {error!r}"
-            continue
-        reason = options.filters.reason_against(summary)
-        if reason:
+        if reason := options.filters.reason_against(summary):
             pile.left_out[reason] += 1
         else:
-            pile.candidates.append(Candidate(bag, summary.task))
+            wanted[bag] = summary.task
+    pile.identities = identify(wanted)
+    contents = pile.identities.contents
+    pile.candidates = [
+        Candidate(bag, task, contents.get(bag, ""))
+        for bag, task in wanted.items()
+        if bag not in pile.identities.twins
+    ]
     return pile
+
+
+def _described(bag: Path, options: Options, pile: Pile) -> Described:
+    """What a bag is taken for.
+
+    Raises:
+        BadBag: it is none, or does not say what filters ask.
+    """
+    summary: Described
+    try:
+        if is_recording(bag):
+            summary = pile.recordings[bag] = find_recording(bag, options.told)
+            if said := remarks(bag):
+                pile.remarks[str(bag)] = "; ".join(said)
+        else:
+            check_closed(bag)
+            summary = read_summary(bag)
+        load_task(summary.task)
+    except UnknownTask as error:
+        raise BadBag(str(error)) from error
+    except (KeyError, TypeError, ValueError) as error:
+        if isinstance(error, BadBag):
+            raise
+        raise BadBag(f"has no readable summary of its episode: {error!r}") from error
+    return summary
 
 
 def share_out(dataset: str, split_name: str, bags: list[Path], most: int) -> list[Shard]:
@@ -215,10 +263,12 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
     """Features by topic, as the first bag with images has them; every other bag must have them too. And why other
     topics of images are left out.
     """
+    unread = {}
     for candidate in pile.candidates:
         try:
             topics, left_out = camera_topics(candidate.path, pile.recordings.get(candidate.path))
-        except BadBag:
+        except BadBag as error:
+            unread[str(candidate.path)] = str(error)
             continue
         if not topics:
             continue
@@ -229,7 +279,8 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
                 f"no camera {wanted - set(names.values())}; there are: {sorted(names.values())}"
             )
         return {topic: name for topic, name in names.items() if name in wanted}, left_out
-    raise pile.error("no bag has an image")
+    pile.rejected |= unread
+    raise pile.error("no bag can be read" if unread else "no bag has an image")
 
 
 def _shapes(
@@ -258,5 +309,5 @@ def _shapes(
 
 def _identity(bag: Path) -> list[object]:
     """What shows that a bag is still the same, without reading it."""
-    files = sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in bag.iterdir())
-    return [str(bag), files]
+    files = [file for file in (bag.iterdir() if bag.is_dir() else [bag]) if regular(file)]
+    return [str(bag), sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files)]

@@ -9,8 +9,9 @@ correlation, Kuglin and Hines 1975).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,10 +23,11 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.datasets.tfrecord import DamagedRecord
-from rldg_distill.recordings.bag_episode import POLICY_CAMERA, bag_name
+from rldg_distill.recordings.bag_episode import POLICY_CAMERA
+from rldg_distill.recordings.finding import find_bags
+from rldg_distill.recordings.identity import bag_name, base_name
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
-from rldg_distill.recordings.selection import find_bags
 from rldg_distill.recordings.view import View
 from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.checked_file import typed
@@ -64,7 +66,6 @@ class _Seen:
     """What later episodes are compared with."""
 
     contents: dict[str, str] = field(default_factory=dict)
-    bags: dict[str, str] = field(default_factory=dict)
     looks: dict[tuple[str, str], list[tuple[str, np.ndarray]]] = field(default_factory=dict)
     lags: dict[tuple[str, str], list[np.ndarray]] = field(default_factory=dict)
 
@@ -106,7 +107,9 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
     Raises:
         FileNotFoundError: a path holds no bags.
     """
-    bags = {bag_name(path): path for path in find_bags(paths)}
+    bags: dict[str, list[Path]] = {}
+    for path in find_bags(paths).bags:
+        bags.setdefault(bag_name(path), []).append(path)
     image_format = ImageFormat.parse(dataset.contract.image_format)
     cameras = {topic: name for name, topic in dataset.contract.cameras.items()}
     told = typed(dataset.contract.recorded.told, Told, str(dataset.folder / CONTRACT))
@@ -114,15 +117,27 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             where = f"{split} {episode.metadata.bag}"
-            if episode.metadata.bag not in bags:
-                yield Fault(where, "its bag is not among those given")
-                continue
-            try:
-                truth = read_bag(bags[episode.metadata.bag], image_format, cameras, told, view)
-            except BadBag as error:
-                yield Fault(where, f"its bag {error}")
-                continue
-            yield from (Fault(where, what) for what in _differences(episode, truth))
+            named = bags.get(base_name(episode.metadata.bag), [])
+            read = partial(
+                read_bag, image_format=image_format, cameras=cameras, told=told, view=view
+            )
+            yield from (Fault(where, what) for what in _against(episode, named, read))
+
+
+def _against(episode: Episode, bags: list[Path], read: Callable[[Path], Episode]) -> Iterator[str]:
+    """Differences from its bag, which is that of its name and stamps: other recordings may have that name too."""
+    others: list[str] = []
+    for bag in bags:
+        try:
+            truth = read(bag)
+        except BadBag as error:
+            others.append(f"its bag {error}")
+            continue
+        if np.isin(episode.state_stamp, truth.state_stamp).any():
+            yield from _differences(episode, truth)
+            return
+        others.append("its bag is not among those given: that of its name is another recording")
+    yield from others[:1] or ["its bag is not among those given"]
 
 
 def view_of(dataset: Dataset) -> View | None:
@@ -228,11 +243,10 @@ def saturated(episode: Episode) -> np.ndarray:
 
 def _compare(episode: Episode, where: str, seen: _Seen) -> Iterator[str]:
     content = hashlib.sha256(episode.action.tobytes() + episode.state.tobytes()).hexdigest()
-    bag = episode.metadata.bag
-    twin = seen.contents.get(content) or seen.bags.get(bag)
+    twin = seen.contents.get(content)
     if twin:
         yield f"duplicate of {twin}"
-    seen.contents[content] = seen.bags[bag] = where
+    seen.contents[content] = where
     for camera, images in episode.images.items():
         try:
             frames = np.stack([image_codec.decode(data).mean(2) for data in images])

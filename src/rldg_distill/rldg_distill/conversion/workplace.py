@@ -11,15 +11,26 @@ A shard counts from the moment on that its outcome lies there. Whoever writes fi
 from __future__ import annotations
 
 import fcntl
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
 from rldg_distill.conversion.plan import ConversionError
 from rldg_distill.datasets import rlds
+from rldg_robot.atomic_file import write_atomically
+from rldg_robot.checked_file import FormatError, read_json
+
+
+@dataclass(frozen=True)
+class _Bad:
+    """Bags of a plan that could not be converted and left a split empty."""
+
+    first: str
+    rejected: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -69,14 +80,37 @@ class Workplace:
                 ) from error
             yield
 
-    def resume(self, fingerprint: str) -> None:
-        """Keep what the same plan left, and nothing else."""
+    @property
+    def _bad(self) -> Path:
+        return self.progress / "bad.json"
+
+    def found_bad(self, first: str) -> dict[str, str]:
+        """Why by path, of bags that an earlier go at the same bags found to be none; `first` as in `resume`."""
+        try:
+            found = read_json(self._bad, _Bad)
+        except (FormatError, OSError):
+            return {}
+        return found.rejected if found.first == first else {}
+
+    def keep_bad(self, first: str, rejected: dict[str, str]) -> None:
+        """Remember them for a go that follows a kill."""
+        write_atomically(self._bad, json.dumps(asdict(_Bad(first, rejected))))
+
+    def resume(self, fingerprint: str, first: str = "") -> None:
+        """Keep what the same plan left, and nothing else.
+
+        Args:
+            fingerprint: of the plan.
+            first: that of the plan of all bags, where some of them have shown since to be none.
+        """
         plan = self.progress / "plan"
         if plan.is_file() and plan.read_text() == fingerprint:
             kept = {plan.name, "lock", *(path.name for path in self.progress.glob("*.npz"))}
         else:
             kept = {"lock"}
             shutil.rmtree(self.data, ignore_errors=True)
+        if self.found_bad(first):
+            kept.add(self._bad.name)
         for path in self.progress.iterdir():
             if path.name not in kept:
                 path.unlink()

@@ -24,6 +24,8 @@ from rldg_distill.datasets.episode import (
     padded,
 )
 from rldg_distill.datasets.image_codec import IMAGE_TYPES, ImageFormat
+from rldg_distill.recordings.bag_storage import some
+from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.state_stream import StateStream
 from rldg_robot.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
@@ -39,6 +41,7 @@ from rldg_robot.contract import (
     Topic,
 )
 from rldg_robot.gripper_command import command_after, command_at_start
+from rldg_robot.mcap_file import Account
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.picture import BadPicture
 from rldg_robot.proprioception import PROPRIOCEPTION, proprioception
@@ -50,13 +53,6 @@ ONLY_POLICY_CAMERA = f"--camera {POLICY_CAMERA}"
 STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
 OPEN, SUCCESS, ABORTED = 0, 1, 3
 WIDTH = PROPRIOCEPTION.index("gripper_width [m]")
-
-
-def bag_name(path: Path) -> str:
-    """`run/episode` of a bag in `runs/<run>/bags/<episode>`."""
-    path = path.resolve()
-    run = path.parents[1] if path.parent.name == "bags" else path.parent
-    return f"{run.name}/{path.name}"
 
 
 def check_closed(path: Path) -> None:
@@ -183,8 +179,9 @@ def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str])
     found: dict[str, Camera] = {}
     steps: list[Any] = []
     episodes: list[Any] = []
+    account = Account()
     try:
-        for topic, kind, _, cdr in raw_messages(path, topics):
+        for topic, kind, _, cdr in raw_messages(path, topics, account):
             if topic in cameras and kind in IMAGE_TYPES:
                 if topic not in found:
                     exact = topic == WRIST_IMAGE.name
@@ -209,6 +206,8 @@ def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str])
     except FileNotFoundError as error:
         raise BadBag("holds no .mcap file") from error
     _check(path, episodes, steps, streams)
+    if account.damage:
+        raise BadBag(f"is damaged: {some(account.damage)}")
     missing = {WRIST_IMAGE.name, *cameras} - set(found)
     if missing:
         rest = way_out(POLICY_CAMERA if WRIST_IMAGE.name in missing else "")

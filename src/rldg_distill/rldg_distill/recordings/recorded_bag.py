@@ -25,11 +25,12 @@ from rldg_distill.datasets.episode import (
 )
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
-from rldg_distill.recordings.bag_episode import POLICY_CAMERA, bag_name, read_episode, way_out
+from rldg_distill.recordings.bag_episode import POLICY_CAMERA, read_episode, way_out
 from rldg_distill.recordings.bag_storage import damage_told, messages
 from rldg_distill.recordings.finger_motion import commands
 from rldg_distill.recordings.frames import check_frames
 from rldg_distill.recordings.gripper_width import check_asked, widths
+from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.recording import (
     CUT,
     MOTION,

@@ -13,7 +13,13 @@ from typing import Any
 
 from rldg_distill.datasets.episode import RECORDED, BadBag
 from rldg_distill.datasets.image_codec import IMAGE_TYPES
-from rldg_distill.recordings.bag_storage import TopicInfo, damage_told, messages, topics
+from rldg_distill.recordings.bag_storage import (
+    TopicInfo,
+    custom_data_of,
+    damage_told,
+    messages,
+    topics,
+)
 from rldg_distill.recordings.gripper_width import GripperRange, gripper_joints
 from rldg_distill.recordings.selection import STATUSES
 from rldg_robot.bag_reader import STATUS, custom_data, decode, is_complete
@@ -33,7 +39,9 @@ from rldg_robot.contract import (
     WRIST_IMAGE,
     Topic,
 )
+from rldg_robot.mcap_file import channels
 from rldg_robot.message_values import nanoseconds
+from rldg_robot.regular_file import regular
 from rldg_robot.task import UnknownTask, load_task
 
 MOTION = "motion"
@@ -146,8 +154,8 @@ class Told:
         Raises:
             BadBag: an impossible value is there.
         """
+        there = custom_data_of(path)
         try:
-            there = custom_data(path)
             own = (*self.facts(), *GRIPPER_FACTS)
             return replace(self, **{k: str(v) for k, v in there.items() if k in own})  # type: ignore[arg-type]
         except ValueError as error:
@@ -230,11 +238,14 @@ class Recording:
 
 
 def is_recording(path: Path) -> bool:
-    """Whether a closed bag was made by something else than this project's recorder."""
+    """Whether a bag was made by something else than this project's recorder."""
     try:
-        return is_complete(path) and "contract_version" not in custom_data(path)
+        if is_complete(path):
+            return "contract_version" not in custom_data(path)
     except ValueError:
         return False
+    own = path / f"{path.name}.mcap"
+    return not (regular(own) and STEP.name in {c.topic for c in channels(own).values()})
 
 
 @damage_told()

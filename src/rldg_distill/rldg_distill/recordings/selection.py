@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from rldg_distill.recordings.bag_episode import bag_name
+from rldg_distill.recordings.identity import name_rank
 
 STATUSES = ("success", "failure", "aborted")
 
@@ -61,41 +59,13 @@ class Candidate:
 
     path: Path
     task: str
+    content: str = ""
+    """tells it from others of its name; empty where it is the only one"""
 
     @property
-    def rank(self) -> str:
+    def rank(self) -> tuple[str, str]:
         """Orders bags at random, the same way on every machine."""
-        return hashlib.sha256(bag_name(self.path).encode()).hexdigest()
-
-
-def find_bags(paths: Iterable[Path]) -> list[Path]:
-    """Bags themselves, folders of bags and runs, as a sorted list of bags.
-
-    Raises:
-        FileNotFoundError: a path does not exist or holds no bag.
-    """
-    found: dict[Path, Path] = {}
-    for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist")
-        bags = _bags_in(path)
-        if not bags:
-            raise FileNotFoundError(f"{path} holds no bags. Give a bag, a folder of bags or a run")
-        found |= {bag.resolve(): bag for bag in bags}
-    return [found[real] for real in sorted(found)]
-
-
-def _bags_in(path: Path) -> list[Path]:
-    if path.is_file():
-        path = path.parent
-    if _is_bag(path):
-        return [path]
-    folder = path / "bags" if (path / "bags").is_dir() else path
-    return [child for child in sorted(folder.iterdir()) if child.is_dir() and _is_bag(child)]
-
-
-def _is_bag(path: Path) -> bool:
-    return (path / "metadata.yaml").is_file() or any(path.glob("*.mcap"))
+        return name_rank(self.path), self.content
 
 
 def choose(candidates: list[Candidate], count: int | None) -> list[Candidate]:
@@ -106,9 +76,10 @@ def choose(candidates: list[Candidate], count: int | None) -> list[Candidate]:
     nth: Counter[str] = Counter()
     turns = []
     for candidate in ranked:
-        turns.append((nth[candidate.task], candidate.rank, candidate))
+        turns.append((nth[candidate.task], candidate))
         nth[candidate.task] += 1
-    return sorted((turn[2] for turn in sorted(turns)[:count]), key=lambda c: c.rank)
+    turns.sort(key=lambda turn: (turn[0], turn[1].rank))
+    return sorted((candidate for _, candidate in turns[:count]), key=lambda c: c.rank)
 
 
 def split(candidates: list[Candidate], fraction: float) -> dict[str, list[Candidate]]:

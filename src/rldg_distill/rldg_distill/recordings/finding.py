@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bags below some folders, however deep they lie; and of what looks like one, but is none, what it is."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rldg_distill.recordings.bag_storage import STORAGE, ros1
+from rldg_robot.bag_reader import METADATA, in_order
+from rldg_robot.regular_file import regular
+
+DEPTH = 12
+"""folders within each other that are looked through"""
+MOST = 1_000_000
+"""files and folders that are looked at"""
+PACKED = re.compile(r".+\.(mcap|db3|bag)\.\w+|.+\.bag\.active", re.IGNORECASE)
+SPLIT = re.compile(r"(.+?)(_\d+)?\.(mcap|db3)(\.(zstd|zst))?", re.IGNORECASE)
+
+
+@dataclass
+class Found:
+    """What lies below some paths."""
+
+    bags: list[Path] = field(default_factory=list)
+    """folders of bags, and files that are one by themselves"""
+    others: dict[Path, str] = field(default_factory=dict)
+    """what is no bag that can be read, and what to do about it"""
+
+
+def find_bags(paths: Iterable[Path]) -> Found:
+    """Bags themselves, folders of bags and runs, as a sorted list of bags; a bag that links lead to twice counts once.
+
+    Raises:
+        FileNotFoundError: a path does not exist, or holds nothing that looks like a bag.
+    """
+    found: dict[Path, Path] = {}
+    others: dict[Path, str] = {}
+    for path in paths:
+        if not path.exists():
+            raise FileNotFoundError(f"{path} does not exist")
+        below = _below(path)
+        if not below.bags and not below.others:
+            raise FileNotFoundError(f"{path} holds no bags. Give a bag, a folder of bags or a run")
+        found |= {bag.resolve(): bag for bag in below.bags}
+        others |= below.others
+    return Found([found[real] for real in sorted(found)], others)
+
+
+def _below(path: Path) -> Found:
+    found = Found()
+    if not path.is_dir():
+        parent = path.parent
+        if path.name == METADATA or (STORAGE.fullmatch(path.name) and regular(parent / METADATA)):
+            found.bags.append(parent)
+        else:
+            _take(path, found)
+        return found
+    bags = path / "bags"  # of a run
+    for folder, files in _folders(bags if bags.is_dir() else path):
+        _look(folder, files, found)
+    return found
+
+
+def _folders(top: Path) -> Iterator[tuple[Path, list[Path]]]:
+    """Every folder with its files, in alphabetical order; not those that are hidden or within a bag, none twice."""
+    seen: set[tuple[int, int]] = set()
+    left = MOST
+    layer = [top]
+    for _ in range(DEPTH):
+        below: list[Path] = []
+        for folder in layer:
+            about = folder.stat()
+            if (about.st_dev, about.st_ino) in seen:
+                continue
+            seen.add((about.st_dev, about.st_ino))
+            entries = _entries(folder)
+            left -= len(entries)
+            files = [entry for entry in entries if not entry.is_dir()]
+            yield folder, files
+            if not any(file.name == METADATA for file in files):
+                below += [e for e in entries if e.is_dir() and not e.name.startswith(".")]
+        if left < 0:
+            raise FileNotFoundError(
+                f"{top} holds more than {MOST} files: give the folders of its bags"
+            )
+        layer = below
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return sorted(Path(entry) for entry in os.scandir(folder))
+    except OSError:
+        return []  # nobody may look into it
+
+
+def _look(folder: Path, files: list[Path], found: Found) -> None:
+    """What the files of a folder are."""
+    stored = [file for file in files if STORAGE.fullmatch(file.name)]
+    if any(file.name == METADATA and not file.is_dir() for file in files):
+        found.bags.append(folder)
+        return
+    ours = [file for file in in_order(stored) if _prefix(file) == folder.name and regular(file)]
+    if ours:
+        found.bags.append(folder)
+        stored = [file for file in stored if file not in ours]
+    for file in files:
+        if file not in ours:
+            _take(file, found)
+
+
+def _prefix(file: Path) -> str:
+    """The name of the folder that `ros2 bag record` puts such a file into."""
+    match = SPLIT.fullmatch(file.name)
+    return match[1] if match else ""
+
+
+def _take(file: Path, found: Found) -> None:
+    """A file by itself."""
+    if STORAGE.fullmatch(file.name):
+        if regular(file):
+            found.bags.append(file)
+        else:
+            found.others[file] = "is no regular file, or a link that leads nowhere"
+    elif file.suffix.lower() == ".bag" and regular(file):
+        found.others[file] = ros1(file)
+    elif PACKED.fullmatch(file.name) and not file.name.endswith(("-wal", "-journal", "-shm")):
+        found.others[file] = (
+            "is a packed or unfinished bag: unpack it (`rosbag reindex` ends .active)"
+        )
