@@ -259,7 +259,7 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
         )
     for path, remark in result.remarks.items():
         console.print(
-            f"left out: of {path} {remark}", highlight=False, soft_wrap=True, markup=False
+            f"remark on {path}: {remark}", highlight=False, soft_wrap=True, markup=False
         )
     for recording, count in Counter(map(str, result.recordings.values())).items():
         console.print(
