@@ -9,8 +9,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
+from rldg_distill.students.card import DataCard
 from rldg_distill.students.registry import student_class
-from rldg_distill.students.student import DataCard
 from rldg_robot import contract
 from rldg_robot.ros import listen_to
 from rldg_robot.task import load_task

@@ -25,7 +25,7 @@ from rldg_distill.conversion.validation import (
 )
 from rldg_distill.datasets import pictures, statistics
 from rldg_distill.datasets.rlds import Dataset, NotADataset
-from rldg_distill.datasets.tfrecord import DamagedRecord
+from rldg_robot.user_error import UserError
 
 BINS = 16
 BARS = " ▁▂▃▄▅▆▇█"
@@ -235,7 +235,7 @@ def main(arguments: list[str] | None = None) -> int:
             out = given.out or dataset.folder.parent / "pictures"
             for path in show_pictures(dataset, given.split, given.count, given.camera, out):
                 console.print(str(path), highlight=False, soft_wrap=True)
-    except (NotADataset, DamagedRecord, OSError, ValueError) as error:
+    except (UserError, OSError, ValueError) as error:
         Console(stderr=True).print(
             f"dataset: {error}", style="red", highlight=False, soft_wrap=True, markup=False
         )

@@ -29,10 +29,8 @@ from rich.text import Text
 from torch.distributed.device_mesh import init_device_mesh
 
 from rldg_distill.datasets.mixture import Mixture
-from rldg_distill.datasets.rlds import NotADataset
-from rldg_distill.datasets.tfrecord import DamagedRecord
 from rldg_distill.students import registry
-from rldg_distill.students.student import Student, StudentConfig, StudentError
+from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.training import distributed, student_report
 from rldg_distill.training.config_options import add_options
 from rldg_distill.training.distributed import World
@@ -44,6 +42,9 @@ from rldg_distill.training.trainer import Trainer, TrainingError, computes_in_bf
 from rldg_distill.training.training_config import TrainingConfig, plain
 from rldg_distill.training.training_data import TrainingData, open_data
 from rldg_robot.atomic_file import write_atomically
+from rldg_robot.checked_file import read_json
+from rldg_robot.safe_name import UnsafeName, check_name
+from rldg_robot.user_error import UserError
 
 DEFAULT = "default"
 """the recipe where none is asked for"""
@@ -102,7 +103,11 @@ def parse(arguments: list[str]) -> Order:
     except ValueError as error:
         parser.error(str(error))
     names = "_".join(path.name for path in given["data"])
-    run = StudentRun(given["runs"] / (given["name"] or f"{kind.name}_{size}_{names}"))
+    try:
+        name = check_name(given["name"] or f"{kind.name}_{size}_{names}", "--name")
+    except UnsafeName as error:
+        parser.error(str(error))
+    run = StudentRun(given["runs"] / name)
     return Order(tuple(given["data"]), run, kind, config, training)
 
 
@@ -152,11 +157,23 @@ def device_of(training: TrainingConfig) -> str:
     return "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
+@dataclass(frozen=True)
+class Settings:
+    """What a run was begun with."""
+
+    student: str
+    config: dict[str, Any]
+    training: dict[str, Any]
+    data: dict[str, str]
+    """fingerprint by name"""
+
+
 def settle(order: Order, data: TrainingData) -> None:
     """Keep the options of a new run, or check that a resumed one has the same.
 
     Raises:
         RunError: it has not.
+        FormatError: the old ones are damaged.
     """
     path = order.run.settings
     settings = {
@@ -166,16 +183,16 @@ def settle(order: Order, data: TrainingData) -> None:
         "data": data.card.fingerprints,
     }
     if path.is_file() and order.run.state.is_file():
-        before = json.loads(path.read_text())
-        differences = order.training.differences(before["training"])
+        before = read_json(path, Settings, fix="Delete the run's folder, or give another --name")
+        differences = order.training.differences(before.training)
         differences += [
-            f"{key}: {before[key]} -> {settings[key]}"
+            f"{key}: {getattr(before, key)} -> {settings[key]}"
             for key in ("student", "config")
-            if before[key] != settings[key]
+            if getattr(before, key) != settings[key]
         ]
         given = data.card.fingerprints
-        if list(before["data"].items()) != list(given.items()):  # weights go by their order
-            differences.append(f"data: {before['data']} -> {given}")
+        if list(before.data.items()) != list(given.items()):  # weights go by their order
+            differences.append(f"data: {before.data} -> {given}")
         if differences:
             raise RunError(
                 f"{order.run.path} was begun with other values:\n  "
@@ -402,15 +419,7 @@ def main(arguments: list[str] | None = None) -> int:
                 "--no-shard"
             )
         return work(order, world, console)
-    except (
-        NotADataset,
-        DamagedRecord,
-        RunError,
-        StudentError,
-        TrainingError,
-        ValueError,
-        OSError,
-    ) as error:
+    except (UserError, ValueError, OSError) as error:
         console.print(
             f"distill: {error}", style="red", highlight=False, soft_wrap=True, markup=False
         )

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from rldg_distill.students.batch import Batch
+from rldg_distill.students.card import DataCard
 from rldg_distill.students.openvla.config import tiny
 from rldg_distill.students.openvla.model import OpenVLA
 from rldg_distill.students.openvla.tokens import Prompts
-from rldg_distill.students.student import DataCard
 
 TINY = tiny()
 FIRST, END = TINY.vocabulary - TINY.n_action_bins, TINY.vocabulary

@@ -20,8 +20,9 @@ from synthetic_data import SIZE, WORDS, edit_json, episode, small, write_dataset
 from rldg_distill import distill
 from rldg_distill.students import registry
 from rldg_distill.students.batch import Observation
+from rldg_distill.students.card import CARD, StudentError
 from rldg_distill.students.registry import load_student
-from rldg_distill.students.student import CARD, WEIGHTS, StudentError
+from rldg_distill.students.student import WEIGHTS
 from rldg_distill.training import config_options, training_state
 from rldg_distill.training.distributed import World
 from rldg_distill.training.trainer import Trainer
@@ -299,6 +300,7 @@ def test_a_wrong_checkpoint(
     edit_json(folder / CARD, contract_version="0")
     with pytest.raises(StudentError, match="contract version '0', this program speaks '1'"):
         load_student(folder)
+    edit_json(folder / CARD, contract_version="1")
     (folder / WEIGHTS).write_bytes(b"not weights")
     assert "cannot be read" in refused(capsys, data, tmp_path, *init)
     (folder / CARD).write_text("{")

@@ -14,11 +14,11 @@ import torch
 from tokenizers import Tokenizer, models
 
 from rldg_distill.students.batch import Batch, Observation
+from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.octo.checkpoint import sources
 from rldg_distill.students.octo.config import SIZES
 from rldg_distill.students.octo.student import OctoStudent, OctoStudentConfig
 from rldg_distill.students.registry import load_student
-from rldg_distill.students.student import DataCard, StudentError
 
 torch.set_num_threads(1)
 SCALE = torch.tensor([0.01] * 3 + [0.05] * 3)

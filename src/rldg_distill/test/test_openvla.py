@@ -17,6 +17,7 @@ from peft import PeftModel
 from safetensors.torch import save_file
 from torch import nn
 
+from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla import checkpoints, config, lora, quantization
 from rldg_distill.students.openvla.config import OpenVLAConfig
 from rldg_distill.students.openvla.model import OpenVLA
@@ -24,7 +25,6 @@ from rldg_distill.students.openvla.oft import ChunkHead, hidden_states
 from rldg_distill.students.openvla.pixels import pixel_values
 from rldg_distill.students.openvla.targets import binned, divergence, hard
 from rldg_distill.students.openvla.tokens import ActionTokens, PromptTokenizer, tiny_tokenizer
-from rldg_distill.students.student import StudentError
 
 TOKENS = ActionTokens(32000)
 

@@ -15,10 +15,10 @@ from safetensors.torch import load_file, save_file
 
 from rldg_distill.distill import defaults
 from rldg_distill.students.batch import Observation
+from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.config import SIZES
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
 from rldg_distill.students.registry import load_student
-from rldg_distill.students.student import StudentError
 
 TOKENS = OpenVLAStudentConfig(lora_rank=0)
 OFT = OpenVLAStudentConfig(lora_rank=0, variant="oft", chunk=4)

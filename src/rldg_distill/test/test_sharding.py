@@ -21,9 +21,10 @@ from synthetic_data import SIZE, WORDS, small
 
 from rldg_distill import distill
 from rldg_distill.students.batch import Observation
+from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
 from rldg_distill.students.registry import load_student
-from rldg_distill.students.student import WEIGHTS, StudentError
+from rldg_distill.students.student import WEIGHTS
 
 COMMON = [
     *("--device", "cpu", "--workers", "1", "--log-every", "1", "--batch-size", "2"),

@@ -109,6 +109,8 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
         FormatError: it is longer, or a pipe or the like.
         OSError: it is not there, or cannot be read.
     """
+    if "\0" in str(path):
+        raise FormatError(f"{str(path)!r} is no path")
     if path.exists() and not path.is_file():
         raise FormatError(f"{path} is no file")  # a pipe or a device would be waited for
     with path.open("rb") as file:

@@ -15,6 +15,7 @@ from rldg_robot.checked_file import (
     parse_yaml,
     read_json,
     read_yaml,
+    typed,
 )
 
 
@@ -142,3 +143,22 @@ def test_damaged_texts_never_let_another_error_out() -> None:
         for parse in (parse_json, parse_yaml):
             with contextlib.suppress(FormatError):
                 assert isinstance(parse(bytes(text), Card, "card"), Card)
+
+
+def test_a_part_is_typed_later() -> None:
+    assert typed({"size": 2}, Part, "part") == Part(2.0)
+    with pytest.raises(FormatError, match="part cannot be used"):
+        typed({"size": "x" * 5000}, Part, "part")
+    with pytest.raises(FormatError, match=r"no number"):
+        typed({"size": float("nan")}, Part, "part")
+
+
+def test_a_message_is_short_whatever_was_read() -> None:
+    with pytest.raises(FormatError) as caught:
+        parse_json('{"name": ["' + "x" * 100_000 + '"]}', Card, "card")
+    assert len(str(caught.value)) < 500
+
+
+def test_a_name_with_a_zero_byte_is_no_path() -> None:
+    with pytest.raises(FormatError, match="no path"):
+        read_json(Path("a\0b"), Card)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag
 from rldg_distill.datasets.statistics import Motion, joined
 from rldg_distill.datasets.tfrecord import write_record
 from rldg_distill.recordings.bag_storage import damage_told
+from rldg_robot.checked_file import FormatError, parse_json
 
 
 @dataclass
@@ -93,17 +95,36 @@ def _settle(stream: BinaryIO) -> None:
 
 
 def read_outcome(workplace: Workplace, shard: Shard) -> Outcome | None:
-    """The outcome of a finished shard; None if it is not finished."""
+    """The outcome of a finished shard; None if it is not finished, or was damaged since and is to be written anew."""
     try:
-        with np.load(workplace.outcome(shard.name), allow_pickle=False) as content:
-            outcome = Outcome(**json.loads(str(content["about"])))
+        outcome, _ = _read(workplace.outcome(shard.name))
         whole = (workplace.data / shard.name).stat().st_size == outcome.size
-    except FileNotFoundError:
+    except (FileNotFoundError, FormatError):
         return None
     return outcome if whole else None
 
 
 def read_motion(workplace: Workplace, shard: Shard) -> Motion:
-    """Actions (N, 7) and states (N, 19) of all steps of a finished shard."""
-    with np.load(workplace.outcome(shard.name), allow_pickle=False) as content:
-        return content["action"], content["state"]
+    """Actions (N, 7) and states (N, 19) of all steps of a finished shard.
+
+    Raises:
+        FormatError: they are damaged.
+    """
+    return _read(workplace.outcome(shard.name))[1]
+
+
+def _read(path: Path) -> tuple[Outcome, Motion]:
+    try:
+        with zipfile.ZipFile(path) as packed:
+            # As it is written, nothing is compressed: what a file declares is then no more than it holds.
+            if any(part.compress_type != zipfile.ZIP_STORED for part in packed.infolist()):
+                raise ValueError("its parts are compressed")
+        with np.load(path, allow_pickle=False) as content:
+            outcome = parse_json(str(content["about"]), Outcome, str(path))
+            action, state = content["action"], content["state"]
+        for name, array, size in (("action", action, ACTION_DIM), ("state", state, STATE_DIM)):
+            if array.dtype != np.float32 or array.shape != (outcome.steps, size):
+                raise ValueError(f"{name} is {array.dtype} {array.shape}")
+    except (zipfile.BadZipFile, EOFError, LookupError, ValueError, NotImplementedError) as error:
+        raise FormatError(f"{path} is damaged: {error}. Convert again with --overwrite") from error
+    return outcome, (action, state)

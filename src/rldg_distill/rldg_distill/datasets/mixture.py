@@ -9,9 +9,28 @@ the weights left to the sizes, each step comes exactly once in as many steps as 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from rldg_robot.checked_file import FormatError, typed
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place in the order, a number for every dataset.
+
+    Raises:
+        ValueError: it is before the first step.
+    """
+
+    credit: tuple[float, ...]
+    taken: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        if any(taken < 0 for taken in self.taken):
+            raise ValueError("fewer than no steps are taken")
 
 
 class Mixture:
@@ -65,6 +84,13 @@ class Mixture:
         return {"credit": self._credit.tolist(), "taken": self._taken.tolist()}
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a place that `state` gave, of the same sizes, weights and seed."""
-        self._credit = np.array(state["credit"], float)
-        self._taken = np.array(state["taken"], np.int64)
+        """Go on from a place that `state` gave, of the same sizes, weights and seed.
+
+        Raises:
+            FormatError: it is none, or of other datasets.
+        """
+        place = typed(state, Place, "the place in the order of the steps")
+        if not len(place.credit) == len(place.taken) == len(self._sizes):
+            raise FormatError(f"a place in the order of {len(place.taken)} datasets, not of these")
+        self._credit = np.array(place.credit, float)
+        self._taken = np.array(place.taken, np.int64)

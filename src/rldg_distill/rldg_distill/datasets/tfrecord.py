@@ -19,6 +19,8 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
+from rldg_robot.user_error import UserError
+
 Values = Sequence[bytes] | np.ndarray
 """One feature: bytes, or a 1-D array of float32 or int64."""
 
@@ -31,7 +33,7 @@ VARINT_BYTES = 10
 """that a number may have; longer ones would cost the square of their length"""
 
 
-class DamagedRecord(ValueError):
+class DamagedRecord(UserError, ValueError):
     """A file is cut off or its checksums do not fit; the message names file and place."""
 
 

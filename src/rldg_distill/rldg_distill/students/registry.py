@@ -7,17 +7,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
-from rldg_distill.students.student import (
-    CARD,
-    DataCard,
-    Student,
-    StudentConfig,
-    StudentError,
-    read_card,
-)
+from rldg_distill.students.card import CARD, FIX, DataCard, StudentError, read_card
+from rldg_distill.students.student import Student, StudentConfig
+from rldg_robot.checked_file import FormatError, typed
+from rldg_robot.user_error import UserError
 
 
-class UnknownStudent(ValueError):
+class UnknownStudent(UserError, ValueError):
     """No student of that name; the message lists those that exist."""
 
 
@@ -33,7 +29,7 @@ def student_class(name: str) -> type[Student]:
         UnknownStudent: there is none of that name.
     """
     if name not in names():
-        raise UnknownStudent(f"no student '{name}'; there are: {', '.join(names())}")
+        raise UnknownStudent(f"no student '{name[:40]}'; there are: {', '.join(names())}")
     found: type[Student] = import_module(f"rldg_distill.students.{name}.student").STUDENT
     return found
 
@@ -56,12 +52,15 @@ def describe_student(folder: Path) -> Described:
         UnknownStudent: a student that this program does not have.
     """
     card = read_card(folder)
-    kind = student_class(card["student"])
+    kind = student_class(card.student)
+    of_config = type(kind.configure(kind.sizes[0]))
     try:
-        config = type(kind.configure(card["config"]["size"]))(**card["config"])
-        return Described(kind, config, DataCard.from_json(card["data"]), card["crop"])
-    except (KeyError, TypeError) as error:
-        raise StudentError(f"{folder / CARD} was written by another program: {error}") from error
+        config = typed(card.config, of_config, str(folder / CARD), fix=FIX, strict=True)
+    except FormatError as error:
+        raise StudentError(str(error)) from error
+    if config.size not in kind.sizes:
+        raise StudentError(f"{folder / CARD}: no size '{config.size[:40]}' of {kind.name}. {FIX}")
+    return Described(kind, config, card.data, card.crop)
 
 
 def load_student(folder: Path, device: str = "cpu") -> Student:

@@ -21,20 +21,16 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from rldg_distill.students.batch import Batch, Inputs, Observation
+from rldg_distill.students.card import CARD, DataCard, StudentCard, StudentError, read_card
 from rldg_distill.students.images import fit
 from rldg_distill.students.normalization import NEEDED, Normalizer
+from rldg_distill.weights import WeightsError, check_fit, read_weights
 from rldg_robot.contract import CONTRACT_VERSION
 
-CARD = "student.json"
 WEIGHTS = "student.safetensors"
-
-
-class StudentError(ValueError):
-    """A student cannot be made, trained, loaded or asked so; the message says why and what to do."""
 
 
 @dataclass
@@ -53,46 +49,19 @@ class StudentConfig:
     """actions that it predicts at once"""
     normalization: str = "normal"
     """of actions and states: normal (mean and std) or bounds_q99"""
+    most: ClassVar[Mapping[str, int]] = {"window": 100, "chunk": 1000}
+    """of a number, so that no card makes a network that no memory holds"""
 
     def __post_init__(self) -> None:
         if self.window < 1 or self.chunk < 1:
             raise ValueError("window and chunk must be 1 or more")
+        for name, most in self.most.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise ValueError(f"{name} is {getattr(self, name)}, and may be {most} at most")
         if self.normalization not in NEEDED:
             raise ValueError(
                 f"no normalization '{self.normalization}'; there are: {', '.join(NEEDED)}"
             )
-
-
-@dataclass(frozen=True)
-class DataCard:
-    """What a student has to know of the data that it is trained on."""
-
-    statistics: dict[str, Any]
-    """`action` and `state` as in dataset_statistics.json, over all of the data"""
-    fingerprints: dict[str, str]
-    """of every dataset by its name"""
-    cameras: dict[str, tuple[int, int]]
-    """(height, width) of the images of every camera"""
-    topics: dict[str, str]
-    """topic of every camera"""
-    control_rate: float
-    """[Hz]"""
-    instructions: tuple[str, ...]
-    """every wording in the data"""
-    action_scales: tuple[tuple[float, ...], ...] = ()
-    """(6,) m and rad of a full action of a teacher, each that occurs once"""
-    image_contract: str = ""
-    """what the data's pictures are, see `rldg_robot.camera.image_contract`; empty: the twin's, or somebody else's"""
-    contract_version: str = CONTRACT_VERSION
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> Self:
-        """What `asdict` and JSON made of one."""
-        values = dict(content)
-        values["cameras"] = {name: (size[0], size[1]) for name, size in content["cameras"].items()}
-        values["instructions"] = tuple(content["instructions"])
-        values["action_scales"] = tuple(map(tuple, content["action_scales"]))
-        return cls(**values)
 
 
 class Student(nn.Module, ABC):
@@ -168,7 +137,7 @@ class Student(nn.Module, ABC):
             raise StudentError(
                 f"{checkpoint} has no {CARD}; {self.name} starts from students of its kind only"
             )
-        self.load_weights(checkpoint)
+        self.go_on_from(checkpoint)
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """What the optimiser moves: matrices and filters with weight decay, biases, scales and offsets without."""
@@ -198,6 +167,28 @@ class Student(nn.Module, ABC):
             student.initialize(init)
         return student
 
+    def go_on_from(self, folder: Path) -> None:
+        """Take the weights of a student like this one, whose card is compared first.
+
+        Raises:
+            StudentError: it is none.
+        """
+        card = read_card(folder)
+        if card.student != self.name:
+            raise StudentError(
+                f"{folder} is a student '{card.student}', and '{self.name}' is to start from it: "
+                f"give --student {card.student}, or another --init"
+            )
+        own = json.loads(json.dumps(asdict(self.config)))
+        other = {name: value for name, value in card.config.items() if own.get(name) != value}
+        try:
+            self.load_weights(folder)
+        except StudentError as error:
+            told = ", ".join(f"{name} {str(value)[:40]}" for name, value in other.items())
+            raise StudentError(
+                f"{error}{told and f'. It has {told[:300]}: give the same'}"
+            ) from error
+
     @property
     def device(self) -> torch.device:
         """Where its parameters are."""
@@ -224,6 +215,10 @@ class Student(nn.Module, ABC):
         inputs = self._inputs(observation, instruction)
         inputs = replace(inputs, images=self.shown(inputs.images)).to(self.device)
         action: np.ndarray = self.predict(inputs)[0].float().cpu().numpy()
+        if not np.isfinite(action).all():
+            raise StudentError(
+                f"the {self.name} predicts actions that are no numbers: its training had failed; distill anew"
+            )
         return action
 
     def _inputs(self, observation: Observation, instruction: str) -> Inputs:
@@ -263,14 +258,10 @@ class Student(nn.Module, ABC):
             for name, tensor in tensors.items()
         }
         self.save_weights(folder, written)
-        card = {
-            "student": self.name,
-            "contract_version": CONTRACT_VERSION,
-            "config": asdict(self.config),
-            "crop": self.crop,
-            "data": asdict(self.data),
-        }
-        _replace(folder / CARD, json.dumps(card, indent=2).encode())
+        card = StudentCard(
+            self.name, CONTRACT_VERSION, asdict(self.config), self.crop, data=self.data
+        )
+        _replace(folder / CARD, json.dumps(asdict(card), indent=2).encode())
 
     def save_weights(self, folder: Path, tensors: dict[str, Tensor]) -> None:
         """Write `student.safetensors`."""
@@ -284,33 +275,13 @@ class Student(nn.Module, ABC):
         Raises:
             StudentError: the file is missing, damaged, or of a student of other sizes.
         """
+        path = folder / WEIGHTS
         try:
-            self.load_state_dict(safetensors.torch.load_file(folder / WEIGHTS))
-        except (OSError, SafetensorError) as error:
-            raise StudentError(f"{folder / WEIGHTS} cannot be read: {error}") from error
-        except RuntimeError as error:
-            raise StudentError(f"{folder / WEIGHTS} is of another network: {error}") from error
-
-
-def read_card(folder: Path) -> dict[str, Any]:
-    """The content of `student.json`, without its weights.
-
-    Raises:
-        StudentError: there is none, it is damaged, or of another contract version.
-    """
-    try:
-        card: dict[str, Any] = json.loads((folder / CARD).read_text())
-        version = card["contract_version"]
-    except OSError as error:
-        raise StudentError(f"{folder} holds no student: there is no {CARD}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise StudentError(f"{folder / CARD} is damaged: {error!r}") from error
-    if version != CONTRACT_VERSION:
-        raise StudentError(
-            f"{folder} was trained under contract version {version!r}, this program speaks "
-            f"{CONTRACT_VERSION!r}: its actions and observations mean something else; distill anew"
-        )
-    return card
+            tensors, _ = read_weights(path)
+            check_fit(tensors, self.state_dict(), path)
+        except WeightsError as error:
+            raise StudentError(str(error)) from error
+        self.load_state_dict(tensors)
 
 
 def _filled(values: np.ndarray, window: int) -> np.ndarray:

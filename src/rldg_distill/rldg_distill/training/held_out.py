@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +24,24 @@ DIMENSIONS = (
 """name and factor from dataset units of every dimension of an action error"""
 SEED = 20_241_212
 """of the noise that some students draw; the same at every validation, so that they compare"""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What `HeldOut.judge` found, as much as is told of it again.
+
+    Raises:
+        ValueError: an error is missing.
+    """
+
+    loss: float
+    action_error: dict[str, float]
+    first_action_error: dict[str, float]
+
+    def __post_init__(self) -> None:
+        for errors in (self.action_error, self.first_action_error):
+            if missing := {name for name, _ in DIMENSIONS} - errors.keys():
+                raise ValueError(f"no error of {min(missing)}")
 
 
 class HeldOut:

@@ -60,7 +60,8 @@ def write(run: StudentRun, summary: dict[str, Any]) -> None:
     axes.set(xlabel="update", ylabel=f"loss ({summary['loss_kind']})", title=run.path.name)
     if all(value > 0 for _, value in trained + judged):
         axes.set_yscale("log")
-    axes.legend()
+    if trained or judged:
+        axes.legend()
     figure.tight_layout()
     figure.savefig(run.curve, dpi=120)
     pyplot.close(figure)

@@ -13,12 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from rldg_robot.atomic_file import write_atomically
+from rldg_robot.checked_file import FormatError, parse_json, typed
+from rldg_robot.user_error import UserError
 
 STUDENT = Path("checkpoints", "student")
 """in a run's folder: what a policy loads"""
 
 
-class RunError(RuntimeError):
+class RunError(UserError):
     """The folder cannot serve this training; the message says why and what to do."""
 
 
@@ -84,16 +86,44 @@ class StudentRun:
             os.close(lock)
 
     def lines(self) -> list[dict[str, Any]]:
-        """The points of the loss curve so far; a line that a kill cut off is left out."""
+        """The points of the loss curve so far; what a kill or a power cut spoiled is left out."""
         if not self.metrics.is_file():
             return []
-        whole = self.metrics.read_text().split("\n")[:-1]
-        return [json.loads(line) for line in whole]
+        whole = self.metrics.read_text(errors="replace").split("\n")[:-1]
+        return [point for line in whole if (point := _point(line, self.metrics))]
 
     def keep_lines(self, step: int) -> None:
         """Forget the points behind an update: they come again."""
         kept = [line for line in self.lines() if line["step"] <= step]
         write_atomically(self.metrics, "".join(json.dumps(line) + "\n" for line in kept))
+
+
+@dataclass(frozen=True)
+class _Validation:
+    loss: float
+
+
+@dataclass(frozen=True)
+class _Point:
+    """What is relied on of a point of the loss curve."""
+
+    step: int
+    loss: float | None = None
+    samples_per_second: float | None = None
+    validation: _Validation | None = None
+
+    def __post_init__(self) -> None:
+        if (self.loss is None) != (self.samples_per_second is None):
+            raise ValueError("a loss without speed, or a speed without loss")
+
+
+def _point(line: str, path: Path) -> dict[str, Any] | None:
+    try:
+        content = parse_json(line, dict[str, Any], str(path))
+        typed(content, _Point, str(path))
+    except FormatError:
+        return None
+    return content
 
 
 def _lock(descriptor: int, run: Path) -> None:

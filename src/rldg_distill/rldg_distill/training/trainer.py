@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from rldg_distill.students.batch import Batch
+from rldg_distill.students.card import StudentError
 from rldg_distill.students.student import Student
 from rldg_distill.training import sharding, training_state
 from rldg_distill.training.augmentation import RECIPES, augment
@@ -31,9 +32,11 @@ from rldg_distill.training.loader import Loader
 from rldg_distill.training.student_run import StudentRun
 from rldg_distill.training.training_config import TrainingConfig
 from rldg_distill.training.training_state import Average, Progress
+from rldg_robot.checked_file import FormatError
+from rldg_robot.user_error import UserError
 
 
-class TrainingError(RuntimeError):
+class TrainingError(UserError):
     """The training cannot go on; the message says why and what to do."""
 
 
@@ -86,8 +89,10 @@ class Trainer:
         self.progress = training_state.load(
             self.run.state, self.student, self.optimizer, self._average
         )
-        assert self.progress.loader is not None
-        self.loader.restore(self.progress.loader)
+        try:
+            self.loader.restore(self.progress.loader or {})
+        except FormatError as error:
+            raise StudentError(f"{self.run.state}: {error}: {training_state.FIX}") from error
 
     def train(self) -> None:
         """Until the last update, an early stop, or `stopped`; ends with a checkpoint.
@@ -191,6 +196,7 @@ class Trainer:
         if self.world.leads or self.config.shard:
             with self._kept(), self._autocast():
                 progress.validation = self.held_out.judge(self.student, self.kind)
+            self._check_finite(progress.validation, "validation loss")
         if self.world.leads:
             self._tell({"step": progress.step, "validation": progress.validation})
         if counts:
@@ -236,14 +242,17 @@ class Trainer:
 
     def _log(self, meter: Meter) -> None:
         line = {"step": self.progress.step, **meter.read()}
-        if not math.isfinite(line["loss"]):
-            raise TrainingError(
-                f"the loss is {line['loss']} at update {line['step']}: start again with a lower "
-                "--learning-rate under another --name"
-            )
+        self._check_finite(line, "loss")
         line["learning_rate"] = self.optimizer.param_groups[0]["lr"]
         if self.world.leads:
             self._tell(line)
+
+    def _check_finite(self, found: dict[str, Any], what: str) -> None:
+        if not math.isfinite(found["loss"]):
+            raise TrainingError(
+                f"the {what} is {found['loss']} at update {self.progress.step}: start again with a lower "
+                "--learning-rate under another --name"
+            )
 
     def _tell(self, line: dict[str, Any]) -> None:
         with self.run.metrics.open("a") as stream:

@@ -13,7 +13,7 @@ import numpy as np
 from rldg_distill.datasets import statistics
 from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.step_index import StepIndex
-from rldg_distill.students.student import DataCard
+from rldg_distill.students.card import DataCard
 
 
 @dataclass(frozen=True)

@@ -19,15 +19,24 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from rldg_distill.students.student import Student, StudentError
+from rldg_distill.students.card import StudentError
+from rldg_distill.students.student import Student
+from rldg_distill.training.held_out import Judged
 from rldg_distill.training.sharding import divided_as
+from rldg_distill.weights import WeightsError, check_fit, check_numbers
+from rldg_robot.checked_file import FormatError, parse_json, typed
 
 _PROGRESS = "progress"
+FIX = "delete it to train from the beginning"
 
 
 @dataclass
 class Progress:
-    """How far a training has come."""
+    """How far a training has come.
+
+    Raises:
+        ValueError: so far it cannot have come.
+    """
 
     step: int = 0
     """updates done"""
@@ -45,6 +54,13 @@ class Progress:
     """what the validation with that loss found, where that student is kept: with patience"""
     stale: int = 0
     """of those that count, since then"""
+
+    def __post_init__(self) -> None:
+        if self.step < 0 or self.stale < 0 or self.seconds < 0:
+            raise ValueError("a number below 0")
+        for found in (self.validation, self.best_validation):
+            if found:
+                typed(found, Judged, "a validation")
 
     def is_best(self) -> bool:
         """Whether the last validation found a lower loss than all before it."""
@@ -131,13 +147,16 @@ def load(
             optimizer.state[parameter] = {"step": step, **moments}
     into = tensors(student, optimizer, average)
     if missing := sorted(into.keys() - names):
-        raise StudentError(f"{path} is of another student: it has no {missing[0]}")
-    try:
-        with safe_open(path, "pt", device=str(student.device)) as file, torch.no_grad():
-            for name, tensor in into.items():
-                tensor.copy_(divided_as(file.get_tensor(name), tensor))
-    except RuntimeError as error:
-        raise StudentError(f"{path} is of another student: {error}") from error
+        raise StudentError(f"{path} is of another student: it has no {missing[0]}. {FIX}")
+    with safe_open(path, "pt", device=str(student.device)) as file, torch.no_grad():
+        for name, tensor in into.items():
+            found = file.get_tensor(name)
+            try:
+                check_fit({name: found}, {name: tensor}, path, FIX)
+                check_numbers({name: found}, path, FIX)
+            except WeightsError as error:
+                raise StudentError(str(error)) from error
+            tensor.copy_(divided_as(found, tensor))
     return progress
 
 
@@ -145,11 +164,10 @@ def _header(path: Path) -> tuple[Progress, set[str]]:
     """How far it was, and the names of the tensors."""
     try:
         with safe_open(path, "pt") as file:
-            return Progress(**json.loads(file.metadata()[_PROGRESS])), set(file.keys())
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        raise StudentError(
-            f"{path} cannot be read ({error}): delete it to train from the beginning"
-        ) from error
+            told, names = (file.metadata() or {})[_PROGRESS], set(file.keys())
+        return parse_json(told, Progress, f"what the header of {path} tells"), names
+    except (OSError, SafetensorError, LookupError, ValueError, FormatError) as error:
+        raise StudentError(f"{path} cannot be read ({error}): {FIX}") from error
 
 
 def count(module: nn.Module, moved: bool = False) -> int:

@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from rldg_distill.students.batch import Observation as Sight
+from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.registry import UnknownStudent, load_student
-from rldg_distill.students.student import DataCard, Student, StudentConfig, StudentError
+from rldg_distill.students.student import Student, StudentConfig
 from rldg_rl.acting.actor import Belief, Policy
 from rldg_rl.acting.inference import Health, Inference, Stopwatch
 from rldg_rl.policies.chunks import Chunks, Execution

@@ -13,11 +13,13 @@ from torch import Tensor, nn
 
 from rldg_distill.datasets.episode import STATE_DIM
 from rldg_distill.students.batch import Batch, Inputs
+from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.language import MiniLM
-from rldg_distill.students.student import DataCard, Student, StudentConfig, StudentError
+from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.students.teacher import expected_action, gaussian_kl, masked_mean
 
 CHANNELS = (32, 64, 64, 64)
+STRIDE = 2 ** len(CHANNELS)
 LOG_STD = (-5.0, 1.0)
 """least and most"""
 
@@ -34,6 +36,14 @@ class CnnConfig(StudentConfig):
     """of the hidden layers"""
     state: bool = True
     """whether it is told the proprioceptive state"""
+    most: ClassVar[Mapping[str, int]] = {**StudentConfig.most, "side": 512, "width": 4096}
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.side < STRIDE or self.side % STRIDE:
+            raise ValueError(f"side is {self.side}: {STRIDE} must divide it")
+        if self.width < 1:
+            raise ValueError("width must be 1 or more")
 
 
 class CnnStudent(Student):
@@ -54,6 +64,8 @@ class CnnStudent(Student):
 
     def __init__(self, config: CnnConfig, data: DataCard) -> None:
         super().__init__(config, data)
+        if not data.action_scales:
+            raise StudentError("the data tell no action scale, which this student predicts in")
         unit = torch.tensor(data.action_scales).amax(0)
         self.register_buffer("unit", unit, persistent=False)
         channels = (3, *CHANNELS)
@@ -62,7 +74,7 @@ class CnnStudent(Student):
             layers += [nn.Conv2d(before, after, 3, 2, 1), nn.GroupNorm(8, after), nn.ReLU()]
         self.eye = nn.Sequential(*layers, nn.Flatten())
         self.language = MiniLM()
-        seen = CHANNELS[-1] * (config.side // 16) ** 2
+        seen = CHANNELS[-1] * (config.side // STRIDE) ** 2
         seen += STATE_DIM * config.state + self.language.width
         width = config.width
         self.head = nn.Sequential(

@@ -9,11 +9,10 @@ Two things are stored otherwise here: matrices are transposed, and the matrices 
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,12 +21,17 @@ from rldg_distill.students.octo import flax_msgpack
 from rldg_distill.students.octo.config import OctoConfig
 from rldg_distill.students.octo.octo import READOUT, STATE, TASK, Octo
 from rldg_distill.students.octo.stem import CHANNELS
+from rldg_robot.checked_file import FormatError, read_json
+from rldg_robot.user_error import UserError
 
+CONFIG = "config.json"
+FIX = "Copy the checkpoint again, the whole folder"
+STEP = re.compile(r"[0-9]{1,12}")
 LANGUAGE = "octo_transformer/task_tokenizers_language/hf_model/"
 """where the language encoder's tensors are"""
 
 
-class OctoCheckpointError(ValueError):
+class OctoCheckpointError(UserError, ValueError):
     """A folder is no checkpoint of Octo 1.5, or not of this network; the message says why and what to do."""
 
 
@@ -105,16 +109,16 @@ def read(folder: Path) -> OfficialCheckpoint:
         OctoCheckpointError: a file is missing or damaged, or it is a checkpoint of Octo 1.0.
     """
     try:
-        model = json.loads((folder / "config.json").read_text())["model"]
+        model = read_json(folder / CONFIG, _Described, fix=FIX).model
     except OSError as error:
         raise OctoCheckpointError(
             f"{folder} is no checkpoint of Octo: there is no config.json. Download octo-small-1.5 or octo-base-1.5, "
             "the whole folder"
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise OctoCheckpointError(f"{folder / 'config.json'} is damaged: {error!r}") from error
+    except FormatError as error:
+        raise OctoCheckpointError(f"a damaged checkpoint: {error}") from error
     _refuse_old(folder, model)
-    steps = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
+    steps = [int(path.name) for path in folder.iterdir() if STEP.fullmatch(path.name)]
     file = folder / str(max(steps, default=0)) / "default" / "checkpoint"
     if not file.is_file():
         raise OctoCheckpointError(
@@ -123,8 +127,8 @@ def read(folder: Path) -> OfficialCheckpoint:
         )
     try:
         tensors = flax_msgpack.read(file)
-    except flax_msgpack.NotFlax as error:
-        raise OctoCheckpointError(str(error)) from error
+    except (flax_msgpack.NotFlax, OSError) as error:
+        raise OctoCheckpointError(f"{error}. {FIX}") from error
     return OfficialCheckpoint(
         folder,
         {name: array for name, array in tensors.items() if not name.startswith(LANGUAGE)},
@@ -136,10 +140,25 @@ def read(folder: Path) -> OfficialCheckpoint:
     )
 
 
-def _refuse_old(folder: Path, model: Mapping[str, Any]) -> None:
+@dataclass(frozen=True)
+class _Model:
+    """What of a model says that it is Octo 1.5."""
+
+    use_correct_attention: bool = False
+    repeat_task_tokens: bool = False
+
+
+@dataclass(frozen=True)
+class _Described:
+    """Of config.json."""
+
+    model: _Model
+
+
+def _refuse_old(folder: Path, model: _Model) -> None:
     """Octo 1.0 attends one token off, and does not repeat the task at every step."""
     for switch in ("use_correct_attention", "repeat_task_tokens"):
-        if not model.get(switch, False):
+        if not getattr(model, switch):
             raise OctoCheckpointError(
                 f"{folder} is a checkpoint of Octo 1.0 ({switch} is not set in config.json), whose attention is "
                 "another one; take octo-small-1.5 or octo-base-1.5"

@@ -13,12 +13,13 @@ from torch import Tensor, nn
 
 from rldg_distill.datasets.episode import STATE_DIM
 from rldg_distill.students.batch import Batch, Inputs
+from rldg_distill.students.card import CARD, DataCard, StudentError
 from rldg_distill.students.language import T5, LanguageEncoder, LanguageError, MiniLM
 from rldg_distill.students.octo import checkpoint
 from rldg_distill.students.octo.config import SIZES, OctoConfig
 from rldg_distill.students.octo.octo import Octo, OctoInputs
 from rldg_distill.students.octo.targets import drawn_action
-from rldg_distill.students.student import CARD, DataCard, Student, StudentConfig, StudentError
+from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.students.teacher import expected_action
 
 LANGUAGES = ("minilm", "t5")
@@ -43,6 +44,7 @@ class OctoStudentConfig(StudentConfig):
     """encoder of the instructions: t5 comes with an official checkpoint, minilm with the installation"""
     merge: bool = False
     """from an official checkpoint take what fits and leave the rest random; otherwise all of it has to fit"""
+    most: ClassVar[Mapping[str, int]] = {**StudentConfig.most, "primary_side": 512}
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -241,7 +243,7 @@ class OctoStudent(Student):
             StudentError: something is missing, damaged, or does not fit and `merge` is off.
         """
         if (checkpoint_folder / CARD).is_file():
-            self.load_weights(checkpoint_folder)
+            self.go_on_from(checkpoint_folder)
             return
         try:
             official = checkpoint.read(checkpoint_folder)

@@ -7,9 +7,9 @@ tensor then goes straight to its device and type: the peak is the model and one 
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -17,14 +17,30 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.config import OpenVLAConfig
 from rldg_distill.students.openvla.model import OpenVLA
-from rldg_distill.students.student import StudentError
+from rldg_distill.weights import WeightsError, check_numbers, some
+from rldg_robot.checked_file import FormatError, read_json
+from rldg_robot.safe_name import check_name
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
-SHOWN = 5
-"""names that an error lists"""
+FIX = "Copy the checkpoint again"
+
+
+@dataclass(frozen=True)
+class _Index:
+    """Of the index of several files."""
+
+    weight_map: dict[str, str]
+    """file by tensor"""
+
+    def __post_init__(self) -> None:
+        if not self.weight_map:
+            raise ValueError("it names no file")
+        for name in set(self.weight_map.values()):
+            check_name(name, "a file of weights")
 
 
 def files(folder: Path) -> list[Path]:
@@ -41,20 +57,13 @@ def files(folder: Path) -> list[Path]:
             )
         return [folder / SINGLE]
     try:
-        names = sorted(set(json.loads(index.read_text())["weight_map"].values()))
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise StudentError(f"{index} is damaged: copy the checkpoint again") from error
+        names = sorted(set(read_json(index, _Index, fix=FIX).weight_map.values()))
+    except (OSError, FormatError) as error:
+        raise StudentError(f"a damaged checkpoint: {error}") from error
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
         raise StudentError(f"{folder} lacks {some(missing)}, which {INDEX} names: copy it again")
     return [folder / name for name in names]
-
-
-def some(names: Iterable[str]) -> str:
-    """The first names, and how many more there are."""
-    rows = sorted(names)
-    more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""
-    return ", ".join(rows[:SHOWN]) + more
 
 
 def contents(paths: Iterable[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]:
@@ -68,7 +77,7 @@ def contents(paths: Iterable[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]:
         try:
             with safe_open(path, framework="pt") as shard:
                 shapes = {name: tuple(shard.get_slice(name).get_shape()) for name in shard.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
+        except (OSError, SafetensorError, ValueError, LookupError) as error:
             raise StudentError(f"{path} cannot be read ({error}): copy it again") from error
         twice = shapes.keys() & found.keys()
         if twice:
@@ -129,8 +138,19 @@ def load(
     for path in sorted({path for path, _ in found.values()}):
         with safe_open(path, framework="pt", device=str(device)) as shard:
             for name in shard.keys():  # noqa: SIM118
-                _assign(model, name, shard.get_tensor(name).to(dtype=dtype))
+                value = shard.get_tensor(name)
+                _check_numbers(name, value, path)
+                _assign(model, name, value.to(dtype=dtype))
     return model.to(device)
+
+
+def _check_numbers(name: str, value: torch.Tensor, path: Path) -> None:
+    try:
+        check_numbers({name: value}, path, FIX)
+    except WeightsError as error:
+        raise StudentError(str(error)) from error
+    if not value.is_floating_point():
+        raise StudentError(f"{path}: {name} is {value.dtype}, and no weights. {FIX}")
 
 
 def _assign(model: nn.Module, name: str, value: torch.Tensor) -> None:

@@ -4,19 +4,53 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import dacite
-
-from rldg_distill.students.student import StudentError
+from rldg_distill.students.card import StudentError
+from rldg_robot.checked_file import read_json
+from rldg_robot.user_error import UserError
 
 BACKBONE = "dinosiglip-vit-so-224px"
 ARCHITECTURE = "no-align+fused-gelu-mlp"
 LANGUAGE_MODEL = "llama2-7b-pure"
 RESIZE_STRATEGIES = ("resize-naive", "letterbox")
 OURS, OFFICIAL = "openvla.json", "config.json"
+EXPECTED = {
+    "model_type": "openvla",
+    "vision_backbone_id": BACKBONE,
+    "llm_backbone_id": LANGUAGE_MODEL,
+    "arch_specifier": ARCHITECTURE,
+}
+"""of an official config.json; other models have other networks"""
+FIX = f"An OpenVLA checkpoint is a folder with {OFFICIAL}, tokenizer.json and safetensors: copy it again"
+LARGEST = 1 << 20
+"""of any size: a network of more has no weights"""
+MOST_LAYERS = 512
+PATCH = 14
+"""side of a patch [px]"""
+LARGEST_SIDE = 1024
+"""[pixel] of an image"""
+
+
+def _check(config: Any, layers: str, heads: Sequence[str], width: int) -> None:
+    """Whether a network of these sizes can be.
+
+    Raises:
+        ValueError: not so.
+    """
+    for name, value in vars(config).items():
+        # Not of tokens, whose numbers begin with 0.
+        least = 0 if name.endswith("_id") else 1
+        if type(value) is int and not least <= value <= LARGEST:
+            raise ValueError(f"{name} cannot be {value}")
+    if getattr(config, layers) > MOST_LAYERS:
+        raise ValueError(f"{layers} is {getattr(config, layers)}, and may be {MOST_LAYERS} at most")
+    for name in heads:
+        if width % getattr(config, name):
+            raise ValueError(f"{name} is {getattr(config, name)}, which does not divide {width}")
 
 
 @dataclass(frozen=True)
@@ -36,6 +70,9 @@ class TowerConfig:
     attention_pool: bool = False
     """the checkpoint holds a pooling head, which OpenVLA does not use"""
 
+    def __post_init__(self) -> None:
+        _check(self, "depth", ("heads",), self.width)
+
 
 @dataclass(frozen=True)
 class LanguageConfig:
@@ -54,6 +91,16 @@ class LanguageConfig:
     bos_token_id: int = 1
     eos_token_id: int = 2
     pad_token_id: int = 32000
+
+    def __post_init__(self) -> None:
+        _check(self, "num_hidden_layers", ("num_attention_heads",), self.hidden_size)
+        if self.num_attention_heads % self.num_key_value_heads:
+            raise ValueError("num_key_value_heads does not divide num_attention_heads")
+        ids = (self.bos_token_id, self.eos_token_id, self.pad_token_id)
+        if max(ids) >= self.vocab_size:
+            raise ValueError(f"a token {max(ids)} in a vocabulary of {self.vocab_size}")
+        if not (0 < self.rms_norm_eps < 1 and self.rope_theta >= 1):
+            raise ValueError("rms_norm_eps or rope_theta cannot be")
 
 
 @dataclass(frozen=True)
@@ -81,9 +128,15 @@ class OpenVLAConfig:
     def __post_init__(self) -> None:
         if self.image_resize_strategy not in RESIZE_STRATEGIES:
             raise ValueError(
-                f"no way to resize images is called '{self.image_resize_strategy}'; "
+                f"no way to resize images is called '{self.image_resize_strategy[:40]}'; "
                 f"there are: {', '.join(RESIZE_STRATEGIES)}"
             )
+        if not PATCH <= self.image_size <= LARGEST_SIDE:
+            raise ValueError(f"image_size cannot be {self.image_size}")
+        if not (self.n_action_bins >= 2 and self.pad_to_multiple_of >= 0):
+            raise ValueError("n_action_bins or pad_to_multiple_of cannot be")
+        if self.n_action_bins > self.vocabulary:
+            raise ValueError(f"{self.n_action_bins} action bins in {self.vocabulary} tokens")
 
     @property
     def vocabulary(self) -> int:
@@ -118,18 +171,16 @@ def read(folder: Path) -> OpenVLAConfig:
     Raises:
         StudentError: there is none, or it is of another model.
     """
-    path = folder / (OURS if (folder / OURS).exists() else OFFICIAL)
     try:
-        raw = json.loads(path.read_text())
-    except (OSError, json.JSONDecodeError) as error:
+        if (folder / OURS).exists():
+            return read_json(folder / OURS, OpenVLAConfig, fix=FIX, strict=True)
+        return read_json(folder / OFFICIAL, _Official, fix=FIX).config()
+    except OSError as error:
         raise StudentError(
-            f"{path} cannot be read ({error}): an OpenVLA checkpoint is a folder with {OFFICIAL}, tokenizer.json and "
-            "safetensors"
+            f"{folder / OFFICIAL} cannot be read ({error.strerror}). {FIX}"
         ) from error
-    try:
-        return from_dict(raw) if path.name == OURS else from_official(raw)
-    except ValueError as error:
-        raise StudentError(f"{path}: {error}") from error
+    except UserError as error:
+        raise StudentError(str(error)) from error
 
 
 def write(config: OpenVLAConfig, folder: Path) -> None:
@@ -137,37 +188,29 @@ def write(config: OpenVLAConfig, folder: Path) -> None:
     (folder / OURS).write_text(json.dumps(asdict(config), indent=2) + "\n")
 
 
-def from_official(raw: dict[str, Any]) -> OpenVLAConfig:
-    """Of the content of an official config.json.
+@dataclass(frozen=True)
+class _Official:
+    """Of config.json as OpenVLA publishes it. Every field may be missing, and null is as good."""
 
-    Raises:
-        ValueError: it is of another model.
-    """
-    expected = {
-        "model_type": "openvla",
-        "vision_backbone_id": BACKBONE,
-        "llm_backbone_id": LANGUAGE_MODEL,
-        "arch_specifier": ARCHITECTURE,
-    }
-    for name, value in expected.items():
-        if raw.get(name) != value:
-            raise ValueError(f"{name} is {raw.get(name)!r}, and only {value!r} is known here")
-    known = set(LanguageConfig.__dataclass_fields__)
-    text = {name: value for name, value in raw.get("text_config", {}).items() if name in known}
-    kept = ("image_resize_strategy", "pad_to_multiple_of", "n_action_bins", "norm_stats")
-    found = {name: raw[name] for name in kept if raw.get(name) is not None}
-    # PrismaticConfig's own default where the file is silent.
-    found.setdefault("image_resize_strategy", "letterbox")
-    return OpenVLAConfig(language=LanguageConfig(**text), **found)
+    model_type: str | None = None
+    vision_backbone_id: str | None = None
+    llm_backbone_id: str | None = None
+    arch_specifier: str | None = None
+    image_resize_strategy: str | None = None
+    pad_to_multiple_of: int | None = None
+    n_action_bins: int | None = None
+    norm_stats: dict[str, Any] | None = None
+    text_config: LanguageConfig = LanguageConfig()
 
+    def __post_init__(self) -> None:
+        for name, value in EXPECTED.items():
+            found = getattr(self, name)
+            if found != value:
+                raise ValueError(f"{name} is {str(found)[:60]!r}, and only {value!r} is known here")
 
-def from_dict(raw: dict[str, Any]) -> OpenVLAConfig:
-    """Of the content of an openvla.json.
-
-    Raises:
-        ValueError: a field is unknown, missing or of another type.
-    """
-    try:
-        return dacite.from_dict(OpenVLAConfig, raw, dacite.Config(strict=True))
-    except dacite.DaciteError as error:
-        raise ValueError(f"not the configuration of an OpenVLA: {error}") from error
+    def config(self) -> OpenVLAConfig:
+        kept = ("pad_to_multiple_of", "n_action_bins", "norm_stats")
+        found = {name: value for name in kept if (value := getattr(self, name)) is not None}
+        # PrismaticConfig's own default where the file is silent.
+        resize = self.image_resize_strategy or "letterbox"
+        return OpenVLAConfig(language=self.text_config, image_resize_strategy=resize, **found)

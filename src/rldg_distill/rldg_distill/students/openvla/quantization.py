@@ -12,8 +12,8 @@ from types import ModuleType
 import torch
 from torch import nn
 
+from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.model import OpenVLA
-from rldg_distill.students.student import StudentError
 
 BITS = (4, 8)
 

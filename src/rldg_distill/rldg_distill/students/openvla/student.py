@@ -10,11 +10,11 @@ from typing import Any, ClassVar, Self, cast
 
 import torch
 from peft import PeftModel
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.batch import Batch, Inputs
+from rldg_distill.students.card import CARD, DataCard, StudentError
 from rldg_distill.students.openvla import checkpoints, lora, quantization
 from rldg_distill.students.openvla.config import SIZES, read, write
 from rldg_distill.students.openvla.model import OpenVLA
@@ -22,15 +22,9 @@ from rldg_distill.students.openvla.oft import ChunkHead
 from rldg_distill.students.openvla.pixels import pixel_values
 from rldg_distill.students.openvla.targets import binned, divergence, hard
 from rldg_distill.students.openvla.tokens import Prompts, PromptTokenizer, tiny_tokenizer
-from rldg_distill.students.student import (
-    CARD,
-    WEIGHTS,
-    DataCard,
-    Student,
-    StudentConfig,
-    StudentError,
-)
+from rldg_distill.students.student import WEIGHTS, Student, StudentConfig
 from rldg_distill.students.teacher import expected_action, masked_mean
+from rldg_distill.weights import WeightsError, check_fit, read_weights
 
 VARIANTS = ("tokens", "oft")
 BASE = "base"
@@ -60,6 +54,11 @@ class OpenVLAStudentConfig(StudentConfig):
     """adapters on the language model's output layer too"""
     quantize: int = 0
     """8 or 4: bits of the language model's weights; needs an NVIDIA GPU, bitsandbytes and adapters"""
+    most: ClassVar[Mapping[str, int]] = {
+        **StudentConfig.most,
+        "lora_rank": 1024,
+        "lora_alpha": 1 << 20,
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -271,7 +270,7 @@ class OpenVLAStudent(Student):
             StudentError: it is none of them, or of another size.
         """
         if (checkpoint / CARD).is_file():
-            self.load_weights(checkpoint)
+            self.go_on_from(checkpoint)
             return
         self._stand_on(checkpoint)
         if self.config.lora_rank:
@@ -299,11 +298,10 @@ class OpenVLAStudent(Student):
         """
         path = folder / WEIGHTS
         try:
-            with safe_open(path, "pt") as file:
-                base = (file.metadata() or {}).get(BASE)
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError) as error:
-            raise StudentError(f"{path} cannot be read: {error}") from error
+            state, said = read_weights(path)
+        except WeightsError as error:
+            raise StudentError(str(error)) from error
+        base = said.get(BASE)
         if self.config.quantize and base is None:
             raise StudentError(
                 f"{path} stands on no checkpoint, and only one's weights are quantised"
@@ -313,13 +311,11 @@ class OpenVLAStudent(Student):
             self.base = Path(base)
         elif self.prompts is None:
             self._describe_from(folder)
-        other = state.keys() ^ self.kept().keys()
-        if other:
-            raise StudentError(f"{path} is of another network: {checkpoints.some(other)}")
         try:
-            self.load_state_dict(state, strict=False, assign=self.device.type == "meta")
-        except RuntimeError as error:
-            raise StudentError(f"{path} is of another network: {error}") from error
+            check_fit(state, self.kept(), path)
+        except WeightsError as error:
+            raise StudentError(str(error)) from error
+        self.load_state_dict(state, strict=False, assign=self.device.type == "meta")
 
     def export(self, folder: Path) -> None:
         """Write the network as a checkpoint: adapters merged, tensors under OpenVLA's names. OFT's head is not in it.

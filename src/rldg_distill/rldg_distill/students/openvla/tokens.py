@@ -11,8 +11,8 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import Tensor
 
+from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.config import OpenVLAConfig, tiny
-from rldg_distill.students.student import StudentError
 
 TOKENIZER = "tokenizer.json"
 EMPTY = "▁"

@@ -12,10 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from rldg_distill.students.openvla.config import OpenVLAConfig, TowerConfig
+from rldg_distill.students.openvla.config import PATCH, OpenVLAConfig, TowerConfig
 
-PATCH = 14
-"""side of a patch [px]"""
 EPSILON = 1e-6
 
 
