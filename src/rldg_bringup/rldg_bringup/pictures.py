@@ -4,15 +4,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rldg_bringup.arguments import StackError, Value, Values
-from rldg_bringup.cameras import is_real
-from rldg_bringup.stack import settings
+from rldg_bringup.cameras import CROP, is_real
+
+SIDE = 128
+"""[pixel] of either side of the pictures that every robot shows"""
+
+
+def own_crop(values: Values, given: Mapping[str, str]) -> dict[str, Value]:
+    """`crop` as the policies know it, where a real camera is to show it to them and none was `given`.
+
+    Raises:
+        StackError: a student's card names none that can be.
+    """
+    if not is_real(values) or "crop" in given:
+        return {}
+    policies = str(values.get("checkpoints") or values.get("checkpoint") or "")
+    known = {known_crop(Path(policy)) for policy in filter(None, policies.split(","))} - {""}
+    return {"crop": CROP.read(known.pop())} if len(known) == 1 else {}
 
 
 def compare_pictures(values: Values, policies: Value) -> None:
-    """Refuse another crop than a policy was trained with.
+    """Refuse a policy that knows no pictures such as a robot shows, and another crop than it was trained with.
 
     Args:
         values: of the stack.
@@ -21,9 +38,10 @@ def compare_pictures(values: Values, policies: Value) -> None:
     Raises:
         StackError: a policy knows other pictures, or the settings of its run cannot be read.
     """
-    if not is_real(values):
-        return
     for policy in filter(None, str(policies).split(",")):
+        _check_size(Path(policy))
+        if not is_real(values):
+            continue
         known = known_crop(Path(policy))
         if known not in ("", values["crop"]):
             raise StackError(
@@ -32,18 +50,42 @@ def compare_pictures(values: Values, policies: Value) -> None:
             )
 
 
+def _check_size(policy: Path) -> None:
+    cameras = _data(policy).get("cameras") if policy.is_dir() else None
+    size = cameras.get("image") if isinstance(cameras, dict) else None
+    if size not in (None, [SIDE, SIDE]):
+        raise StackError(
+            f"{policy} was trained on pictures of {_size(size)}, and every robot shows {SIDE}x{SIDE}: convert its bags "
+            "again, which crops and sizes them, and train on those"
+        )
+
+
+def _size(size: object) -> str:
+    return "x".join(map(str, reversed(size))) if isinstance(size, list) else str(size)
+
+
 def known_crop(policy: Path) -> str:
     """The `crop` of the camera whose pictures a policy was trained on; empty: of none, or nobody told."""
     return _of_student(policy) if policy.is_dir() else _of_specialist(policy.parents[1])
 
 
 def _of_student(folder: Path) -> str:
-    card = folder / "student.json"
-    data = json.loads(card.read_text())["data"] if card.is_file() else {}
-    _, _, told = str(data.get("image_contract", "")).partition(":")  # without version
+    _, _, told = str(_data(folder).get("image_contract") or "").partition(":")  # without version
     return told.rpartition(":")[0]  # and size
 
 
+def _data(folder: Path) -> dict[str, Any]:
+    """What a student's card says of its data; empty where it is none, which whoever loads the student tells."""
+    try:
+        card = json.loads((folder / "student.json").read_text())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    data = card.get("data") if isinstance(card, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
 def _of_specialist(run: Path) -> str:
+    from rldg_bringup.stack import settings  # noqa: PLC0415 - which asks this module for the crop
+
     told = settings(run, None)
     return str(told["crop"]) if told.get("observation") == "image" and is_real(told) else ""

@@ -28,6 +28,7 @@ from rldg_bringup.bodies import settled, variables
 from rldg_bringup.known import check_known
 from rldg_bringup.leaders import SETTINGS
 from rldg_bringup.machines import Machine, check_name, own_enclave, parts
+from rldg_bringup.pictures import own_crop
 from rldg_bringup.robot_stop import standing_stop
 
 
@@ -135,6 +136,7 @@ class Stack:
             values = resolve(self.arguments, given, self._own(runs / name, maker)) | located
         values |= {"run": str(runs / name)}
         values |= self.complete(values)
+        values |= own_crop(values, given)
         check_effects(self.arguments, given, values)
         check_known(values)
         values |= settled(values)

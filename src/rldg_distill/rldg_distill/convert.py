@@ -258,9 +258,7 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
             f"left out: topic {topic}, {reason}", highlight=False, soft_wrap=True, markup=False
         )
     for path, remark in result.remarks.items():
-        console.print(
-            f"remark on {path}: {remark}", highlight=False, soft_wrap=True, markup=False
-        )
+        console.print(f"remark on {path}: {remark}", highlight=False, soft_wrap=True, markup=False)
     for recording, count in Counter(map(str, result.recordings.values())).items():
         console.print(
             f"recorded elsewhere: {count} bag(s), resampled, {recording}",

@@ -342,6 +342,8 @@ def work(order: Order, world: World, console: Console) -> int:
         f"{student.name} {order.config.size} on {world.device}: {len(data.train)} steps of "
         f"{len(data.train.episodes)} episodes, {len(data.val)} steps held out"
     )
+    if unseen := student.never_shown():
+        display.say(f"{unseen}. Trained all the same, for use elsewhere")
     with order.run.claimed() if world.leads else nullcontext():
         trainer = train(order, data, student, world, display)
         if world.leads:

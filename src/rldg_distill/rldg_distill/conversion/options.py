@@ -46,6 +46,14 @@ class Options:
         return self.out / FOLDERS[self.format]
 
 
+def image_format(text: str) -> ImageFormat:
+    """Type of `--image-format`."""
+    try:
+        return ImageFormat.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     """Options and paths of a command line."""
     parser = argparse.ArgumentParser(
@@ -78,9 +86,9 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     )
     parser.add_argument(
         "--image-format",
-        type=ImageFormat.parse,
+        type=image_format,
         default=ImageFormat(),
-        help="png (lossless), jpeg or jpeg:<quality>",
+        help="png (lossless), jpeg (of quality 95) or jpeg:<quality from 1 to 100>",
     )
     parser.add_argument(
         "--camera",

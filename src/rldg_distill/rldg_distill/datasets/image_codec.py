@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +44,12 @@ class ImageFormat:
     @classmethod
     def parse(cls, text: str) -> ImageFormat:
         """`png`, `jpeg` (quality 95) or `jpeg:<quality>`."""
-        name, _, quality = text.partition(":")
+        name, colon, quality = text.partition(":")
         if name == "jpeg":
-            if quality and not quality.isdecimal():
+            if colon and not re.fullmatch(r"[0-9]{1,3}", quality):
                 raise ValueError(f"JPEG quality '{quality}' is not a number from 1 to 100")
-            return cls(name, int(quality or 95))
-        if quality:
+            return cls(name, int(quality) if colon else 95)
+        if colon:
             raise ValueError(f"'{text}': only jpeg takes a quality")
         return cls(name)
 

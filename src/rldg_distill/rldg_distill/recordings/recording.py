@@ -316,8 +316,17 @@ def _suggestion(part: Topic, there: dict[str, TopicInfo]) -> str:
     alike = [name for name, info in sorted(there.items()) if info.type in _types(part)]
     if alike:
         return "Say which it is: " + " or ".join(f"--topic {part.name}=/{name}" for name in alike)
+    video = [f"{name} ({info.type})" for name, info in sorted(there.items()) if _is_video(info)]
+    if part is WRIST_IMAGE and video:
+        found = ", ".join(video)
+        return f"{found} is H.264 or other video: republish it as raw or compressed pictures, and record those"
     listed = ", ".join(f"{name} ({info.type})" for name, info in sorted(there.items()))
     return f"None of its topics is a {part.type}: {listed or 'it has no messages'}"
+
+
+def _is_video(info: TopicInfo) -> bool:
+    """As Foxglove, ffmpeg_image_transport and theora_image_transport have it."""
+    return info.type.endswith(("CompressedVideo", "FFMPEGPacket")) or "theora" in info.type
 
 
 def _about(

@@ -212,7 +212,9 @@ def without_jumps(streams: Mapping[str, Stream], cut: bool) -> dict[str, Stream]
         kept = behind(stream.logs, jumps[key], last)
         if not kept.any():
             raise BadBag(f"{stream.topic} has no message behind the last jump of the clock, {last}")
-        remark = f"{stream.topic}: {(~kept).sum()} messages before the clock jumped {last} are left out"
+        remark = (
+            f"{stream.topic}: {(~kept).sum()} messages before the clock jumped {last} are left out"
+        )
         rest[key] = stream if kept.all() else stream.only(kept, remark)
     return rest
 

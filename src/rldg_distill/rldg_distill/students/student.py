@@ -28,6 +28,7 @@ from rldg_distill.students.card import CARD, DataCard, StudentCard, StudentError
 from rldg_distill.students.images import fit
 from rldg_distill.students.normalization import NEEDED, Normalizer
 from rldg_distill.weights import WeightsError, check_fit, read_weights
+from rldg_robot.camera.image_contract import SIZE
 from rldg_robot.contract import CONTRACT_VERSION
 
 WEIGHTS = "student.safetensors"
@@ -62,6 +63,10 @@ class StudentConfig:
             raise ValueError(
                 f"no normalization '{self.normalization}'; there are: {', '.join(NEEDED)}"
             )
+
+
+SHOWN = {"image": (SIZE, SIZE)}
+"""(height, width) of what a robot's cameras show, by feature"""
 
 
 class Student(nn.Module, ABC):
@@ -204,6 +209,19 @@ class Student(nn.Module, ABC):
             camera: fit(images[camera], size, self.crop.get(camera, 1.0))
             for camera, size in self.image_sizes.items()
         }
+
+    def never_shown(self) -> str:
+        """Why no robot of this project can act by this student; empty: one can."""
+        beyond = sorted(set(self.image_sizes) - set(SHOWN))
+        if beyond:
+            return f"the student looks through {', '.join(beyond)}, a robot offers {', '.join(SHOWN)} alone"
+        for camera in self.image_sizes:
+            if (size := tuple(self.data.cameras[camera])) != SHOWN[camera]:
+                return (
+                    f"the data's pictures of {camera} are {size[1]}x{size[0]}, a robot shows {SIZE}x{SIZE}: convert "
+                    "the bags again, which crops and sizes them"
+                )
+        return ""
 
     @torch.inference_mode()
     def act(self, observation: Observation, instruction: str) -> np.ndarray:

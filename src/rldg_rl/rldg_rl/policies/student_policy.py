@@ -172,7 +172,7 @@ def loaded_student(path: Path) -> Student:
 
 
 def check_cameras(student: Student) -> None:
-    """Refuse a student that looks through what no robot of ours has.
+    """Refuse a student that looks through what no robot of ours has, or was trained on pictures of another size.
 
     Raises:
         UserError: it does.
@@ -181,3 +181,5 @@ def check_cameras(student: Student) -> None:
         raise UserError(
             f"the student looks through {sorted(student.image_sizes)}, the robot offers {CAMERA}"
         )
+    if never := student.never_shown():
+        raise UserError(f"this student cannot act: {never}")
