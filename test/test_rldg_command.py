@@ -130,17 +130,20 @@ def test_help_lists_every_verb_and_sets_nothing_up(
 
 def test_unknown_names_are_answered_with_the_valid_ones(machine: Machine) -> None:
     verb = machine.rldg("lunch")
-    assert verb.returncode == 1
+    assert verb.returncode == 2
     assert (
         "setup doctor launch classifier convert dataset distill compare sweep experiment demo keys run "
         "test help" in verb.stderr
     )
     stack = machine.rldg("launch", "train")
-    assert stack.returncode == 1
+    assert stack.returncode == 2
     assert "train_rl" in stack.stderr
+    for words in (("setup", "--foo"), ("help", "me"), ("launch",), ("--foo",), ("\x1b[2J",)):
+        wrong = machine.rldg(*words)
+        assert wrong.returncode == 2 and "\x1b" not in wrong.stderr
     assert not machine.calls(), "a typing error is answered before anything is set up"
     executable = machine.rldg("run", "rldg_bringup", "stak")
-    assert executable.returncode == 1
+    assert executable.returncode == 2
     assert "rldg_bringup stack" in executable.stderr
 
 

@@ -119,6 +119,6 @@ def test_a_killed_relabelling_goes_on_with_the_same_draws(runs: Path) -> None:
 def test_a_mistake_is_named(
     runs: Path, policy: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert relabel(runs, "--policy", policy) == 1
+    assert relabel(runs, "--policy", policy) == 2
     assert said in capsys.readouterr().err
     assert not (runs / "new").exists()

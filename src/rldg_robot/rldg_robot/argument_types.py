@@ -38,7 +38,7 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
     return read
 
 
-seed = whole(0, LARGEST_SEED)
+seed_value = whole(0, LARGEST_SEED)
 
 
 def real(least: float, most: float, *, open_ends: bool = False) -> Callable[[str], float]:
@@ -66,7 +66,7 @@ def _number(text: str) -> float:
 share = real(0.0, 1.0, open_ends=True)
 
 
-def name(what: str) -> Callable[[str], str]:
+def name_of(what: str) -> Callable[[str], str]:
     """Type of names that become a file's; `what` says whose."""
 
     def read(text: str) -> str:

@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -17,7 +16,10 @@ from rich.table import Table
 from rldg_rl.evaluation.conditions import TWIN, Conditions, conditions_of
 from rldg_rl.evaluation.paired import Comparison, Pair, compare
 from rldg_rl.evaluation.results import Record, RecordFile
+from rldg_rl.named_run import named_run
 from rldg_rl.run_folder import RunFolder
+from rldg_robot.command_line import Parser, command, pointless
+from rldg_robot.console import plain_console
 from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.task import UnknownTask, named_tasks
 from rldg_robot.user_error import UserError
@@ -156,16 +158,30 @@ def _table(first: str, *numbers: str) -> Table:
     return drawn
 
 
+def _check_tasks(names: str | None, found: Collection[str]) -> None:
+    """Check that every name that was typed means a task of which there are pairs.
+
+    Raises:
+        UsageError: one means none.
+    """
+    for name in (names or "").split(","):
+        if name and not set(named_tasks(name)) & set(found):
+            why = f"no episode of {name} was lived by both"
+            raise pointless(f"--task {name}", why, f"There are: {', '.join(sorted(found))}")
+
+
+@command("compare")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 compared, 2 a person has to change something."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="compare",
         description="Two evaluated policies on the same starts: how often each succeeds, how fast where both do.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("first", type=Path, help="folder of a run or of an evaluation")
-    parser.add_argument("second", type=Path, help="that of another")
+    parser.add_argument(
+        "first", help="a run, its folder or its name in runs, or the folder of an evaluation"
+    )
+    parser.add_argument("second", help="another")
     parser.add_argument(
         "--task", help="family/variant; family; family/seen; family/unseen; with commas (all)"
     )
@@ -179,7 +195,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--randomize", action="store_true", help="of runs: the evaluations in which looks varied"
     )
     parser.add_argument(
-        "--reward", default=TWIN, help=f"of runs: the evaluations that it judged ({TWIN})"
+        "--reward",
+        choices=(TWIN, "pose", "person", "keyboard", "classifier"),
+        default=TWIN,
+        help=f"of runs: the evaluations that it judged ({TWIN})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     given = parser.parse_args(arguments)
@@ -187,16 +206,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tasks = named_tasks(given.task) if given.task else []
         perturb = str(read_perturbation(given.perturb))
         wanted = Conditions(perturb, given.randomize, given.reward)
-        first, second = (evaluated(path, wanted) for path in (given.first, given.second))
+        first, second = (evaluated(named_run(text), wanted) for text in (given.first, given.second))
         pairs = pair_up(first, second, tasks)
-    except (UserError, UnknownTask) as error:
-        print(f"compare: {error}", file=sys.stderr)
-        return 2
+        _check_tasks(given.task, pairs)
+    except UnknownTask as error:
+        raise UserError(str(error)) from error
     compared = compare_all(pairs)
     if given.json:
         print(json.dumps({name: asdict(each) for name, each in compared.items()}, indent=2))
         return 0
-    tell(Console(), first, second, pairs, compared)
+    tell(plain_console(), first, second, pairs, compared)
     return 0
 
 
@@ -210,11 +229,11 @@ def tell(
     """Print what was found, and of what."""
     for name, side in (("first", first), ("second", second)):
         folders = sorted({str(side.folders[task]) for task in pairs})
-        console.print(f"{name}: {', '.join(folders)}", highlight=False, soft_wrap=True)
+        console.print(f"{name}: {', '.join(folders)}")
     about = "success [percentage points: first minus second, Newcombe; p: McNemar, exact]"
-    console.print(about, markup=False)
+    console.print(about)
     console.print(success_table(compared))
-    console.print("cycle time where both succeeded [first minus second, bootstrap]", markup=False)
+    console.print("cycle time where both succeeded [first minus second, bootstrap]")
     console.print(cycle_table(compared))
 
 

@@ -25,11 +25,15 @@ from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
 from rldg_rl.evaluation.meter import Meter
 from rldg_rl.evaluation.results import Record, RecordFile, summarize, worth_filming
 from rldg_rl.monitor import outcome
+from rldg_rl.named_run import named_run
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.report import note_evaluation
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.video import write_video
+from rldg_robot.argument_types import name_of, ray_address, real, seed_value, whole
 from rldg_robot.atomic_file import write_atomically
+from rldg_robot.command_line import Parser, command, pointless
+from rldg_robot.console import plain_console, tell_error
 from rldg_robot.simulation.perturbation import EXAMPLE, help_text, read_perturbation
 from rldg_robot.task import UnknownTask, named_tasks
 from rldg_robot.user_error import UserError
@@ -104,22 +108,24 @@ def parse(arguments: Sequence[str] | None) -> Order:
     """The order of a command line.
 
     Raises:
-        UserError: the run has no policy, or there is no such perturbation.
+        UserError: the run has no policy, or there is no such perturbation; an option would change nothing.
         UnknownTask: a name that means no task.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="evaluator",
         description="Judge a trained policy on the twin, without ROS: the same episodes as in lockstep, bit for bit.",
         epilog=f"{EPILOG}\n{help_text()}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add(
         "run",
-        type=Path,
-        help="folder of the run whose policy is judged: a specialist's or a student's",
+        help="whose policy is judged, a specialist's or a student's: its folder, or its name in runs",
     )
-    add("--name", help="of the evaluation; that of an earlier one goes on (the time of its start)")
+    add(
+        "--name",
+        type=name_of("a name"),
+        help="of the evaluation; that of an earlier one goes on (the time of its start)",
+    )
     add(
         "--perturb",
         metavar="AXIS:VALUE,...",
@@ -130,10 +136,10 @@ def parse(arguments: Sequence[str] | None) -> Order:
     add_settings(parser, episodes=20)
     given = parser.parse_args(arguments)
     name = given.name or f"{datetime.now():%Y%m%d_%H%M%S}"
-    return order_of(given, given.run, name, given.perturb, given.video)
+    return order_of(given, named_run(given.run), name, given.perturb, given.video)
 
 
-def add_settings(parser: argparse.ArgumentParser, episodes: int) -> None:
+def add_settings(parser: Parser, episodes: int) -> None:
     """The options of everybody who evaluates; `order_of` reads them."""
     add = parser.add_argument
     add(
@@ -141,23 +147,30 @@ def add_settings(parser: argparse.ArgumentParser, episodes: int) -> None:
         required=True,
         help="family/variant; family; family/seen; family/unseen; several with commas",
     )
-    add("--episodes", type=_whole(1), default=episodes, help=f"of every task ({episodes})")
-    add("--seed", type=_whole(0), default=0, help="of the starts (0)")
+    add("--episodes", type=whole(1), default=episodes, help=f"of every task ({episodes})")
+    add("--seed", type=seed_value, default=0, help="of the starts (0)")
     add("--deterministic", action="store_true", help="specialists: act on the mean, draw nothing")
     add(
         "--replan",
-        type=_whole(1),
+        type=whole(1, 1000),
         default=1,
         help="students: control steps after which they are asked for new actions (1)",
     )
-    add("--ensemble", type=float, help="students: temporal ensembling; see docs/policy.md (off)")
+    add(
+        "--ensemble",
+        type=real(0.0, 1000.0),
+        help="students: temporal ensembling; see docs/policy.md (off)",
+    )
     add("--randomize", action="store_true", help="other light, colours, textures, camera pose")
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
-        "--workers", type=int, default=0, help="processes; 0: one for every core (0)"
+        "--workers", type=whole(0, 1024), default=0, help="processes; 0: one for every core (0)"
     )
     place.add_argument(
-        "--ray", metavar="ADDRESS", default="", help="a Ray cluster: host:port, or auto"
+        "--ray",
+        type=ray_address,
+        metavar="ADDRESS",
+        help="a Ray cluster: host:port, or auto",
     )
 
 
@@ -169,34 +182,40 @@ def order_of(
     Raises:
         UserError, UnknownTask: see `parse`.
     """
+    policy = policy_of(run)
+    check_effects(given, policy)
     return Order(
-        run=run.absolute(),
+        run=run,
         name=name,
         tasks=tuple(named_tasks(given.task)),
         episodes=given.episodes,
         assignment=Assignment(
             perturbation=read_perturbation(perturbation, randomize=given.randomize),
-            policy=policy_of(run.absolute()),
+            policy=policy,
             seed=given.seed,
             execution=Execution(given.replan, given.ensemble),
             deterministic=given.deterministic,
             randomize=given.randomize,
         ),
         workers=given.workers,
-        ray=given.ray,
+        ray=given.ray or "",
         video=video,
     )
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    """Reader of whole numbers from `least` up."""
+def check_effects(given: argparse.Namespace, policy: Path) -> None:
+    """Check that the policy is of the kind that the options of `add_settings` are for.
 
-    def number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"{least} is the least")
-        return int(text)
-
-    return number
+    Raises:
+        UsageError: it is not.
+    """
+    student = policy.is_dir()
+    fix = "Leave it out"
+    if student and given.deterministic:
+        raise pointless("--deterministic", f"it is for specialists, {policy} is a student", fix)
+    for option, typed in (("--replan", given.replan != 1), ("--ensemble", given.ensemble)):
+        if typed and not student:
+            raise pointless(option, f"it is for students, {policy} is a specialist", fix)
 
 
 def policy_of(run: Path) -> Path:
@@ -303,9 +322,10 @@ def claimed(folder: Path) -> Iterator[None]:
         yield
 
 
+@command("evaluator")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a worker died, 2 a person has to change something, 130 stopped."""
-    console = Console()
+    console = plain_console()
     try:
         order = parse(arguments)
     except (UserError, UnknownTask) as error:
@@ -327,16 +347,14 @@ def exit_code(program: str, work: Callable[[], None], goes_on: str) -> int:
     except PoolError as error:
         return fail(program, error, 1)
     except KeyboardInterrupt:
-        Console().print(f"{program}: stopped; {goes_on}")
+        plain_console().print(f"{program}: stopped; {goes_on}")
         return 130
     return 0
 
 
 def fail(program: str, error: Exception, code: int) -> int:
     """Tell an error; returns the exit code."""
-    Console(stderr=True).print(
-        f"{program}: {error}", style="red", highlight=False, soft_wrap=True, markup=False
-    )
+    tell_error(program, error)
     return code
 
 

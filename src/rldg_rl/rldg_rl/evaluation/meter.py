@@ -38,7 +38,7 @@ class Meter:
         self._lived = self._solved = 0
         self._told = time.monotonic()
         if done:
-            console.print(f"going on: {done} of {total} episodes are done", highlight=False)
+            console.print(f"going on: {done} of {total} episodes are done")
 
     def __enter__(self) -> Meter:
         self._bar.start()
@@ -60,7 +60,7 @@ class Meter:
         self._bar.update(self._task, advance=1, solved=solved)
         if not self._console.is_terminal and time.monotonic() - self._told > LINE_PERIOD:
             self._told = time.monotonic()
-            self._console.print(self._line(solved), highlight=False)
+            self._console.print(self._line(solved))
 
     def _line(self, solved: str) -> str:
         (task,) = self._bar.tasks

@@ -21,7 +21,11 @@ from rldg_rl.evaluation.evaluator import Order, add_settings, evaluate, exit_cod
 from rldg_rl.evaluation.results import judge
 from rldg_rl.evaluation.sweep_finding import Finding
 from rldg_rl.evaluation.sweep_plot import draw_sweep
+from rldg_rl.named_run import named_run
+from rldg_robot.argument_types import listed, name_of, named_place
 from rldg_robot.atomic_file import write_atomically
+from rldg_robot.command_line import Parser, UsageError, command, once
+from rldg_robot.console import plain_console
 from rldg_robot.simulation.perturbation import AXES, help_text, read_perturbation
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.task import UnknownTask, load_task, named_tasks
@@ -82,24 +86,44 @@ def parse(arguments: Sequence[str] | None) -> Sweep:
         UserError: a run has no policy; an axis or a value that there is not.
         UnknownTask: a name that means no task.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="sweep",
         description="How do trained policies fare while their world gets further and further off?",
         epilog=f"{EPILOG}\n{help_text()}\n",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("runs", type=Path, nargs="+", metavar="run", help="folder of a run whose policy is judged")
-    add("--axis", required=True, help="one of those below; several with commas; all")
+    add(
+        "runs",
+        nargs="+",
+        metavar="run",
+        help="whose policy is judged: its folder, or its name in runs",
+    )
+    add(
+        "--axis",
+        type=listed(str),
+        required=True,
+        help="one of those below; several with commas; all",
+    )
     add(
         "--values",
+        type=listed(str),
         help="of one axis, with commas: 0,2mm,5mm; --values=-0.1mm,0 where the first is negative "
         "(some that are worth trying)",
     )
-    add("--name", default="sweep", help="first part of the evaluations' names (sweep)")
-    add("--out", type=Path, help="folder of the results (sweeps/<task>_<axis> beside the runs)")
+    add(
+        "--name",
+        type=name_of("a name"),
+        default="sweep",
+        help="first part of the evaluations' names (sweep)",
+    )
+    add(
+        "--out",
+        type=named_place,
+        help="folder of the results (sweeps/<task>_<axis> beside the runs)",
+    )
     add_settings(parser, episodes=50)
     given = parser.parse_args(arguments)
+    runs = once("run", [named_run(text) for text in given.runs])
     orders = tuple(
         (
             station,
@@ -112,12 +136,12 @@ def parse(arguments: Sequence[str] | None) -> Sweep:
             ),
         )
         for station in stations_of(given)
-        for run in given.runs
+        for run in runs
     )
-    subject = f"{given.task}_{given.axis}".replace("/", "_").replace(",", "_")
+    subject = "_".join((given.task, *given.axis)).replace("/", "_").replace(",", "_")
     return Sweep(
         orders=orders,
-        out=given.out or given.runs[0].absolute().parent / "sweeps" / subject,
+        out=given.out or runs[0].parent / "sweeps" / subject,
         title=f"{given.task}, {given.episodes} episodes each",
     )
 
@@ -128,32 +152,35 @@ def stations_of(given: argparse.Namespace) -> tuple[Station, ...]:
     Raises:
         UserError: there is no such axis or value.
     """
-    names = given.axis.split(",")
-    if given.axis == EVERY:
-        names = [name for name in AXES if has_meaning(name, given)]
+    names = given.axis
+    if names == (EVERY,):
+        names = tuple(name for name in AXES if not idle(name, given))
     if unknown := [name for name in names if name not in AXES]:
-        raise UserError(f"there is no axis '{unknown[0]}'.\n{help_text()}")
+        raise UsageError(f"there is no axis '{unknown[0]}': there are {', '.join(AXES)}, and all")
+    for name in names:
+        if why := idle(name, given):
+            raise UsageError(f"--axis {name} would change nothing here: {why}")
     if given.values and len(names) > 1:
-        raise UserError("--values are those of one axis: name one --axis, or leave --values out")
+        raise UsageError("--values are those of one axis: name one --axis, or leave --values out")
     return tuple(
         Station(name, value)
-        for name in dict.fromkeys(names)
+        for name in names
         for value in sorted(
-            {AXES[name].read(text) for text in (given.values or AXES[name].sweep).split(",")}
+            {AXES[name].read(text) for text in given.values or AXES[name].sweep.split(",")}
         )
     )
 
 
-def has_meaning(axis: str, given: argparse.Namespace) -> bool:
-    """Whether an axis can be gone along with these tasks: not all have a hole, and looks may be drawn already."""
+def idle(axis: str, given: argparse.Namespace) -> str:
+    """Why an axis cannot be gone along with these tasks, of which not all have a hole; empty if it can."""
     most = Station(axis, AXES[axis].high).perturbation
     try:
         perturbation = read_perturbation(most, randomize=given.randomize)
         for task in named_tasks(given.task):
             scene_of(perturbation.applied(load_task(task)))
-    except UserError:
-        return False
-    return True
+    except UserError as error:
+        return str(error)
+    return ""
 
 
 def find_out(sweep: Sweep, console: Console) -> list[Finding]:
@@ -167,10 +194,10 @@ def find_out(sweep: Sweep, console: Console) -> list[Finding]:
         where = station.perturbation or f"{station.axis}: nominal"
         run = os.path.relpath(order.run)
         heading = f"{number} of {len(sweep.orders)}: {run}, {where}"
-        console.print(heading, highlight=False, markup=False)
+        console.print(heading)
         figures = judge(evaluate(order, console))
         strike()
-        console.print(f"  {success(figures)}, {seconds(figures)}", highlight=False, markup=False)
+        console.print(f"  {success(figures)}, {seconds(figures)}")
         folder = os.path.relpath(order.folder.path)
         findings.append(Finding(run, station.axis, station.value, folder, figures))
     return findings
@@ -183,9 +210,9 @@ def report(sweep: Sweep, findings: list[Finding], console: Console) -> None:
     write_atomically(sweep.out / "results.json", json.dumps(content, indent=2) + "\n")
     draw_sweep(sweep.out / "sweep.png", sweep.title, findings)
     for axis in dict.fromkeys(finding.axis for finding in findings):
-        console.print(f"{axis}: {AXES[axis].meaning}", highlight=False, markup=False)
+        console.print(f"{axis}: {AXES[axis].meaning}")
         console.print(table([finding for finding in findings if finding.axis == axis]))
-    console.print(f"files: {sweep.out}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"files: {sweep.out}")
 
 
 def table(findings: list[Finding]) -> Table:
@@ -218,9 +245,10 @@ def seconds(figures: dict[str, Any]) -> str:
     return "-" if mean is None else f"{mean:.2f} s"
 
 
+@command("sweep")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a worker died, 2 a person has to change something, 130 stopped."""
-    console = Console()
+    console = plain_console()
     try:
         sweep = parse(arguments)
     except (UserError, UnknownTask) as error:

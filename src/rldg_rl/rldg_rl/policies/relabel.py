@@ -8,7 +8,6 @@ reinforcement learning.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import sys
@@ -22,9 +21,11 @@ import numpy as np
 from rldg_rl.acting.actor import RELABELLED, Belief, ExecutedBy
 from rldg_rl.agent.checkpoint import CheckpointError
 from rldg_rl.episodes.bag import BagWriter, lived_steps
+from rldg_rl.named_run import named_run
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.policies.trained_policy import specialist
 from rldg_rl.run_folder import RunFolder
+from rldg_robot.argument_types import name_of, place, seed_value
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import (
     EpisodeSummary,
@@ -36,11 +37,14 @@ from rldg_robot.bag_reader import (
     typestore,
 )
 from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
+from rldg_robot.command_line import Parser, UsageError, command, once, pointless
+from rldg_robot.console import tell_error, visible
 from rldg_robot.contract import EPISODE, STEP, Topic
-from rldg_robot.task import load_task
+from rldg_robot.task import load_task, task_ids
+from rldg_robot.user_error import UserError
 
 
-class RelabelError(Exception):
+class RelabelError(UserError):
     """A person has to change something; the message says what."""
 
 
@@ -106,6 +110,7 @@ def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], se
 
     Raises:
         RelabelError: a task has no policy, or there is nothing to relabel.
+        UsageError: a policy has no episodes.
         CheckpointError: a policy cannot be read.
     """
     episodes = [episode for episode in run.episodes() if episode.status == "success"]
@@ -113,6 +118,9 @@ def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], se
         raise RelabelError(f"{run.path} has no successful episodes")
     if unled := {episode.task for episode in episodes} - set(policies):
         raise RelabelError(f"{', '.join(sorted(unled))} needs a specialist: --policy <task>=<run>")
+    if idle := sorted(set(policies) - {episode.task for episode in episodes}):
+        why = f"{run.path} has no successful episode of it"
+        raise pointless(f"--policy {idle[0]}=<run>", why, "Leave it out")
     specialists = {
         task: specialist(checkpoint, load_task(task)) for task, checkpoint in policies.items()
     }
@@ -139,35 +147,65 @@ def _summary(run: RunFolder, episodes: list[EpisodeSummary]) -> dict[str, Any]:
     return {"source": RELABELLED, "of": run.path.name, "tasks": tasks}
 
 
+@command("relabel")
 def main(words: list[str] | None = None) -> int:
-    """Exit code: 0 done, 1 cannot be."""
-    parser = argparse.ArgumentParser("relabel", description=__doc__)
-    parser.add_argument("run", help="whose episodes: its name")
+    """Exit code: 0 done, 1 cannot be, 2 a person has to change something."""
+    parser = Parser("relabel", description=__doc__)
+    parser.add_argument("run", help="whose episodes: its folder, or its name in --runs")
     parser.add_argument(
         "--policy",
         action="append",
         required=True,
         metavar="TASK=RUN",
-        help="the specialist of a task; may be repeated",
+        help="the specialist of a task, by the folder of its run, or its name in --runs; may be repeated",
     )
-    parser.add_argument("--name", required=True, help="of the new run; an earlier one's goes on")
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (0)")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
+    parser.add_argument(
+        "--name",
+        type=name_of("the new run's name"),
+        required=True,
+        help="of the new run; an earlier one's goes on",
+    )
+    parser.add_argument("--seed", type=seed_value, default=0, help="of the draws (0)")
+    parser.add_argument(
+        "--runs", type=place, default=Path("runs"), help="folder of the runs (runs)"
+    )
     given = parser.parse_args(words)
-    pairs = [text.partition("=") for text in given.policy]
-    policies = {task: RunFolder(given.runs / name).policy_checkpoint for task, _, name in pairs}
-    run, out = (RunFolder(given.runs / name) for name in (given.run, given.name))
+    run = RunFolder(named_run(given.run, given.runs))
+    out = RunFolder(given.runs / given.name)
+    if out.path.absolute() == run.path:
+        raise UsageError(f"--name {given.name} is the run itself: give the new one another name")
+    policies = dict(_policy(text, given.runs) for text in once("--policy", given.policy))
+    if len(policies) < len(given.policy):
+        raise UsageError("--policy names a task twice: one specialist acts on each")
     try:
         if not run.bags.is_dir():
             raise RelabelError(f"there is no run with bags at {run.path}")
         count = relabel_run(run, out, policies, given.seed)
-    except (RelabelError, CheckpointError, OSError) as error:
-        print(f"relabel: {error}", file=sys.stderr)
+    except (CheckpointError, OSError) as error:
+        tell_error("relabel", error)
         return 1
-    print(
-        f"{out.path}: {count} episodes of {run.path.name} with the actions of {', '.join(given.policy)}"
-    )
+    who = ", ".join(given.policy)
+    print(visible(f"{out.path}: {count} episodes of {run.path.name} with the actions of {who}"))
     return 0
+
+
+def _policy(text: str, runs: Path) -> tuple[str, Path]:
+    """Task and checkpoint of `family/variant=<run>`.
+
+    Raises:
+        UsageError: it is written otherwise, there is no such task, or its run has no specialist.
+    """
+    task, _, name = text.partition("=")
+    if task not in task_ids() or not name:
+        raise UsageError(
+            f"--policy {text} is not family/variant=<run>. Tasks: {', '.join(task_ids())}"
+        )
+    checkpoint = RunFolder(named_run(name, runs)).policy_checkpoint
+    if not checkpoint.is_file():
+        raise UsageError(
+            f"--policy {text}: that run has no specialist, for there is no {checkpoint}"
+        )
+    return task, checkpoint
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import yaml
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
 from rldg_rl.acting.actor import DEMONSTRATION
+from rldg_rl.named_run import named_run
 from rldg_rl.rewards.false_firings import Firing, firings, mined, strike
 from rldg_rl.rewards.reward_classifier import (
     UPDATES,
@@ -28,6 +28,9 @@ from rldg_rl.rewards.reward_classifier import (
     train_classifier,
 )
 from rldg_rl.run_folder import RunFolder
+from rldg_robot.argument_types import listed, named_place, place, seed_value, share, whole
+from rldg_robot.command_line import Parser, command, once
+from rldg_robot.console import plain_console, visible
 from rldg_robot.task import Task, UnknownTask, load_task
 from rldg_robot.user_error import UserError
 
@@ -50,23 +53,22 @@ Look at contact_sheet.png before you train with it: the images that it is most w
 says at once where it is wrong, and there is nothing to review. docs/reward.md has more."""
 
 
+@command("classifier")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 trained, 2 a person has to change something."""
     given = _parser().parse_args(arguments)
     try:
         given.do(given)
-    except (UserError, UnknownTask, OSError) as error:
-        print(f"classifier: {error}", file=sys.stderr)
-        return 2
+    except (UnknownTask, OSError) as error:
+        raise UserError(str(error)) from error
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="classifier",
         description="A network that tells from the wrist image whether a task is done.",
         epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(required=True, metavar="train | review")
     learning = verbs.add_parser("train", help="from the episodes of ./rldg launch label")
@@ -79,18 +81,18 @@ def _parser() -> argparse.ArgumentParser:
         metavar="RUN",
         help="runs with reward:=classifier: where it fired and a person said no is learned from, too",
     )
-    learning.add_argument("--out", type=Path, help="file (<run>/classifier.safetensors)")
+    learning.add_argument("--out", type=named_place, help="file (<run>/classifier.safetensors)")
     learning.add_argument(
-        "--images", type=int, default=400, help="labelled images to learn from, at most (400)"
+        "--images", type=whole(2), default=400, help="labelled images to learn from, at most (400)"
     )
     learning.add_argument(
         "--false-positives",
-        type=float,
+        type=share,
         default=0.01,
         metavar="SHARE",
         help="of images that are not done, as many may look done: the threshold is chosen for it (0.01)",
     )
-    learning.add_argument("--seed", type=int, default=0, help="of weights and draws (0)")
+    learning.add_argument("--seed", type=seed_value, default=0, help="of weights and draws (0)")
     reviewing = verbs.add_parser("review", help="a sheet of the moments at which it fired in a run")
     reviewing.set_defaults(do=review)
     reviewing.add_argument("run", help="run with reward:=classifier: its name, or its folder")
@@ -101,17 +103,23 @@ def _parser() -> argparse.ArgumentParser:
         help="of the images in which it was not done, such as 3,7-9; '' for none",
     )
     for verb in (learning, reviewing):
-        verb.add_argument("--runs", type=Path, default=Path("runs"), help="folder of runs (runs)")
+        verb.add_argument("--runs", type=place, default=Path("runs"), help="folder of runs (runs)")
     return parser
 
 
 def _numbers(text: str) -> set[int]:
-    """`3,7-9` as a set. Raises ValueError: it is something else."""
+    """`3,7-9` as a set; raises ArgumentTypeError where it is something else."""
     numbers: set[int] = set()
-    for part in filter(None, text.split(",")):
+    for part in listed(str)(text) if text else ():
         first, _, last = part.partition("-")
-        numbers |= set(range(int(first), int(last or first) + 1))
+        low, high = _number(first), _number(last or first)
+        if low > high:
+            raise argparse.ArgumentTypeError(f"'{part}' goes backwards")
+        numbers |= set(range(low, high + 1))
     return numbers
+
+
+_number = whole(1, 100_000)
 
 
 def review(given: argparse.Namespace) -> None:
@@ -127,16 +135,16 @@ def review(given: argparse.Namespace) -> None:
     if given.false is None:
         sheet = run.path / "firings.png"
         draw_firings(sheet, fired)
-        print(f"{len(fired)} moments at which it fired: {sheet}")
-        print(f"which were false? ./rldg classifier review {given.run} --false 3,7-9")
+        print(visible(f"{len(fired)} moments at which it fired: {sheet}"))
+        print(visible(f"which were false? ./rldg classifier review {given.run} --false 3,7-9"))
         return
     strike(run, fired, given.false)
     print(f"{len(given.false)} of {len(fired)} were false")
-    print(f"next: ./rldg classifier train <labels> --mine {given.run}")
+    print(visible(f"next: ./rldg classifier train <labels> --mine {given.run}"))
 
 
 def _run(given: argparse.Namespace, name: str) -> RunFolder:
-    return RunFolder(Path(name) if Path(name).is_dir() else given.runs / name)
+    return RunFolder(named_run(name, given.runs))
 
 
 def train(given: argparse.Namespace) -> None:
@@ -148,9 +156,11 @@ def train(given: argparse.Namespace) -> None:
     run = _run(given, given.run)
     task = _task(run)
     found = [label for bag in run.succeeded(DEMONSTRATION) for label in labels_of(bag, task)]
-    false = [label for name in given.mine for label in mined(_run(given, name), task)]
+    mine = once("--mine", given.mine)
+    false = [label for name in mine for label in mined(_run(given, name), task)]
     labels = thinned(found, given.images, given.seed) + some(false, given.images // 2, given.seed)
-    with Progress(transient=True) as progress:
+    console = plain_console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("learning", total=UPDATES)
         classifier, quality, probability = train_classifier(
             labels,
@@ -162,8 +172,8 @@ def train(given: argparse.Namespace) -> None:
     save_classifier(out, classifier, task, quality)
     sheet = out.with_name("contact_sheet.png")
     draw_sheet(sheet, labels, probability, quality.threshold)
-    Console().print(_table(task, labels, len(false), quality))
-    print(f"{out}; what it is least sure of: {sheet}")
+    console.print(_table(task, labels, len(false), quality))
+    console.print(f"{out}; what it is least sure of: {sheet}")
 
 
 def _task(run: RunFolder) -> Task:
