@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.text import Text
 
 from rldg_distill.conversion.options import Options, parse
 from rldg_distill.conversion.plan import ConversionError, Plan, Shard, make_plan
@@ -27,6 +28,8 @@ from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.recording import Recording
 from rldg_distill.recordings.resampling import RULE
 from rldg_robot.camera.image_contract import ImageContract
+from rldg_robot.command_line import command
+from rldg_robot.console import SlowLines, plain_console
 from rldg_robot.proprioception import PROPRIOCEPTION
 
 BAGS_PER_WORKER = 60
@@ -108,7 +111,7 @@ class Converter:
         done = self._outcomes(plan)
         if done:
             said = f"going on: {len(done)} of {len(plan.shards)} shards are done"
-            self._progress.console.print(said, highlight=False)
+            self._progress.console.print(said)
         self._write(plan, done)
         result = self._gather(plan)
         result.steps_before = sum(outcome.steps for outcome in done.values())
@@ -126,9 +129,11 @@ class Converter:
             "converting", total=bags, completed=sum(len(shard.bags) for shard in done)
         )
         missing = [shard for shard in plan.shards if shard not in done]
+        lines, before = SlowLines(self._progress.console), sum(len(s.bags) for s in done)
         try:
-            for _ in self._written_bags(plan, missing):
+            for count, _ in enumerate(self._written_bags(plan, missing), before + 1):
                 self._progress.advance(bar)
+                lines.say(partial("converting: {} of {}".format, count, bags))
         except PoolError as error:
             raise ConversionError(str(error)) from error
 
@@ -247,16 +252,13 @@ def worker_count(shards: Sequence[Shard]) -> int:
 def tell(console: Console, result: Result, options: Options, seconds: float) -> None:
     """Print what became of the bags."""
     for reason, count in sorted(result.left_out.items()):
-        console.print(f"left out: {count} with {reason}", highlight=False)
+        console.print(f"left out: {count} with {reason}")
     for path, reason in result.rejected.items():
-        console.print(f"[red]rejected[/red] {path}: {reason}", highlight=False, soft_wrap=True)
+        console.print(Text("rejected", "red"), f"{path}: {reason}")
     for twice, first in result.twins.items():
-        said = f"left out: {twice} is the same recording as {first}"
-        console.print(said, highlight=False, soft_wrap=True, markup=False)
+        console.print(f"left out: {twice} is the same recording as {first}")
     for topic, reason in sorted(result.left_out_topics.items()):
-        console.print(
-            f"left out: topic {topic}, {reason}", highlight=False, soft_wrap=True, markup=False
-        )
+        console.print(f"left out: topic {topic}, {reason}")
     for path, remark in result.remarks.items():
         console.print(f"remark on {path}: {remark}", highlight=False, soft_wrap=True, markup=False)
     for recording, count in Counter(map(str, result.recordings.values())).items():
@@ -280,29 +282,30 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
         f"{options.folder}: {sum(episodes.values())} episodes ({splits}), {result.steps} steps, {size / 1e6:.1f} MB, "
         f"images {options.image_format}, {seconds:.1f} s "
         f"({(result.steps - result.steps_before) / seconds:.0f} steps/s)",
-        highlight=False,
-        soft_wrap=True,
     )
 
 
+@command("convert")
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 all converted, 1 nothing, 3 some bags were rejected and the rest converted, 130 stopped."""
+    """Exit code: 0 all converted, 1 nothing, 2 a wrong command line, 3 some bags were rejected and the rest converted,
+    130 stopped.
+    """
     options, paths = parse(arguments)
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     started = time.monotonic()
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
     )
     try:
-        with Progress(*columns, console=console, transient=True) as progress:
+        with Progress(
+            *columns, console=console, transient=True, disable=not console.is_terminal
+        ) as progress:
             result = Converter(options, progress).run(paths)
     except (ConversionError, OSError) as error:
-        console.print(
-            f"convert: {error}", style="red", highlight=False, soft_wrap=True, markup=False
-        )
+        console.print(f"convert: {error}", style="red")
         return 1
     except KeyboardInterrupt:
         console.print("convert: stopped. The same command goes on with the shards that are done")

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from rldg_distill.conversion.options import FOLDERS
 from rldg_distill.conversion.validation import (
@@ -25,6 +25,9 @@ from rldg_distill.conversion.validation import (
 )
 from rldg_distill.datasets import pictures, statistics
 from rldg_distill.datasets.rlds import Dataset, NotADataset
+from rldg_robot.argument_types import named_place, place, whole
+from rldg_robot.command_line import Parser, command
+from rldg_robot.console import plain_console, tell_error
 from rldg_robot.user_error import UserError
 
 BINS = 16
@@ -125,7 +128,7 @@ def show_info(dataset: Dataset, console: Console) -> None:
         raise NotADataset(f"{dataset.folder} has no episodes: convert more")
     steps = sum(summary.lengths)
     console.print(
-        f"{dataset.folder}: {len(summary.lengths)} episodes, {steps} steps", soft_wrap=True
+        f"{dataset.folder}: {len(summary.lengths)} episodes, {steps} steps",
     )
     for name, topic in dataset.contract.cameras.items():
         console.print(f"  observation/{name} from {topic}, {dataset.contract.image_format}")
@@ -167,9 +170,7 @@ def _table(names: Sequence[str], values: np.ndarray, share: np.ndarray | None) -
         remark = "constant" if column.min() == column.max() else ""
         if share is not None and index < len(share) and share[index] > 0:
             remark = f"{100 * share[index]:.1f} % saturated"
-        table.add_row(
-            name.replace("[", r"\["), *(f"{n:.4g}" for n in numbers), bars(column), remark
-        )
+        table.add_row(name, *(f"{n:.4g}" for n in numbers), bars(column), remark)
     return table
 
 
@@ -177,10 +178,10 @@ def show_faults(dataset: Dataset, bags: list[Path], console: Console) -> int:
     """Print every fault, and every difference from the bags if any are given; returns their number."""
     count = 0
     for fault in chain(validate(dataset), compare_with_bags(dataset, bags) if bags else ()):
-        console.print(f"[red]fault[/red] {fault}", highlight=False, soft_wrap=True)
+        console.print(Text("fault", "red"), fault)
         count += 1
     episodes = sum(dataset.lengths.values())
-    console.print(f"{dataset.folder}: {episodes} episodes, {count or 'no'} faults", soft_wrap=True)
+    console.print(f"{dataset.folder}: {episodes} episodes, {count or 'no'} faults")
     return count
 
 
@@ -198,32 +199,35 @@ def show_pictures(dataset: Dataset, split: str, count: int, camera: str, out: Pa
     return paths
 
 
+@command("dataset")
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 sound, 1 not readable, 3 faults found."""
-    parser = argparse.ArgumentParser(prog="dataset", description=__doc__)
+    """Exit code: 0 sound, 1 not readable, 2 a wrong command line, 3 faults found."""
+    parser = Parser(prog="dataset", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, description in (
         ("info", "counts, lengths, histograms, instructions, statistics"),
         ("validate", "look for faults"),
         ("show", "write a contact sheet and a video"),
     ):
-        command = commands.add_parser(name, help=description, description=description)
-        command.add_argument("path", type=Path, help="data/<name>")
+        verb = commands.add_parser(name, help=description, description=description)
+        verb.add_argument("path", type=place, help="data/<name>")
         if name == "validate":
-            command.add_argument(
+            verb.add_argument(
                 "--bags",
                 nargs="+",
-                type=Path,
+                type=place,
                 default=[],
                 help="compare with its bags",
             )
         if name == "show":
-            command.add_argument("--split", default="val", help="train or val (val)")
-            command.add_argument("--count", type=int, default=8, help="number of episodes (8)")
-            command.add_argument("--camera", default="image", help="feature (image)")
-            command.add_argument("--out", type=Path, help="folder; the dataset's own by default")
+            verb.add_argument("--split", default="val", help="train or val (val)")
+            verb.add_argument("--count", type=whole(1), default=8, help="number of episodes (8)")
+            verb.add_argument("--camera", default="image", help="feature (image)")
+            verb.add_argument(
+                "--out", type=named_place, help="folder; the dataset's own by default"
+            )
     given = parser.parse_args(arguments)
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = plain_console(width=None if sys.stdout.isatty() else 140)
     try:
         dataset = open_dataset(given.path)
         if given.command == "info":
@@ -234,11 +238,9 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             out = given.out or dataset.folder.parent / "pictures"
             for path in show_pictures(dataset, given.split, given.count, given.camera, out):
-                console.print(str(path), highlight=False, soft_wrap=True)
+                console.print(str(path))
     except (UserError, OSError, ValueError) as error:
-        Console(stderr=True).print(
-            f"dataset: {error}", style="red", highlight=False, soft_wrap=True, markup=False
-        )
+        tell_error("dataset", error)
         return 1
     return 0
 

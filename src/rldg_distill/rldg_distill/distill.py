@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -32,7 +31,7 @@ from rldg_distill.datasets.mixture import Mixture
 from rldg_distill.students import registry
 from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.training import distributed, student_report
-from rldg_distill.training.config_options import add_options
+from rldg_distill.training.config_options import add_options, flag
 from rldg_distill.training.distributed import World
 from rldg_distill.training.held_out import DIMENSIONS, HeldOut
 from rldg_distill.training.loader import Assembler, Loader
@@ -41,8 +40,11 @@ from rldg_distill.training.student_run import RunError, StudentRun
 from rldg_distill.training.trainer import Trainer, TrainingError, computes_in_bf16, prepare
 from rldg_distill.training.training_config import TrainingConfig, plain
 from rldg_distill.training.training_data import TrainingData, open_data
+from rldg_robot.argument_types import place
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.checked_file import read_json
+from rldg_robot.command_line import Parser, command, pointless
+from rldg_robot.console import SlowLines, plain_console
 from rldg_robot.safe_name import UnsafeName, check_name
 from rldg_robot.user_error import UserError
 
@@ -66,22 +68,23 @@ def parse(arguments: list[str]) -> Order:
 
     The student decides which options there are: its own configuration is part of them.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="distill",
         description="Train a student on datasets. The same command goes on after a stop or a kill. "
         "Options and defaults below are those of the student, size and recipe that are given.",
-        allow_abbrev=False,
     )
-    parser.add_argument("data", nargs="+", type=Path, help="data/<name>, one or more")
+    parser.add_argument("data", nargs="+", type=place, help="data/<name>, one or more")
     parser.add_argument("--student", required=True, help=f"one of: {', '.join(registry.names())}")
     parser.add_argument("--size", help="of the network; the student's first by default")
     parser.add_argument("--name", help="of the run; student, size and data by default")
-    parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs (runs)")
+    parser.add_argument(
+        "--runs", type=place, default=Path("runs"), help="folder of the runs (runs)"
+    )
     parser.add_argument(
         "--recipe", default=DEFAULT, help="values for the options below that are not given"
     )
     # The first look finds the student alone, so that the second knows its options.
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = Parser("distill", add_help=False)
     for option in ("--student", "--size", "--recipe"):
         first.add_argument(option)
     known, _ = first.parse_known_args(arguments)
@@ -102,6 +105,9 @@ def parse(arguments: list[str]) -> Order:
             _one_of("loss", training.loss, kind.losses)
     except ValueError as error:
         parser.error(str(error))
+    idle = training.idle(len(given["data"])) | config.idle(begun=training.init is not None)
+    for name in sorted(idle.keys() & parser.typed(arguments)):
+        parser.error(str(pointless(flag(name), idle[name], "Leave it out")))
     names = "_".join(path.name for path in given["data"])
     try:
         name = check_name(given["name"] or f"{kind.name}_{size}_{names}", "--name")
@@ -269,15 +275,15 @@ class Display:
         """Show nothing yet."""
         self._console = console
         self._bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
             transient=True,
-            disable=not world.leads,
+            disable=not (world.leads and console.is_terminal),
         )
         self._leads = world.leads
         self._note = ""
@@ -286,14 +292,21 @@ class Display:
     def task(self, what: str, total: int, done: int = 0) -> Iterator[Callable[[int, str], None]]:
         """Show a task; the function that it gives sets how much is done and what is to be said of it."""
         task = self._bar.add_task(what, total=total, completed=done, note="")
+        lines = SlowLines(self._console)
+
+        def show(count: int, note: str) -> None:
+            self._bar.update(task, completed=count, note=note)
+            if self._leads:
+                lines.say(lambda: f"{what}: {count}{f' of {total}' if total else ''}  {note}")
+
         with self._bar:
-            yield lambda count, note: self._bar.update(task, completed=count, note=note)
+            yield show
         self._bar.remove_task(task)
 
     def say(self, text: str) -> None:
         """One line that stays."""
         if self._leads:
-            self._console.print(text, highlight=False, soft_wrap=True, markup=False)
+            self._console.print(text)
 
 
 def note(line: dict[str, Any]) -> str:
@@ -407,11 +420,12 @@ def spread(order: Order, arguments: list[str]) -> None:
         os.execv(sys.executable, command)
 
 
+@command("distill")
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 trained, 1 cannot be, 130 stopped."""
+    """Exit code: 0 trained, 1 cannot be, 2 a wrong command line, 130 stopped."""
     given = sys.argv[1:] if arguments is None else arguments
     order = parse(given)
-    console = Console(stderr=True)
+    console = plain_console(stderr=True)
     try:
         spread(order, given)
         world = distributed.enter(device_of(order.training))
@@ -422,9 +436,7 @@ def main(arguments: list[str] | None = None) -> int:
             )
         return work(order, world, console)
     except (UserError, ValueError, OSError) as error:
-        console.print(
-            f"distill: {error}", style="red", highlight=False, soft_wrap=True, markup=False
-        )
+        console.print(f"distill: {error}", style="red")
         return 1
     except KeyboardInterrupt:  # before the training, which ends behind its update instead
         console.print("distill: stopped")

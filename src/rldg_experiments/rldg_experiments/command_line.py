@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
@@ -12,6 +11,8 @@ from rldg_experiments.commands import Stopped
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import make_plan
 from rldg_experiments.results import Results, gather
+from rldg_robot.command_line import Parser, command
+from rldg_robot.console import tell_error, visible
 
 HELP = """\
 Specialists learn; they and an operator who plays a person gather equal numbers of successful episodes;
@@ -31,11 +32,9 @@ what they have in common. Stopped or killed, the same command goes on.
 Exit code: 0 done, 1 a command failed, 2 no such experiment or its YAML is wrong, 130 stopped."""
 
 
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """The command line."""
-    result = argparse.ArgumentParser(
-        "experiment", description=HELP, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    result = Parser("experiment", description=HELP)
     result.add_argument("name", nargs="?", help="of an experiment, or the path of a YAML")
     result.add_argument("--list", action="store_true", help="the experiments that there are")
     result.add_argument("--plan", action="store_true", help="show the commands, run nothing")
@@ -47,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
 
 def tell(line: str) -> None:
     """A line of the experiment's own, apart from the commands' output."""
-    print(f"[experiment] {line}", file=sys.stderr, flush=True)
+    print(visible(f"[experiment] {line}"), file=sys.stderr, flush=True)
 
 
 def conclude(results: Results) -> None:
@@ -60,24 +59,26 @@ def conclude(results: Results) -> None:
         )
 
 
+@command("experiment")
 def main(words: Sequence[str] | None = None) -> int:
     """The `experiment` command; its help says what the exit codes mean."""
     arguments = parser()
     given = arguments.parse_args(words)
     if given.list:
+        if unused := arguments.typed(words) - {"list"} or ({given.name} if given.name else set()):
+            arguments.error(f"--list shows what there is: leave {unused.pop()} out")
         for name, description in shipped().items():
             print(f"  {name:6} {description}")
         return 0
     if given.name is None:
-        arguments.print_help()
-        return 2
+        arguments.error(f"which one? Name one of {', '.join(shipped())}, or the path of a YAML")
     try:
         plan = make_plan(load(given.name, given.budget))
     except ExperimentError as error:
-        print(f"experiment: {error}", file=sys.stderr)
+        tell_error("experiment", error)
         return 2
     if given.plan:
-        print("\n".join(pipeline.outline(plan)))
+        print(visible("\n".join(pipeline.outline(plan))))
         return 0
     try:
         pipeline.run(plan, tell)
@@ -88,7 +89,7 @@ def main(words: Sequence[str] | None = None) -> int:
         tell("stopped; the same command goes on")
         return stopped.exit_code if isinstance(stopped, Stopped) else 130
     except ExperimentError as error:
-        print(f"experiment: {error}", file=sys.stderr)
+        tell_error("experiment", error)
         return 1
     tell(f"report: {pipeline.folder(plan) / 'report.html'}")
     return 0

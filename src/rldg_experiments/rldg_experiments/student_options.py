@@ -33,4 +33,5 @@ def check(student: str, options: Mapping[str, Any]) -> None:
         with redirect_stderr(said):
             distill.parse(["data", "--student", student, *words])
     except SystemExit:
-        raise ValueError(said.getvalue().rpartition("error: ")[2].strip()) from None
+        told = said.getvalue().strip().removeprefix("distill: ")
+        raise ValueError(told.rpartition(" (distill --help")[0]) from None

@@ -16,6 +16,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from rldg_robot.console import visible
+
 BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -71,10 +73,10 @@ class Scene:
 def render(scene: Scene) -> RenderableType:
     """The panel."""
     bars = Progress(
-        TextColumn("{task.description:<15}"),
+        TextColumn("{task.description:<15}", markup=False),
         BarColumn(bar_width=28),
         TaskProgressColumn(),
-        TextColumn("{task.fields[count]}"),
+        TextColumn("{task.fields[count]}", markup=False),
         expand=False,
     )
     for label, done, wanted in scene.goals:
@@ -95,7 +97,7 @@ def render(scene: Scene) -> RenderableType:
         parts.append(Text(f"safety gate: {scene.gate}", style="bold red"))
     if scene.attention:
         parts.append(Text(scene.attention, style="bold red"))
-    title = f"[bold]{scene.name}[/]  {scene.task}  [cyan]{scene.phase}[/]"
+    title = Text.assemble((scene.name, "bold"), f"  {scene.task}  ", (scene.phase, "cyan"))
     return Panel(Group(*parts), title=title, title_align="left", width=82)
 
 
@@ -140,7 +142,7 @@ def line(scene: Scene) -> str:
         parts.append(f"safety gate: {scene.gate}")
     if scene.attention:
         parts.append(scene.attention)
-    return f"[{clock(scene.wall_seconds)}] {scene.phase}: {', '.join(parts)}"
+    return visible(f"[{clock(scene.wall_seconds)}] {scene.phase}: {', '.join(parts)}")
 
 
 def spark(shares: Sequence[float]) -> str:

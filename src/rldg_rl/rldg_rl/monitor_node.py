@@ -9,7 +9,6 @@ from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rich.console import Console
 from rich.live import Live
 
 from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
@@ -17,6 +16,7 @@ from rldg_rl.monitor import Scene, line, outcome, render
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
+from rldg_robot.console import plain_console
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
 from rldg_robot.safety import needs_somebody
@@ -48,7 +48,7 @@ class MonitorNode(Node):
         self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
         viewer = self.declare_parameter("viewer", False).value
         self.scene = Scene(self.run.path.name, view=VIEW if viewer else "")
-        self._console = Console()
+        self._console = plain_console()
         self._live = (
             Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
         )

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import rclpy
 from rclpy.node import Node
-from rich.console import Console
 
 from rldg_rl.acting.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.acting.closed_loop import GATE_SECONDS, close_the_loop
@@ -31,10 +30,12 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import bags_in
+from rldg_robot.console import plain_console
 from rldg_robot.node_main import run_main
 from rldg_robot.poses import Pose
 from rldg_robot.ros import make_executor, now, publish_on
 from rldg_robot.task import Task, load_task
+from rldg_robot.terminal import say
 from rldg_robot.user_error import UserError
 
 START_SECONDS = 60.0  # of wall time, for the recorder to come up
@@ -112,11 +113,11 @@ class ReplayerNode(Node):
 
     def _report(self, reason: str) -> None:
         if self.comparisons:
-            Console().print(table(self.comparisons))
+            plain_console().print(table(self.comparisons))
             told = {"stopped": reason, "episodes": [asdict(each) for each in self.comparisons]}
             write_atomically(self.run.path / REPORT, json.dumps(told, indent=2))
         if reason:
-            print(f"stopped: {reason}", flush=True)
+            say(f"stopped: {reason}")
 
     # What the actor tells (see actor.Witness)
 

@@ -90,7 +90,7 @@ def command(program: str) -> Callable[[Callable[..., int | None]], Callable[...,
     def decorate(main: Callable[..., int | None]) -> Callable[..., int]:
         @functools.wraps(main)
         def run(*arguments: Any) -> int:
-            _print_everything()
+            print_anything()
             try:
                 code = main(*arguments) or 0
                 sys.stdout.flush()
@@ -110,7 +110,7 @@ def command(program: str) -> Callable[[Callable[..., int | None]], Callable[...,
     return decorate
 
 
-def _print_everything() -> None:
+def print_anything() -> None:
     """A character that the terminal's encoding lacks is shown as an escape."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):

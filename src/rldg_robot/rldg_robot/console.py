@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -51,6 +52,22 @@ def plain_console(*, stderr: bool = False, width: int | None = None) -> Console:
     return _PlainConsole(
         stderr=stderr, width=width, markup=False, highlight=False, emoji=False, soft_wrap=True
     )
+
+
+class SlowLines:
+    """How far something has come, for whoever has no terminal that could show a bar: a line now and then."""
+
+    def __init__(self, console: Console, period: float = 10.0) -> None:
+        """Say nothing yet; `period` [s] passes before the first line, and between two."""
+        self._console = console
+        self._period = period
+        self._told = time.monotonic()
+
+    def say(self, line: Callable[[], RenderableType]) -> None:
+        """One line, where it is time for one; `line` makes it."""
+        if not self._console.is_terminal and time.monotonic() - self._told >= self._period:
+            self._told = time.monotonic()
+            self._console.print(line())
 
 
 def tell_error(program: str, error: object) -> None:

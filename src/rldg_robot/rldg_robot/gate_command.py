@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
@@ -14,8 +13,10 @@ from std_srvs.srv import Trigger
 
 from rldg_msgs.msg import SafetyState
 from rldg_robot import contract
-from rldg_robot.node_main import run_main
+from rldg_robot.command_line import Parser
+from rldg_robot.node_main import own_words, run_main
 from rldg_robot.ros import listen_to, publish_on
+from rldg_robot.terminal import say
 from rldg_robot.user_error import UserError
 
 PATIENCE = 5.0  # [s]
@@ -76,11 +77,11 @@ def _wait(
 def main() -> None:
     """Entry point."""
     verbs = {"stop": stop, "reset": reset}
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("gate", description=__doc__)
     parser.add_argument("verb", choices=verbs, help="stop: hold the arm now; reset: release it")
-    arguments, _ = parser.parse_known_args()
+    arguments = parser.parse_args(own_words())
 
     def run() -> None:
-        print(verbs[arguments.verb](Node("gate")))
+        say(verbs[arguments.verb](Node("gate")))
 
-    run_main(run)
+    run_main(run, takes_words=True)

@@ -6,10 +6,9 @@ The folder holds one SROS 2 keystore for each machine, and the authority that si
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
-import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -24,6 +23,9 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
+from rldg_robot.argument_types import named_place
+from rldg_robot.command_line import Parser, command
+from rldg_robot.console import visible
 from rldg_robot.enclaves import ENCLAVES, PREFIX, enclave, governance, permissions
 from rldg_robot.user_error import UserError
 
@@ -125,21 +127,20 @@ def _write(folder: Path, name: str, content: bytes, mode: int = 0o644) -> None:
         file.write(content)
 
 
-def main() -> None:
+@command("keys")
+def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(prog="./rldg keys", description=__doc__)
+    parser = Parser(prog="keys", description=__doc__)
     parser.add_argument(
-        "folder", type=Path, help="a new one; docs/two-machines.md says what to do with it"
+        "folder", type=named_place, help="a new one; docs/two-machines.md says what to do with it"
     )
-    folder = parser.parse_args().folder.absolute()
-    try:
-        make_keys(folder, datetime.now(UTC).replace(microsecond=0, tzinfo=None))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    folder = parser.parse_args(words).folder.absolute()
+    make_keys(folder, datetime.now(UTC).replace(microsecond=0, tzinfo=None))
     print(
-        f"{len(ENCLAVES)} keys, valid for {VALID.days} days. On each machine, with its own folder (robot or gpu):\n"
-        "  export ROS_SECURITY_ENABLE=true ROS_SECURITY_STRATEGY=Enforce "
-        f"ROS_SECURITY_KEYSTORE={folder}/robot\n"
-        f"Lock {folder}/authority away: who has it can make keys."
+        visible(
+            f"{len(ENCLAVES)} keys, valid for {VALID.days} days. On each machine, with its own folder (robot or gpu):\n"
+            "  export ROS_SECURITY_ENABLE=true ROS_SECURITY_STRATEGY=Enforce "
+            f"ROS_SECURITY_KEYSTORE={folder}/robot\n"
+            f"Lock {folder}/authority away: who has it can make keys."
+        )
     )

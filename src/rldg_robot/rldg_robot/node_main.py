@@ -6,13 +6,17 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from threading import Event
 
 import rclpy
 from rclpy.executors import Executor, ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
 
+from rldg_robot.command_line import print_anything
+from rldg_robot.console import tell_error
 from rldg_robot.ros import make_executor
 from rldg_robot.task import UnknownTask
 from rldg_robot.user_error import UserError
@@ -43,15 +47,32 @@ def run_node(make: Callable[[], Node], *, last_words: bool = False) -> None:
     run_main(live, signals=SignalHandlerOptions.NO)
 
 
+def own_words() -> list[str]:
+    """The words of the command line, behind the program's name, that are not ROS's."""
+    return list(remove_ros_args(sys.argv)[1:])
+
+
 def run_main(
-    main: Callable[[], None], *, signals: SignalHandlerOptions = SignalHandlerOptions.ALL
+    main: Callable[[], None],
+    *,
+    signals: SignalHandlerOptions = SignalHandlerOptions.ALL,
+    takes_words: bool = False,
 ) -> None:
     """Run a node's main function inside rclpy, and exit the process.
 
     Args:
         main: to be run.
         signals: which ones rclpy answers with a shutdown.
+        takes_words: it has read `own_words`; other nodes take none.
     """
+    print_anything()
+    if not takes_words and (words := own_words()):
+        program = Path(sys.argv[0]).name
+        tell_error(
+            program,
+            f"'{words[0]}' is unknown here: parameters are typed as --ros-args -p name:=value",
+        )
+        sys.exit(USER_ERROR)
     rclpy.init(signal_handler_options=signals)
     code = 0
     try:
@@ -59,7 +80,7 @@ def run_main(
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     except (UserError, UnknownTask) as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
+        tell_error("error", error)
         code = USER_ERROR
     except Exception:
         if rclpy.ok():

@@ -11,12 +11,13 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from rldg_robot.console import visible
 from rldg_robot.user_error import UserError
 
 
 def say(text: str) -> None:
     """A line to the person."""
-    print(text, flush=True)
+    print(visible(text), flush=True)
 
 
 @contextmanager

@@ -94,7 +94,7 @@ def test_an_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]
     parser.add_argument("--workers", type=argument_types.whole(1))
     for words, told in (
         (["--worker", "1"], "--worker is unknown here. Did you mean --workers?"),
-        (["--workers", "\x1b[2J\n"], r"'\x1b[2J ' is no whole number from 1 to 2147483647"),
+        (["--workers", "\x1b[2J\n"], r"'\x1b[2J ', it takes a whole number from 1 to 2147483647"),
         (["x"], "x is unknown here"),
         (["--workers"], "expected one argument"),
     ):

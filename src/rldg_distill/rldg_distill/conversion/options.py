@@ -8,12 +8,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rldg_distill.datasets import rlds
+from rldg_distill.datasets.episode import RECORDED
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recording import Told
 from rldg_distill.recordings.selection import STATUSES, Filters
+from rldg_robot.argument_types import named_place, place, ray_address, share, whole
+from rldg_robot.command_line import Parser, once
+from rldg_robot.task import task_ids
 
 FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}
 """of the dataset in `data/<name>`, by its format"""
+SOURCES = ("demonstration", "policy", "evaluation", "replay", "relabelled", RECORDED)
+"""who may have lived an episode"""
 
 
 @dataclass(frozen=True)
@@ -56,18 +62,19 @@ def image_format(text: str) -> ImageFormat:
 
 def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     """Options and paths of a command line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="convert",
         description="Bags to an RLDS dataset that TensorFlow Datasets, Octo and OpenVLA read, or to a LeRobot dataset.",
     )
-    parser.add_argument("bags", nargs="+", type=Path, help="bags, folders of bags, or runs")
-    parser.add_argument("--out", type=Path, required=True, help="data/<name>")
+    parser.add_argument("bags", nargs="+", type=place, help="bags, folders of bags, or runs")
+    parser.add_argument("--out", type=named_place, required=True, help="data/<name>")
     parser.add_argument(
         "--format", choices=tuple(FOLDERS), default="rlds", help="of the dataset (rlds)"
     )
     parser.add_argument(
         "--source",
         action="append",
+        choices=SOURCES,
         default=[],
         help="demonstration, policy, evaluation, replay, relabelled or recorded; may be repeated",
     )
@@ -78,11 +85,17 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         help="may be repeated; success alone by default",
     )
     parser.add_argument(
-        "--task", action="append", default=[], help="family or family/variant; may be repeated"
+        "--task",
+        type=_task,
+        action="append",
+        default=[],
+        help="family or family/variant; may be repeated",
     )
-    parser.add_argument("--count", type=int, help="at most so many episodes, evenly over the tasks")
     parser.add_argument(
-        "--val", type=float, default=0.1, help="fraction of the episodes for the split val (0.1)"
+        "--count", type=whole(2), help="at most so many episodes, evenly over the tasks"
+    )
+    parser.add_argument(
+        "--val", type=share, default=0.1, help="fraction of the episodes for the split val (0.1)"
     )
     parser.add_argument(
         "--image-format",
@@ -127,28 +140,32 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         "current_pose=/franka_robot_state_broadcaster/current_pose",
     )
     parser.add_argument(
-        "--shard-episodes", type=int, default=100, help="at most so many episodes per file (100)"
+        "--shard-episodes",
+        type=whole(1),
+        default=100,
+        help="at most so many episodes per file (100)",
     )
     parser.add_argument("--overwrite", action="store_true", help="replace an existing dataset")
-    place = parser.add_mutually_exclusive_group()
-    place.add_argument("--workers", type=int, help="processes (one for every core)")
-    place.add_argument("--ray", metavar="ADDRESS", help="work on a Ray cluster: host:port, or auto")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument("--workers", type=whole(1, 1024), help="processes (one for every core)")
+    where.add_argument(
+        "--ray",
+        type=ray_address,
+        metavar="ADDRESS",
+        help="work on a Ray cluster: host:port, or auto",
+    )
     given = parser.parse_args(arguments)
-    if given.count is not None and given.count < 2:
-        parser.error("--count must be 2 or more: the splits train and val share the episodes")
-    if given.shard_episodes < 1:
-        parser.error("--shard-episodes must be 1 or more")
-    if given.workers is not None and given.workers < 1:
-        parser.error("--workers must be 1 or more")
     try:
         told = Told.parse(given.recorded, given.topic, given.gripper_joint, given.gripper_range)
     except ValueError as error:
         parser.error(str(error))
-    statuses = tuple(given.status or ("success",))
+    statuses = tuple(once("--status", given.status or ("success",)))
+    if "all" in statuses and len(statuses) > 1:
+        parser.error(f"--status all has every other: leave out --status {statuses[0]}")
     filters = Filters(
-        sources=tuple(given.source),
+        sources=tuple(once("--source", given.source)),
         statuses=() if "all" in statuses else statuses,
-        tasks=tuple(given.task),
+        tasks=tuple(once("--task", given.task)),
         count=given.count,
     )
     options = Options(
@@ -156,7 +173,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         filters=filters,
         val=given.val,
         image_format=given.image_format,
-        cameras=tuple(given.camera),
+        cameras=tuple(once("--camera", given.camera)),
         shard_episodes=given.shard_episodes,
         overwrite=given.overwrite,
         told=told,
@@ -165,3 +182,12 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         format=given.format,
     )
     return options, given.bags
+
+
+def _task(text: str) -> str:
+    families = {task.partition("/")[0] for task in task_ids()}
+    if text not in families and text not in task_ids():
+        raise argparse.ArgumentTypeError(
+            f"'{text}' is neither a family ({', '.join(sorted(families))}) nor one of {', '.join(task_ids())}"
+        )
+    return text

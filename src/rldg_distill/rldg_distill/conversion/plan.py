@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from rldg_distill.conversion.effects import check_effects
 from rldg_distill.conversion.options import Options
 from rldg_distill.datasets import image_codec, rlds
 from rldg_distill.datasets.episode import BadBag, Episode
@@ -94,6 +95,8 @@ class Pile:
     remarks: dict[str, str] = field(default_factory=dict)
     """what a person should know of a bag that is read all the same, by path"""
     identities: Identities = field(default_factory=lambda: Identities({}, {}))
+    described: list[Described] = field(default_factory=list)
+    """what every bag that can be read says of itself, wanted or not"""
 
     def error(self, reason: str) -> ConversionError:
         """Nothing can be made of it."""
@@ -144,12 +147,15 @@ def make_plan(
 
     Raises:
         ConversionError: nothing to convert, or bags that do not fit together.
+        UsageError: an option changes nothing.
     """
     pile = sort_out(paths, options, without or {})
     try:
         splits = split(choose(pile.candidates, options.filters.count), options.val)
     except ValueError as error:
         raise pile.error(str(error)) from error
+    if not without:
+        check_effects(options, pile.described, pile.recordings.values())
     shards = tuple(
         chain.from_iterable(
             share_out(options.out.name, name, [c.path for c in chosen], options.shard_episodes)
@@ -192,6 +198,7 @@ def sort_out(paths: Iterable[Path], options: Options, without: Mapping[str, str]
         except BadBag as error:
             pile.rejected[str(bag)] = str(error)
             continue
+        pile.described.append(summary)
         if reason := options.filters.reason_against(summary):
             pile.left_out[reason] += 1
         else:

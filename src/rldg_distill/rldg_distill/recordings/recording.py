@@ -163,11 +163,13 @@ class Told:
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:
-    pairs = {}
+    pairs: dict[str, str] = {}
     for text in texts:
         name, equals, value = text.partition("=")
         if not (name and equals and value):
             raise ValueError(f"'{text}' is not NAME=VALUE")
+        if name in pairs:
+            raise ValueError(f"{name} is given twice: {pairs[name]} and {value}")
         pairs[name] = value
     return pairs
 
@@ -295,8 +297,8 @@ def _topic(name: str, there: dict[str, TopicInfo], told: Told) -> str | None:
     """The bag's topic for one of the contract's, None where there is none that fits."""
     part = PARTS[name]
     given = told.topics.get(name)
-    names = [name, f"{name}/compressed"] if part is WRIST_IMAGE else [name]
-    found = next((n for n in (given, *names) if n in there), None)
+    usual = [name, f"{name}/compressed"] if part is WRIST_IMAGE else [name]
+    found = next((n for n in ([given] if given else usual) if n in there), None)
     if found is None and given:
         raise BadBag(f"has no {given}, given for {name}. {_suggestion(part, there)}")
     if found is None or there[found].type in _types(part):

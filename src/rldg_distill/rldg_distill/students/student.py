@@ -64,6 +64,14 @@ class StudentConfig:
                 f"no normalization '{self.normalization}'; there are: {', '.join(NEEDED)}"
             )
 
+    def idle(self, *, begun: bool) -> dict[str, str]:
+        """Options that change nothing under the others: why, by name.
+
+        Args:
+            begun: whether there is a checkpoint to start from.
+        """
+        return {}
+
 
 SHOWN = {"image": (SIZE, SIZE)}
 """(height, width) of what a robot's cameras show, by feature"""

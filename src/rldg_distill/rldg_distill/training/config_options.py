@@ -12,6 +12,16 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+from rldg_robot.argument_types import LARGEST, place, real, seed_value, whole
+
+TYPES: dict[type, Any] = {
+    int: whole(-LARGEST),
+    float: real(-1e30, 1e30),
+    str: str,
+    Path: place,
+}
+"""how a field's text is read; the dataclass itself knows its range"""
+
 
 def documented(kind: type) -> dict[str, str]:
     """The docstring under every field of a dataclass and of those that it inherits from."""
@@ -54,7 +64,10 @@ def add_options(parser: argparse._ArgumentGroup, config: Any, hidden: Iterable[s
         if getattr(hint, "__origin__", None) is tuple:
             settings["nargs"] = "+"
             hint = get_args(hint)[0]
-        parser.add_argument(flag(field.name), type=_plain(hint), metavar=_metavar(hint), **settings)
+        kind_of_value = seed_value if field.name == "seed" else TYPES[_plain(hint)]
+        parser.add_argument(
+            flag(field.name), type=kind_of_value, metavar=_metavar(hint), **settings
+        )
 
 
 def table(config: Any, hidden: Iterable[str] = ()) -> str:

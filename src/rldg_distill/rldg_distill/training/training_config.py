@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -98,12 +99,16 @@ class TrainingConfig:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, (int, float)) and value < 0:
+            if isinstance(value, (int, float)) and not 0 <= value < math.inf:
                 raise ValueError(f"{field.name} must not be below 0, and is {value}")
         if not self.learning_rate > 0 or not self.ema < 1:
             raise ValueError("learning_rate must be above 0 and ema below 1")
         if self.patience and not self.validate_every:
             raise ValueError("patience counts validations: give validate_every")
+
+    def idle(self, datasets: int) -> dict[str, str]:
+        """Options that change nothing under the others, with this number of datasets: why, by name."""
+        return {"weights": "there is one dataset, all batches are of it"} if datasets == 1 else {}
 
     def differences(self, other: Mapping[str, Any]) -> list[str]:
         """What of this may not differ from the values of an earlier start, and does."""

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import time
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-LINE_PERIOD = 10.0  # [s]
+from rldg_robot.console import SlowLines
 
 
 class Meter:
@@ -23,12 +22,11 @@ class Meter:
             total: number of episodes.
             done: how many of them were lived before.
         """
-        self._console = console
         self._bar = Progress(
             TextColumn("evaluation"),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[solved]}"),
+            TextColumn("{task.fields[solved]}", markup=False),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -36,7 +34,7 @@ class Meter:
         )
         self._task = self._bar.add_task("", total=total, completed=done, solved="")
         self._lived = self._solved = 0
-        self._told = time.monotonic()
+        self._lines = SlowLines(console)
         if done:
             console.print(f"going on: {done} of {total} episodes are done")
 
@@ -58,9 +56,7 @@ class Meter:
         self._solved += success
         solved = f"{100 * self._solved / self._lived:.0f} % solved"
         self._bar.update(self._task, advance=1, solved=solved)
-        if not self._console.is_terminal and time.monotonic() - self._told > LINE_PERIOD:
-            self._told = time.monotonic()
-            self._console.print(self._line(solved))
+        self._lines.say(lambda: self._line(solved))
 
     def _line(self, solved: str) -> str:
         (task,) = self._bar.tasks

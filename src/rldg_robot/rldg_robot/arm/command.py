@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import argparse
-
 from rclpy.node import Node
 
 from rldg_robot import contract
+from rldg_robot.command_line import Parser
 from rldg_robot.gate_command import ask
-from rldg_robot.node_main import run_main
+from rldg_robot.node_main import own_words, run_main
+from rldg_robot.terminal import say
 
 RECOVERY_SECONDS = 100.0
 """that a robot may take, with its controllers"""
@@ -17,10 +17,13 @@ RECOVERY_SECONDS = 100.0
 
 def main() -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser("arm", description=__doc__)
     parser.add_argument(
         "verb", choices=("recover",), help="clear the arm's errors, once it is safe"
     )
-    parser.parse_known_args()
+    parser.parse_args(own_words())
     whom = "driver of an arm"
-    run_main(lambda: print(ask(Node("arm"), contract.ARM_RECOVER, whom, RECOVERY_SECONDS)))
+    run_main(
+        lambda: say(ask(Node("arm"), contract.ARM_RECOVER, whom, RECOVERY_SECONDS)),
+        takes_words=True,
+    )

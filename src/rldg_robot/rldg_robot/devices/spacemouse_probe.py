@@ -3,17 +3,22 @@
 
 from __future__ import annotations
 
-import argparse
+import math
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
 
 import numpy as np
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rldg_robot.argument_types import real
+from rldg_robot.command_line import Parser, command
+from rldg_robot.console import SlowLines, plain_console
 from rldg_robot.devices.hand_device import AXES, DeviceLost, Push
 from rldg_robot.devices.mounting import Mounting
 from rldg_robot.devices.spacemouse import HidSpaceMouse, SpacenavdSpaceMouse, open_spacemouse
@@ -50,28 +55,45 @@ def watch(mouse: HidSpaceMouse | SpacenavdSpaceMouse, mounting: Mounting, second
     """Show it for a while, or until Ctrl-C."""
     end = time.monotonic() + seconds
     counted, since, rate = 0, time.monotonic(), 0.0
-    with Live(console=Console(), auto_refresh=False) as live:
+    console = plain_console()
+    lines = SlowLines(console, period=1.0)
+    with (
+        Live(console=console, auto_refresh=False) if console.is_terminal else nullcontext() as live
+    ):
         while time.monotonic() < end:
             push = mouse.read()
             if (passed := time.monotonic() - since) >= 1.0:
                 rate = (mouse.reports - counted) / passed
                 counted, since = mouse.reports, time.monotonic()
-            live.update(picture(mouse.name, push, mounting.in_base(push), rate), refresh=True)
+            shown = partial(picture, mouse.name, push, mounting.in_base(push), rate)
+            if live:
+                live.update(shown(), refresh=True)
+            lines.say(shown)
             time.sleep(PERIOD)
 
 
 def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    if code := probe(words):
+        sys.exit(code)
+
+
+@command("spacemouse_probe")
+def probe(words: Sequence[str] | None) -> None:
+    """Show what the device sends, as the command line says."""
+    parser = Parser("spacemouse_probe", description=__doc__)
     parser.add_argument("--device", choices=("hid", "spacenavd"), default="hid")
-    parser.add_argument("--facing", type=float, default=0.0, help="degrees, as facing:= of a stack")
-    parser.add_argument("--seconds", type=float, default=float("inf"), help="then end")
+    parser.add_argument(
+        "--facing", type=real(-360.0, 360.0), default=0.0, help="degrees, as facing:= of a stack"
+    )
+    parser.add_argument(
+        "--seconds", type=real(0.0, 1e6), default=math.inf, help="then end (until Ctrl-C)"
+    )
     arguments = parser.parse_args(words)
     try:
         mouse = open_spacemouse(arguments.device)
         watch(mouse, Mounting(arguments.facing), arguments.seconds)
-    except (UserError, DeviceLost) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except DeviceLost as error:
+        raise UserError(str(error)) from error
     except KeyboardInterrupt:
         pass

@@ -7,16 +7,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from rich.markup import escape
+from rich.text import Text
 
 
 class Verdict(Enum):
-    """How it is; the value is the mark that is shown."""
+    """How it is; the value is the mark that is shown, and its style."""
 
-    GOOD = "[green]✓[/]"
-    WARNING = "[yellow]![/]"
-    BAD = "[red]✗[/]"
-    SKIPPED = "[dim]-[/]"
+    GOOD = ("✓", "green")
+    WARNING = ("!", "yellow")
+    BAD = ("✗", "red")
+    SKIPPED = ("-", "dim")
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Finding:
     fix: str = ""
     """what to do about it; empty where nothing is to be done"""
 
-    def __str__(self) -> str:
-        """As it is printed, in rich's markup."""
-        line = f"{self.verdict.value} {escape(self.subject)}: {escape(self.found)}"
-        return f"{line}\n    [bold]→[/] {escape(self.fix)}" if self.fix else line
+    def shown(self) -> Text:
+        """As it is printed."""
+        text = Text.assemble(self.verdict.value, f" {self.subject}: {self.found}")
+        return text + Text.assemble(("\n    → ", "bold"), self.fix) if self.fix else text
 
 
 def good(subject: str, found: str) -> Finding:

@@ -20,11 +20,11 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.serialization import deserialize_message
-from rich.console import Console
 from std_msgs.msg import Empty
 
 from rldg_msgs.msg import SafetyState
 from rldg_robot import contract, gate_command
+from rldg_robot.console import plain_console
 from rldg_robot.contract import Topic
 from rldg_robot.doctor.finding import Finding, Verdict, bad, good, healthy, skipped, warning
 from rldg_robot.doctor.machine_check import machine_findings
@@ -236,11 +236,11 @@ def main() -> None:
     """Entry point."""
 
     def examine() -> None:
-        console = Console(highlight=False, soft_wrap=True)
+        console = plain_console()
         findings = []
         for finding in DoctorNode().examine():
             findings.append(finding)
-            console.print(str(finding))
+            console.print(finding.shown())
         count = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
         console.print(
             f"\n{count[Verdict.GOOD]} good, {count[Verdict.WARNING]} to look at, {count[Verdict.BAD]} to mend first, "

@@ -5,7 +5,7 @@ what moves in it, without physics.
 
 from __future__ import annotations
 
-import argparse
+from argparse import ArgumentTypeError
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,16 +14,23 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from rldg_robot.argument_types import named_place, seed_value, whole
+from rldg_robot.command_line import Parser, command
+from rldg_robot.console import visible
 from rldg_robot.contract import JOINT_NAMES
 from rldg_robot.poses import Pose
 from rldg_robot.simulation import drawing, scene
 from rldg_robot.simulation.coarse_mesh import coarsen
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Task, load_task
+from rldg_robot.task import Task, UnknownTask, load_task
+from rldg_robot.user_error import UserError
 
 CELL = 0.002
 """[m] of the arm that becomes one point in a film; a pixel is about as large"""
+
+SUFFIXES = (".png", ".jpg")
+"""of a picture's file"""
 
 
 class Film:
@@ -117,16 +124,33 @@ def render_overview(
         film.close()
 
 
-def main() -> None:
+def _drawable(text: str) -> Path:
+    path = named_place(text)
+    if path.suffix.lower() not in SUFFIXES or not path.absolute().parent.is_dir():
+        raise ArgumentTypeError(
+            f"'{text}' is no picture that can be written: it ends in {' or '.join(SUFFIXES)}, in a folder that is there"
+        )
+    return path
+
+
+@command("film")
+def main(words: Sequence[str] | None = None) -> None:
     """`film`: a still of a task as an episode starts."""
-    parser = argparse.ArgumentParser(prog="film", description=main.__doc__)
+    parser = Parser(prog="film", description=main.__doc__)
     parser.add_argument("--task", default="connector/vga", help="family/variant")
-    parser.add_argument("--seed", type=int, default=0, help="of the start pose")
-    parser.add_argument("--size", type=int, default=960, help="edge of the picture in pixels")
-    parser.add_argument("--output", type=Path, default=Path("film.png"), help="picture to write")
-    arguments = parser.parse_args()
-    twin = Twin(load_task(arguments.task))
+    parser.add_argument("--seed", type=seed_value, default=0, help="of the start pose")
+    parser.add_argument(
+        "--size", type=whole(16, 4096), default=960, help="edge of the picture in pixels"
+    )
+    parser.add_argument(
+        "--output", type=_drawable, default=Path("film.png"), help="picture to write"
+    )
+    arguments = parser.parse_args(words)
+    try:
+        twin = Twin(load_task(arguments.task))
+    except UnknownTask as error:
+        raise UserError(str(error)) from error
     twin.reset(arguments.seed)
     picture = render_overview(twin.task, twin.joint_positions, twin.objects, arguments.size)
     imageio.imwrite(arguments.output, picture)
-    print(arguments.output)
+    print(visible(arguments.output))

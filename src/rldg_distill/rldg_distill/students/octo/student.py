@@ -58,6 +58,13 @@ class OctoStudentConfig(StudentConfig):
         if self.window > network.max_window:
             raise ValueError(f"window {self.window}; Octo has positions for {network.max_window}")
 
+    def idle(self, *, begun: bool) -> dict[str, str]:
+        """See `StudentConfig`."""
+        reasons = {} if begun else {"merge": "there is no --init to take from"}
+        if not self.primary_camera:
+            reasons["primary_side"] = "there is no --primary-camera"
+        return reasons
+
     @property
     def cameras(self) -> dict[str, str]:
         """Camera by tokenizer."""

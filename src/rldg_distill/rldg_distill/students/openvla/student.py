@@ -78,6 +78,15 @@ class OpenVLAStudentConfig(StudentConfig):
         if not self.cameras:
             raise ValueError("OpenVLA needs at least one camera")
 
+    def idle(self, *, begun: bool) -> dict[str, str]:
+        """See `StudentConfig`."""
+        reasons = {}
+        if self.variant != "oft":
+            reasons["proprioception"] = "it is for --variant oft"
+        if not self.lora_rank:
+            reasons |= dict.fromkeys(("lora_alpha", "lora_output"), "there are no adapters")
+        return reasons
+
 
 class OpenVLAStudent(Student):
     """OpenVLA or OpenVLA-OFT.
