@@ -260,20 +260,14 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
     for topic, reason in sorted(result.left_out_topics.items()):
         console.print(f"left out: topic {topic}, {reason}")
     for path, remark in result.remarks.items():
-        console.print(f"remark on {path}: {remark}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"remark on {path}: {remark}")
     for recording, count in Counter(map(str, result.recordings.values())).items():
-        console.print(
-            f"recorded elsewhere: {count} bag(s), resampled, {recording}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        console.print(f"recorded elsewhere: {count} bag(s), resampled, {recording}")
     if len({recording.pictures for recording in result.recordings.values()}) > 1:
         most = ImageContract.stored(result.image_contract)
         console.print(
             "pictures of several sizes: they show the same only where one camera took them in several modes. A live "
-            f"camera has to give those of most: crop:={most.crop if most else ''}",
-            highlight=False,
-            soft_wrap=True,
+            f"camera has to give those of most: crop:={most.crop if most else ''}"
         )
     size = sum(file.stat().st_size for file in options.folder.rglob("*") if file.is_file())
     episodes = {split: sum(counts) for split, counts in result.lengths.items()}
