@@ -47,6 +47,8 @@ class Plain:
     custom: dict[str, str] = field(default_factory=dict)
     joined: dict[str, str] = field(default_factory=dict)
     """topics of streams that speak on one which is not their own, by their names"""
+    set_back: tuple[int, int] = (2**62, 0)
+    """[ns] from which moment on the recorder's clock is how far behind"""
 
     def stamps(self, topic: contract.Topic) -> list[int]:
         return sorted(self.streams[topic.name].messages)
@@ -88,7 +90,9 @@ class Plain:
                     cdr = bytes(typestore().serialize_cdr(content, stream.type))
                     rows.append((stamp + stream.delay, topic, place, cdr))
             for time, _, place, cdr in sorted(rows, key=lambda row: row[:2]):
-                writer.write(place, time, cdr)
+                writer.write(
+                    place, time - (self.set_back[1] if time >= self.set_back[0] else 0), cdr
+                )
             for name, value in self.custom.items():
                 writer.set_custom_data(name, value)
         return path

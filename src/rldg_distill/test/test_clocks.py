@@ -169,6 +169,18 @@ def test_times_of_recording_that_are_none(tmp_path: Path) -> None:
 def test_no_jump_in_order_and_fast_simulated_time() -> None:
     logs = np.arange(100) * 100_000_000
     for times in (logs, 5 * logs, np.sort(np.random.default_rng(0).integers(0, 10**10, 100))):
-        assert clock_jumps(times.astype(np.int64), np.maximum(logs, times // 5)) == []
-    assert clock_jumps(np.array([5]), np.array([5])) == []
-    assert [j.number for j in clock_jumps(logs[::-1].copy(), logs)] != []
+        assert clock_jumps(times.astype(np.int64), np.maximum(logs, times // 5), logs) == []
+    assert clock_jumps(np.array([5]), np.array([5]), np.array([0])) == []
+    assert [jump.number for jump in clock_jumps(logs[::-1].copy(), logs, logs)] != []
+
+
+def test_the_time_of_recording_may_be_set_too(tmp_path: Path) -> None:
+    """NTP sets the clock of the recorder with that of the drivers: only the order of the file tells."""
+    plain = demonstration()
+    for topic in TOPICS:
+        stream = plain.streams[topic.name]
+        stream.headers = {s: back(1.513)((s - START) / SECOND, s) for s in stream.messages}
+    plain.set_back = (START + 2 * SECOND, 1_513_000_000)
+    assert "jump 1.5" in refused(plain, tmp_path / "refused")
+    assert 18 <= len(read(plain, tmp_path / "cut", CUT)) <= 20
+    assert "jump 1.5" in refused(plain, tmp_path / "log", LOG)

@@ -43,9 +43,10 @@ def with_joints(
     rate: float = 30.0,
     until: float = 4.0,
     topic: str = JOINTS.name,
+    seed: int = 0,
 ) -> Plain:
     """A gripper's joints at `rate` Hz; `position` of the second."""
-    plain = demonstration()
+    plain = demonstration(seed)
     moments = np.arange(0.0, until, 1.0 / rate)
     messages = {
         START + int(t * 1e9): {"name": list(names), "position": np.array(position(t))}
@@ -156,7 +157,11 @@ def test_a_gripper_that_speaks_late_is_heard(tmp_path: Path) -> None:
     plain.streams[JOINTS.name].messages = {
         s: m for s, m in messages.items() if s > START + 1.3e9
     } | {s: {"name": ["fr3_joint1"], "position": np.zeros(1)} for s in plain.stamps(POSE)[::7]}
-    assert is_sound(read(plain, tmp_path))
+    episode = read(plain, tmp_path)
+    assert is_sound(episode) and len(episode) == 26
+    assert episode.remarks == (
+        "begins 1.33 s later than its first message, where joint_states begins",
+    )
 
 
 def test_another_topic_of_joints(tmp_path: Path) -> None:
@@ -179,8 +184,15 @@ def test_a_gripper_that_falls_silent_is_no_open_gripper(
 
 
 def test_a_gripper_that_speaks_only_when_something_changes_may_be_silent(tmp_path: Path) -> None:
-    plain = with_joints(HAND, shut(0.04, 0.0, 2), rate=1.0 / CLOSES)
-    assert is_sound(read(plain, tmp_path))
+    plain = with_joints(HAND, shut(0.04, 0.0, 2), rate=1.0 / CLOSES, until=2.0)
+    assert is_sound(read(plain, tmp_path / "change"))
+    once = with_joints(HAND, shut(0.04, 0.0, 2), until=0.01)
+    assert read(once, tmp_path / "once").action[:, 6].all()
+    # By the clock, but seldom: who says the same twice does not wait for a change.
+    seldom = with_joints(HAND, shut(0.04, 0.0, 2), rate=1.0)
+    assert read(seldom, tmp_path / "seldom").action[0, 6] == 1.0
+    dead = with_joints(HAND, shut(0.04, 0.0, 2), rate=1.0, until=1.2)
+    assert "of joint_states is 1.53 s old, more than 1.5 s" in refused(dead, tmp_path / "dead")
 
 
 def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> None:
@@ -218,7 +230,7 @@ def test_a_range_without_a_gripper_and_wrong_ranges(
 
 def test_the_command_line_and_the_bag_itself_can_say_it(tmp_path: Path) -> None:
     for number in range(2):
-        plain = with_joints(("finger_joint",), shut(0.0, 0.7))
+        plain = with_joints(("finger_joint",), shut(0.0, 0.7), seed=number)
         if number:
             plain.custom = {"gripper_joint": "finger_joint", "gripper_range": "0:0.7"}
         plain.write(tmp_path / "bags" / f"plain_{number}")

@@ -19,6 +19,8 @@ FASTER = 10
 """times as fast as the time of recording a simulated clock may go"""
 LEAST_BACK = SECOND // 50
 """[ns] by which a message may be late in the file, at least"""
+SAME = SECOND // 2
+"""[ns] within which two streams see the same jump: their messages take different times to the recorder"""
 INTERVALS = 2.5
 """of a stream by which a message may be late in the file: its jitter"""
 
@@ -29,8 +31,10 @@ class Jump:
 
     number: int
     """of the first message behind it"""
+    order: int
+    """place of that among all messages of the bag"""
     log: int
-    """[ns] when that was recorded"""
+    """[ns] when it was recorded"""
     by: int
     """[ns]; negative: back"""
 
@@ -38,12 +42,13 @@ class Jump:
         return f"{abs(self.by) / SECOND:.3f} s {'ahead' if self.by > 0 else 'back'}"
 
 
-def clock_jumps(times: np.ndarray, logs: np.ndarray) -> list[Jump]:
+def clock_jumps(times: np.ndarray, logs: np.ndarray, order: np.ndarray) -> list[Jump]:
     """Where the stamps of a stream jump.
 
     Args:
         times: (N,) int64 [ns], stamps in the order of the file.
-        logs: (N,) int64 [ns], when they were recorded.
+        logs: (N,) int64 [ns], when they were recorded; that clock may have been set with the other.
+        order: (N,) places among all messages of the bag.
     """
     if len(times) < 2:
         return []
@@ -56,25 +61,22 @@ def clock_jumps(times: np.ndarray, logs: np.ndarray) -> list[Jump]:
         by = stamps[number] - newest
         passed = abs(recorded[number] - recorded[number - 1])
         if by < -back or by > max(AHEAD, FASTER * passed):
-            found.append(Jump(number, recorded[number], by))
+            found.append(Jump(number, int(order[number]), recorded[number], by))
             newest = stamps[number]
         else:
             newest = max(newest, stamps[number])
     return found
 
 
-def behind(
-    logs: np.ndarray, own: Collection[Jump], last: Jump, near: int = SECOND // 2
-) -> np.ndarray:
+def behind(order: np.ndarray, own: Collection[Jump], last: Jump) -> np.ndarray:
     """(N,) bool: which messages of a stream lie behind the last jump of a bag.
 
     Args:
-        logs: (N,) int64 [ns] when they were recorded.
+        order: (N,) places of the stream's messages among all of the bag.
         own: jumps of this very stream.
-        last: the last jump of all streams, by the time of recording.
-        near: [ns] within which two streams see the same jump: their messages take different times to the recorder.
+        last: the jump of any stream that is the last in the file.
     """
     mine = max(own, key=lambda jump: jump.number, default=None)
-    if mine is not None and last.log - mine.log < near:
-        return np.arange(len(logs)) >= mine.number
-    return np.asarray(logs >= last.log)
+    if mine is not None and abs(last.log - mine.log) < SAME:
+        return np.asarray(order >= mine.order)
+    return np.asarray(order >= last.order)

@@ -7,7 +7,7 @@ messages and, of an episode of many megabytes, none of its images.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
@@ -29,7 +29,7 @@ from rldg_distill.recordings.bag_episode import POLICY_CAMERA, read_episode, way
 from rldg_distill.recordings.bag_storage import damage_told, messages
 from rldg_distill.recordings.finger_motion import commands
 from rldg_distill.recordings.frames import check_frames
-from rldg_distill.recordings.gripper_width import check_asked, widths
+from rldg_distill.recordings.gripper_width import check_asked, check_talk, widths
 from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.recording import (
     CUT,
@@ -40,6 +40,7 @@ from rldg_distill.recordings.recording import (
     is_recording,
 )
 from rldg_distill.recordings.resampling import (
+    MAX_AGE,
     Stream,
     check_clocks,
     common_ticks,
@@ -121,7 +122,17 @@ def read_recording(
     images = _images(path, streams, pictures, moments.steps, image_format, view)
     episode = _episode(recording, task, bag_name(path), moments, images)
     remarks = chain.from_iterable(stream.remarks for stream in streams.values())
-    return replace(episode, remarks=tuple(remarks))
+    return replace(episode, remarks=(*remarks, *_late(recording, streams)))
+
+
+def _late(recording: Recording, streams: Mapping[str, Stream]) -> Iterator[str]:
+    """Why a bag's beginning is in no step."""
+    asked = recording.topics.get(recording.asked or "")
+    steady = [stream for topic, stream in streams.items() if topic != asked]
+    first, last = (pick(steady, key=lambda stream: stream.first) for pick in (min, max))
+    late = last.first - max(first.first, recording.span[0])
+    if late > MAX_AGE:
+        yield f"begins {late / SECOND:.2f} s later than its first message, where {last.topic} begins"
 
 
 @dataclass(frozen=True)
@@ -161,7 +172,7 @@ def _moments(recording: Recording, task: Task, streams: dict[str, Stream]) -> Mo
     for stream in commands:
         stream.check_ages(ticks[:-1])
     for stream in gripper:
-        stream.check_talk(ticks)
+        check_talk(stream, ticks, recording.joints)
     poses = _poses(pose, ticks)
     far = [float(np.abs(found.position).max()) for found in poses]
     if max(far) > FARTHEST:

@@ -20,7 +20,8 @@ from rldg_distill.recordings.bag_storage import (
     messages,
     topics,
 )
-from rldg_distill.recordings.gripper_width import GripperRange, gripper_joints
+from rldg_distill.recordings.gripper_joints import gripper_joints
+from rldg_distill.recordings.gripper_width import GripperRange
 from rldg_distill.recordings.selection import STATUSES
 from rldg_robot.bag_reader import STATUS, custom_data, decode, is_complete
 from rldg_robot.contract import (
