@@ -217,7 +217,11 @@ def metadata(path: Path) -> BagMetadata:
         FileNotFoundError: the bag was never closed.
         ValueError: the file is not the metadata of a bag.
     """
-    return parse_metadata(read_bytes(path / METADATA), str(path / METADATA))
+    try:
+        text = read_bytes(path / METADATA)
+    except FormatError as error:
+        raise ValueError(str(error)) from error
+    return parse_metadata(text, str(path / METADATA))
 
 
 def parse_metadata(text: str | bytes, where: str) -> BagMetadata:

@@ -73,12 +73,15 @@ def unpack_message(data: bytes) -> bytes:
         CannotUnpack: it is damaged, or larger than `MAX_PART`.
     """
     try:
+        declared = zstandard.frame_content_size(data)
         with zstandard.ZstdDecompressor().stream_reader(BytesIO(data)) as stream:
             found = stream.read(MAX_PART + 1)
     except DAMAGE as error:
         raise CannotUnpack(f"a message that cannot be unpacked ({error})") from error
     if len(found) > MAX_PART:
         raise CannotUnpack(f"a message of more than {MAX_PART >> 20} MiB")
+    if declared >= 0 and len(found) != declared:
+        raise CannotUnpack("a message that is cut off")
     return found
 
 

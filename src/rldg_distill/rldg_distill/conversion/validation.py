@@ -125,19 +125,21 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
 
 
 def _against(episode: Episode, bags: list[Path], read: Callable[[Path], Episode]) -> Iterator[str]:
-    """Differences from its bag, which is that of its name and stamps: other recordings may have that name too."""
-    others: list[str] = []
+    """Differences from its bag. Other recordings may have its name: then it is the one with the fewest."""
+    found = [["its bag is not among those given"]] if not bags else []
     for bag in bags:
         try:
             truth = read(bag)
         except BadBag as error:
-            others.append(f"its bag {error}")
+            found.append([f"its bag {error}"])
             continue
         if np.isin(episode.state_stamp, truth.state_stamp).any():
-            yield from _differences(episode, truth)
-            return
-        others.append("its bag is not among those given: that of its name is another recording")
-    yield from others[:1] or ["its bag is not among those given"]
+            found.append(list(_differences(episode, truth)))
+        else:
+            found.append(
+                ["its bag is not among those given: that of its name is another recording"]
+            )
+    yield from min(found, key=len)
 
 
 def view_of(dataset: Dataset) -> View | None:

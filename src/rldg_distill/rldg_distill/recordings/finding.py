@@ -68,6 +68,7 @@ def _below(path: Path) -> Found:
 def _folders(top: Path) -> Iterator[tuple[Path, list[Path]]]:
     """Every folder with its files, in alphabetical order; not those that are hidden or within a bag, none twice."""
     seen: set[tuple[int, int]] = set()
+    real = top.resolve()
     left = MOST
     layer = [top]
     for _ in range(DEPTH):
@@ -82,12 +83,19 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[Path]]]:
             files = [entry for entry in entries if not entry.is_dir()]
             yield folder, files
             if not any(file.name == METADATA for file in files):
-                below += [e for e in entries if e.is_dir() and not e.name.startswith(".")]
+                below += [e for e in entries if _leads_on(e, real)]
         if left < 0:
             raise FileNotFoundError(
                 f"{top} holds more than {MOST} files: give the folders of its bags"
             )
         layer = below
+
+
+def _leads_on(path: Path, top: Path) -> bool:
+    """Whether it is a folder to look into; a link may lead elsewhere, but not to where the search came from."""
+    if path.name.startswith(".") or not path.is_dir():
+        return False
+    return not (path.is_symlink() and top.is_relative_to(path.resolve()))
 
 
 def _entries(folder: Path) -> list[Path]:
