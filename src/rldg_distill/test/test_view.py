@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import io
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,10 @@ from plain_bags import COMPRESSED, IMAGE, Plain, Stream, demonstration, image, v
 from synthetic_bags import SIZE as OWN_SIZE
 from synthetic_bags import write_bag
 
+from rldg_distill.conversion.validation import _grey
 from rldg_distill.convert import main as convert
 from rldg_distill.dataset import main as inspect
-from rldg_distill.datasets.image_codec import decode
+from rldg_distill.datasets.image_codec import ImageFormat, decode, encode
 from rldg_distill.datasets.rlds import Dataset
 from rldg_robot.camera.image_contract import SIZE, ImageContract
 
@@ -214,3 +217,55 @@ def test_a_second_camera_that_fails_later_is_told_with_the_way_out(
     assert "100 bytes instead of 9216" in told and "Without that camera: --camera image" in told
     assert made(tmp_path / "bags", tmp_path / "demos", "--camera", "image") == 0
     assert Dataset(tmp_path / "demos").cameras == ["image"]
+
+
+def test_a_second_camera_of_several_sizes_is_left_out_and_the_bags_are_converted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed, side in enumerate((64, 32)):
+        front = with_front(lambda s, side=side: image(seen(s, side, 48)), IMAGE.type, seed)
+        front.write(tmp_path / "bags" / f"plain_{seed}")
+    assert made(tmp_path / "bags", tmp_path / "demos") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert "not alike in most of 2 bags: 32x48 in 1, 64x48 in 1" in told
+    assert Dataset(tmp_path / "demos").cameras == ["image"]
+    assert made(tmp_path / "bags", tmp_path / "demos", "--camera", "front_camera") == 1
+    more = with_front(lambda s: image(seen(s, 64, 48)), IMAGE.type, 2)
+    more.write(tmp_path / "bags" / "plain_2")
+    capsys.readouterr()
+    assert made(tmp_path / "bags", tmp_path / "demos") == 3, "most agree"
+    assert "Without that camera: --camera image" in capsys.readouterr().err
+    assert Dataset(tmp_path / "demos").cameras == ["front_camera", "image"]
+
+
+def test_validation_holds_large_pictures_of_an_episode_small(tmp_path: Path) -> None:
+    """In a process of its own, whose peak is nobody else's."""
+    wide = np.zeros((1080, 1920, 3), np.uint8)
+    for seed in range(2):
+        plain = with_front(lambda _: image(wide), IMAGE.type, seed)
+        plain.write(tmp_path / "bags" / f"plain_{seed}")
+    assert made(tmp_path / "bags", tmp_path / "demos") == 0
+    look = f"""
+import resource
+from pathlib import Path
+from rldg_distill.conversion.validation import validate
+from rldg_distill.datasets.rlds import Dataset
+list(validate(Dataset(Path({str(tmp_path / "demos")!r}))))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 350_000  # [kB]
+
+
+def test_pictures_of_any_shape_are_looked_at() -> None:
+    for height, width in ((128, 128), (4, 5000), (5000, 1), (1, 1), (1081, 1919)):
+        data = encode(np.zeros((height, width, 3), np.uint8), ImageFormat())
+        assert max(_grey(data).shape) <= 256 or max(height, width) <= 256
+
+
+def test_narrow_pictures_are_validated(tmp_path: Path) -> None:
+    for seed in range(2):
+        plain = with_front(lambda s: image(seen(s, 1, 90)), IMAGE.type, seed)
+        plain.write(tmp_path / "bags" / f"plain_{seed}")
+    assert made(tmp_path / "bags", tmp_path / "demos") == 0
+    assert inspect(["validate", str(tmp_path / "demos")]) in (0, 3)

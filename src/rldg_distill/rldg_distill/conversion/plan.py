@@ -22,7 +22,7 @@ from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.bag_episode import POLICY_CAMERA, camera_names, check_closed, way_out
 from rldg_distill.recordings.bag_storage import damage_told, remarks
-from rldg_distill.recordings.cameras import camera_topics
+from rldg_distill.recordings.cameras import camera_topics, unlike
 from rldg_distill.recordings.finding import find_bags
 from rldg_distill.recordings.identity import Identities, identify
 from rldg_distill.recordings.recorded_bag import read_bag
@@ -30,7 +30,7 @@ from rldg_distill.recordings.recording import Recording, Told, find_recording, i
 from rldg_distill.recordings.selection import Candidate, Described, choose, split
 from rldg_distill.recordings.view import View, settle_view
 from rldg_robot.bag_reader import read_summary
-from rldg_robot.contract import CONTRACT_VERSION
+from rldg_robot.contract import CONTRACT_VERSION, WRIST_IMAGE
 from rldg_robot.regular_file import regular
 from rldg_robot.task import UnknownTask, load_task
 from rldg_robot.user_error import UserError
@@ -267,8 +267,8 @@ def _control_rate(candidates: list[Candidate]) -> float:
 
 
 def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Features by topic, as the first bag with images has them; every other bag must have them too. And why other
-    topics of images are left out.
+    """Features by topic, as the first bag with images has them, and most others; those that have not are rejected. And
+    why other topics of images are left out.
     """
     unread = {}
     for candidate in pile.candidates:
@@ -285,7 +285,10 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
             raise ConversionError(
                 f"no camera {wanted - set(names.values())}; there are: {sorted(names.values())}"
             )
-        return {topic: name for topic, name in names.items() if name in wanted}, left_out
+        others = [] if kept else sorted(set(names) - {WRIST_IMAGE.name})
+        odd = unlike(others, [c.path for c in pile.candidates])
+        taken = {t: name for t, name in names.items() if name in wanted and t not in odd}
+        return taken, left_out | odd
     pile.rejected |= unread
     raise pile.error("no bag can be read" if unread else "no bag has an image")
 

@@ -36,6 +36,7 @@ GAP = 1.5  # periods between two stamps from which a frame is missing
 APART = 0.5  # periods between image and state
 RESAMPLED_GAP, RESAMPLED_APART = 2.0, 1.0  # of images less than a period old; older ones come twice
 MOVED = (0.0005, 0.005)  # [m], [rad] of TCP motion under which a picture may stay the same
+MOST_SIDE = 256  # [pixel] of images in which motion is looked for
 LAGS = range(-3, 4)
 LAG_STEPS = 20  # an episode shorter than this tells no lag
 LAG_MARGIN = 0.2  # by which a lag correlates better than none, in one episode: no false alarm in 196 of the twin's
@@ -251,17 +252,31 @@ def _compare(episode: Episode, where: str, seen: _Seen) -> Iterator[str]:
     seen.contents[content] = where
     for camera, images in episode.images.items():
         try:
-            frames = np.stack([image_codec.decode(data).mean(2) for data in images])
+            frames = np.stack([_grey(data) for data in images])
         except ValueError:
             continue  # told already
         key = (episode.metadata.task_id, camera)
-        seen.looks.setdefault(key, []).append((where, _edges(np.median(frames, axis=0))))
+        if min(frames.shape[1:]) > 2 * max(IN_PLACE):  # of a narrower one no shift can be told
+            look = _edges(np.median(frames, axis=0))
+            seen.looks.setdefault(key, []).append((where, look))
         scores = lag_scores(frames, episode)
         if scores is not None:
             seen.lags.setdefault(key, []).append(scores)
             best = int(scores.argmax())
             if scores[best] > scores[-LAGS.start] + LAG_MARGIN:
                 yield f"{camera} is shifted by {LAGS[best]} step(s) against the motion of the arm"
+
+
+def _grey(data: bytes) -> np.ndarray:
+    """(H, W) of an image; of a large one smaller, for all of an episode are held at a time."""
+    image = image_codec.decode(data)
+    height, width, _ = image.shape
+    if (block := -(-max(height, width) // MOST_SIDE)) == 1:
+        return image.mean(2)
+    rows, columns = max(height // block, 1), max(width // block, 1)
+    whole = image[: rows * block, : columns * block]
+    blocks = whole.reshape(rows, -1, columns, whole.shape[1] // columns, 3)
+    return blocks.mean((1, 3, 4))
 
 
 def lag_scores(frames: np.ndarray, episode: Episode) -> np.ndarray | None:

@@ -3,9 +3,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import BadBag
 from rldg_distill.datasets.image_codec import IMAGE_TYPES
 from rldg_distill.recordings.bag_storage import damage_told, messages, topics
 from rldg_distill.recordings.recording import Recording
@@ -13,6 +19,9 @@ from rldg_robot.bag_reader import typestore
 from rldg_robot.contract import WRIST_IMAGE
 from rldg_robot.image_message import colours, is_depth
 from rldg_robot.picture import BadPicture
+
+LOOKS = 10
+"""pictures of a bag that are tried until one tells its size"""
 
 
 @damage_told()
@@ -67,3 +76,32 @@ def camera_topics(path: Path, recording: Recording | None) -> tuple[set[str], di
         left_out[twin] = f"the same as {own}"
     left_out.pop(own, None)
     return (colour - {own, *left_out}) | {WRIST_IMAGE.name}, left_out
+
+
+def first_size(bag: Path, topic: str) -> tuple[int, int] | None:
+    """(H, W) of a topic's pictures, as the first of them tell; None where none can be read."""
+    with suppress(BadBag):
+        return _first_size(bag, topic)
+    return None
+
+
+@damage_told()
+def _first_size(bag: Path, topic: str) -> tuple[int, int] | None:
+    there = topics(bag)
+    if topic not in there:
+        return None
+    for _, _, cdr in islice(messages(bag, [topic]), LOOKS):
+        with suppress(BadPicture):
+            return image_codec.size_of(typestore().deserialize_cdr(cdr, there[topic].type))
+    return None
+
+
+def unlike(names: Iterable[str], bags: Sequence[Path]) -> dict[str, str]:
+    """Topics whose pictures are not alike in most bags, and in how many they are: a dataset wants one size."""
+    found = {}
+    for topic in names:
+        sizes = Counter(size for bag in bags if (size := first_size(bag, topic)))
+        if max(sizes.values(), default=0) * 2 <= len(bags):
+            told = [f"{width}x{height} in {n}" for (height, width), n in sorted(sizes.items())]
+            found[topic] = f"not alike in most of {len(bags)} bags: {', '.join(told) or 'in none'}"
+    return found

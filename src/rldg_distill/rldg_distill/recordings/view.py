@@ -10,24 +10,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
-from typing import Any
 
-from rldg_distill.datasets import image_codec
-from rldg_distill.datasets.episode import BadBag
-from rldg_distill.recordings.bag_storage import damage_told, messages, topics
+from rldg_distill.recordings.cameras import first_size
 from rldg_distill.recordings.recording import Recording
-from rldg_robot.bag_reader import custom_data, typestore
+from rldg_robot.bag_reader import custom_data
 from rldg_robot.camera.image_contract import KEY, SIZE, ImageContract
 from rldg_robot.contract import WRIST_IMAGE
-from rldg_robot.picture import BadPicture
 from rldg_robot.user_error import UserError
-
-LOOKS = 10
-"""pictures of a bag that are tried until one tells its size"""
 
 
 @dataclass(frozen=True)
@@ -70,9 +61,10 @@ def settle_view(
     contract = "".join(told)
     if not recordings:
         return View(), contract, {}
-    side = next(filter(None, map(_own_size, own)), (SIZE, SIZE))
+    sides = (first_size(bag, WRIST_IMAGE.name) for bag in own)
+    side = next(filter(None, sides), (SIZE, SIZE))
     view = View(side[0] if side[0] == side[1] else SIZE, ImageContract.stored(contract))
-    sizes = {bag: _first_size(bag, r.topics[WRIST_IMAGE.name]) for bag, r in recordings.items()}
+    sizes = {bag: first_size(bag, r.topics[WRIST_IMAGE.name]) for bag, r in recordings.items()}
     done = {bag: str(view.of(*size) or "") for bag, size in sizes.items() if size}
     if contract:
         _check_alike({contract, *done.values()})
@@ -89,26 +81,3 @@ def _check_alike(contracts: set[str]) -> None:
             f"bags of different image contracts ({told}) do not fit into one dataset: a policy would see other parts "
             "of the picture. Convert them apart"
         )
-
-
-def _own_size(bag: Path) -> tuple[int, int] | None:
-    return _first_size(bag, WRIST_IMAGE.name)
-
-
-def _first_size(bag: Path, topic: str) -> tuple[int, int] | None:
-    """(H, W) of a topic's pictures; None where none can be read."""
-    with suppress(BadBag):
-        return _size(bag, topic)
-    return None
-
-
-@damage_told()
-def _size(bag: Path, topic: str) -> tuple[int, int] | None:
-    there = topics(bag)
-    if topic not in there:
-        return None
-    for _, _, cdr in islice(messages(bag, [topic]), LOOKS):
-        with suppress(BadPicture):
-            message: Any = typestore().deserialize_cdr(cdr, there[topic].type)
-            return image_codec.size_of(message)
-    return None
