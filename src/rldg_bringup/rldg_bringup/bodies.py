@@ -7,10 +7,10 @@ import ipaddress
 import re
 from dataclasses import replace
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values, matching, only_with
+from rldg_robot.checked_file import FormatError, read_yaml
 
 ARMS = ("fci", "franka_ros2")
 """robots that are arms; each is the name of its driver, too"""
@@ -100,9 +100,9 @@ def simulated(values: Values) -> bool:
 
 def _address(path: Path) -> str:
     try:
-        content = yaml.safe_load(path.read_text()) or {}
-        return str(content.get("robot_ip", SIMULATOR))
-    except (OSError, yaml.YAMLError, AttributeError, ValueError, RecursionError) as error:
+        found = read_yaml(path, dict[str, Any] | None)  # type: ignore[arg-type]
+        return str((found or {}).get("robot_ip", SIMULATOR))
+    except (OSError, FormatError) as error:
         raise StackError(f"site:={path} cannot be read: {error}") from error
 
 

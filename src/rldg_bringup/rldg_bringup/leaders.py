@@ -3,16 +3,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from rldg_bringup.arguments import StackError, Value, Values, nearest
 from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
+from rldg_robot.checked_file import FormatError, read_yaml
 
 SETTINGS = "arguments.yaml"
 """In a run folder: the stack that made the run, and the arguments it was last started with."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run's `arguments.yaml` holds."""
+
+    stack: str
+    """that made the run"""
+    arguments: dict[str, Any]
+    """that it was last started with"""
+
+
 POLICIES = (Path("checkpoints/policy.safetensors"), Path("checkpoints/student"))
 """In a run folder: the specialist, or the student."""
 OPERATORS = {"policy": "none", "operator": "scripted"} | {hand: hand for hand in HANDS}
@@ -147,8 +160,8 @@ def task_of(run: Path) -> str:
         StackError: the run does not say.
     """
     try:
-        return str(yaml.safe_load((run / SETTINGS).read_text())["arguments"]["task"])
-    except (OSError, yaml.YAMLError, TypeError, KeyError):
+        return str(read_yaml(run / SETTINGS, Settings).arguments["task"])
+    except (OSError, FormatError, KeyError):
         raise StackError(f"{run / SETTINGS} names no task: give task:=family/variant") from None
 
 

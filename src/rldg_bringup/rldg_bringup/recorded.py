@@ -3,12 +3,20 @@
 
 from __future__ import annotations
 
-import json
+from dataclasses import dataclass
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from rldg_bringup.arguments import StackError, Value, Values
+from rldg_robot.checked_file import FormatError, parse_json, read_yaml
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What is asked of an episode's summary."""
+
+    task: str
+    """family/variant"""
 
 
 def recorded(values: Values) -> dict[str, Value]:
@@ -41,8 +49,8 @@ def tasks_of(bag: Path) -> list[str]:
 
 def _task(metadata: Path) -> str:
     try:
-        content = yaml.load(metadata.read_text(), yaml.CSafeLoader)
+        content = read_yaml(metadata, dict[str, Any])
         custom = content["rosbag2_bagfile_information"]["custom_data"]
-        return str(json.loads(custom["episode"])["task"])
-    except (OSError, yaml.YAMLError, ValueError, KeyError, TypeError):
+        return parse_json(custom["episode"], Recorded, str(metadata)).task
+    except (OSError, FormatError, LookupError, TypeError):
         return ""  # made elsewhere, or damaged: it can be played all the same

@@ -12,6 +12,7 @@ import yaml
 from rldg_bringup.arguments import StackError
 from rldg_bringup.leaders import SETTINGS
 from rldg_bringup.stack import Plan
+from rldg_robot.atomic_file import write_atomically
 
 LOCK = ".lock"
 DERIVED = ("run", "runs", "evaluation", "started", "tasks", "checkpoint", "checkpoints", "leader")
@@ -66,10 +67,7 @@ class RunClaim:
         os.close(self._lock)
 
     def _write(self, text: str) -> None:
-        # Renamed into place: a crash while writing leaves the old file whole.
-        draft = self._settings.with_suffix(".new")
-        draft.write_text(text)
-        draft.replace(self._settings)
+        write_atomically(self._settings, text)
 
 
 def _text(plan: Plan) -> str:

@@ -11,8 +11,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-import yaml
-
 from rldg_bringup.arguments import (
     Argument,
     Resume,
@@ -26,10 +24,11 @@ from rldg_bringup.arguments import (
 )
 from rldg_bringup.bodies import settled, variables
 from rldg_bringup.known import check_known
-from rldg_bringup.leaders import SETTINGS
+from rldg_bringup.leaders import SETTINGS, Settings
 from rldg_bringup.machines import Machine, check_name, own_enclave, parts
 from rldg_bringup.pictures import own_crop
 from rldg_bringup.robot_stop import standing_stop
+from rldg_robot.checked_file import FormatError, read_yaml
 
 
 @dataclass(frozen=True)
@@ -181,20 +180,18 @@ def settings(run: Path, maker: str | None) -> dict[str, Value]:
         StackError: another stack made it, or the file is there but says something else.
     """
     path = run / SETTINGS
-    if not path.exists():
-        return {}
     try:
-        content = yaml.safe_load(path.read_text())
-        if maker not in (None, content["stack"]):
-            raise StackError(
-                f"{run} was made by {content['stack']}: choose another name:=… for {maker}"
-            )
-        found = content["arguments"]
-        return {str(name): value for name, value in found.items()}
-    except (OSError, yaml.YAMLError, TypeError, KeyError, AttributeError) as error:
+        kept = read_yaml(path, Settings)
+    except FileNotFoundError:
+        return {}
+    except (OSError, FormatError) as error:
         raise StackError(
-            f"cannot read {path} ({error}): mend it, or delete it and give all arguments again"
+            f"cannot read {path} ({error}): a power cut may have left it so. Mend it, or delete it and give all "
+            "arguments again"
         ) from error
+    if maker not in (None, kept.stack):
+        raise StackError(f"{run} was made by {kept.stack}: choose another name:=… for {maker}")
+    return kept.arguments
 
 
 def environment() -> dict[str, str]:

@@ -17,6 +17,7 @@ import yaml
 from domains import free_domain
 
 PACKAGE = Path(__file__).parents[1]
+PATHS = f"{PACKAGE}:{PACKAGE.parent / 'rldg_robot'}"
 NODES = {
     "rldg_robot": ("twin", "safety_gate", "operator", "viewer"),
     "rldg_rl": ("recorder", "learner", "actor", "monitor"),
@@ -72,7 +73,7 @@ class Workspace:
             env={
                 **os.environ,
                 "AMENT_PREFIX_PATH": str(self.path / "prefix"),
-                "PYTHONPATH": str(PACKAGE),
+                "PYTHONPATH": PATHS,
                 "NOTES": str(self.notes),
                 "ROS_DOMAIN_ID": str(self.domain),
                 **variables,
@@ -104,7 +105,7 @@ def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Worksp
             stack.communicate()
 
 
-def wait_for(true: Callable[[], object], seconds: float = 10.0) -> None:
+def wait_for(true: Callable[[], object], seconds: float = 60.0) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it did not happen"
@@ -132,7 +133,7 @@ def test_a_stack_runs_from_start_to_the_actors_clean_exit(workspace: Workspace) 
     )
 
     stack = workspace.start("seed:=3")
-    output, errors = stack.communicate(timeout=10)
+    output, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 0, errors
     started = workspace.noted("start")
@@ -172,7 +173,7 @@ def test_a_killed_node_comes_back_with_all_that_it_started_gone(workspace: Works
     assert not alive(child)
     assert len(workspace.pids("twin")) == 1
     stack.send_signal(signal.SIGTERM)
-    _, errors = stack.communicate(timeout=10)
+    _, errors = stack.communicate(timeout=60)
     assert stack.returncode == 143
     assert "learner ended with signal 9; it is started again" in errors
 
@@ -181,7 +182,7 @@ def test_a_user_error_ends_the_stack_and_is_shown(workspace: Workspace) -> None:
     workspace.node("rldg_robot", "twin", "print('no task xyz')\nsys.exit(2)\n")
 
     stack = workspace.start()
-    _, errors = stack.communicate(timeout=10)
+    _, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 2
     assert "twin ended with exit code 2" in errors
@@ -199,7 +200,7 @@ def test_a_crash_loop_ends_the_stack(workspace: Workspace) -> None:
     )
 
     stack = workspace.start(program=("-c", "import dataclasses" + short))
-    _, errors = stack.communicate(timeout=10)
+    _, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 1
     assert "learner ended with exit code 1, 5 times within 60 s: giving up" in errors
@@ -218,7 +219,7 @@ def test_ctrl_c_is_polite_first_and_then_not(workspace: Workspace) -> None:
     stack.send_signal(signal.SIGINT)
     time.sleep(0.1)
     stack.send_signal(signal.SIGINT)
-    _, errors = stack.communicate(timeout=10)
+    _, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 130
     assert sorted(workspace.noted("sigint")) == sorted(workspace.noted("start"))
@@ -246,7 +247,7 @@ def test_a_run_is_used_by_one_stack_and_free_after_a_crash(workspace: Workspace)
     wait_for(lambda: len(workspace.noted("start")) == 7)
 
     second = workspace.start(ROS_DOMAIN_ID=str(workspace.domain + 100))
-    _, errors = second.communicate(timeout=10)
+    _, errors = second.communicate(timeout=60)
 
     assert second.returncode == 2
     assert "another stack is using the run" in errors
@@ -255,7 +256,7 @@ def test_a_run_is_used_by_one_stack_and_free_after_a_crash(workspace: Workspace)
     first.communicate()
     workspace.node("rldg_rl", "actor", "sys.exit(0)\n")
     third = workspace.start()
-    third.communicate(timeout=10)
+    third.communicate(timeout=60)
     assert third.returncode == 0
 
 
@@ -267,7 +268,7 @@ def test_two_stacks_do_not_meet_in_one_ros_domain(workspace: Workspace, spelling
     # Neither where temporary files are nor how the number is written makes another domain of it.
     domain = spelling.format(workspace.domain)
     second = workspace.start("name:=b", TMPDIR=str(workspace.path), ROS_DOMAIN_ID=domain)
-    _, errors = second.communicate(timeout=10)
+    _, errors = second.communicate(timeout=60)
 
     assert second.returncode == 2
     assert f"another stack (process {first.pid} of user {os.getuid()}) runs in ROS" in errors
@@ -293,7 +294,7 @@ def test_two_machines_share_a_domain(workspace: Workspace) -> None:
 @pytest.mark.parametrize("domain", ["-1", "233", "12abc", "abc", "1e2", "٣", "0x", "9" * 30])
 def test_what_is_no_domain_is_refused(workspace: Workspace, domain: str) -> None:
     stack = workspace.start(ROS_DOMAIN_ID=domain)
-    _, errors = stack.communicate(timeout=10)
+    _, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 2
     assert "is no ROS domain: give a whole number from 0 to 232" in errors
@@ -304,7 +305,7 @@ def test_a_missing_executable_is_told_before_anything_starts(workspace: Workspac
     (workspace.path / "prefix/lib/rldg_rl/learner").unlink()
 
     stack = workspace.start()
-    _, errors = stack.communicate(timeout=10)
+    _, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 2
     assert "package rldg_rl has no executable learner here; build the workspace" in errors
@@ -315,7 +316,7 @@ def test_an_executable_that_cannot_run_ends_the_stack(workspace: Workspace) -> N
     (workspace.path / "prefix/lib/rldg_rl/learner").write_text("#!/no/such/interpreter\n")
 
     stack = workspace.start()
-    _, errors = stack.communicate(timeout=10)
+    _, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 1
     assert "cannot start learner" in errors
@@ -336,7 +337,7 @@ def test_an_executable_that_cannot_run_ends_the_stack(workspace: Workspace) -> N
 def test_the_command_line(words: tuple[str, ...], code: int, told: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rldg_bringup.runner", *words],
-        env={**os.environ, "PYTHONPATH": str(PACKAGE)},
+        env={**os.environ, "PYTHONPATH": PATHS},
         capture_output=True,
         text=True,
         check=False,

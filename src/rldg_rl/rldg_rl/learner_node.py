@@ -10,7 +10,7 @@ import array
 import json
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -255,18 +255,25 @@ class LearnerNode(Node):
         self._tell_status()
 
     def _closed_bags(self) -> list[Path]:
-        return [bag for bag in self.run.bags.iterdir() if is_complete(bag)]
+        return [bag for bag in self.run.own_bags() if is_complete(bag)]
 
     def _take_in_own(self, bags: Iterable[Path]) -> None:
         """Episodes of this run."""
         for bag in sorted(bags):
-            if not bag.name.startswith((".", "evaluation")):
-                for step in stored_steps(bag, self.task, looks=self.encoder is not None):
+            if not bag.name.startswith(EVALUATION):
+                for step in self._stored_steps(bag):
                     self.learner.take_in(self._for_task(step))
+
+    def _stored_steps(self, bag: Path) -> Iterator[StoredStep]:
+        """Those of a bag, as far as it can be read."""
+        try:
+            yield from stored_steps(bag, self.task, looks=self.encoder is not None)
+        except (OSError, ValueError) as error:
+            self.get_logger().warning(f"nothing more is learned from {bag}: {error}")
 
     def _take_in_all_so_far(self) -> None:
         self._fetch()
-        self._take_in_own(self.run.bags.iterdir())
+        self._take_in_own(self.run.own_bags())
         if self.learner.buffer.steps_received:
             self.get_logger().info(
                 f"resumed: {self.learner.updates} updates, "
@@ -297,7 +304,7 @@ class LearnerNode(Node):
                     f"runs of {self.task.family} alone"
                 )
             bag = run.bags / episode.episode_id
-            for step in stored_steps(bag, self.task, looks=self.encoder is not None):
+            for step in self._stored_steps(bag):
                 # Not an episode of this run, and none of its training steps.
                 name = f"{prefix}/{step.episode_id}"
                 self.learner.take_in(

@@ -15,11 +15,12 @@ from rclpy.timer import Timer
 
 from rldg_msgs.msg import Episode, RecorderStatus, Step
 from rldg_msgs.srv import NextBag
-from rldg_rl.episodes.bag import DAMAGED, BagWriter, recover
+from rldg_rl.episodes.bag import BagWriter
 from rldg_rl.episodes.bag_exchange import give
-from rldg_rl.run_folder import RunError, RunFolder
+from rldg_rl.episodes.mending import mend_bags
+from rldg_rl.run_folder import RunError, RunFolder, is_episode
 from rldg_robot import contract
-from rldg_robot.bag_reader import is_complete, summary_of
+from rldg_robot.bag_reader import summary_of
 from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.contract import Topic
 from rldg_robot.message_values import nanoseconds, stamp_of
@@ -28,6 +29,7 @@ from rldg_robot.ros import listen_to, now, publish_on, to_stamp
 from rldg_robot.user_error import UserError
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
+TOLD_LETTERS = 100  # of a name that is none
 QUEUE = 64  # messages of a topic that may wait to be written: a bag has no gaps
 LAST_STREAMS = (contract.CURRENT_POSE, contract.TASK_STATE, contract.WRIST_IMAGE)
 
@@ -58,7 +60,8 @@ class RecorderNode(Node):
         self._status = publish_on(self, contract.RECORDER_STATUS)
         try:
             self.run.prepare()
-            self._mend()
+            for told in mend_bags(self.run, self._image_contract):
+                self.get_logger().warning(told)
         except (RunError, OSError) as error:
             self._fail(error)
             raise UserError(self._error) from error
@@ -74,16 +77,6 @@ class RecorderNode(Node):
         """What the pictures are, where a real camera takes them; the parameter `crop` is that of `wrist_camera`."""
         crop = self.declare_parameter("crop", "").value
         return str(ImageContract.read(crop)) if crop else ""
-
-    def _mend(self) -> None:
-        """Close what a kill left open."""
-        for bag in sorted(self.run.bags.iterdir()):
-            if bag.name.startswith("."):
-                continue  # a mending that was itself interrupted; done again from the original
-            if bag.is_dir() and not is_complete(bag):
-                summary = recover(bag, self._image_contract)
-                found = f"{summary.steps} steps" if summary else f"nothing; see {DAMAGED}"
-                self.get_logger().warning(f"{bag.name} was never closed: recovered {found}")
 
     def _keeper(self, topic: Topic) -> Callable[[bytes], None]:
         name = topic.name
@@ -117,8 +110,15 @@ class RecorderNode(Node):
     def _open(self, episode: Episode, cdr: bytes) -> None:
         if self._bag is not None:
             self._close()
+        if not is_episode(episode.episode_id):
+            self.get_logger().error(
+                f"an episode is not recorded, for {episode.episode_id[:TOLD_LETTERS]!r} is no name of one: "
+                "<source>_<number> is",
+                throttle_duration_sec=1.0,
+            )
+            return
         path = self.run.bags / episode.episode_id
-        if path.exists() or self._error:
+        if os.path.lexists(path) or self._error:
             return  # latched: an episode that was recorded before this recorder was restarted
         try:
             self._bag = OpenBag(BagWriter(path, self._image_contract), episode)
@@ -175,8 +175,8 @@ class RecorderNode(Node):
             return
         if self._bag.steps:
             last = nanoseconds(self._bag.steps[-1].next_state_stamp)
-            stamps = [stamp_of(self._cache[topic.name]) for topic in LAST_STREAMS]
-            if min(stamps) < last:
+            heard = [self._cache.get(topic.name) for topic in LAST_STREAMS]
+            if any(cdr is None or stamp_of(cdr) < last for cdr in heard):
                 return
         self._close()
 

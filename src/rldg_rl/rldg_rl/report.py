@@ -28,6 +28,7 @@ from rldg_rl.run_folder import RunFolder
 from rldg_rl.video import bag_clip, write_video
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import EpisodeSummary
+from rldg_robot.checked_file import read_json
 from rldg_robot.task import load_task
 
 
@@ -114,6 +115,8 @@ def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
         # After its steps: a bag holds the last word of before, and on a busy machine the first of the next reset.
         steps = lived_steps(run.bags / episode.episode_id, load_task(episode.task))
         truth = [step.after.success for step in steps]
+        if not truth:  # of a damaged bag
+            continue
         counts["episodes"] += 1
         counts["wrongly"] += episode.status == "success" and not truth[-1]
         counts["missed"] += episode.status != "success" and any(truth)
@@ -132,8 +135,10 @@ def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
     """
     if not conditions_of(evaluation).nominal:
         return
-    found = json.loads(evaluation.summary.read_text())
-    summary = json.loads(student.summary.read_text()) if student.summary.is_file() else {}
+    found = read_json(evaluation.summary, dict[str, Any])
+    fix = "The evaluation's own summary is whole: mend or delete this one, and start the evaluation again"
+    kept = student.summary.exists()
+    summary = read_json(student.summary, dict[str, Any], fix=fix) if kept else {}
     summary["evaluation"] = found["evaluation"]
     of_tasks = found.get("evaluations", {found["task"]: found["evaluation"]})
     summary["evaluations"] = summary.get("evaluations", {}) | of_tasks

@@ -4,15 +4,78 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import EpisodeSummary, is_complete, read_summary
+from rldg_robot.bag_reader import (
+    METADATA,
+    SUMMARY_KEY,
+    EpisodeSummary,
+    custom_data,
+    is_complete,
+    read_summary,
+)
+from rldg_robot.checked_file import FormatError, read_json, read_yaml
+from rldg_robot.safe_name import MAX_LENGTH, NAME
+
+EPISODE = re.compile(
+    rf"(?P<source>demonstration|policy|evaluation)_(?P<number>\d{{1,9}})|replay_{NAME.pattern}",
+    re.ASCII,
+)
+"""names of episodes, and of their bags; whatever else lies among a run's bags is somebody's own"""
+MCAP_MAGIC = b"\x89MCAP0\r\n"
+"""at both ends of a bag's file"""
+POWER_CUT = "A power cut may have left it so"
+T = TypeVar("T")
+
+
+def is_episode(name: str) -> bool:
+    """Whether it is the name of an episode, which becomes that of its bag's folder."""
+    return len(name) <= MAX_LENGTH and EPISODE.fullmatch(name) is not None
+
+
+def is_whole(bag: Path) -> bool:
+    """Whether a run's bag was closed and both of its files are there from end to end, as far as their ends tell."""
+    try:
+        metadata = (bag / METADATA).read_bytes()
+        with (bag / f"{bag.name}.mcap").open("rb") as file:
+            begin = file.read(len(MCAP_MAGIC))
+            file.seek(-len(MCAP_MAGIC), os.SEEK_END)
+            end = file.read()
+        return (
+            begin == end == MCAP_MAGIC
+            and metadata.endswith(b"\n")
+            and b"\0" not in metadata
+            and read_summary(bag).episode_id == bag.name
+        )
+    except (OSError, ValueError):
+        return False
+
+
+def is_ours(bag: Path) -> bool:
+    """Whether a folder of an episode's name is what a recorder of this project made and a kill or a power cut left: the
+    recorder may mend it. A link, a copy under another name, and another program's recording are not.
+    """
+    if bag.is_symlink() or not bag.is_dir():
+        return False
+    try:
+        told = custom_data(bag)
+    except (OSError, ValueError):  # never closed, or damaged
+        return (bag / f"{bag.name}.mcap").is_file() or not any(bag.iterdir())
+    if SUMMARY_KEY not in told:
+        return False
+    try:
+        return read_summary(bag).episode_id == bag.name
+    except ValueError:
+        return (bag / f"{bag.name}.mcap").is_file()
 
 
 class RunError(RuntimeError):
@@ -96,10 +159,12 @@ class RunFolder:
 
         Raises:
             RunError: the folder belongs to another run.
+            FormatError: what was kept cannot be read.
         """
         path = self.path / "config.yaml"
-        if path.is_file():
-            before = yaml.safe_load(path.read_text())
+        if path.exists():
+            fix = f"{POWER_CUT}: delete it, and start the run with the arguments that it was made with"
+            before = read_yaml(path, dict[str, Any], fix=fix)
             for key in fixed:
                 if before.get(key) != config.get(key):
                     raise RunError(
@@ -110,7 +175,13 @@ class RunFolder:
 
     def episodes(self) -> list[EpisodeSummary]:
         """Every closed episode; those of one source in the order of recording."""
-        return [read_summary(bag) for bag in sorted(self.bags.iterdir()) if is_complete(bag)]
+        return [found for bag in self.own_bags() if (found := _summary(bag))]
+
+    def own_bags(self) -> Iterator[Path]:
+        """The folders of episodes, closed or not, in the order of their names."""
+        for bag in sorted(self.bags.iterdir()):
+            if is_episode(bag.name) and bag.is_dir():
+                yield bag
 
     def succeeded(self, source: str) -> list[Path]:
         """The bags of all successful episodes of a source."""
@@ -122,14 +193,44 @@ class RunFolder:
 
     def next_episode_number(self, source: str) -> int:
         """The first number that no episode of this source has, closed or not."""
-        taken = [int(bag.name.rsplit("_", 1)[1]) for bag in self.bags.glob(f"{source}_[0-9]*")]
+        found = [EPISODE.fullmatch(entry.name) for entry in self.bags.iterdir()]
+        taken = [int(match["number"]) for match in found if match and match["source"] == source]
         return max(taken, default=-1) + 1
 
     def wall_seconds(self) -> float:
         """Wall time that earlier starts spent on this run."""
-        path = self.path / "wall_seconds.json"
-        return float(json.loads(path.read_text())) if path.is_file() else 0.0
+        return read_count(self.path / "wall_seconds.json", float, 0.0)
 
     def keep_wall_seconds(self, seconds: float) -> None:
         """Remember the wall time spent so far."""
         write_atomically(self.path / "wall_seconds.json", json.dumps(round(seconds, 1)))
+
+
+def read_count(path: Path, kind: type[T], none: T) -> T:
+    """What a small file of a run counts; `none` where there is no such file. One that cannot be read is moved aside,
+    and that is said: what it counted is only told at the end, and no run has to wait for it.
+    """
+    try:
+        return read_json(path, kind)
+    except FileNotFoundError:
+        return none
+    except FormatError as error:
+        aside = path.with_name(f"{path.name}.damaged")
+        os.replace(path, aside)
+        print(
+            f"warning: {error}. {POWER_CUT}; it is counted anew, the old file is {aside}",
+            file=sys.stderr,
+            flush=True,
+        )
+        return none
+
+
+def _summary(bag: Path) -> EpisodeSummary | None:
+    """Of a closed bag that is what its name says; None: it is not."""
+    if not is_complete(bag):
+        return None
+    try:
+        summary = read_summary(bag)
+    except (OSError, ValueError):
+        return None
+    return summary if summary.episode_id == bag.name else None

@@ -7,7 +7,7 @@ from rclpy.node import Node
 
 from rldg_msgs.msg import RecorderStatus
 from rldg_rl.own_run import listen_to_own
-from rldg_rl.run_folder import RunFolder
+from rldg_rl.run_folder import RunFolder, is_episode
 from rldg_robot import contract
 from rldg_robot.user_error import UserError
 
@@ -48,4 +48,6 @@ class RecorderWatch:
             raise UserError(self._status.error)
 
     def _keep(self, message: RecorderStatus) -> None:
+        if message.episode_id and not is_episode(message.episode_id):
+            return  # no recorder of ours: its name becomes a path
         self._status, self._heard = message, True

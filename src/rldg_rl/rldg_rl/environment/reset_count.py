@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from rldg_rl.run_folder import RunFolder
+from rldg_rl.run_folder import RunFolder, read_count
 from rldg_robot.atomic_file import write_atomically
 
 
@@ -38,8 +38,7 @@ class ResetCount:
 
 def read_resets(run: RunFolder) -> ResetCount:
     """What the run says; nothing where the twin put the arm at its starts."""
-    path = _path(run)
-    return ResetCount(**json.loads(path.read_text())) if path.is_file() else ResetCount()
+    return read_count(_path(run), ResetCount, ResetCount())
 
 
 def keep_resets(run: RunFolder, count: ResetCount) -> None:

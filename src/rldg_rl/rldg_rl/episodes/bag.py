@@ -163,7 +163,7 @@ def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
     messages = list(mcap_file.messages(file, None, account, CHANNELS)) if regular(file) else []
     summary = _summary(path.name, messages)
     if summary is None:
-        _put_aside(path)
+        put_aside(path)
         return None
     workplace.mkdir()
     writer = BagWriter(workplace / path.name, image_contract)
@@ -189,7 +189,7 @@ def _summary(episode_id: str, messages: list[tuple[str, str, int, bytes]]) -> Ep
         return None
 
 
-def _put_aside(path: Path) -> None:
+def put_aside(path: Path) -> None:
     """Move a bag that cannot be mended to where nobody looks for bags; one without a byte is removed."""
     if not any(file.is_symlink() or file.stat().st_size for file in path.rglob("*")):
         shutil.rmtree(path)

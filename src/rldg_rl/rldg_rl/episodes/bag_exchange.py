@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import array
-import re
 import shutil
 import time
 from collections.abc import Callable
@@ -15,10 +14,12 @@ from rclpy.executors import Executor
 from rclpy.node import Node
 
 from rldg_msgs.srv import NextBag
+from rldg_rl.episodes.bag import put_aside
 from rldg_rl.own_run import tell_stranger
-from rldg_rl.run_folder import RunFolder
+from rldg_rl.run_folder import RunFolder, is_episode, is_ours, is_whole
 from rldg_robot import contract
-from rldg_robot.bag_reader import is_complete
+from rldg_robot.atomic_file import settle_folder, write_atomically
+from rldg_robot.bag_reader import METADATA, is_complete
 
 PATIENCE = 10.0  # [s] of wall time for one answer, until it is asked for again
 STRANGER_SECONDS = 0.5
@@ -28,8 +29,8 @@ INCOMING = ".incoming"
 def give(run: RunFolder, request: NextBag.Request) -> NextBag.Response:
     """The first closed bag of a run that is not among those that the caller has."""
     have = set(request.have)
-    for bag in sorted(run.bags.iterdir()):
-        if bag.name in have or bag.name.startswith(".") or not is_complete(bag):
+    for bag in run.own_bags():
+        if bag.name in have or not is_complete(bag):
             continue
         # rclpy copies an array.array at once and anything else byte by byte.
         mcap = array.array("B", (bag / f"{bag.name}.mcap").read_bytes())
@@ -44,15 +45,17 @@ def keep(run: RunFolder, given: NextBag.Response) -> Path:
     Raises:
         ValueError: its name is none of a bag's.
     """
-    if not re.fullmatch(r"\w+", given.name):
+    if not is_episode(given.name):
         raise ValueError(f"'{given.name}' is no name of a bag: is that the recorder of this run?")
     workplace = run.bags / INCOMING
     shutil.rmtree(workplace, ignore_errors=True)
     draft = workplace / given.name
     draft.mkdir(parents=True)
-    (draft / f"{given.name}.mcap").write_bytes(given.mcap)
-    (draft / "metadata.yaml").write_text(given.metadata)
+    # The metadata last: where it is, the rest is.
+    write_atomically(draft / f"{given.name}.mcap", bytes(given.mcap))
+    write_atomically(draft / METADATA, given.metadata)
     path = draft.rename(run.bags / given.name)
+    settle_folder(run.bags)
     workplace.rmdir()
     return path
 
@@ -80,16 +83,26 @@ class BagTaker:
             told: called with the number of those that have come, while it waits, too.
         """
         new: list[Path] = []
+        refused: list[str] = []
+        for bag in [bag for bag in self._run.own_bags() if is_ours(bag) and not is_whole(bag)]:
+            self._node.get_logger().warning(f"{bag} is damaged: put aside, and fetched again")
+            put_aside(bag)
         while rclpy.ok():
-            given = self._ask(lambda: told(len(new)))
+            given = self._ask(lambda: told(len(new)), refused)
             if given is None or not given.name:
                 break
-            new.append(keep(self._run, given))
+            try:
+                new.append(keep(self._run, given))
+            except ValueError as error:
+                self._node.get_logger().error(str(error))
+                if given.name in refused:  # that is no recorder of ours, and would never end
+                    break
+                refused.append(given.name)
         return new
 
-    def _ask(self, waits: Callable[[], None]) -> NextBag.Response | None:
+    def _ask(self, waits: Callable[[], None], refused: list[str]) -> NextBag.Response | None:
         """One answer; None after a shutdown."""
-        have = [bag.name for bag in self._run.bags.iterdir() if is_complete(bag)]
+        have = [bag.name for bag in self._run.own_bags() if is_complete(bag)] + refused
         while rclpy.ok():
             asked = self._client.call_async(NextBag.Request(have=have))
             end = time.monotonic() + PATIENCE

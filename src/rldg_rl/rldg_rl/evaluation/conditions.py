@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import yaml
+from typing import Any
 
 from rldg_rl.run_folder import RunFolder
+from rldg_robot.checked_file import read_yaml
 
 TWIN = "twin"
 
@@ -36,9 +36,14 @@ class Conditions:
 
 
 def conditions_of(evaluation: RunFolder) -> Conditions:
-    """Those that an evaluation's `config.yaml` names; what it does not name is as by default."""
+    """Those that an evaluation's `config.yaml` names; what it does not name is as by default.
+
+    Raises:
+        FormatError: the file cannot be read.
+    """
     path = evaluation.path / "config.yaml"
-    config = yaml.safe_load(path.read_text()) if path.is_file() else {}
+    fix = "Without it nobody knows what was off: delete it only if nothing was"
+    config = read_yaml(path, dict[str, Any], fix=fix) if path.exists() else {}
     return Conditions(
         perturb=str(config.get("perturb") or ""),
         randomize=bool(config.get("randomize")),

@@ -14,7 +14,8 @@ import numpy as np
 
 from rldg_rl.acting.actor import EpisodeResult, Status
 from rldg_rl.evaluation.outcomes import Trace
-from rldg_robot.atomic_file import write_atomically
+from rldg_robot.atomic_file import settle, write_atomically
+from rldg_robot.checked_file import FormatError, parse_json
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
 
@@ -75,8 +76,11 @@ class RecordFile:
         Raises:
             UserError: a line is no record.
         """
-        lines = self.path.read_text().split("\n")[:-1] if self.path.is_file() else []
-        return [self._record(number, line) for number, line in enumerate(lines, 1)]
+        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.is_file() else []
+        try:
+            return parse_json(b"[" + b",".join(lines) + b"]", list[Record], str(self.path))
+        except FormatError:  # which of them?
+            return [self._record(number, line) for number, line in enumerate(lines, 1)]
 
     def mend(self) -> list[Record]:
         """Every record, and no cut-off line after them any more: from here on `add` may go on."""
@@ -86,14 +90,16 @@ class RecordFile:
         return records
 
     def add(self, record: Record) -> None:
-        """Write one more."""
+        """Write one more, and wait until the disk has it."""
         with self.path.open("a") as stream:
             stream.write(_line(record))
+            stream.flush()
+            settle(stream.fileno())
 
-    def _record(self, number: int, line: str) -> Record:
+    def _record(self, number: int, line: bytes) -> Record:
         try:
-            return Record(**json.loads(line))
-        except (ValueError, TypeError) as error:
+            return parse_json(line, Record, "it")
+        except FormatError as error:
             raise UserError(
                 f"line {number} of {self.path} is no record of an episode ({error}): mend or delete it"
             ) from error
