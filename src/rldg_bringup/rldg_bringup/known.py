@@ -1,13 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether there is what a stack's arguments name: tasks, perturbations and files, before anything is started.
 
-What tasks and perturbations there are is asked of `rldg_robot`, and only where a stack is planned. On a machine without
-it, the nodes elsewhere tell.
+What tasks and perturbations there are is asked of `rldg_robot`, and only where a stack is planned.
 """
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 
 from rldg_bringup.arguments import StackError, Values
@@ -20,10 +18,9 @@ def check_known(values: Values) -> None:
     Raises:
         StackError: there is no such task, perturbation or file; the message says what there is.
     """
-    if find_spec("rldg_robot"):
-        tasks = _tasks(values)
-        if perturb := str(values.get("perturb", "")):
-            _check_perturbation(perturb, tasks, randomize=bool(values["randomize"]))
+    tasks = _tasks(values)
+    if perturb := str(values.get("perturb", "")):
+        _check_perturbation(perturb, tasks, randomize=bool(values["randomize"]))
     file = str(values.get("classifier", ""))
     if file and Machine.ROBOT in parts(values) and not Path(file).expanduser().is_file():
         raise StackError(

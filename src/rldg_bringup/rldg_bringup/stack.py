@@ -182,7 +182,7 @@ def settings(run: Path, maker: str | None) -> dict[str, Value]:
     path = run / SETTINGS
     try:
         kept = read_yaml(path, Settings)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, FormatError) as error:
         raise StackError(

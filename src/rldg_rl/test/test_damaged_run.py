@@ -182,7 +182,7 @@ def test_kept_arguments_of_another_kind_are_told(run: RunFolder, arguments: str)
     file = run.path / "arguments.yaml"
     file.write_text(f"stack: train_rl\narguments: {arguments}\n")
 
-    with pytest.raises(StackError, match="arguments.yaml cannot be used"):
+    with pytest.raises(StackError, match=r"arguments\.yaml cannot be used"):
         STACKS["train_rl"].plan({"runs": str(run.path.parent), "name": run.path.name})
 
 
