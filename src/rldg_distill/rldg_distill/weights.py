@@ -67,9 +67,9 @@ def _finite(tensor: Tensor) -> bool:
 
 
 def check_fit(
-    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], path: Path, fix: str = ""
+    found: Mapping[str, Tensor], wanted: Mapping[str, Tensor], source: Path | str, fix: str = ""
 ) -> None:
-    """Whether tensors are all that a network wants, by name, shape and kind of number.
+    """Whether tensors are all that a network wants, by name, shape and kind of number; `source` is where they are from.
 
     Raises:
         WeightsError: not so.
@@ -91,7 +91,7 @@ def check_fit(
     if other:
         faults.append(f"{len(other)} have another shape ({some(other)})")
     if faults:
-        raise WeightsError(f"{path} is of another network: {'; '.join(faults)}{_ended(fix)}")
+        raise WeightsError(f"{source} is of another network: {'; '.join(faults)}{_ended(fix)}")
 
 
 def _kind(tensor: Tensor) -> tuple[tuple[int, ...], object]:

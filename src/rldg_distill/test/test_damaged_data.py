@@ -17,6 +17,9 @@ from damaged import damage_json, damaged_bytes
 from synthetic_data import edit_json, episode, small, write_dataset
 
 from rldg_distill import dataset as command
+from rldg_distill.conversion.plan import Shard
+from rldg_distill.conversion.shard import Outcome, read_outcome, write_shard
+from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import Episode
@@ -221,3 +224,23 @@ def test_values_that_are_no_numbers_are_told_before_training(name: str, tmp_path
         write_record(stream, Serialised.of(bytes(rlds.to_example(bad))))
     with pytest.raises(NotADataset, match=f"{name} '.*' of run/00001 is no number in step 1"):
         open_data([folder])
+
+
+def test_a_damaged_outcome_of_a_shard_is_written_anew(tmp_path: Path) -> None:
+    workplace, shard = Workplace(tmp_path), Shard("x-train.tfrecord-00000-of-00001", "train", ())
+    for folder in (workplace.data, workplace.progress):
+        folder.mkdir()
+    assert not list(write_shard(shard, None, workplace))  # type: ignore[arg-type]
+    path = workplace.outcome(shard.name)
+    whole = path.read_bytes()
+    assert read_outcome(workplace, shard) == Outcome()
+    rng = random.Random(3)
+    for _ in range(100):
+        path.write_bytes(damaged_bytes(rng, whole))
+        read_outcome(workplace, shard)
+    about = np.array(json.dumps(vars(Outcome(steps=2**27))))
+    huge = np.zeros((2**20, 7), np.float32)
+    np.savez_compressed(path, about=about, action=huge, state=huge)
+    assert read_outcome(workplace, shard) is None
+    np.savez(path, about=np.array([{}], object), action=huge, state=huge)
+    assert read_outcome(workplace, shard) is None

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 from rldg_experiments import pipeline, report
 from rldg_experiments.commands import Stopped
-from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
+from rldg_experiments.experiment import BUDGETS, load, shipped
 from rldg_experiments.plan import make_plan
 from rldg_experiments.results import Results, gather
 from rldg_robot.command_line import Parser, command
 from rldg_robot.console import tell_error, visible
+from rldg_robot.user_error import UserError
 
 HELP = """\
 Specialists learn; they and an operator who plays a person gather equal numbers of successful episodes;
@@ -74,7 +75,7 @@ def main(words: Sequence[str] | None = None) -> int:
         arguments.error(f"which one? Name one of {', '.join(shipped())}, or the path of a YAML")
     try:
         plan = make_plan(load(given.name, given.budget))
-    except ExperimentError as error:
+    except UserError as error:
         tell_error("experiment", error)
         return 2
     if given.plan:
@@ -88,7 +89,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (Stopped, KeyboardInterrupt) as stopped:
         tell("stopped; the same command goes on")
         return stopped.exit_code if isinstance(stopped, Stopped) else 130
-    except ExperimentError as error:
+    except (UserError, OSError) as error:
         tell_error("experiment", error)
         return 1
     tell(f"report: {pipeline.folder(plan) / 'report.html'}")

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import binomtest, t
+
+from rldg_robot.checked_file import FormatError, parse_json, read_bytes
 
 
 @dataclass(frozen=True)
@@ -33,9 +34,21 @@ class Interval:
 
 
 def outcomes(folder: Path) -> list[Outcome]:
-    """Of every episode."""
-    records = map(json.loads, (folder / "episodes.jsonl").read_text().splitlines())
-    return [Outcome(r["success"], r["seconds"], r["failure"]) for r in records]
+    """Of every episode.
+
+    Raises:
+        FormatError: a line is damaged, or there is none.
+        OSError: the file cannot be read.
+    """
+    path = folder / "episodes.jsonl"
+    fix = f"Delete {folder}, and it is evaluated again"
+    lines = read_bytes(path).splitlines()
+    if not lines:
+        raise FormatError(f"{path} names no episode. {fix}")
+    return [
+        parse_json(line, Outcome, f"{path}, line {number}", fix=fix)
+        for number, line in enumerate(lines, start=1)
+    ]
 
 
 def video(folder: Path) -> Path:

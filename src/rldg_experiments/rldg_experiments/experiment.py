@@ -3,26 +3,23 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import dacite
-import yaml
-
+from rldg_robot.checked_file import FormatError, read_yaml, typed
+from rldg_robot.safe_name import check_name
 from rldg_robot.task import UnknownTask, load_task
+from rldg_robot.user_error import UserError
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 BUDGETS = ("cpu", "gpu")
 HUMAN, RLDG, RELABELLED = SOURCES = ("human", "rldg", "relabelled")
 FIGURES = ("success", "scaling", "cycle_time", "actions")
-NAME = re.compile(r"\w[\w.-]*")
-"""of a student: runs are called after it"""
 
 
-class ExperimentError(Exception):
+class ExperimentError(UserError):
     """A person has to change something; the message says what."""
 
 
@@ -118,10 +115,11 @@ def load(name: str, budget: str = "cpu") -> Experiment:
         budgets = _budgets(settings.pop("budgets", {}))
         settings = _without_nulls(_overlay(settings, budgets.get(budget, {})))
         settings |= {"name": path.stem, "budget": budget}
-        config = dacite.Config(strict=True, cast=[tuple])
-        experiment = dacite.from_dict(Experiment, settings, config)
+        experiment = typed(settings, Experiment, str(path), strict=True)
         _check(experiment)
-    except (dacite.DaciteError, TypeError, ValueError) as error:
+    except FormatError as error:
+        raise ExperimentError(str(error)) from error
+    except (UserError, TypeError, ValueError) as error:
         raise ExperimentError(f"{path}: {error}") from error
     return experiment
 
@@ -140,11 +138,11 @@ def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     if path.resolve() in above:
         raise ExperimentError(f"{path}: is its own base: name another one")
     try:
-        settings = yaml.safe_load(path.read_text())
-    except (OSError, yaml.YAMLError) as error:
+        settings = read_yaml(path, dict[str, Any], fix="It is not a list of `name: value`")
+    except OSError as error:
         raise ExperimentError(f"{path}: {error}") from error
-    if not isinstance(settings, dict):
-        raise ExperimentError(f"{path}: is not a list of `name: value`")
+    except FormatError as error:
+        raise ExperimentError(str(error)) from error
     base = settings.pop("base", None)
     if base is None:
         return settings
@@ -194,6 +192,7 @@ def _check(experiment: Experiment) -> None:
     Raises:
         ValueError: something does not.
     """
+    check_name(experiment.name, "the name of an experiment, which is its file's,")
     _known("sources", experiment.sources, SOURCES)
     _known("figures", experiment.figures, FIGURES)
     _known("evaluation.specialists", experiment.evaluation.specialists, ("seen", "unseen"))
@@ -215,10 +214,7 @@ def _check(experiment: Experiment) -> None:
                 "one is held out"
             )
     for called, told in experiment.students.items():
-        if not NAME.fullmatch(called):
-            raise ValueError(
-                f"students.{called}: the name becomes a folder's: letters, digits, _, - and . alone"
-            )
+        check_name(called, f"students.{called[:40]}: the name becomes a folder's, and")
         _understood(called, told)
 
 

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import dacite
-import yaml
+from rldg_robot.checked_file import read_yaml
 
 NUMBERS = Path(__file__).parent / "paper.yaml"
 
@@ -37,9 +36,7 @@ class Number:
 @cache
 def numbers() -> tuple[Number, ...]:
     """All of them."""
-    config = dacite.Config(strict=True, cast=[float])
-    content = yaml.safe_load(NUMBERS.read_text())
-    return tuple(dacite.from_dict(Number, line, config) for line in content)
+    return read_yaml(NUMBERS, tuple[Number, ...], strict=True)
 
 
 def beside(family: str, where: str) -> list[Number]:

@@ -20,10 +20,39 @@ from rldg_experiments.evaluation import (
 from rldg_experiments.experiment import HUMAN, RLDG
 from rldg_experiments.plan import SPECIALIST, Cell, Plan
 from rldg_experiments.stages import Episodes, Relabelled, Specialist, Stage
-from rldg_experiments.store import Note, code, note_of
+from rldg_experiments.store import NOTE, Note, code, note_of
+from rldg_robot.checked_file import read_json, typed
 from rldg_robot.task import load_task
 
 HELD, REVERSED, OPEN = "held", "reversed", "open"
+SUMMARY = "summary.json"
+DONE_AGAIN = f"Delete {NOTE} beside it, and the stage is done again where it is needed"
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What is read of the summary of a run that collected episodes."""
+
+    tasks: dict[str, dict[str, Any]]
+    """at least episodes, successes, mean_cycle_seconds"""
+
+    def __post_init__(self) -> None:
+        for task, figures in self.tasks.items():
+            typed(figures, _OfTask, task)
+
+
+@dataclass(frozen=True)
+class _OfTask:
+    episodes: int
+    successes: int
+    mean_cycle_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What is read of the summary of a specialist's run."""
+
+    steps: int
 
 
 @dataclass(frozen=True)
@@ -176,8 +205,8 @@ def figures_of(episodes: Sequence[Outcome]) -> Figures:
 
 
 def _data(episodes: Episodes | Relabelled) -> Data:
-    summary = json.loads((episodes.artefact / "summary.json").read_text())
-    return Data(episodes.tasks[0].split("/")[0], episodes.source, summary["tasks"])
+    tasks = read_json(episodes.artefact / SUMMARY, Collected, fix=DONE_AGAIN).tasks
+    return Data(episodes.tasks[0].split("/")[0], episodes.source, tasks)
 
 
 def _trainings(plan: Plan, rows: Sequence[Row]) -> tuple[Training, ...]:
@@ -193,7 +222,7 @@ def _trainings(plan: Plan, rows: Sequence[Row]) -> tuple[Training, ...]:
 
 
 def _training(specialist: Specialist, note: Note, success: Figures | None) -> Training:
-    steps = json.loads((specialist.artefact / "summary.json").read_text())["steps"]
+    steps = read_json(specialist.artefact / SUMMARY, Trained, fix=DONE_AGAIN).steps
     measured = None if note.resumed or note.cpu_seconds is None else note.cpu_seconds / 60
     return Training(
         specialist.task, steps, measured, load_task(specialist.task).cpu_budget, success

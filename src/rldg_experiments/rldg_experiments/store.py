@@ -17,6 +17,7 @@ from pathlib import Path
 
 from rldg_experiments.stages import Stage
 from rldg_robot.atomic_file import write_atomically
+from rldg_robot.checked_file import read_json
 
 NOTE = "stage.json"
 PACKAGES = ("rldg_bringup", "rldg_distill", "rldg_rl", "rldg_robot")
@@ -42,9 +43,14 @@ class Note:
 
 
 def note_of(stage: Stage) -> Note | None:
-    """How a finished stage was made; None: it is not finished."""
+    """How a finished stage was made; None: it is not finished.
+
+    Raises:
+        FormatError: the note is damaged.
+    """
     path = stage.artefact / NOTE
-    return Note(**json.loads(path.read_text())) if path.is_file() else None
+    fix = f"Delete {NOTE}, and the stage is done again where it is needed"
+    return read_json(path, Note, fix=fix) if path.is_file() else None
 
 
 def finish(stage: Stage, seconds: float, cpu_seconds: float, resumed: bool) -> None:

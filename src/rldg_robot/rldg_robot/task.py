@@ -12,18 +12,17 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import dacite
 import numpy as np
-import yaml
 
 from rldg_robot.arm.site_file import TaughtPose, site
+from rldg_robot.checked_file import read_yaml, typed
 from rldg_robot.poses import Pose
 from rldg_robot.user_error import UserError
 
 TASKS = Path(__file__).parent / "tasks"
 
 
-class UnknownTask(ValueError):
+class UnknownTask(UserError, ValueError):
     """No task of that name; the message lists the names there are."""
 
 
@@ -252,7 +251,7 @@ def _task_ids(folder: Path) -> tuple[str, ...]:
 
 @cache
 def _family(path: Path) -> dict[str, Any]:
-    return dict(yaml.safe_load(path.read_text()))
+    return read_yaml(path, dict[str, Any])
 
 
 def named_tasks(names: str) -> list[str]:
@@ -295,7 +294,7 @@ def load_task(task_id: str) -> Task:
     Raises:
         UnknownTask: no such family or variant.
         UserError: the set-up's file cannot be used.
-        dacite.DaciteError: the YAML lacks a field, has one too many, or one of a wrong type.
+        FormatError: the YAML lacks a field, has one too many, or one of a wrong type.
     """
     if task_id not in _task_ids(TASKS):
         raise UnknownTask(f"no task '{task_id}'; there are: {', '.join(task_ids())}")
@@ -321,4 +320,4 @@ def _variant(path: Path, variant: str) -> Task:
     data = _family(path)
     merged = {**data, **data["variants"][variant], "family": path.stem, "variant": variant}
     del merged["variants"]
-    return dacite.from_dict(Task, merged, dacite.Config(strict=True, cast=[tuple, float]))
+    return typed(merged, Task, f"{path}: {variant}", strict=True)

@@ -125,6 +125,11 @@ def _read(path: Path) -> tuple[Outcome, Motion]:
         for name, array, size in (("action", action, ACTION_DIM), ("state", state, STATE_DIM)):
             if array.dtype != np.float32 or array.shape != (outcome.steps, size):
                 raise ValueError(f"{name} is {array.dtype} {array.shape}")
-    except (zipfile.BadZipFile, EOFError, LookupError, ValueError, NotImplementedError) as error:
+    except FileNotFoundError:
+        raise
+    except (
+        *(zipfile.BadZipFile, OSError, EOFError, LookupError),
+        *(ValueError, RuntimeError, MemoryError),
+    ) as error:
         raise FormatError(f"{path} is damaged: {error}. Convert again with --overwrite") from error
     return outcome, (action, state)

@@ -26,6 +26,9 @@ from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes.replay_buffer import Batch
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
 
+SHOWN = 5
+"""names that an error lists"""
+
 
 class Agent:
     """Policy, critics, target critics and temperature, and the update that trains them.
@@ -191,6 +194,13 @@ class Agent:
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
         """Takes over what `state_dict` gave. Raises ValueError when it is of another shape."""
         own = {"generator", "updates"}
+        state = dict(state)
+        if not own <= state.keys() or state["updates"].size != 1 or state["updates"] < 0:
+            raise ValueError("generator or number of updates are missing")
+        try:
+            torch.Generator().set_state(torch.from_numpy(np.array(state["generator"])))
+        except (RuntimeError, TypeError) as error:
+            raise ValueError(f"not the state of a generator: {error}") from error
         _copy_into(self._state(), {n: tensor for n, tensor in state.items() if n not in own})
         self._generator.set_state(torch.from_numpy(np.array(state["generator"])))
         self.updates = int(state["updates"])
@@ -316,9 +326,10 @@ def _copy_into(into: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray]
     """Overwrites arrays in place with those of the same names and shapes."""
     own, given = ({n: t.shape for n, t in d.items()} for d in (into, tensors))
     if own != given:
-        other = {n: s for n, s in given.items() if own.get(n) != s}
+        other = sorted(n for n in own.keys() | given.keys() if own.get(n) != given.get(n))
+        told = ", ".join(f"{n} is {given.get(n)}, not {own.get(n)}" for n in other[:SHOWN])
         raise ValueError(
-            f"these weights are another agent's: {other or sorted(set(own) - set(given))} differ; "
+            f"these weights are another agent's: {len(other)} differ ({told}); "
             f"load them with the task, observation and sizes that they were trained with"
         )
     for name, array in into.items():

@@ -22,7 +22,10 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from rldg_rl.agent.policy import ENCODER, Policy
+from rldg_robot.checked_file import FormatError, parse_json, typed
 from rldg_robot.contract import CONTRACT_VERSION
+from rldg_robot.user_error import UserError
+from rldg_robot.versioned import version_of
 
 if TYPE_CHECKING:
     from rldg_rl.agent.agent import Agent
@@ -30,7 +33,7 @@ if TYPE_CHECKING:
 _POLICY = "policy."
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(UserError):
     """A checkpoint could not be written or read; the message names cause and fix."""
 
 
@@ -52,6 +55,19 @@ class CheckpointInfo:
     """the agent's hyper-parameters; empty with a policy alone"""
     contract_version: str = CONTRACT_VERSION
     """CONTRACT_VERSION when they were written"""
+
+    def __post_init__(self) -> None:
+        if min(self.observation_dim, self.action_dim, self.updates, self.transitions) < 0:
+            raise ValueError("a number below 0")
+
+
+@dataclass(frozen=True)
+class _Metadata:
+    """Of the header."""
+
+    info: str
+    """a `CheckpointInfo` as JSON"""
+    checksum: str
 
 
 def save_learner(path: Path, agent: Agent, task: str, transitions: int = 0) -> None:
@@ -133,7 +149,8 @@ def policy_from_bytes(
     """Reads what `policy_to_bytes` gave: the policy, and the update count it is from.
 
     `task`: the id it must have been trained for; None takes any. `rng`: draws the policy's noise.
-    Raises CheckpointError when the data are damaged or of another contract version or task.
+    Raises CheckpointError when the data are damaged, of another contract version or task, or hold
+    a number that is none.
     """
     return _policy(data, "the received policy", task, rng)
 
@@ -168,28 +185,38 @@ def _unpack(
 ) -> tuple[dict[str, np.ndarray], CheckpointInfo]:
     try:
         state = safetensors.numpy.load(data)
-        header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
-        metadata = header["__metadata__"]
-        fields, checksum = json.loads(metadata["info"]), metadata["checksum"]
-        version = fields["contract_version"]
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        header = data[8 : 8 + int.from_bytes(data[:8], "little")]
+        told = parse_json(header, dict[str, Any], "its header").get("__metadata__")
+        metadata = typed(told, _Metadata, "its header")
+        fields = parse_json(metadata.info, dict[str, Any], "its header")
+        version = version_of(fields, "its header")
+        info = typed(fields, CheckpointInfo, "its header") if version == CONTRACT_VERSION else None
+    except (
+        *(SafetensorError, FormatError, ValueError, LookupError),
+        *(TypeError, AttributeError, OverflowError),
+    ) as error:
         raise CheckpointError(
             f"{source} is cut short or not a checkpoint ({error}): take an older checkpoint, or "
             "delete it to start afresh"
         ) from error
     # the version first: another version may have other fields
-    if version != CONTRACT_VERSION:
+    if info is None:
         raise CheckpointError(
             f"{source} was written under contract version {version!r}, this program speaks "
             f"{CONTRACT_VERSION!r}: its actions and observations mean something else; train anew "
             "or run it with the program that wrote it"
         )
-    if checksum != _checksum(state):
+    if metadata.checksum != _checksum(state):
         raise CheckpointError(
             f"{source} is damaged, its checksum does not match: take an older checkpoint, or "
             "delete it to start afresh"
         )
-    info = CheckpointInfo(**fields)
+    for name, tensor in state.items():
+        if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
+            raise CheckpointError(
+                f"{source} holds numbers that are none, in {name}: its training had failed; take an older "
+                "checkpoint, or train anew under another name"
+            )
     if task is not None and info.task != task:
         raise CheckpointError(
             f"{source} was trained for task {info.task!r}, this run is {task!r}: start it with "
@@ -207,6 +234,8 @@ def _checksum(state: Mapping[str, np.ndarray]) -> str:
 
 def read_weights(path: Path) -> bytes:
     """What a file of weights holds, unread. Raises CheckpointError when it cannot be opened."""
+    if path.exists() and not path.is_file():
+        raise CheckpointError(f"{path} is no file: give a policy's or a learner's checkpoint")
     try:
         return path.read_bytes()
     except OSError as error:

@@ -49,6 +49,8 @@ class Policy:
         parts = (ENCODER, GRIPPER)
         self._motion = _Network({n: t for n, t in tensors.items() if not n.startswith(parts)})
         self._gripper = _Network(gripper) if gripper else None
+        if self._motion.ends[1] % 2:
+            raise ValueError(f"not a policy: its motion has {self._motion.ends[1]} numbers")
         if self._gripper and self._gripper.ends != (self.observation_dim, len(GRIPPER_CHOICES)):
             raise ValueError(f"not a policy: its gripper maps {self._gripper.ends} numbers")
 
@@ -107,7 +109,7 @@ class _Network:
             self._head = (tensors["head.weight"], tensors["head.bias"])
         except KeyError as error:
             raise ValueError(f"not a policy: it lacks {error}, has {sorted(tensors)}") from None
-        self._check(tensors)
+        self._check(tensors, depth)
         first = (*self._layers, self._head)[0][0]
         self.ends = (int(first.shape[0]), int(self._head[0].shape[1]))
         """lengths of input and output"""
@@ -127,11 +129,15 @@ class _Network:
         output: np.ndarray = np.einsum("i,ij->j", x, self._head[0]) + self._head[1]
         return output
 
-    def _check(self, tensors: Mapping[str, np.ndarray]) -> None:
-        width = (*self._layers, self._head)[0][0].shape[0]
+    def _check(self, tensors: Mapping[str, np.ndarray], depth: int) -> None:
+        if len(tensors) != 4 * depth + 2:
+            raise ValueError(f"not a policy: it has parts that it does not use: {sorted(tensors)}")
+        if others := {str(t.dtype) for t in tensors.values()} - {"float32"}:
+            raise ValueError(f"not a policy: its weights are {min(others)}, not float32")
+        width = (*self._layers, self._head)[0][0].shape[:1]
         for weight, *vectors in (*self._layers, self._head):
-            fits = weight.ndim == 2 and weight.shape[0] == width
+            fits = weight.ndim == 2 and weight.size > 0 and weight.shape[:1] == width
             if not fits or any(vector.shape != weight.shape[1:] for vector in vectors):
                 shapes = {name: tensor.shape for name, tensor in tensors.items()}
                 raise ValueError(f"not a policy: its layers do not fit together: {shapes}")
-            width = weight.shape[1]
+            width = weight.shape[1:]

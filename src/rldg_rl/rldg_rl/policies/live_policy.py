@@ -16,6 +16,7 @@ from rldg_rl.agent.checkpoint import CheckpointError, policy_from_bytes, save_po
 from rldg_rl.agent.policy import ENCODER, Policy
 from rldg_rl.robot.observation import Observation, body_part, state_dim
 from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.vision.image_encoder import ImageEncoder
@@ -71,7 +72,7 @@ class LivePolicy(actor.Policy):
         encoders = import_module("rldg_rl.vision.encoders")
         try:
             self._encoder = encoders.encoder_of(weights, self._task)
-        except ValueError as error:
+        except (ValueError, UserError) as error:
             raise CheckpointError(f"the policy does not fit this task: {error}") from error
         self._sight = {ENCODER + name: tensor for name, tensor in weights.items()}
         self.looks = True

@@ -40,6 +40,7 @@ from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
 from rldg_robot.command_line import Parser, UsageError, command, once, pointless
 from rldg_robot.console import tell_error, visible
 from rldg_robot.contract import EPISODE, STEP, Topic
+from rldg_robot.safe_name import check_name
 from rldg_robot.task import load_task, task_ids
 from rldg_robot.user_error import UserError
 
@@ -126,6 +127,7 @@ def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], se
     }
     out.bags.mkdir(parents=True, exist_ok=True)
     for index, episode in enumerate(episodes):
+        check_name(episode.episode_id, "an episode")
         new = out.bags / episode.episode_id
         if not is_complete(new):
             draws = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])

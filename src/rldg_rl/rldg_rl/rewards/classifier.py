@@ -6,11 +6,11 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib
 import numpy as np
-import yaml
 from rich.progress import Progress
 from rich.table import Table
 
@@ -29,6 +29,7 @@ from rldg_rl.rewards.reward_classifier import (
 )
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.argument_types import listed, named_place, place, seed_value, share, whole
+from rldg_robot.checked_file import FormatError, read_yaml
 from rldg_robot.command_line import Parser, command, once
 from rldg_robot.console import plain_console, visible
 from rldg_robot.task import Task, UnknownTask, load_task
@@ -51,6 +52,13 @@ EPILOG = """\
 
 Look at contact_sheet.png before you train with it: the images that it is most wrong about. With confirm:=true a person
 says at once where it is wrong, and there is nothing to review. docs/reward.md has more."""
+
+
+@dataclass(frozen=True)
+class OfOneTask:
+    """What is read of a run's settings."""
+
+    task: str
 
 
 @command("classifier")
@@ -178,12 +186,12 @@ def train(given: argparse.Namespace) -> None:
 
 def _task(run: RunFolder) -> Task:
     try:
-        name = yaml.safe_load((run.path / "config.yaml").read_text())["task"]
-    except (OSError, yaml.YAMLError, TypeError, KeyError) as error:
+        name = read_yaml(run.path / "config.yaml", OfOneTask).task
+    except (OSError, FormatError) as error:
         raise UserError(
             f"{run.path} is no run of one task ({error}): ./rldg launch label makes one with labels"
         ) from error
-    return load_task(str(name))
+    return load_task(name)
 
 
 def _table(task: Task, labels: Sequence[Label], false: int, quality: Quality) -> Table:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.rewards.reward_classifier import IN_A_ROW, Label
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import images, messages_of, nearest
+from rldg_robot.checked_file import read_json, read_yaml
 from rldg_robot.contract import ANSWER, STEP, WRIST_IMAGE
 from rldg_robot.message_values import SECOND, nanoseconds
+from rldg_robot.safe_name import check_name
 from rldg_robot.task import Task
 from rldg_robot.user_error import UserError
 
@@ -34,6 +35,18 @@ class Firing:
     episode: str
     images: list[np.ndarray]
     """the IN_A_ROW images (H, W, 3) that looked done, the last one last"""
+
+
+@dataclass(frozen=True)
+class Review:
+    """What a person said afterwards."""
+
+    false: tuple[str, ...]
+    """episodes that were not done when the classifier said so"""
+
+    def __post_init__(self) -> None:
+        for name in self.false:
+            check_name(name, "an episode")
 
 
 def firings(run: RunFolder, task: Task) -> list[Firing]:
@@ -58,8 +71,7 @@ def _said_by(run: RunFolder) -> str:
 
 def _config(run: RunFolder) -> dict[str, Any]:
     path = run.path / "config.yaml"
-    config = yaml.safe_load(path.read_text()) if path.is_file() else None
-    return config if isinstance(config, dict) else {}
+    return read_yaml(path, dict[str, Any]) if path.is_file() else {}
 
 
 def _last_images(bag: Path, task: Task) -> list[np.ndarray]:
@@ -75,8 +87,8 @@ def strike(run: RunFolder, fired: Collection[Firing], numbers: Collection[int]) 
     names = [firing.episode for firing in fired]
     if wrong := sorted(set(numbers) - set(range(1, len(names) + 1))):
         raise UserError(f"there is no image {wrong[0]}: they are numbered 1 to {len(names)}")
-    false = [names[number - 1] for number in sorted(numbers)]
-    write_atomically(_review(run), json.dumps({"false": false}, indent=2) + "\n")
+    review = Review(tuple(names[number - 1] for number in sorted(numbers)))
+    write_atomically(_review(run), json.dumps(asdict(review), indent=2) + "\n")
 
 
 def _review(run: RunFolder) -> Path:
@@ -96,7 +108,9 @@ def mined(run: RunFolder, task: Task) -> list[Label]:
         bags = [run.bags / episode.episode_id for episode in run.episodes()]
         found = {bag.name: _refused(bag, task) for bag in bags}
     elif review.is_file():
-        names = json.loads(review.read_text())["false"]
+        names = read_json(
+            review, Review, fix=f"Review again: ./rldg classifier review {run.path}"
+        ).false
         found = {name: _last_images(run.bags / name, task) for name in names}
     else:
         raise UserError(

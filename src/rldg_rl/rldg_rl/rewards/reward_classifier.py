@@ -12,13 +12,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from rldg_distill.weights import check_fit, read_weights
 from rldg_rl.environment.reward import Verdict
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.robot.observation import Observation
@@ -27,11 +28,15 @@ from rldg_rl.vision.pixels import as_pixels, varied
 from rldg_robot import contract
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import messages_of
+from rldg_robot.checked_file import parse_json, typed
 from rldg_robot.contract import CONTRACT_VERSION
 from rldg_robot.message_values import SECOND, nanoseconds
 from rldg_robot.task import Task
 from rldg_robot.user_error import UserError
+from rldg_robot.versioned import version_of
 
+ABOUT = "classifier"
+"""in the header of a file"""
 UNSURE_SECONDS = 0.4
 """before the buttons go down: a person takes so long to see and press"""
 UPDATES = 300
@@ -75,6 +80,15 @@ class Quality:
     """that logits are divided by, so that probabilities are frequencies"""
     log_loss: float
     """[nat] mean over all images, after that"""
+
+
+@dataclass(frozen=True)
+class About:
+    """What the header of a classifier's file tells."""
+
+    contract_version: str
+    task: str
+    quality: Quality
 
 
 class RewardClassifier(nn.Module):
@@ -261,8 +275,8 @@ def _threshold(negatives: np.ndarray, false_positives: float) -> float:
 
 def save_classifier(path: Path, classifier: RewardClassifier, task: Task, quality: Quality) -> None:
     """Write a classifier: weights, and in the metadata what it is of and how good."""
-    about = {"contract_version": CONTRACT_VERSION, "task": task.id, "quality": asdict(quality)}
-    data = safetensors.torch.save(classifier.state_dict(), {"classifier": json.dumps(about)})
+    about = About(CONTRACT_VERSION, task.id, quality)
+    data = safetensors.torch.save(classifier.state_dict(), {ABOUT: json.dumps(asdict(about))})
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, data)
 
@@ -271,20 +285,27 @@ def load_classifier(path: Path, task: Task) -> RewardClassifier:
     """Read a classifier.
 
     Raises:
-        UserError: there is none, it is damaged, or of another task.
+        UserError: there is none, it is damaged, holds numbers that are none, or is of another task.
     """
     try:
-        with safe_open(path, "pt") as file:
-            about = json.loads((file.metadata() or {})["classifier"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors, said = read_weights(path)
+        fields = parse_json(said.get(ABOUT, ""), dict[str, Any], "its header")
+        version = version_of(fields, "its header")
+        about = typed(fields, About, "its header") if version == CONTRACT_VERSION else None
         classifier = RewardClassifier()
-        classifier.load_state_dict(tensors)
-    except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
+        check_fit(tensors, classifier.state_dict(), path)
+    except UserError as error:
         raise UserError(
             f"{path} holds no reward classifier ({error}): ./rldg classifier train makes one"
         ) from error
-    if about["contract_version"] != CONTRACT_VERSION:
-        raise UserError(f"{path} is of contract version {about['contract_version']}: train it anew")
-    if about["task"] != task.id:
-        raise UserError(f"{path} knows when {about['task']} is done, not {task.id}")
+    if about is None:
+        raise UserError(f"{path} is of contract version {version}: train it anew")
+    if about.task != task.id:
+        raise UserError(f"{path} knows when {about.task} is done, not {task.id}")
+    classifier.load_state_dict(tensors)
+    threshold, temperature = float(classifier.threshold), float(classifier.temperature)
+    if not (0 < threshold <= 1 and temperature > 0):
+        raise UserError(
+            f"{path} fires at a probability of {threshold:g}, temperature {temperature:g}: train it anew"
+        )
     return classifier.requires_grad_(False)

@@ -18,41 +18,120 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from rldg_distill.weights import WeightsError, check_fit, read_weights
 from rldg_rl.vision.pixels import GRID, IMAGE_SIZE
+from rldg_robot.checked_file import FormatError, parse_json, read_json, typed
+from rldg_robot.safe_name import UnsafeName, check_name
+from rldg_robot.user_error import UserError
 
 RESNET, TIMM = "resnet", "timm"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 """mean and standard deviation of ImageNet's pixels in [0, 1]"""
-_RESNET_SIZES = (
-    *("depths", "hidden_sizes", "embedding_size", "layer_type", "hidden_act"),
-    *("downsample_in_first_stage", "downsample_in_bottleneck"),
-)
+ACTIVATIONS = ("relu", "relu6", "leaky_relu", "gelu", "silu", "swish", "mish", "elu", "tanh")
+MOST_LAYERS, WIDEST, MOST_STAGES, MOST_NUMBERS = 200, 8192, 8, 1 << 29
+"""layers of a stage, its channels, stages, weights of all: a network of more is none that a step waits for"""
 
 
-class BackboneError(ValueError):
+class BackboneError(UserError, ValueError):
     """There is no such network, or its file holds another; the message says what to give."""
 
 
 @dataclass(frozen=True)
+class ResNetSizes:
+    """Of transformers' configuration, whose names and defaults these are, as far as the map depends on it.
+
+    Raises:
+        ValueError: sizes that cannot be.
+    """
+
+    depths: tuple[int, ...] = (3, 4, 6, 3)
+    hidden_sizes: tuple[int, ...] = (256, 512, 1024, 2048)
+    embedding_size: int = 64
+    layer_type: str = "bottleneck"
+    hidden_act: str = "relu"
+    downsample_in_first_stage: bool = False
+    downsample_in_bottleneck: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.depths) != len(self.hidden_sizes) or not 0 < len(self.depths) <= MOST_STAGES:
+            raise ValueError("depths and hidden_sizes have as many numbers as there are stages")
+        if not all(0 < depth <= MOST_LAYERS for depth in self.depths):
+            raise ValueError(f"a stage has 1 to {MOST_LAYERS} layers")
+        if not all(4 <= width <= WIDEST for width in (*self.hidden_sizes, self.embedding_size)):
+            raise ValueError(f"a layer has 4 to {WIDEST} channels")
+        factors = {"basic": 18, "bottleneck": 2}
+        if self.layer_type not in factors:
+            raise ValueError(f"layer_type is one of {', '.join(factors)}")
+        if self.hidden_act not in ACTIVATIONS:
+            raise ValueError(f"hidden_act is one of {', '.join(ACTIVATIONS)}")
+        layers = zip(self.depths, self.hidden_sizes, strict=True)
+        if factors[self.layer_type] * sum(n * width**2 for n, width in layers) > MOST_NUMBERS:
+            raise ValueError("it is too large to look at every step")
+
+
+@dataclass(frozen=True)
+class TimmSizes:
+    """Which of timm's networks, and the stage that is its last.
+
+    Raises:
+        ValueError: timm has none such.
+    """
+
+    name: str
+    stage: int
+
+    def __post_init__(self) -> None:
+        check_name(self.name, "a network of timm")  # another would be fetched from afar
+        if not 0 <= self.stage <= MOST_STAGES:
+            raise ValueError(f"a stage {self.stage}")
+
+
+_SIZES: Mapping[str, type[Any]] = {RESNET: ResNetSizes, TIMM: TimmSizes}
+
+
+@dataclass(frozen=True)
+class _Told:
+    """Which network a config.json is of."""
+
+    model_type: str = "none"
+
+
+@dataclass(frozen=True)
 class Structure:
-    """What a network is, without its weights."""
+    """What a network is, without its weights.
+
+    Raises:
+        BackboneError: it cannot be.
+    """
 
     family: str
     """RESNET or TIMM"""
-    sizes: Mapping[str, Any]
+    sizes: dict[str, Any]
     """RESNET: of transformers' configuration; TIMM: the name, and the stage that is its last"""
-    normal: tuple[tuple[float, ...], tuple[float, ...]] = field(default=IMAGENET)
+    normal: tuple[tuple[float, ...], ...] = field(default=IMAGENET)
     """mean and standard deviation of the pixels in [0, 1] that it has learned from"""
 
     @classmethod
-    def of(cls, text: str) -> Structure:
-        """Inverse of str."""
-        return cls(**json.loads(text))
+    def of(cls, text: str | bytes) -> Structure:
+        """Inverse of str. Raises BackboneError."""
+        try:
+            return parse_json(text, cls, "the encoder's network")
+        except FormatError as error:
+            raise BackboneError(str(error)) from error
+
+    def __post_init__(self) -> None:
+        if self.family not in _SIZES:
+            raise BackboneError(f"no kind of network '{self.family[:40]}'")
+        try:
+            typed(self.sizes, _SIZES[self.family], "the encoder's network", strict=True)
+        except FormatError as error:
+            raise BackboneError(str(error)) from error
+        if [len(row) for row in self.normal] != [3, 3] or min(self.normal[1]) <= 0:
+            raise BackboneError("mean and deviation of pixels are three numbers each")
 
     def __str__(self) -> str:
         """As it travels with the weights."""
@@ -93,35 +172,37 @@ def read_backbone(name: str) -> Backbone:
 
 
 def _read_resnet(folder: Path) -> Backbone:
+    path = folder / "model.safetensors"
     try:
-        told = json.loads((folder / "config.json").read_text())
-        weights = safetensors.torch.load_file(folder / "model.safetensors")
-    except (OSError, ValueError, SafetensorError) as error:
+        told = read_json(folder / "config.json", dict[str, Any])
+        kind = typed(told, _Told, str(folder / "config.json")).model_type
+        given = typed(told, ResNetSizes, str(folder / "config.json")) if kind == RESNET else None
+        weights, _ = read_weights(path)
+    except (OSError, FormatError, WeightsError) as error:
         raise BackboneError(
             f"cannot read a ResNet from {folder} ({error}): give a folder with config.json and model.safetensors, "
             "such as a copy of microsoft/resnet-18"
         ) from error
-    if told.get("model_type") != RESNET:
+    if given is None:
         raise BackboneError(
-            f"{folder} holds a network of type {told.get('model_type')}: of transformers' only resnet is known; "
+            f"{folder} holds a network of type {kind[:40]}: of transformers' only resnet is known; "
             "encoder:=timm:<name>:<file.safetensors> knows many more"
         )
-    config = _transformers().ResNetConfig.from_dict(told)
-    sizes = {name: getattr(config, name) for name in _RESNET_SIZES}
+    sizes = asdict(given)
     stride = 8 if sizes["downsample_in_first_stage"] else 4
     stages = 1
     while stages < len(sizes["depths"]) and IMAGE_SIZE // (2 * stride) >= GRID:
         stages, stride = stages + 1, 2 * stride
-    sizes |= {name: sizes[name][:stages] for name in ("depths", "hidden_sizes")}
+    sizes |= {name: list(sizes[name][:stages]) for name in ("depths", "hidden_sizes")}
     backbone = Backbone(Structure(RESNET, sizes))
-    given = {name.removeprefix("resnet."): tensor for name, tensor in weights.items()}
+    named = {name.removeprefix("resnet."): tensor for name, tensor in weights.items()}
     own = backbone.network.state_dict()
-    try:  # later stages and the classifier are left out
-        backbone.network.load_state_dict({n: t for n, t in given.items() if n in own})
-    except RuntimeError as error:
-        raise BackboneError(
-            f"{folder / 'model.safetensors'} does not fit its config.json: {error}"
-        ) from error
+    taken = {n: t for n, t in named.items() if n in own}  # later stages and the classifier are not
+    try:
+        check_fit(taken, own, path)
+    except WeightsError as error:
+        raise BackboneError(f"{path} does not fit its config.json: {error}") from error
+    backbone.network.load_state_dict(taken)
     return backbone
 
 
@@ -140,9 +221,11 @@ def _read_timm(name: str, file: Path) -> Backbone:
     if not file.is_file():
         raise BackboneError(f"there is no file {file}: give timm:<name>:<file.safetensors>")
     try:  # timm would unpickle any other file
-        with safetensors.safe_open(file, "pt"):
-            pass
-    except (OSError, SafetensorError) as error:
+        read_weights(file)
+        check_name(name, "a network of timm")
+    except UnsafeName as error:
+        raise BackboneError(str(error)) from error
+    except WeightsError as error:
         raise BackboneError(
             f"{file} is not in safetensors ({error}), and nothing else is read, since it could run code: convert it "
             "with safetensors.torch.save_file"

@@ -46,5 +46,5 @@ def _like(weights: Mapping[str, np.ndarray], task: Task) -> Encoder:
     if _GOAL not in weights:
         return ScratchEncoder(task)
     structure = weights.get(_STRUCTURE)
-    backbone = None if structure is None else Backbone(Structure.of(structure.tobytes().decode()))
+    backbone = None if structure is None else Backbone(Structure.of(structure.tobytes()))
     return ImageEncoder(task, backbone).requires_grad_(False)

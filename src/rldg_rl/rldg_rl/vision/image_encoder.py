@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rldg_distill.weights import check_fit
 from rldg_rl.episodes.replay_buffer import StoredStep
 from rldg_rl.robot.observation import GOAL, LIMIT, body_dim, body_part
 from rldg_rl.vision.backbones import Backbone
@@ -87,10 +88,9 @@ class Encoder(nn.Module):
         Raises:
             ValueError: they are of another shape.
         """
-        try:
-            self.load_state_dict({n: torch.from_numpy(np.array(t)) for n, t in tensors.items()})
-        except RuntimeError as error:
-            raise ValueError(f"not this encoder's weights: {error}") from error
+        weights = {n: torch.from_numpy(np.array(t)) for n, t in tensors.items()}
+        check_fit(weights, self.state_dict(), "the encoder")
+        self.load_state_dict(weights)
 
 
 class ImageEncoder(Encoder):

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import dacite
 import numpy as np
-import yaml
 
+from rldg_robot.checked_file import read_yaml
 from rldg_robot.devices.teleop import action_from_twist
 from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
 from rldg_robot.message_values import SECOND
@@ -20,6 +19,7 @@ from rldg_robot.person.intention import Intention, IntentionTraits, Phase
 from rldg_robot.person.route import next_leg
 from rldg_robot.poses import Pose
 from rldg_robot.task import Task
+from rldg_robot.user_error import UserError
 
 OPERATORS = Path(__file__).parent / "operators"
 HANDS_OFF = np.zeros(6)
@@ -28,7 +28,7 @@ DONE = (1, 1)
 """both buttons: the person says that the task is done"""
 
 
-class UnknownPerson(ValueError):
+class UnknownPerson(UserError, ValueError):
     """No operator of that name; the message lists the names there are."""
 
 
@@ -61,15 +61,13 @@ def load_person(name: str) -> Person:
 
     Raises:
         UnknownPerson: no such file.
-        dacite.DaciteError: the YAML lacks a field, has one too many, or one of a wrong type.
+        FormatError: the YAML lacks a field, has one too many, or one of a wrong type.
     """
     path = OPERATORS / f"{name}.yaml"
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in OPERATORS.glob("*.yaml")))
         raise UnknownPerson(f"no operator '{name}'; there are: {names}")
-    return dacite.from_dict(
-        Person, yaml.safe_load(path.read_text()), dacite.Config(strict=True, cast=[float])
-    )
+    return read_yaml(path, Person, strict=True)
 
 
 class ScriptedOperator:
