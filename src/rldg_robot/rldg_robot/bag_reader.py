@@ -251,6 +251,8 @@ def _custom_data(events: Iterator[yaml.Event]) -> dict[str, str]:
         if not isinstance(event, yaml.ScalarEvent):
             break
         values.append(event.value)
+    if len(values) % 2:
+        raise ValueError("its custom_data is not one text for each name")
     return dict(zip(values[::2], values[1::2], strict=True))
 
 

@@ -16,13 +16,13 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
 from rldg_robot.regular_file import open_regular
-from rldg_robot.unpacking import MAX_PART, CannotUnpack, unpack
+from rldg_robot.unpacking import MAX_PART, MAX_RATIO, CannotUnpack, most_of, unpack
 
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = range(1, 8)
@@ -175,12 +175,13 @@ def summary(file: Path) -> Summary | None:
         stream.seek(start)
         data = stream.read(size - FOOTER_SIZE - start)
     try:
+        _check_inner(data)
         return _summary(_inner(data))
     except DAMAGE:
         return None
 
 
-def _summary(records: list[tuple[int, bytes]]) -> Summary:
+def _summary(records: Iterable[tuple[int, bytes]]) -> Summary:
     kinds: dict[int, str] = {}
     channels: dict[int, Channel] = {}
     counts, span, metadata = None, (0, 0, 0), None
@@ -245,6 +246,7 @@ def kept_metadata(file: Path) -> str | None:
 def _records(stream: BinaryIO, account: Account) -> Iterator[tuple[int, bytes]]:
     """Opcode and content of every record of the data section, those inside of chunks included."""
     size = os.fstat(stream.fileno()).st_size
+    left = most_of(size)
     place = sound = len(MAGIC)  # sound: up to here records vouch for their own lengths
     while True:
         stream.seek(place)
@@ -255,7 +257,8 @@ def _records(stream: BinaryIO, account: Account) -> Iterator[tuple[int, bytes]]:
             if opcode >= PRIVATE and _chunk_length(stream) == length:
                 opcode = CHUNK  # its first byte is damaged
             content = _content(stream, opcode, length, size - place - RECORD.size)
-            found = _chunk(content) if opcode == CHUNK else [(opcode, content)]
+            data = _chunk(content) if opcode == CHUNK else b""
+            _check_inner(data)
         except DAMAGE as error:
             after = _behind(stream, place, sound, size)
             if after is None:
@@ -267,7 +270,11 @@ def _records(stream: BinaryIO, account: Account) -> Iterator[tuple[int, bytes]]:
         place = stream.tell()
         if opcode in (SCHEMA, CHANNEL, MESSAGE, CHUNK):
             sound = place
-            yield from found
+            yield from _inner(data) if opcode == CHUNK else [(opcode, content)]
+        left -= len(data)
+        if left < 0:
+            account.damage.append(f"it unpacks to more than {MAX_RATIO} times its size")
+            return
 
 
 def _content(stream: BinaryIO, opcode: int, length: int, left: int) -> bytes:
@@ -334,7 +341,8 @@ def _is_chunk(head: bytes, left: int) -> int:
     return whole if length == _inner_length(head, RECORD.size) and whole <= left else 0
 
 
-def _chunk(content: bytes) -> list[tuple[int, bytes]]:
+def _chunk(content: bytes) -> bytes:
+    """The records of a chunk, unpacked."""
     _, _, size, crc, name = CHUNK_HEAD.unpack_from(content)
     compression, end = _text(content, CHUNK_HEAD.size - 4)
     (packed,) = struct.unpack_from("<Q", content, end)
@@ -344,21 +352,26 @@ def _chunk(content: bytes) -> list[tuple[int, bytes]]:
     data = unpack(content[begin : begin + packed], compression, size)
     if crc and zlib.crc32(data) != crc:
         raise EOFError("a chunk whose checksum is wrong")
-    return _inner(data)
+    return data
 
 
-def _inner(data: bytes) -> list[tuple[int, bytes]]:
-    """The records of a chunk or of a summary, all of them or none: where one length is wrong, so are the next ones."""
-    found = []
+def _check_inner(data: bytes) -> None:
+    """That a chunk's records are of its length: where one length is wrong, so are the next ones."""
+    end, size = 0, len(data)
+    while end < size:
+        end += RECORD.size + RECORD.unpack_from(data, end)[1]
+    if end != size:
+        raise EOFError("a record reaches beyond its chunk")
+
+
+def _inner(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """The records of a chunk or of a summary."""
     end, size = 0, len(data)
     while end < size:
         opcode, length = RECORD.unpack_from(data, end)
         begin = end + RECORD.size
         end = begin + length
-        if end > size:
-            raise EOFError("a record reaches beyond its chunk")
-        found.append((opcode, data[begin:end]))
-    return found
+        yield opcode, data[begin:end]
 
 
 def _sized(data: bytes, place: int) -> tuple[bytes, int]:

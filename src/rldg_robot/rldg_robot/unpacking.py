@@ -17,14 +17,19 @@ from rldg_robot.regular_file import open_regular
 
 MAX_PART = 256 << 20
 """[bytes] of one chunk or message, unpacked; recorders write chunks of about a megabyte"""
-MAX_RATIO = 200
-"""of a whole file; camera pictures shrink to a half or a third, still ones to a hundredth"""
-SMALL_FILE = 256 << 20
+MAX_RATIO = 1000
+"""of a whole file; camera pictures shrink to a half or a third, drawn ones to a hundredth"""
+SMALL_FILE = 128 << 20
 """[bytes] that any file may unpack to, whatever its ratio"""
 ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 BLOCK = 1 << 20
 DAMAGE = (EOFError, MemoryError, RuntimeError, zstandard.ZstdError)
 """what the libraries raise for data that is none of theirs; lz4 a RuntimeError"""
+
+
+def most_of(size: int) -> int:
+    """[bytes] that a file of a size may unpack to."""
+    return max(SMALL_FILE, MAX_RATIO * size)
 
 
 class CannotUnpack(ValueError):
@@ -93,7 +98,7 @@ def unpack_file(packed: Path, target: Path) -> None:
         OSError: it cannot be read, or there is no room.
     """
     with open_regular(packed) as source, target.open("wb") as out:
-        most = max(SMALL_FILE, MAX_RATIO * packed.stat().st_size)
+        most = most_of(packed.stat().st_size)
         reader = zstandard.ZstdDecompressor().stream_reader(source, read_across_frames=True)
         try:
             while block := reader.read(BLOCK):

@@ -171,6 +171,18 @@ def test_declared_sizes_are_checked_before_and_after() -> None:
         unpack_message(zstandard.compress(random_bytes(1000))[:500])
 
 
+def test_many_chunks_that_unpack_to_far_more_than_they_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rldg_robot.unpacking.SMALL_FILE", 1 << 20)
+    data = message(1) * 20_000
+    part = chunk(zstandard.compress(data), b"zstd", len(data))
+    account, count = Account(), 0
+    for _ in messages(file_of(tmp_path, DEFINITIONS, *[part] * 200), account=account):
+        count += 1
+    assert count < 200 * 20_000 and "more than 1000 times its size" in account.damage[0]
+
+
 def test_a_file_that_unpacks_to_far_more_than_it_is_ends_early(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,8 @@ from rldg_robot.regular_file import regular
 from rldg_robot.task import UnknownTask, load_task
 
 MOTION = "motion"
+LONGEST = 300
+"""letters of a message that repeats what a bag says"""
 ACTIONS = (POLICY_TARGET_POSE.name, TARGET_POSE.name, SPACENAV_JOY.name, MOTION)
 """where a step's action can come from, the most telling first"""
 CLOCKS = ("header", "log")
@@ -160,7 +162,8 @@ class Told:
             own = (*self.facts(), *GRIPPER_FACTS)
             return replace(self, **{k: str(v) for k, v in there.items() if k in own})  # type: ignore[arg-type]
         except ValueError as error:
-            raise BadBag(f"has in the custom_data of its metadata.yaml {error}") from error
+            said = str(error)[:LONGEST]
+            raise BadBag(f"has in the custom_data of its metadata.yaml {said}") from error
 
 
 def _pairs(texts: Iterable[str]) -> dict[str, str]:
