@@ -72,6 +72,12 @@ def test_links_lead_to_a_bag_once_and_never_in_circles(tmp_path: Path) -> None:
     assert [path.resolve() for path in found.bags] == [bag, beside]
 
 
+def test_a_file_called_metadata_hides_no_bag(tmp_path: Path) -> None:
+    (tmp_path / "metadata.yaml").write_text("author: somebody")
+    empty_bag(tmp_path / "a")
+    assert names(tmp_path) == [".", "a"]
+
+
 def test_what_lies_too_deep_is_not_searched_for_ever(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["x"] * (DEPTH + 2))
     empty_bag(deep / "a")

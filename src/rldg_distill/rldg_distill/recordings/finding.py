@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rldg_distill.recordings.bag_storage import STORAGE, ros1
-from rldg_robot.bag_reader import METADATA, in_order
+from rldg_robot.bag_reader import METADATA
 from rldg_robot.regular_file import regular
 
 DEPTH = 12
@@ -60,12 +60,12 @@ def _below(path: Path) -> Found:
             _take(path, found)
         return found
     bags = path / "bags"  # of a run
-    for folder, files in _folders(bags if bags.is_dir() else path):
+    for folder, files in _folders(bags if bags.is_dir() else path, found):
         _look(folder, files, found)
     return found
 
 
-def _folders(top: Path) -> Iterator[tuple[Path, list[Path]]]:
+def _folders(top: Path, found: Found) -> Iterator[tuple[Path, list[Path]]]:
     """Every folder with its files, in alphabetical order; not those that are hidden or within a bag, none twice."""
     seen: set[tuple[int, int]] = set()
     real = top.resolve()
@@ -78,11 +78,16 @@ def _folders(top: Path) -> Iterator[tuple[Path, list[Path]]]:
             if (about.st_dev, about.st_ino) in seen:
                 continue
             seen.add((about.st_dev, about.st_ino))
-            entries = _entries(folder)
+            try:
+                entries = sorted(Path(entry) for entry in os.scandir(folder))
+            except OSError as error:
+                found.others[folder] = f"cannot be looked into: {error.strerror}"
+                continue
             left -= len(entries)
             files = [entry for entry in entries if not entry.is_dir()]
             yield folder, files
-            if not any(file.name == METADATA for file in files):
+            # Other programs have files of that name, too: they stand above bags.
+            if not (folder / METADATA in files and any(map(_is_stored, files))):
                 below += [e for e in entries if _leads_on(e, real)]
         if left < 0:
             raise FileNotFoundError(
@@ -98,23 +103,19 @@ def _leads_on(path: Path, top: Path) -> bool:
     return not (path.is_symlink() and top.is_relative_to(path.resolve()))
 
 
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(Path(entry) for entry in os.scandir(folder))
-    except OSError:
-        return []  # nobody may look into it
+def _is_stored(file: Path) -> bool:
+    return bool(STORAGE.fullmatch(file.name))
 
 
 def _look(folder: Path, files: list[Path], found: Found) -> None:
     """What the files of a folder are."""
-    stored = [file for file in files if STORAGE.fullmatch(file.name)]
-    if any(file.name == METADATA and not file.is_dir() for file in files):
+    if folder / METADATA in files:
         found.bags.append(folder)
         return
-    ours = [file for file in in_order(stored) if _prefix(file) == folder.name and regular(file)]
+    stored = filter(_is_stored, files)
+    ours = [file for file in stored if _prefix(file) == folder.name and regular(file)]
     if ours:
         found.bags.append(folder)
-        stored = [file for file in stored if file not in ours]
     for file in files:
         if file not in ours:
             _take(file, found)
