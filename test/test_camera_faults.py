@@ -13,11 +13,13 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from harness import PATIENCE, Processes
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
 from rldg_robot.image_message import colours
+from rldg_robot.message_values import stamp_of
 from rldg_robot.ros import listen_to, make_executor, now, to_stamp, unheard
 from rldg_robot.task import load_task
 
@@ -135,3 +137,16 @@ def test_an_actor_drops_bad_pictures_and_names_why_none_is_seen(camera: Camera) 
         seen.measure()
     assert unheard(client, contract.WRIST_IMAGE)
     client.destroy_node()
+
+
+def test_bytes_that_are_too_few_for_a_stamp_reach_nobody(camera: Camera) -> None:
+    heard: list[int] = []
+    listen_to(camera.node, contract.WRIST_IMAGE, lambda cdr: heard.append(stamp_of(cdr)), raw=True)
+    short = camera.node.create_publisher(Image, contract.WRIST_IMAGE.name, 5)
+    whole = serialize_message(Image(height=1, width=1, step=3, encoding="rgb8", data=bytes(3)))
+
+    def sends() -> None:
+        for cdr in (b"", b"\0\1\0", b"\0\1\0\0\1\0", whole):
+            short.publish(cdr)
+
+    camera.until(lambda: len(heard) > 2, "the whole ones", sends)

@@ -13,7 +13,7 @@ import numpy as np
 
 from rldg_robot import bag_reader
 from rldg_robot.contract import WRIST_IMAGE
-from rldg_robot.message_values import SECOND, stamp_of
+from rldg_robot.message_values import SECOND, STAMPED, stamp_of
 from rldg_robot.picture import BadPicture, NotColour, check_size, decode
 
 FORWARDS, BACKWARDS, GREY = slice(0, 3), slice(2, None, -1), slice(0, 1)
@@ -37,8 +37,6 @@ RED_V, GREEN_U, GREEN_V, BLUE_U = (
 )
 """what a level of brightness, and of the two colour differences, gives to red, green and blue"""
 DEPTH = ("16UC1", "32FC1")
-HEADER = 12
-"""bytes of a serialised message up to the end of its stamp"""
 WIDE = ("16", "32F", "64F")
 """in the names of encodings of more than 8 bits"""
 
@@ -49,7 +47,7 @@ def checked_stamp(cdr: bytes) -> int:
     Raises:
         BadPicture: it has none, or one that is no time.
     """
-    if len(cdr) < HEADER:
+    if len(cdr) < STAMPED:
         raise BadPicture(f"a message of {len(cdr)} bytes is no picture")
     stamp = stamp_of(cdr)
     seconds, nanosec = (

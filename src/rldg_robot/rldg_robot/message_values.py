@@ -14,6 +14,10 @@ SECOND = 1_000_000_000
 """[ns]"""
 
 
+STAMPED = 12
+"""bytes of a serialised message up to the end of its header's stamp"""
+
+
 def nanoseconds(stamp: Any) -> int:
     """A builtin_interfaces/Time as one integer."""
     return int(stamp.sec) * SECOND + int(stamp.nanosec)

@@ -20,7 +20,7 @@ from rclpy.subscription import Subscription
 
 from rldg_robot.contract import Topic
 from rldg_robot.message_check import fault_of, has_check
-from rldg_robot.message_values import SECOND
+from rldg_robot.message_values import SECOND, STAMPED
 from rldg_robot.poses import Pose
 
 
@@ -78,15 +78,27 @@ def listen_to(
         node: that subscribes.
         topic: of the contract.
         callback: gets every message that can be used, see `message_check`.
-        raw: hand over the CDR bytes, of every message.
+        raw: hand over the CDR bytes, of every message that is long enough for its stamp.
         depth: messages to queue where every one counts; by default the topic's own depth.
         checked: False: hand over every message, for who listens checks them.
     """
     if checked and not raw and has_check(topic):
         callback = _checked(node, topic, callback)
+    if raw and "header" in message_class(topic).get_fields_and_field_types():
+        callback = _stamped(callback)
     profile = qos(topic)
     profile.depth = depth or topic.depth
     return node.create_subscription(message_class(topic), topic.name, callback, profile, raw=raw)
+
+
+def _stamped(callback: Callable[[bytes], None]) -> Callable[[bytes], None]:
+    """Serialised messages come unread: one from elsewhere may be shorter than its header."""
+
+    def hear(cdr: bytes) -> None:
+        if len(cdr) >= STAMPED:
+            callback(cdr)
+
+    return hear
 
 
 def unheard(node: Node, topic: Topic) -> list[str]:

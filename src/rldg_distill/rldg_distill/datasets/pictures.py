@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.rlds import Dataset
+from rldg_robot.picture import BadPicture
 from rldg_robot.video_file import video_writer
 
 COLUMNS = 8
@@ -24,9 +25,17 @@ def chosen(dataset: Dataset, split: str, count: int) -> list[Episode]:
     return list(islice(dataset.episodes(split), count))
 
 
-def tile(data: bytes, size: int = TILE) -> Image.Image:
-    """An encoded image as a square."""
-    return Image.fromarray(image_codec.decode(data)).resize((size, size))
+def tile(episode: Episode, camera: str, step: int, size: int = TILE) -> Image.Image:
+    """A step's image as a square.
+
+    Raises:
+        BadPicture: it is none; the message says where it is.
+    """
+    try:
+        pixels = image_codec.decode(episode.images[camera][step])
+    except BadPicture as error:
+        raise BadPicture(f"{episode.metadata.bag} step {step}: {camera} is {error}") from error
+    return Image.fromarray(pixels).resize((size, size))
 
 
 def contact_sheet(path: Path, episodes: list[Episode], camera: str) -> None:
@@ -39,7 +48,7 @@ def contact_sheet(path: Path, episodes: list[Episode], camera: str) -> None:
         for column, step in enumerate(
             np.linspace(0, len(episode) - 1, COLUMNS).round().astype(int)
         ):
-            sheet.paste(tile(episode.images[camera][step]), (column * TILE, top + LABEL))
+            sheet.paste(tile(episode, camera, step), (column * TILE, top + LABEL))
     sheet.save(path)
 
 
@@ -55,9 +64,9 @@ def video(path: Path, episodes: list[Episode], camera: str, rate: float, size: i
     """The episodes one after the other at their own speed, each under its title."""
     with video_writer(path, rate) as writer:
         for episode in episodes:
-            for index, data in enumerate(episode.images[camera]):
+            for index in range(len(episode)):
                 frame = Image.new("RGB", (size, size + 2 * LABEL), "white")
-                frame.paste(tile(data, size), (0, 2 * LABEL))
+                frame.paste(tile(episode, camera, index, size), (0, 2 * LABEL))
                 draw = ImageDraw.Draw(frame)
                 draw.text((2, 1), f"{episode.metadata.bag}  step {index}", fill="black")
                 draw.text(
