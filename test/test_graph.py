@@ -15,11 +15,11 @@ from geometry_msgs.msg import PoseStamped, WrenchStamped
 from harness import PATIENCE, Processes, executable, expect_exit, spin_until, wait_until
 from rclpy.node import Node
 from rclpy.publisher import Publisher
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
-from rldg_msgs.msg import Episode, SafetyState
+from rldg_msgs.msg import Episode, GripperCommand, SafetyState, TaskState
 from rldg_msgs.srv import Reset
 from rldg_robot import contract
 from rldg_robot.message_values import nanoseconds, pose_of
@@ -220,6 +220,101 @@ def test_a_gate_that_is_killed_and_started_again_releases_no_stop(
     running.kill()
     gate()
     assert told().state == SafetyState.HOLD
+
+
+def test_nothing_moves_while_somebody_else_publishes_to_the_driver(probe: Probe) -> None:
+    here = pose_of(probe.pose.pose)
+    away = Pose(here.position + [0.03, 0.0, 0.0], here.quaternion)
+    intruder = Node("intruder")
+    publisher = publish_on(intruder, contract.TARGET_POSE)
+    probe.until(publisher.get_subscription_count)
+
+    def pushed() -> bool:
+        stamp = nanoseconds(probe.pose.header.stamp)
+        publisher.publish(to_pose_stamped(away, stamp, "base"))
+        probe.policy.publish(to_pose_stamped(away, stamp, "base"))
+        return bool(probe.safety.state == SafetyState.HOLD)
+
+    probe.until(pushed)
+    assert "target_pose has 2 publishers, also intruder" in probe.safety.reason
+    for _ in range(20):
+        pushed()
+        rclpy.spin_once(probe, timeout_sec=0.05)
+    assert np.linalg.norm(pose_of(probe.pose.pose).position - here.position) < 0.004
+    intruder.destroy_node()
+    probe.tell(
+        probe.policy,
+        to_pose_stamped(here, nanoseconds(probe.pose.header.stamp), "base"),
+        lambda: probe.safety.state == SafetyState.PASS,
+    )
+
+
+def test_what_is_no_target_does_not_move_the_twin_nor_end_it(
+    processes: Processes, domain: int
+) -> None:
+    twin = processes.node("rldg_robot", "twin", task=TASK.id, real_time_factor=1.0)
+    rclpy.init()
+    probe = Probe()
+    target, hand = (
+        publish_on(probe, topic) for topic in (contract.TARGET_POSE, contract.GRIPPER_COMMAND)
+    )
+    probe.until(lambda: probe.pose and target.get_subscription_count())
+    here = pose_of(probe.pose.pose)
+    up = Pose(here.position + [0.0, 0.0, 0.01], here.quaternion)
+    bad = [Pose(here.position * scale, here.quaternion) for scale in (np.nan, np.inf, 1e300, -1e30)]
+    bad += [Pose(up.position, up.quaternion * scale) for scale in (0.0, 2.0, np.nan)]
+    for pose in bad:
+        target.publish(to_pose_stamped(pose, 0, "base"))
+        hand.publish(GripperCommand(width=float("nan"), speed=1e30, force=-float("inf")))
+        hand.publish(GripperCommand(width=1e30, speed=1e30, force=1e30))
+        for _ in range(5):
+            rclpy.spin_once(probe, timeout_sec=0.05)
+    target.publish(to_pose_stamped(up, 0, "world"))
+    for _ in range(20):
+        rclpy.spin_once(probe, timeout_sec=0.05)
+    assert np.linalg.norm(pose_of(probe.pose.pose).position - here.position) < 0.002
+    probe.tell(
+        target,
+        to_pose_stamped(up, 0, "base"),
+        lambda: pose_of(probe.pose.pose).position[2] > here.position[2] + 0.007,
+    )
+    assert twin.poll() is None
+    probe.destroy_node()
+
+
+def test_no_message_ends_the_nodes_of_a_stack_and_an_unknown_task_stops_the_gate(
+    probe: Probe, processes: Processes
+) -> None:
+    words = {"task": TASK.id, "use_sim_time": True}
+    for name in ("operator", "markers"):
+        processes.node("rldg_robot", name, **words)
+    processes.node("rldg_robot", "viewer", port=0, **words)
+    wanted = {"operator", "markers", "viewer"}
+    probe.until(lambda: wanted <= set(probe.get_node_names()))
+    odd = {
+        contract.EPISODE: [
+            Episode(task="nobody", variant="knows"),
+            Episode(task="../..", variant="\0"),
+            Episode(task="connector", variant="vga", status=77),
+        ],
+        contract.SAFETY_STATE: [SafetyState(state=99)],
+        contract.JOINT_STATES: [JointState(name=["a"], position=[1.0, float("nan")])],
+        contract.TASK_STATE: [TaskState(progress=float("nan"))],
+        contract.CURRENT_POSE: [to_pose_stamped(Pose(np.full(3, np.nan), [0, 0, 0, 0]), 0, "base")],
+    }
+    for topic, messages in odd.items():
+        publisher = publish_on(probe, topic)
+        probe.until(lambda p=publisher: p.get_subscription_count() > 0)
+        for message in messages:
+            for _ in range(3):
+                publisher.publish(message)
+                rclpy.spin_once(probe, timeout_sec=0.1)
+    probe.until(probe.stopped)
+    assert "an episode of " in probe.safety.reason and "knows" in probe.safety.reason
+    for _ in range(20):
+        rclpy.spin_once(probe, timeout_sec=0.05)
+    assert [process.poll() for process in processes.started] == [None] * 5
+    assert "is not used: there is no task" in processes.started[2].log.read_text()
 
 
 def test_without_a_gate_the_terminal_says_so(processes: Processes) -> None:

@@ -14,7 +14,7 @@ from rldg_bringup.bodies import is_arm, simulated
 
 STATE = Path(".local/state/rldg/stopped")
 """in the home of whoever starts stacks on this machine, whatever the environment says of it"""
-RELEASE = "when it is safe: ./rldg run rldg_robot gate reset"
+RELEASE = "When it is safe: ./rldg run rldg_robot gate reset"
 LONGEST = 1000  # letters that are repeated
 
 

@@ -62,6 +62,7 @@ from rldg_rl.run_folder import RunError, RunFolder
 from rldg_robot import contract
 from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
+from rldg_robot.publishers import crowd
 from rldg_robot.ros import listen_to, make_executor
 from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.task import Task, load_task, named_tasks
@@ -290,7 +291,7 @@ class ActorNode(Node):
         self._take_weights()
 
     def _on_encoder(self, message: EncoderWeights) -> None:
-        with _fitting():
+        with self._fitting(contract.ENCODER_WEIGHTS):
             encoder = encoder_from_bytes(bytes(message.safetensors), self._learned_task.id)
             self._learned.see(encoder)
             self._judged.see(encoder)
@@ -300,10 +301,31 @@ class ActorNode(Node):
         """The last ones, once there is what sees for them."""
         if self._weights is None or (self._sees and not self._learned.looks):
             return
-        with _fitting():
+        with self._fitting(contract.POLICY_WEIGHTS):
             self._learned.load(bytes(self._weights.safetensors))
             if self._weights.average:
                 self._judged.load(bytes(self._weights.average))
+
+    @contextmanager
+    def _fitting(self, topic: contract.Topic) -> Iterator[None]:
+        """Weights of the learner are taken; they fit unless two machines were started apart. Where others fitted
+        before, or somebody else sends some, those that do not are passed over.
+
+        Raises:
+            UserError: they do not.
+        """
+        try:
+            yield
+        except CheckpointError as error:
+            others = crowd(self, (topic,))
+            if others or self._learned.ready:
+                told = f"weights are passed over: {error}{others and '; ' + others}"
+                self.get_logger().error(told, throttle_duration_sec=5.0)
+                return
+            raise UserError(
+                f"what the learner sends does not fit here ({error}): start both machines with the same arguments, "
+                "observation:= too"
+            ) from error
 
     def _on_instruction(self, message: String) -> None:
         self._tell_policies(message.data)
@@ -348,6 +370,9 @@ class ActorNode(Node):
         if far := self._far:
             self._wait_for(lambda: far.is_there, "the student on the other machine")
         if not self._loop_closed:
+            self._wait_for(lambda: self.robot.hears_gate, "the safety gate")
+            if self._awaits_release(source):
+                return  # nothing moves before that, not even the twin to a start
             task = self.tasks[self.progress.task]
             close_the_loop(self, self.robot, task, self.recorder, self.moves)
             self._loop_closed = True
@@ -376,6 +401,15 @@ class ActorNode(Node):
         )
         if result.stopped and self._is_alone(source):
             self._release_gate()
+
+    def _awaits_release(self, source: str) -> bool:
+        """Wait until a person releases the stop in which this start found the robot; whether there was one."""
+        stop = self.robot.stopped
+        released_here = self._releases and self._is_alone(source) and "wrench" in stop
+        if not stop or released_here:
+            return False
+        self._recover()
+        return True
 
     def _drive_freely(self) -> bool:
         """Until the person wants an episode; whether they did."""
@@ -586,22 +620,6 @@ class ActorNode(Node):
     ) -> None:
         steps = self._training_steps()
         self.announcer.status(self.progress, source, steps, note, force, attention)
-
-
-@contextmanager
-def _fitting() -> Iterator[None]:
-    """Weights of the learner are taken; they fit unless two machines were started apart.
-
-    Raises:
-        UserError: they do not.
-    """
-    try:
-        yield
-    except CheckpointError as error:
-        raise UserError(
-            f"what the learner sends does not fit here ({error}): start both machines with the same arguments, "
-            "observation:= too"
-        ) from error
 
 
 def main() -> None:

@@ -61,6 +61,7 @@ from rldg_robot.atomic_file import write_atomically
 from rldg_robot.bag_reader import is_complete
 from rldg_robot.node_main import run_main
 from rldg_robot.picture import BadPicture
+from rldg_robot.publishers import count, crowd
 from rldg_robot.ros import make_executor, now, publish_on, to_stamp
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
@@ -176,11 +177,19 @@ class LearnerNode(Node):
         except BadPicture as error:
             self.get_logger().error(f"a step was dropped: {error}", throttle_duration_sec=5.0)
             return
-        if (step.image is None) != (self.encoder is None):
-            raise UserError(
-                "the actor and this learner were given another observation:=: start both machines with the same "
-                "arguments"
+        seen = (step.observation, step.next_observation)
+        sizes = {len(each) for each in seen if each is not None}
+        if sizes != {state_dim(self.task)}:
+            fault = (
+                f"it has {sizes} numbers, and the state of {self.task.id} {state_dim(self.task)}"
             )
+            self.get_logger().error(f"a step was dropped: {fault}", throttle_duration_sec=5.0)
+            return
+        if (step.image is None) != (self.encoder is None):
+            self._mistaken(
+                contract.TRANSITION, "the actor and this learner were given another observation:="
+            )
+            return
         if self._is_blind:
             return
         if self._ready:
@@ -190,11 +199,22 @@ class LearnerNode(Node):
 
     def _on_run(self, message: RunStatus) -> None:
         if message.task != self.task.id:
-            raise UserError(
-                f"the actor does {message.task}, this learner learns {self.task.id}: start both machines with the same "
-                "arguments"
-            )
+            fault = f"the actor does {message.task[:80]!r}, this learner learns {self.task.id}"
+            self._mistaken(contract.RUN_STATUS, fault)
+            return
         self._run_status = message
+
+    def _mistaken(self, topic: contract.Topic, fault: str) -> None:
+        """Somebody was started with other arguments; of two who speak, nobody knows which is this run's actor.
+
+        Raises:
+            UserError: nobody else speaks.
+        """
+        if count(self, topic) > 1:
+            told = crowd(self, (topic,))
+            self.get_logger().error(f"{fault}; but {told}", throttle_duration_sec=5.0)
+            return
+        raise UserError(f"{fault}: start both machines with the same arguments")
 
     def _on_recorder(self, _: RecorderStatus) -> None:
         self._recorder_is_there = True

@@ -61,6 +61,8 @@ class RobotClient:
         self._bad_picture = ""
         self.safety = SafetyState(state=SafetyState.HOLD)
         """what the gate said last"""
+        self.hears_gate = False
+        """it has said anything yet"""
         listen_to(node, contract.SAFETY_STATE, self._keep_safety)
         for topic in (*STATE, contract.GRIPPER_STATE):
             listen_to(node, topic, self._keeper(topic))
@@ -143,7 +145,7 @@ class RobotClient:
         return keep
 
     def _keep_safety(self, message: SafetyState) -> None:
-        self.safety = message
+        self.safety, self.hears_gate = message, True
 
     def _keep_image(self, cdr: bytes) -> None:
         try:

@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An arm that is outside of its box is pulled nowhere, whichever driver it has; guided back, it is led again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rclpy
+from harness import Processes
+from test_graph import Probe
+
+from rldg_msgs.msg import SafetyState
+from rldg_robot.message_values import nanoseconds, pose_of
+from rldg_robot.ros import to_pose_stamped
+from rldg_robot.task import load_task
+
+TASK = load_task("connector/vga")
+ELSEWHERE = """
+goals:
+  connector/vga: {position: [0.4, 0.25, 0.2], quaternion: [1.0, 0.0, 0.0, 0.0]}
+"""
+
+
+@pytest.mark.parametrize("driver", ["fci", "franka_ros2"])
+def test_an_arm_outside_of_its_box_stays_where_it_is(
+    processes: Processes, domain: int, driver: str
+) -> None:
+    address = f"127.0.2.{domain}"
+    of = {"task": TASK.id} | ({"address": address} if driver == "fci" else {})
+    processes.node("rldg_robot", f"{driver}_simulator", **of)
+    site = processes.folder / "site.yaml"
+    site.write_text(ELSEWHERE)
+    processes.environment["RLDG_SITE"] = str(site)  # of driver and gate, not of the arm
+    processes.node("rldg_robot", driver, task=TASK.id, robot_ip=address)
+    processes.node("rldg_robot", "safety_gate", task=TASK.id)
+    rclpy.init()
+    probe = Probe()
+    probe.until(lambda: probe.pose and probe.policy.get_subscription_count() and probe.image)
+    start = pose_of(probe.pose.pose)
+
+    def ask(target: str) -> None:
+        here = pose_of(probe.pose.pose) if target == "stay" else TASK.goal_pose
+        stamp = nanoseconds(probe.pose.header.stamp)
+        probe.policy.publish(to_pose_stamped(here, stamp, "base"))
+        for _ in range(5):
+            rclpy.spin_once(probe, timeout_sec=0.02)
+
+    def told() -> bool:
+        ask("stay")
+        return "outside of the box of connector/vga" in probe.safety.reason
+
+    probe.until(told)
+    assert "guide it back by hand" in probe.safety.reason
+    probe.targets.clear()
+    for number in range(40):
+        ask("stay" if number % 2 else "goal")
+    assert probe.safety.state == SafetyState.HOLD and probe.targets
+    for target in probe.targets:
+        assert np.linalg.norm(pose_of(target.pose).position - start.position) < 0.01
+    assert np.linalg.norm(pose_of(probe.pose.pose).position - start.position) < 0.01
+    probe.destroy_node()
