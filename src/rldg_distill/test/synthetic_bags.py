@@ -96,10 +96,12 @@ def write_bag(
     gripper: Sequence[float] = (),
     image_contract: str = "",
     wrench: float = 0.0,
+    gripper_dies: int | None = None,
 ) -> Path:
     """An episode. `lost_image` drops the image of a step, `lost_topic` every message of a topic, `ended` the closing
     message, `closed` the metadata; `camera` makes the picture of a position; `gripper` is asked for in the first
-    steps, closed in the rest; `wrench` [N] is the force along x.
+    steps, closed in the rest; `wrench` [N] is the force along x;
+    from the step `gripper_dies` on its state is silent.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     writer = BagWriter(path, image_contract)
@@ -135,7 +137,8 @@ def write_bag(
         )
         put(contract.CURRENT_TWIST, stamp)
         put(contract.EXTERNAL_WRENCH, stamp, wrench=pressed)
-        put(contract.GRIPPER_STATE, stamp, width=0.02)
+        if gripper_dies is None or index < gripper_dies:
+            put(contract.GRIPPER_STATE, stamp, width=0.02)
         if index != lost_image:
             data = camera(position)
             put(

@@ -261,6 +261,14 @@ def test_the_same_rule_finds_them_in_a_dataset(tmp_path: Path) -> None:
     assert found(action=saturated.astype(np.float32)) == ""
 
 
+def test_a_stream_that_died_in_a_bag_of_our_own(tmp_path: Path) -> None:
+    own = write_bag(tmp_path / "policy_00000", steps=20, gripper_dies=8)
+    with pytest.raises(
+        BadBag, match=r"step 13: the nearest message of gripper/state is 0.60 s away"
+    ):
+        read_bag(own, ImageFormat(), {IMAGE.name: "image"}, VGA)
+
+
 def test_our_own_bags_are_held_to_it_too(tmp_path: Path) -> None:
     own = write_bag(tmp_path / "policy_00000", steps=8, wrench=np.nan)
     with pytest.raises(BadBag, match=r"state is not finite \(force_x"):

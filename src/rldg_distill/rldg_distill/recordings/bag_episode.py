@@ -26,6 +26,7 @@ from rldg_distill.datasets.episode import (
 from rldg_distill.datasets.image_codec import IMAGE_TYPES, ImageFormat
 from rldg_distill.recordings.bag_storage import some
 from rldg_distill.recordings.identity import bag_name
+from rldg_distill.recordings.resampling import MAX_AGE
 from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.state_stream import StateStream
 from rldg_robot.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
@@ -42,7 +43,7 @@ from rldg_robot.contract import (
 )
 from rldg_robot.gripper_command import command_after, command_at_start
 from rldg_robot.mcap_file import Account
-from rldg_robot.message_values import nanoseconds, pose_of, stamp_of, vector_of
+from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_robot.picture import BadPicture
 from rldg_robot.proprioception import PROPRIOCEPTION, proprioception
 from rldg_robot.task import UnknownTask, load_task
@@ -245,6 +246,13 @@ def _check(
             raise BadBag(
                 f"step {int(step.index)} names the state stamp {stamp}, which no message of {CURRENT_POSE.name} has"
             )
+        for name, stream in streams.items():
+            apart = abs(stamp_of(stream.message(stamp)) - stamp)
+            if apart > MAX_AGE:
+                raise BadBag(
+                    f"step {int(step.index)}: the nearest message of {name} is {apart / SECOND:.2f} s away, more than "
+                    f"{MAX_AGE / SECOND} s"
+                )
 
 
 def _gap(indices: list[int]) -> str:
