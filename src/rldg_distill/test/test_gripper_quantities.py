@@ -214,6 +214,14 @@ def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> N
     assert "asks the gripper for 12 m" in refused(plain, tmp_path / "commands", millimetres)
 
 
+def test_a_range_of_two_fingers_is_of_one_of_them(tmp_path: Path) -> None:
+    plain = with_joints(HAND, shut(40.0, 12.0, 2))
+    told = replace(PEPPER, gripper_range="80:0")
+    assert "--gripper-joint fr3_finger_joint1" in refused(plain, tmp_path / "which", told)
+    one = replace(PEPPER, gripper_joint=HAND[0], gripper_range="40:0")
+    assert is_sound(read(plain, tmp_path / "one", one))
+
+
 def test_a_range_without_a_gripper_and_wrong_ranges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -717,6 +717,18 @@ def test_what_the_gripper_was_told_goes_before_its_fingers(tmp_path: Path) -> No
     np.testing.assert_array_equal(found, ~((begins >= 0.7) & (begins < 2.7)))
 
 
+@pytest.mark.parametrize(("before", "held"), [(0.0, False), (0.08, True)])
+def test_a_wish_from_before_the_bag_counts_where_the_fingers_agree(
+    tmp_path: Path, before: float, held: bool
+) -> None:
+    plain = grasp(0.06)
+    fingers = opened(plain, tmp_path / "fingers")[1]
+    ask(plain, contract.GRIPPER_COMMAND, **{"at_-6_4": before})
+    _, found = opened(plain, tmp_path / "plain")
+    # Asked to close, and still fully open: a reset opened it since.
+    np.testing.assert_array_equal(found, np.ones(len(found)) if held else fingers)
+
+
 @pytest.mark.parametrize(
     ("millimetres", "closed"),
     [

@@ -5,12 +5,22 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_robot.gripper_command import command_at_start
+from rldg_robot.gripper_command import OPEN, command_at_start
+from rldg_robot.safety import MAX_GRIPPER_WIDTH
 
 STILL = 0.0005
 """[m] that fingers which stand may differ from one control step to the next"""
+FULLY = 0.005
+"""[m] below its stroke from which on a gripper is open and holds nothing"""
 MOVED = 0.002
 """[m] against the command that holds beyond which they follow another; less is the give of what they hold"""
+
+
+def may_hold(command: float, width: float) -> bool:
+    """Whether fingers that stand `width` [m] apart can be asked for OPEN or CLOSE: one that closes holds something."""
+    if command == OPEN:
+        return command_at_start(width) == OPEN
+    return width < MAX_GRIPPER_WIDTH - FULLY
 
 
 def commands(widths: np.ndarray) -> np.ndarray:

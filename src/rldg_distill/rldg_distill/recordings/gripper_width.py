@@ -22,7 +22,6 @@ APART = 0.01
 """[m] by which two fingers that one screw moves may differ; beyond it one of them is not measured"""
 RANGE_SLACK = 0.1
 """of a range that was told, by which a value may lie outside of it"""
-HOW = "--gripper-range OPEN:CLOSED tells what is said with it open and with it closed, as 0:0.7"
 
 
 @dataclass(frozen=True)
@@ -93,15 +92,17 @@ def widths(
         step = int(broken.argmax())
         raise BadBag(f"step {step}: {topic} says {_listed(values[step])} of the gripper")
     if told:
-        return told.widths(values.mean(1), topic)
+        return told.widths(values[:, 0], topic)
     apart = np.ptp(values, axis=1)
     stroke = MAX_GRIPPER_WIDTH / values.shape[1]
     beyond = (np.abs(values - stroke / 2) > stroke / 2 + WIDTH_SLACK / values.shape[1]).any(1)
     if beyond.any():
         step = int(beyond.argmax())
+        named = f"--gripper-joint {joints[0]} " if joints else ""
         raise BadBag(
             f"step {step}: {topic} says {_listed(values[step])} of the gripper, and its stroke is 0 to {stroke:g} m: "
-            f"millimetres, radians or counts? {HOW}"
+            f"millimetres, radians or counts? {named}--gripper-range OPEN:CLOSED tells what is said with it open and "
+            "with it closed"
         )
     if (apart > APART).any():
         step = int((apart > APART).argmax())

@@ -27,7 +27,7 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.recordings.bag_episode import POLICY_CAMERA, read_episode, way_out
 from rldg_distill.recordings.bag_storage import damage_told, messages
-from rldg_distill.recordings.finger_motion import commands
+from rldg_distill.recordings.finger_motion import commands, may_hold
 from rldg_distill.recordings.frames import check_frames
 from rldg_distill.recordings.gripper_width import check_asked, check_talk, widths
 from rldg_distill.recordings.identity import bag_name
@@ -309,10 +309,14 @@ def _opened(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
     found = commands(moments.widths)[:-1]
     if recording.asked:
         stream = moments.parts[recording.asked]
-        spoken = steps >= stream.first
+        spoken = np.flatnonzero(steps >= stream.first)
         asked = np.array([float(m.width) for m in stream.messages(steps[spoken])])
         check_asked(stream.topic, asked)
-        found[spoken] = [command_at_start(width) for width in asked]
+        wishes = np.array([command_at_start(width) for width in asked])
+        # What was asked for before the first step may be of another episode, behind which a reset opened the fingers.
+        early = stream.stamps(steps[spoken]) < steps[0]
+        believed = ~early | [may_hold(wish, moments.widths[0]) for wish in wishes]
+        found[spoken[believed]] = wishes[believed]
     return (found == OPEN).astype(np.float64)
 
 

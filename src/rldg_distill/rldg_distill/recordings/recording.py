@@ -281,6 +281,10 @@ def find_recording(path: Path, told: Told) -> Recording:
         used.add(GRIPPER_STATE.name)
     elif JOINT_STATES.name in parts:
         joints = gripper_joints(path, parts[JOINT_STATES.name], told.gripper_joint)
+        if joints and told.gripper_range and not told.gripper_joint:
+            raise BadBag(
+                f"has {' and '.join(joints)}: say of which the range is, --gripper-joint {joints[0]}"
+            )
         used |= {JOINT_STATES.name} if joints else set()
     if told.gripper_range and not used & {GRIPPER_STATE.name, JOINT_STATES.name}:
         raise BadBag(

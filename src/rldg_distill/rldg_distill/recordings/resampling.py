@@ -181,7 +181,9 @@ class _Heard:
         )
         if goes_by is logs or stamped.all():
             return stream
-        return stream.only(stamped, f"{topic}: {(~stamped).sum()} messages without a stamp")
+        return stream.only(
+            stamped, f"{topic}: {(~stamped).sum()} messages without a stamp are left out"
+        )
 
 
 def without_jumps(streams: Mapping[str, Stream], cut: bool) -> dict[str, Stream]:
