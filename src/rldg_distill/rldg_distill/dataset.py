@@ -178,7 +178,7 @@ def show_faults(dataset: Dataset, bags: list[Path], console: Console) -> int:
     """Print every fault, and every difference from the bags if any are given; returns their number."""
     count = 0
     for fault in chain(validate(dataset), compare_with_bags(dataset, bags) if bags else ()):
-        console.print(Text("fault", "red"), fault)
+        console.print(Text("fault", "red"), str(fault))
         count += 1
     episodes = sum(dataset.lengths.values())
     console.print(f"{dataset.folder}: {episodes} episodes, {count or 'no'} faults")

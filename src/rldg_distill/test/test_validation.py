@@ -186,3 +186,12 @@ def test_info_and_show(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["show", str(data), "--camera", "front", "--out", str(tmp_path)]) == 1
     assert "there are: image" in capsys.readouterr().err
     assert main(["info", str(tmp_path)]) == 1
+
+
+def test_a_fault_is_told_in_one_line(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    dataset = rewrite(data, tmp_path, on_first(frozen_camera))
+    assert main(["validate", str(dataset.folder.parent)]) == 3
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("fault train first/policy_0") and len(told) == 2

@@ -49,7 +49,7 @@ def check_frames(parts: Mapping[str, Stream]) -> None:
             fix = (
                 f"Take what was done instead: --recorded action={MOTION}"
                 if name in TARGETS
-                else f"Give a topic in axes of {base}, or record without it"
+                else "Give another (--topic), or drop it with `ros2 bag convert`"
             )
             raise BadBag(
                 f"{parts[name].topic} is in the frame {frames[name]}, {parts[CURRENT_POSE.name].topic} in {base}. {fix}"
@@ -57,5 +57,5 @@ def check_frames(parts: Mapping[str, Stream]) -> None:
     if frames.get(EXTERNAL_WRENCH.name) == base:
         raise BadBag(
             f"{parts[EXTERNAL_WRENCH.name].topic} is in the frame {base}, as the pose, and should be in the TCP's. "
-            "Give a topic that is, or record without it"
+            "Give another (--topic), or drop it with `ros2 bag convert`"
         )
