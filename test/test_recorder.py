@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, executable, expect_exit, spin_until
+from harness import Processes, executable, expect_exit, said, spin_until
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
@@ -123,3 +123,22 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(processes: Processes) 
     recorder = processes.node("rldg_rl", "recorder", run=processes.folder / "file" / "run")
     expect_exit(recorder, 2)
     assert "error: cannot record into" in recorder.log.read_text()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", ["../../escaped", "/tmp/escaped", "policy_0/../../x", "mine", ""])
+def test_an_episode_whose_name_leads_elsewhere_is_not_recorded(
+    processes: Processes, teller: Teller, name: str
+) -> None:
+    run = processes.folder / "runs" / "run"
+    recorder = processes.node("rldg_rl", "recorder", run=run)
+    teller.wait_for_recorder()
+
+    teller.episode.publish(Episode(episode_id=name, source="policy"))
+    teller.tell(name, 0)
+    teller.episode.publish(Episode(episode_id="policy_00000", source="policy"))
+    teller.until(lambda: teller.status.open, "an open bag")
+
+    assert teller.status.episode_id == "policy_00000"
+    assert [bag.name for bag in (run / "bags").iterdir()] == ["policy_00000"]
+    assert not list(processes.folder.rglob("*escaped*")) and not list(run.rglob("x"))
+    assert f"an episode is not recorded, for {name!r} is no name of one" in said(recorder)

@@ -92,7 +92,7 @@ def _node(spec: NodeSpec, on_exit: Any) -> ExecuteProcess:
         "prefix": TIE,
         "output": "screen" if spec.output == "screen" else {"both": "log"},
         "output_format": "{line}" if spec.output == "screen" else "[{this.name}] {line}",
-        "emulate_tty": spec.output == "screen",
+        "emulate_tty": spec.on_terminal,
         "respawn": spec.respawn,
         "respawn_delay": spec.respawn_delay,
         "on_exit": on_exit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -61,6 +62,11 @@ class NodeSpec:
     """Of its environment."""
     machine: Machine = Machine.ROBOT
     """Where it runs, if two share the work."""
+
+    @property
+    def on_terminal(self) -> bool:
+        """Whether what it writes ends on a terminal, where it may redraw; a launch whose output is a file has none."""
+        return self.output == "screen" and sys.stdout.isatty()
 
 
 @dataclass(frozen=True)

@@ -695,3 +695,11 @@ def test_what_only_the_learner_needs_may_lie_on_its_machine_alone(runs: str) -> 
 def test_a_shared_run_needs_a_name(runs: str, machine: str) -> None:
     with pytest.raises(StackError, match=f"machine:={machine} needs name:=, the same on both"):
         TRAIN.plan({"runs": runs, "machine": machine})
+
+
+def test_a_view_is_redrawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    nodes = {n.name: n for n in TRAIN.plan({}).nodes}
+    assert not any(node.on_terminal for node in nodes.values())  # here it is a file or a pipe
+
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert nodes["monitor"].on_terminal and not nodes["twin"].on_terminal

@@ -345,6 +345,7 @@ class ActorNode(Node):
         episodes = self.run.episodes()
         self._earlier = frozenset(episode.episode_id for episode in episodes)
         self.progress = self._count(episodes)
+        self._check_records()
         while (source := self.progress.source) is not None:
             self._tell_status(source, force=True)
             try:
@@ -361,6 +362,23 @@ class ActorNode(Node):
         self._report()
         self._tell_status(None, force=True)
         self.robot.spin(1.0)
+
+    def _check_records(self) -> None:
+        """Check that of every evaluation episode that has a bag there is a record, too.
+
+        Raises:
+            UserError: there is not; the report would be of fewer episodes than were lived.
+        """
+        if not isinstance(self.progress, Progress):
+            return
+        known = {record.bag for record in self._records.read()}
+        finished = [e.episode_id for e in self.progress.finished(EVALUATION)]
+        if lost := [name for name in finished if name not in known]:
+            raise UserError(
+                f"{self.run.records} lacks {len(lost)} evaluation episodes whose bags are there, beginning with "
+                f"{lost[0]}; a power cut may have emptied it. Restore it, or move those bags out of {self.run.bags}: "
+                "their episodes are then lived again"
+            )
 
     def _next_episode(self, source: str) -> None:
         if self.progress.trouble:

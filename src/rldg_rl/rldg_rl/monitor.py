@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from rldg_robot.checked_file import read_json
 from rldg_robot.console import visible
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -164,7 +164,7 @@ def _seconds(value: float | None) -> str:
 
 def outcome(run: Path) -> RenderableType:
     """The table at the end, from the run's summary.json."""
-    summary: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    summary = read_json(run / "summary.json", dict[str, Any])
     rows = _collected(run, summary) if "tasks" in summary else _judged(summary)
     table = Table(show_header=False, title_justify="left")
     table.title = f"{run.name}: {summary.get('task', 'collection')}"

@@ -20,6 +20,7 @@ from rldg_robot.console import plain_console
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
 from rldg_robot.safety import needs_somebody
+from rldg_robot.user_error import UserError
 
 REDRAW_PERIOD = 0.5  # [s]
 LINE_PERIOD = 10.0  # [s]
@@ -49,9 +50,8 @@ class MonitorNode(Node):
         viewer = self.declare_parameter("viewer", False).value
         self.scene = Scene(self.run.path.name, view=VIEW if viewer else "")
         self._console = plain_console()
-        self._live = (
-            Live(console=self._console, auto_refresh=False) if sys.stdout.isatty() else None
-        )
+        redraws = sys.stdout.isatty() and not self._console.is_dumb_terminal
+        self._live = Live(console=self._console, auto_refresh=False) if redraws else None
         self._printed = 0.0
         self._over = False
         if self._live:
@@ -96,8 +96,12 @@ class MonitorNode(Node):
         self._over = True
         if self._live:
             self._live.stop()
-        if self.run.summary.is_file():
+        if not self.run.summary.is_file():
+            return
+        try:
             self._console.print(outcome(self.run.path))
+        except (UserError, LookupError, TypeError, ValueError) as error:
+            print(f"{self.run.summary} cannot be shown: {error}", flush=True)
 
     def destroy_node(self) -> None:
         """Give the terminal back."""

@@ -11,8 +11,9 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from rldg_rl.acting.actor import Belief, EpisodeResult, ExecutedBy, Policy
+from rldg_rl.acting.actor import REPLAY, Belief, EpisodeResult, ExecutedBy, Policy
 from rldg_rl.robot.observation import Observation
+from rldg_rl.run_folder import is_episode
 from rldg_robot.bag_reader import (
     EpisodeSummary,
     custom_data,
@@ -69,6 +70,10 @@ def read_recording(bag: Path) -> Recording:
             poses[nanoseconds(pose.header.stamp)] = pose_of(pose.pose)
     if not episodes or not steps or not poses:
         raise NotExecutable(f"{bag} holds no step of an episode: there is nothing to send again")
+    if not is_episode(f"{REPLAY}_{episodes[-1].episode_id}"):
+        raise NotExecutable(
+            f"{bag} calls its episode {episodes[-1].episode_id[:100]!r}, which cannot be the name of a bag"
+        )
     stamps = [nanoseconds(step.state_stamp) for step in steps]
     stamps.append(nanoseconds(steps[-1].next_state_stamp))
     return Recording(
