@@ -202,21 +202,40 @@ def test_a_camera_in_yuv_is_a_camera(tmp_path: Path) -> None:
     )
 
 
+def failing(seed: int, front_fails: bool = True) -> Plain:
+    """A bag whose second camera sends cut pictures in the end."""
+    plain = with_front(lambda s: image(seen(s, 64, 48)), IMAGE.type, seed)
+    last = max(plain.streams[FRONT].messages)
+    for stamp, fields in plain.streams[FRONT].messages.items():
+        if front_fails and last - stamp < 300_000_000:
+            fields["data"] = fields["data"][:100]
+    return plain
+
+
 def test_a_second_camera_that_fails_later_is_told_with_the_way_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for seed in range(2):
-        plain = with_front(lambda s: image(seen(s, 64, 48)), IMAGE.type, seed)
-        last = max(plain.streams[FRONT].messages)
-        for stamp, fields in plain.streams[FRONT].messages.items():
-            if last - stamp < 300_000_000:
-                fields["data"] = fields["data"][:100]
-        plain.write(tmp_path / "bags" / f"plain_{seed}")
-    assert made(tmp_path / "bags", tmp_path / "demos") == 1
+    for seed in range(3):
+        failing(seed, front_fails=seed == 1).write(tmp_path / "bags" / f"plain_{seed}")
+    assert made(tmp_path / "bags", tmp_path / "demos") == 3
     told = " ".join(capsys.readouterr().err.split())
     assert "100 bytes instead of 9216" in told and "Without that camera: --camera image" in told
+    assert Dataset(tmp_path / "demos").cameras == ["front_camera", "image"]
     assert made(tmp_path / "bags", tmp_path / "demos", "--camera", "image") == 0
     assert Dataset(tmp_path / "demos").cameras == ["image"]
+
+
+def test_a_second_camera_with_which_no_bag_can_be_read_is_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for seed in range(2):
+        failing(seed).write(tmp_path / "bags" / f"plain_{seed}")
+    assert made(tmp_path / "bags", tmp_path / "demos") == 0
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"left out: topic {FRONT}, no bag can be read with it" in told
+    assert "100 bytes instead of 9216" in told
+    assert Dataset(tmp_path / "demos").cameras == ["image"]
+    assert made(tmp_path / "bags", tmp_path / "demos", "--camera", "front_camera") == 1, "asked for"
 
 
 def test_a_second_camera_of_several_sizes_is_left_out_and_the_bags_are_converted(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
@@ -171,10 +171,10 @@ def make_plan(
         raise pile.error(str(error)) from error
     pile.recordings |= seen
     cameras, left_out = _cameras(pile, options.cameras)
-    shapes = _shapes(pile, shards, options, cameras, view)
+    cameras, shapes, unread = _readable(pile, shards, options, cameras, view)
     names = {str(path): pile.identities.name(path) for path in pile.identities.contents}
     recipe = Recipe(options.image_format, cameras, shapes, options.told, view, names)
-    return Plan(shards, recipe, left_out, rate, contract, pile)
+    return Plan(shards, recipe, left_out | unread, rate, contract, pile)
 
 
 def sort_out(paths: Iterable[Path], options: Options, without: Mapping[str, str]) -> Pile:
@@ -293,11 +293,28 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
     raise pile.error("no bag can be read" if unread else "no bag has an image")
 
 
+def _readable(
+    pile: Pile, shards: Sequence[Shard], options: Options, cameras: dict[str, str], view: View
+) -> tuple[dict[str, str], dict[str, tuple[int, ...]], dict[str, str]]:
+    """Cameras with which a bag can be read, their shapes, and why the others are left out: with them no bag can."""
+    shapes, rejected = _shapes(shards, options, cameras, view)
+    policys = {topic: name for topic, name in cameras.items() if name == POLICY_CAMERA}
+    unread: dict[str, str] = {}
+    if not shapes and not options.cameras and policys != cameras:
+        shapes, _ = _shapes(shards, options, policys, view)
+        why = f"no bag can be read with it: {next(iter(rejected.values()))}"
+        cameras, unread = policys, dict.fromkeys(cameras.keys() - policys, why)
+    if not shapes:
+        pile.rejected |= rejected
+        raise pile.error("no bag could be converted")
+    return cameras, shapes, unread
+
+
 def _shapes(
-    pile: Pile, shards: Iterable[Shard], options: Options, cameras: dict[str, str], view: View
-) -> dict[str, tuple[int, ...]]:
+    shards: Sequence[Shard], options: Options, cameras: dict[str, str], view: View
+) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
     """Of the first two bags that agree, so that a single odd one does not shut out all others. Found here, for shards
-    that are written side by side must agree.
+    that are written side by side must agree. Empty where no bag can be read; and why those before could not.
     """
     seen: list[dict[str, tuple[int, ...]]] = []
     rejected = {}
@@ -309,12 +326,9 @@ def _shapes(
             continue
         shapes = image_shapes(episode)
         if shapes in seen:
-            return shapes
+            return shapes, rejected
         seen.append(shapes)
-    if not seen:
-        pile.rejected |= rejected
-        raise pile.error("no bag could be converted")
-    return seen[0]
+    return (seen[0] if seen else {}), rejected
 
 
 def _identity(bag: Path) -> list[object]:
