@@ -169,6 +169,10 @@ def test_another_topic_of_joints(tmp_path: Path) -> None:
     assert "--topic joint_states=TOPIC" in refused(plain, tmp_path / "missing")
     told = replace(PEPPER, topics={JOINTS.name: "fr3_gripper/joint_states"})
     assert is_sound(read(plain, tmp_path / "told", told))
+    other = with_joints(("jaw", "wrist"), shut(1.0, 0.0, 2), topic="fr3_gripper/joint_states")
+    assert "has jaw, wrist on fr3_gripper/joint_states: say which" in refused(
+        other, tmp_path / "other", told
+    )
 
 
 @pytest.mark.parametrize("gone", [(1.2, 4.0), (1.2, 2.2), (2.0, 3.9)])

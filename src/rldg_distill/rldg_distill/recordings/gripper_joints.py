@@ -54,7 +54,7 @@ def gripper_joints(path: Path, topic: str, named: str) -> tuple[str, ...]:
     if named:
         if any(names_all(cdr, [named]) for _, _, cdr in messages(path, [topic])):
             return (named,)
-        there = sorted({n for _, _, cdr in messages(path, [topic]) for n in _names(cdr)})
+        there = joint_names(path, topic)
         alike = next((name for name in there if name.casefold() == named.casefold()), None)
         meant = f"It is spelt {alike}" if alike else f"There are: {', '.join(there) or 'none'}"
         raise BadBag(f"has no joint {named} on {topic}. {meant}")
@@ -67,6 +67,11 @@ def gripper_joints(path: Path, topic: str, named: str) -> tuple[str, ...]:
     if tuple(every) in groups and len(every) == len(sides) == 2 and sides[0][0] == sides[1][0]:
         return tuple(every)
     raise BadBag(_question(path, topic, every))
+
+
+def joint_names(path: Path, topic: str) -> list[str]:
+    """Every joint of a topic of JointState."""
+    return sorted({name for _, _, cdr in messages(path, [topic]) for name in _names(cdr)})
 
 
 def _names(cdr: bytes) -> tuple[str, ...]:

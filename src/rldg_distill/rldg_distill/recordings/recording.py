@@ -20,7 +20,7 @@ from rldg_distill.recordings.bag_storage import (
     messages,
     topics,
 )
-from rldg_distill.recordings.gripper_joints import gripper_joints
+from rldg_distill.recordings.gripper_joints import gripper_joints, joint_names
 from rldg_distill.recordings.gripper_width import GripperRange
 from rldg_distill.recordings.selection import STATUSES
 from rldg_robot.bag_reader import STATUS, custom_data, decode, is_complete
@@ -280,11 +280,7 @@ def find_recording(path: Path, told: Told) -> Recording:
     if GRIPPER_STATE.name in parts and not told.gripper_joint:
         used.add(GRIPPER_STATE.name)
     elif JOINT_STATES.name in parts:
-        joints = gripper_joints(path, parts[JOINT_STATES.name], told.gripper_joint)
-        if joints and told.gripper_range and not told.gripper_joint:
-            raise BadBag(
-                f"has {' and '.join(joints)}: say of which the range is, --gripper-joint {joints[0]}"
-            )
+        joints = _joints(path, parts[JOINT_STATES.name], told)
         used |= {JOINT_STATES.name} if joints else set()
     if told.gripper_range and not used & {GRIPPER_STATE.name, JOINT_STATES.name}:
         raise BadBag(
@@ -299,6 +295,22 @@ def find_recording(path: Path, told: Told) -> Recording:
         parts.get(EPISODE.name),
         joints,
     )
+
+
+def _joints(path: Path, topic: str, told: Told) -> tuple[str, ...]:
+    """Those of a gripper; none where none was meant."""
+    joints = gripper_joints(path, topic, told.gripper_joint)
+    if not joints and JOINT_STATES.name in told.topics:
+        there = ", ".join(joint_names(path, topic)) or "no joint"
+        raise BadBag(
+            f"has {there} on {topic}: say which tells the gripper's width, and what it says open and closed, "
+            "--gripper-joint NAME --gripper-range OPEN:CLOSED"
+        )
+    if joints and told.gripper_range and not told.gripper_joint:
+        raise BadBag(
+            f"has {' and '.join(joints)}: say of which the range is, --gripper-joint {joints[0]}"
+        )
+    return joints
 
 
 def _topic(name: str, there: dict[str, TopicInfo], told: Told) -> str | None:
