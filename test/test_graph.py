@@ -282,6 +282,33 @@ def test_what_is_no_target_does_not_move_the_twin_nor_end_it(
     probe.destroy_node()
 
 
+def test_who_publishes_to_the_driver_and_leaves_at_once_moves_nothing(
+    processes: Processes, domain: int
+) -> None:
+    processes.node("rldg_robot", "twin", task=TASK.id, real_time_factor=1.0)
+    rclpy.init()
+    probe = Probe()
+    target = publish_on(probe, contract.TARGET_POSE)  # plays the gate
+    probe.until(lambda: probe.pose and target.get_subscription_count())
+    here = pose_of(probe.pose.pose)
+    stay = to_pose_stamped(here, 0, "base")
+    away = to_pose_stamped(Pose(here.position + [0.2, 0.0, 0.0], here.quaternion), 0, "base")
+    for number in range(8):
+        intruder = Node(f"intruder{number}")
+        publisher = publish_on(intruder, contract.TARGET_POSE)
+        wait_until(publisher.get_subscription_count, "the driver")
+        publisher.publish(away)
+        intruder.destroy_node()
+        for _ in range(5):
+            target.publish(stay)
+            rclpy.spin_once(probe, timeout_sec=0.05)
+        moved = np.linalg.norm(pose_of(probe.pose.pose).position - here.position)
+        assert moved < 0.003
+    up = to_pose_stamped(Pose(here.position + [0.0, 0.0, 0.01], here.quaternion), 0, "base")
+    probe.tell(target, up, lambda: pose_of(probe.pose.pose).position[2] > here.position[2] + 0.007)
+    probe.destroy_node()
+
+
 def test_no_message_ends_the_nodes_of_a_stack_and_an_unknown_task_stops_the_gate(
     probe: Probe, processes: Processes
 ) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An arm that is outside of its box is pulled nowhere, whichever driver it has; guided back, it is led again."""
+"""What no driver of an arm does: follow a gate whose arm is outside of its box, or one of two who send targets."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import numpy as np
 import pytest
 import rclpy
 from harness import Processes
+from lab import Lab, raised
+from rclpy.node import Node
 from test_graph import Probe
 
 from rldg_msgs.msg import SafetyState
+from rldg_robot import contract
 from rldg_robot.message_values import nanoseconds, pose_of
-from rldg_robot.ros import to_pose_stamped
+from rldg_robot.ros import publish_on, to_pose_stamped
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
@@ -59,3 +62,34 @@ def test_an_arm_outside_of_its_box_stays_where_it_is(
         assert np.linalg.norm(pose_of(target.pose).position - start.position) < 0.01
     assert np.linalg.norm(pose_of(probe.pose.pose).position - start.position) < 0.01
     probe.destroy_node()
+
+
+@pytest.mark.parametrize("driver", ["fci", "franka_ros2"])
+def test_a_driver_follows_neither_of_two_who_send_targets(
+    processes: Processes, domain: int, driver: str
+) -> None:
+    address = f"127.0.2.{domain}"
+    of = {"task": TASK.id} | ({"address": address} if driver == "fci" else {})
+    processes.node("rldg_robot", f"{driver}_simulator", **of)
+    processes.node("rldg_robot", driver, task=TASK.id, robot_ip=address)
+    rclpy.init()
+    lab = Lab(driver)
+    lab.meet_driver()
+    start = lab.pose
+    lab.drive(raised(start, 0.01), lambda: lab.height_above(start) > 0.008)
+    intruder = Node("intruder")
+    publisher = publish_on(intruder, contract.TARGET_POSE)
+    lab.until(publisher.get_subscription_count)
+    lab.wait(0.5)
+    where = lab.pose
+    away = to_pose_stamped(raised(start, 0.05), 0, "base")
+
+    def refused() -> bool:
+        publisher.publish(away)
+        return "2 publishers, namely lab, intruder" in lab.said.get("message", "")
+
+    lab.drive(raised(start, 0.02), refused)
+    assert np.linalg.norm(lab.pose.position - where.position) < 0.003
+    intruder.destroy_node()
+    lab.drive(raised(start, 0.02), lambda: lab.height_above(start) > 0.017)
+    lab.destroy_node()

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Callable
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -11,11 +14,17 @@ from rclpy.node import Node
 from rldg_robot import contract
 from rldg_robot.alone import UNKNOWN, others_on
 from rldg_robot.contract import Topic
+from rldg_robot.ros import listen_to
 from rldg_robot.safety import CROWDED
 
 DRIVEN = (contract.TARGET_POSE, contract.GRIPPER_COMMAND)
 """what a driver follows"""
 LOOK_PERIOD = 1.0  # [s]
+WARY_SECONDS = 1.0
+"""after somebody came beside the gate, even if they left at once: what they said may still wait to be heard"""
+CAME = (
+    f"somebody came beside the gate: target_pose or gripper/command had two {CROWDED} for a moment"
+)
 NO_NODE = "one that gives no name"
 LONGEST = 80  # letters of a name that somebody gave themselves
 
@@ -28,15 +37,36 @@ class Rivals:
         self.who = ""
         """as `crowd` says"""
         self._node = node
+        self._matched: dict[Topic, int] = {}
+        self._wary_until = 0.0
         node.create_timer(LOOK_PERIOD, self._look, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def heard(self) -> str:
         """The same, as of now: to be asked for every message."""
+        if time.monotonic() < self._wary_until:
+            return self.who or CAME
         if not self.who and any(count(self._node, topic) > 1 for topic in DRIVEN):
             self._look()
         return self.who
 
+    def listen_to(
+        self, topic: Topic, callback: Callable[[Any], None], *, checked: bool = True
+    ) -> None:
+        """A driver's subscription: who comes is noticed before they are heard, however soon they leave again."""
+
+        def on_match(info: Any) -> None:
+            before = self._matched.get(topic, 0)
+            self._matched[topic] = info.current_count
+            if info.total_count_change > 0 and before + info.total_count_change > 1:
+                self._wary_until = time.monotonic() + WARY_SECONDS
+                self.who = self.who or CAME
+                self._node.get_logger().error(f"no target is followed: {CAME}")
+
+        listen_to(self._node, topic, callback, checked=checked, on_match=on_match)
+
     def _look(self) -> None:
+        if time.monotonic() < self._wary_until:
+            return
         before, found = self.who, crowd(self._node, DRIVEN)
         fix = "stop it, or wait 20 s where it was killed"
         self.who = f"{found}: {fix}" if found else ""

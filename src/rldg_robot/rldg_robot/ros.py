@@ -11,6 +11,7 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Pose as PoseMsg
 from geometry_msgs.msg import PoseStamped
 from rclpy.duration import Duration
+from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import Executor
 from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
@@ -71,6 +72,7 @@ def listen_to(
     raw: bool = False,
     depth: int | None = None,
     checked: bool = True,
+    on_match: Callable[[Any], None] | None = None,
 ) -> Subscription:
     """A subscription to a topic of the contract. What cannot be used is not handed over, and said.
 
@@ -81,6 +83,7 @@ def listen_to(
         raw: hand over the CDR bytes, of every message that is long enough for its stamp.
         depth: messages to queue where every one counts; by default the topic's own depth.
         checked: False: hand over every message, for who listens checks them.
+        on_match: told of every publisher that comes or goes, before its messages.
     """
     if checked and not raw and has_check(topic):
         callback = _checked(node, topic, callback)
@@ -88,7 +91,10 @@ def listen_to(
         callback = _stamped(callback)
     profile = qos(topic)
     profile.depth = depth or topic.depth
-    return node.create_subscription(message_class(topic), topic.name, callback, profile, raw=raw)
+    events = SubscriptionEventCallbacks(matched=on_match) if on_match else None
+    return node.create_subscription(
+        message_class(topic), topic.name, callback, profile, raw=raw, event_callbacks=events
+    )
 
 
 def _stamped(callback: Callable[[bytes], None]) -> Callable[[bytes], None]:

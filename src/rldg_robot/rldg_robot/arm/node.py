@@ -32,7 +32,7 @@ from rldg_robot.message_check import fault_of
 from rldg_robot.message_values import pose_of
 from rldg_robot.poses import Pose
 from rldg_robot.publishers import Rivals
-from rldg_robot.ros import listen_to, now, publish_on, to_pose_msg, to_stamp
+from rldg_robot.ros import now, publish_on, to_pose_msg, to_stamp
 from rldg_robot.safety import Grip
 from rldg_robot.task import load_task
 from rldg_robot.user_error import UserError
@@ -105,8 +105,8 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         self._rivals = Rivals(self)
         self._task_state = TaskState(goal=to_pose_msg(self.task.goal_pose))
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
-        listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper, checked=False)
-        listen_to(self, contract.TARGET_POSE, self._on_target, checked=False)
+        self._rivals.listen_to(contract.GRIPPER_COMMAND, self._on_gripper, checked=False)
+        self._rivals.listen_to(contract.TARGET_POSE, self._on_target, checked=False)
         self.create_service(Reset, contract.RESET, self._on_reset)
         # Recovery may take its time, and what it waits for is heard meanwhile.
         beside = ReentrantCallbackGroup()

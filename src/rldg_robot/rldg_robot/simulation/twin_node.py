@@ -24,7 +24,7 @@ from rldg_robot.arm.topics import Body, BodyTopics, CameraTopics
 from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.publishers import Rivals
-from rldg_robot.ros import listen_to, to_pose_msg, to_stamp
+from rldg_robot.ros import to_pose_msg, to_stamp
 from rldg_robot.safety import Grip
 from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.simulation.twin import Twin
@@ -62,8 +62,8 @@ class TwinNode(Node):
         self._camera = CameraTopics(self)
         self._rivals = Rivals(self)
         # In this order: of what waits, a gripper's command is heard before the target that time moves on with.
-        listen_to(self, contract.GRIPPER_COMMAND, self._on_gripper)
-        listen_to(self, contract.TARGET_POSE, self._on_target)
+        self._rivals.listen_to(contract.GRIPPER_COMMAND, self._on_gripper)
+        self._rivals.listen_to(contract.TARGET_POSE, self._on_target)
         self.create_service(Reset, contract.RESET, self._on_reset)
 
         steady = Clock(clock_type=ClockType.STEADY_TIME)
