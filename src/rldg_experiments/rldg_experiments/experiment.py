@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from rldg_robot.argument_types import LARGEST, LARGEST_SEED
 from rldg_robot.checked_file import FormatError, read_yaml, typed
 from rldg_robot.safe_name import check_name
 from rldg_robot.task import UnknownTask, load_task
@@ -196,16 +197,14 @@ def _check(experiment: Experiment) -> None:
     _known("sources", experiment.sources, SOURCES)
     _known("figures", experiment.figures, FIGURES)
     _known("evaluation.specialists", experiment.evaluation.specialists, ("seen", "unseen"))
-    if experiment.evaluation.episodes < 1:
-        raise ValueError(
-            f"evaluation.episodes: must be 1 or more, and is {experiment.evaluation.episodes}"
-        )
+    _check_numbers(experiment)
     if not experiment.tasks:
         raise ValueError("tasks: names none")
     for family, variants in experiment.tasks.items():
         if not variants.train:
             raise ValueError(f"tasks.{family}.train: names no variant that specialists learn")
         _known(f"tasks.{family}.seen", variants.seen, variants.train)
+        _once(f"tasks.{family}.train and .unseen", (*variants.train, *variants.unseen))
         for variant in (*variants.train, *variants.unseen):
             _exists(f"{family}/{variant}")
         if min(experiment.episodes, default=0) < 2 * len(variants.train):
@@ -218,6 +217,28 @@ def _check(experiment: Experiment) -> None:
         _understood(called, told)
 
 
+def _check_numbers(experiment: Experiment) -> None:
+    specialist, evaluation = experiment.specialist, experiment.evaluation
+    for what, number, least, most in (
+        ("specialist.demos", specialist.demos, 0, LARGEST),
+        ("specialist.steps", specialist.steps, 0, LARGEST),
+        ("specialist.seed", specialist.seed, 0, LARGEST_SEED),
+        ("evaluation.episodes", evaluation.episodes, 1, LARGEST),
+        ("evaluation.seed", evaluation.seed, 0, LARGEST_SEED),
+        *(("episodes", number, 0, LARGEST) for number in experiment.episodes),
+    ):
+        if number < least:
+            raise ValueError(f"{what}: must be {least} or more, and is {number}")
+        if number > most:
+            raise ValueError(f"{what}: must be {most} at most, and is {number}")
+    _once("episodes", experiment.episodes)
+
+
+def _once(what: str, values: Sequence[object]) -> None:
+    if twice := [value for value in values if values.count(value) > 1]:
+        raise ValueError(f"{what}: names {twice[0]} twice, and once is enough")
+
+
 def _understood(called: str, told: StudentSettings) -> None:
     from rldg_experiments.student_options import check  # noqa: PLC0415 - its torch would slow --help and --list
 
@@ -228,6 +249,8 @@ def _understood(called: str, told: StudentSettings) -> None:
 
 
 def _known(what: str, names: Iterable[str], valid: tuple[str, ...]) -> None:
+    names = tuple(names)
+    _once(what, names)
     for name in names:
         if name not in valid:
             raise ValueError(f"{what}: '{name}' is none of {', '.join(valid)}")

@@ -24,6 +24,8 @@ from rldg_experiments.results import Results, Row
 matplotlib.use("agg")
 from matplotlib import pyplot
 
+matplotlib.rcParams["text.parse_math"] = False  # names may have a $
+
 COLOURS = {HUMAN: "#e08214", RELABELLED: "#5aae61", RLDG: "#2166ac", "": "#999999"}
 NAMES = {
     HUMAN: "operator",

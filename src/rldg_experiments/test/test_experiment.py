@@ -133,6 +133,11 @@ def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None
         ("tasks: {connector: {train: []}}", "tasks.connector.train: names no variant"),
         ("tasks: {connector: null}", "tasks: names none"),
         ("evaluation: {episodes: 0}", "evaluation.episodes: must be 1 or more"),
+        ("evaluation: {seed: -1}", "evaluation.seed: must be 0 or more, and is -1"),
+        ("specialist: {demos: -3}", "specialist.demos: must be 0 or more, and is -3"),
+        ("specialist: {steps: 3000000000}", "specialist.steps: must be 2147483647 at most"),
+        ("episodes: [9, 9]", "episodes: names 9 twice"),
+        ("sources: [human, human]", "sources: names human twice"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:

@@ -17,6 +17,8 @@ from rldg_robot.atomic_file import write_atomically
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
+matplotlib.rcParams["text.parse_math"] = False  # names may have a $
+
 
 def summarize(trainer: Trainer, finished: bool) -> dict[str, Any]:
     """What came out, for `summary.json`."""

@@ -15,6 +15,8 @@ from rldg_robot.simulation.perturbation import AXES
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
 
+matplotlib.rcParams["text.parse_math"] = False  # names may have a $
+
 COLUMNS = 4
 """axes side by side"""
 
