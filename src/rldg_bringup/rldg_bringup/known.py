@@ -52,7 +52,7 @@ def _tasks(values: Values) -> list[str]:
 
 
 def _check_perturbation(text: str, tasks: list[str], *, randomize: bool) -> None:
-    from rldg_robot.simulation.perturbation import read_perturbation  # noqa: PLC0415 - see above
+    from rldg_robot.simulation.perturbation import AXES, read_perturbation  # noqa: PLC0415 - see above
     from rldg_robot.simulation.scenes import scene_of  # noqa: PLC0415
     from rldg_robot.task import load_task  # noqa: PLC0415
     from rldg_robot.user_error import UserError  # noqa: PLC0415
@@ -62,4 +62,6 @@ def _check_perturbation(text: str, tasks: list[str], *, randomize: bool) -> None
         for task in tasks:
             scene_of(perturbation.applied(load_task(task)))
     except UserError as error:
-        raise StackError(f"perturb:={text} is not valid: {error}") from error
+        why, _, listed = str(error).partition("\n")  # the listing has a line for every axis
+        there = f" There are: {', '.join(AXES)}" if listed else ""
+        raise StackError(f"perturb:={text} is not valid: {why}{there}") from error
