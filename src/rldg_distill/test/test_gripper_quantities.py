@@ -70,24 +70,24 @@ def is_sound(episode: Episode) -> bool:
 def test_radians_are_asked_for_and_then_right(tmp_path: Path) -> None:
     plain = with_joints(("shoulder_pan_joint", "finger_joint"), lambda t: [0.1, *shut(0, 0.7)(t)])
     told = refused(plain, tmp_path / "asked")
-    assert "--gripper-joint finger_joint --gripper-range OPEN:CLOSED" in told
+    assert "--gripper-joint finger_joint --gripper-range CLOSED:OPEN" in told
     assert "Here finger_joint says 0 to 0.7" in told
-    named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0:0.7")
+    named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0.7:0")
     episode = read(plain, tmp_path / "told", named)
     assert is_sound(episode)
     np.testing.assert_allclose(episode.state[[0, -1], 18], [0.08, 0.0], atol=1e-7)
-    inverse = replace(named, gripper_range="0.7:0")
+    inverse = replace(named, gripper_range="0:0.7")
     assert not is_sound(read(plain, tmp_path / "inverse", inverse))  # a person's word goes
 
 
 @pytest.mark.parametrize(
     ("names", "opened", "closed", "range_"),
     [
-        (("gripper_joint",), 100.0, 0.0, "100:0"),  # percent
-        (("rh_p12_rn",), 0.0, 255.0, "0:255"),  # counts
-        (("knuckle",), -0.8, 0.05, "-0.8:0.05"),
-        (("Finger_Joint",), 0.0, 0.7, "0:0.7"),
-        (("left_finger_joint1", "left_finger_joint2"), 0.04, 0.0, "0.04:0"),
+        (("gripper_joint",), 100.0, 0.0, "0:100"),  # percent
+        (("rh_p12_rn",), 0.0, 255.0, "255:0"),  # counts
+        (("knuckle",), -0.8, 0.05, "0.05:-0.8"),
+        (("Finger_Joint",), 0.0, 0.7, "0.7:0"),
+        (("left_finger_joint1", "left_finger_joint2"), 0.04, 0.0, "0:0.04"),
     ],
 )
 def test_any_gripper_whose_range_is_told(
@@ -109,7 +109,7 @@ def test_any_gripper_whose_range_is_told(
         (HAND, shut(np.nan, 0.0, 2), "says nan, nan of the gripper"),
         (HAND, lambda t: [0.04 if t < 1.5 else 0.01, 0.0], "which move alike"),
         (HAND[:1], shut(0.04, 0.0), "--gripper-joint fr3_finger_joint1"),
-        (("left_finger", "right_finger"), shut(0.04, 0.0, 2), "--gripper-range OPEN:CLOSED"),
+        (("left_finger", "right_finger"), shut(0.04, 0.0, 2), "--gripper-range CLOSED:OPEN"),
         (
             ("left_finger_joint1", "left_finger_joint2", "right_finger_joint1"),
             shut(0.04, 0.0, 3),
@@ -144,7 +144,7 @@ def test_fingers_beside_other_joints_and_in_some_messages_only(tmp_path: Path) -
         if number % 3:
             messages[stamp] = arm
     assert is_sound(read(plain, tmp_path))
-    named = replace(PEPPER, gripper_joint="fr3_finger_joint", gripper_range="0.04:0")
+    named = replace(PEPPER, gripper_joint="fr3_finger_joint", gripper_range="0:0.04")
     told = refused(plain, tmp_path / "wrong", named)
     assert "has no joint fr3_finger_joint on joint_states. There are: fr3_finger_joint1" in told
     capitals = replace(named, gripper_joint="FR3_finger_joint1")
@@ -205,11 +205,11 @@ def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> N
     told = {s: {"width": 80.0 if s < START + CLOSES * 1e9 else 20.0} for s in plain.stamps(POSE)}
     plain.streams[state.name] = Stream(state.type, told)
     assert "gripper/state says 80 of the gripper" in refused(plain, tmp_path / "asked")
-    millimetres = replace(PEPPER, gripper_range="80:0")
+    millimetres = replace(PEPPER, gripper_range="0:80")
     assert is_sound(read(plain, tmp_path / "told", millimetres))
-    beyond = replace(PEPPER, gripper_range="60:0")
+    beyond = replace(PEPPER, gripper_range="0:60")
     assert "outside of the range 60:0" in refused(plain, tmp_path / "beyond", beyond)
-    named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0:0.7")
+    named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0.7:0")
     bag = plain.write(tmp_path / "named")
     assert find_recording(bag, named).width == JOINTS.name
     # What is asked for is a width, too.
@@ -220,16 +220,16 @@ def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> N
 
 def test_a_range_of_two_fingers_is_of_one_of_them(tmp_path: Path) -> None:
     plain = with_joints(HAND, shut(40.0, 12.0, 2))
-    told = replace(PEPPER, gripper_range="80:0")
+    told = replace(PEPPER, gripper_range="0:80")
     assert "--gripper-joint fr3_finger_joint1" in refused(plain, tmp_path / "which", told)
-    one = replace(PEPPER, gripper_joint=HAND[0], gripper_range="40:0")
+    one = replace(PEPPER, gripper_joint=HAND[0], gripper_range="0:40")
     assert is_sound(read(plain, tmp_path / "one", one))
 
 
 def test_a_range_without_a_gripper_and_wrong_ranges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = replace(PEPPER, gripper_range="0:0.7")
+    told = replace(PEPPER, gripper_range="0.7:0")
     assert "though its range was told" in refused(demonstration(), tmp_path, told)
     for text in ("0.7", "1:1", "nan:0", "a:b", "0:0.7:1"):
         with pytest.raises(ValueError, match="is no range of a gripper"):
@@ -237,19 +237,19 @@ def test_a_range_without_a_gripper_and_wrong_ranges(
     for arguments in (["--gripper-joint", "finger_joint"], ["--gripper-range", "7"]):
         with pytest.raises(SystemExit):
             convert([str(tmp_path), "--out", str(tmp_path / "x"), *arguments])
-        assert "OPEN:CLOSED" in capsys.readouterr().err
+        assert "CLOSED:OPEN" in capsys.readouterr().err
 
 
 def test_the_command_line_and_the_bag_itself_can_say_it(tmp_path: Path) -> None:
     for number in range(2):
         plain = with_joints(("finger_joint",), shut(0.0, 0.7), seed=number)
         if number:
-            plain.custom = {"gripper_joint": "finger_joint", "gripper_range": "0:0.7"}
+            plain.custom = {"gripper_joint": "finger_joint", "gripper_range": "0.7:0"}
         plain.write(tmp_path / "bags" / f"plain_{number}")
     out = tmp_path / "demos"
     arguments = [str(tmp_path / "bags"), "--out", str(out), "--recorded", "task=pick_place/pepper"]
     assert convert([*arguments, "--recorded", "action=motion"]) == 1
-    gripper = ("--gripper-joint", "finger_joint", "--gripper-range", "0:0.7")
+    gripper = ("--gripper-joint", "finger_joint", "--gripper-range", "0.7:0")
     assert convert([*arguments, "--recorded", "action=motion", *gripper]) == 0
     dataset = Dataset(out)
     assert dataset.contract.recorded.told["gripper_range"] == "0:0.7"

@@ -127,8 +127,8 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     parser.add_argument(
         "--gripper-range",
         default="",
-        metavar="OPEN:CLOSED",
-        help="what it says with the gripper open and with it closed, where that is not its width in m: 0:0.7; "
+        metavar="CLOSED:OPEN",
+        help="what it says with the gripper closed and with it open, where that is not its width in m: 0.7:0; "
         "--gripper-range=-1:1 where the first is negative",
     )
     parser.add_argument(

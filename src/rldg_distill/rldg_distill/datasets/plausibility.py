@@ -164,5 +164,5 @@ def _widths(episode: Episode) -> Iterator[str]:
         step = int(beyond.argmax())
         yield (
             f"step {step}: the gripper is {width[step]:.3g} m wide, and its stroke is 0 to {MAX_GRIPPER_WIDTH} m: "
-            "millimetres, radians or counts? --gripper-range OPEN:CLOSED tells what is said with it open and closed"
+            "millimetres, radians or counts? --gripper-range CLOSED:OPEN tells what is said with it closed and open"
         )

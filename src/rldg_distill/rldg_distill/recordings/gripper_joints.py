@@ -102,6 +102,6 @@ def _question(path: Path, topic: str, joints: list[str]) -> str:
     ]
     return (
         f"has {', '.join(joints)} on {topic}, and a name does not say what a joint measures. Name one that tells the "
-        f"gripper's width, and what it says with the gripper open and closed: --gripper-joint {joint} "
-        f"--gripper-range OPEN:CLOSED, as 0:0.7. Here {joint} says {min(said):.4g} to {max(said):.4g}"
+        f"gripper's width, and what it says with the gripper closed and open: --gripper-joint {joint} "
+        f"--gripper-range CLOSED:OPEN, as 0.7:0. Here {joint} says {min(said):.4g} to {max(said):.4g}"
     )

@@ -26,33 +26,33 @@ RANGE_SLACK = 0.1
 
 @dataclass(frozen=True)
 class GripperRange:
-    """What a gripper says open and closed.
+    """What a gripper says closed and open: where its width is none, and where it is its whole stroke.
 
     Raises:
         ValueError: both are the same, or no numbers.
     """
 
-    opened: float
     closed: float
+    opened: float
 
     def __post_init__(self) -> None:
         """Check it."""
         if not np.isfinite([self.opened, self.closed]).all() or self.opened == self.closed:
-            raise ValueError(f"a gripper that says {self.opened:g} open and {self.closed:g} closed")
+            raise ValueError(f"a gripper that says {self.closed:g} closed and {self.opened:g} open")
 
     @classmethod
     def parse(cls, text: str) -> GripperRange:
-        """From `OPEN:CLOSED`.
+        """From `CLOSED:OPEN`.
 
         Raises:
             ValueError: not two different numbers.
         """
-        opened, _, closed = text.partition(":")
+        closed, _, opened = text.partition(":")
         try:
-            return cls(float(opened), float(closed))
+            return cls(float(closed), float(opened))
         except ValueError as error:
             raise ValueError(
-                f"'{text}' is no range of a gripper: OPEN:CLOSED, two different numbers, as 0:0.7"
+                f"'{text}' is no range of a gripper: CLOSED:OPEN, two different numbers, as 0.7:0"
             ) from error
 
     def widths(self, values: np.ndarray, topic: str) -> np.ndarray:
@@ -67,7 +67,7 @@ class GripperRange:
             step = int(outside.argmax())
             raise BadBag(
                 f"step {step}: {topic} says {values[step]:.4g} of the gripper, outside of the range "
-                f"{self.opened:g}:{self.closed:g} that was told"
+                f"{self.closed:g}:{self.opened:g} that was told"
             )
         return np.clip(share, 0.0, 1.0) * MAX_GRIPPER_WIDTH + 0.0  # never -0
 
@@ -81,7 +81,7 @@ def widths(
         topic: for messages.
         found: T messages: GripperState where there are no joints, else JointState.
         joints: whose positions tell it.
-        told: what they say open and closed; None: their way in m.
+        told: what they say closed and open; None: their way in m.
 
     Raises:
         BadBag: a message tells none, or one beyond the gripper's stroke.
@@ -101,14 +101,14 @@ def widths(
         named = f"--gripper-joint {joints[0]} " if joints else ""
         raise BadBag(
             f"step {step}: {topic} says {_listed(values[step])} of the gripper, and its stroke is 0 to {stroke:g} m: "
-            f"millimetres, radians or counts? {named}--gripper-range OPEN:CLOSED tells what is said with it open and "
-            "with it closed"
+            f"millimetres, radians or counts? {named}--gripper-range CLOSED:OPEN tells what is said with it closed and "
+            "with it open"
         )
     if (apart > APART).any():
         step = int((apart > APART).argmax())
         raise BadBag(
             f"step {step}: {topic} says {_listed(values[step])} m of {' and '.join(joints)}, which move alike. Name "
-            f"the one that is measured: --gripper-joint {joints[0]} --gripper-range {stroke:g}:0"
+            f"the one that is measured: --gripper-joint {joints[0]} --gripper-range 0:{stroke:g}"
         )
     return np.asarray(values.sum(1))
 

@@ -90,7 +90,7 @@ class Told:
     gripper_joint: str = ""
     """whose position tells the gripper's width; empty: `gripper/state`, else the fingers of Franka's hand"""
     gripper_range: str = ""
-    """`OPEN:CLOSED`, what is said with the gripper open and closed; empty: its width in m"""
+    """`CLOSED:OPEN`, what is said with the gripper closed and open; empty: its width in m"""
 
     def __post_init__(self) -> None:
         """Check it."""
@@ -108,8 +108,8 @@ class Told:
                 )
         if self.gripper_joint and not self.gripper_range:
             raise ValueError(
-                f"the gripper's joint {self.gripper_joint} without what it says open and closed: --gripper-range "
-                "OPEN:CLOSED"
+                f"the gripper's joint {self.gripper_joint} without what it says closed and open: --gripper-range "
+                "CLOSED:OPEN"
             )
         if self.gripper_range:
             GripperRange.parse(self.gripper_range)
@@ -199,7 +199,7 @@ class Recording:
 
     @property
     def gripper_range(self) -> GripperRange | None:
-        """What the gripper says open and closed; None: its width in m."""
+        """What the gripper says closed and open; None: its width in m."""
         told = self.told.gripper_range
         return GripperRange.parse(told) if told else None
 
@@ -303,8 +303,8 @@ def _joints(path: Path, topic: str, told: Told) -> tuple[str, ...]:
     if not joints and JOINT_STATES.name in told.topics:
         there = ", ".join(joint_names(path, topic)) or "no joint"
         raise BadBag(
-            f"has {there} on {topic}: say which tells the gripper's width, and what it says open and closed, "
-            "--gripper-joint NAME --gripper-range OPEN:CLOSED"
+            f"has {there} on {topic}: say which tells the gripper's width, and what it says closed and open, "
+            "--gripper-joint NAME --gripper-range CLOSED:OPEN"
         )
     if joints and told.gripper_range and not told.gripper_joint:
         raise BadBag(
