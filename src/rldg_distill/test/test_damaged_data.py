@@ -9,6 +9,7 @@ import random
 import struct
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,10 @@ from rldg_distill import dataset as command
 from rldg_distill.conversion.plan import Shard
 from rldg_distill.conversion.shard import Outcome, read_outcome, write_shard
 from rldg_distill.conversion.workplace import Workplace
-from rldg_distill.datasets import rlds, statistics
+from rldg_distill.datasets import image_codec, rlds, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import Episode
+from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.info_file import FEATURES, INFO
 from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.tfrecord import (
@@ -244,3 +246,27 @@ def test_a_damaged_outcome_of_a_shard_is_written_anew(tmp_path: Path) -> None:
     assert read_outcome(workplace, shard) is None
     np.savez(path, about=np.array([{}], object), action=huge, state=huge)
     assert read_outcome(workplace, shard) is None
+
+
+def with_images(folder: Path, images: list[bytes]) -> Path:
+    """A dataset of which one episode has these."""
+    odd = replace(episode(1, len(images)), images={"image": images})
+    return write_dataset(folder, {"train": [episode(0, 3), odd], "val": [episode(2, 2)]})
+
+
+def test_pictures_that_cannot_be_learned_from_are_told_before_training(tmp_path: Path) -> None:
+    sound = list(episode(1, 3).images["image"])
+    large = image_codec.encode(np.zeros((64, 64, 3), np.uint8), ImageFormat())
+    for name, images, reason in (
+        ("none", [*sound[:2], b"no picture"], "no episode"),
+        ("large", [*sound[:2], large], r"images are .*64, 64"),
+        ("empty", [], "no steps"),
+    ):
+        with pytest.raises(NotADataset, match=reason):
+            open_data([with_images(tmp_path / name, images)])
+    with pytest.raises(NotADataset, match=r"steps/observation/side.* is missing"):
+        folder = small(tmp_path / "other", count=2)
+        features = folder / rlds.VERSION / FEATURES
+        features.write_text(features.read_text().replace('"image": {', '"side": {', 1))
+        edit_json(folder / rlds.VERSION / CONTRACT, cameras={"side": "topic"})
+        open_data([folder])

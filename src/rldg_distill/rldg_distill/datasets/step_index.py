@@ -167,9 +167,12 @@ class StepIndex:
     ) -> None:
         try:
             episode = from_example(record, list(self.cameras))
+            if not len(episode):
+                raise ValueError("it has no steps")
             spans = bytes_spans(record)
             shapes = {
-                camera: image_codec.shape(episode.images[camera][0])[:2] for camera in self.cameras
+                camera: _odd_size(episode.images[camera], size)
+                for camera, size in self.cameras.items()
             }
         except (ValueError, OSError, IndexError) as error:
             raise NotADataset(f"{self.files[-1]} at byte {offset}: no episode: {error}") from error
@@ -211,6 +214,12 @@ class StepIndex:
             raise NotADataset(
                 f"{self.files[-1]} at byte {offset}: the action scale of {episode.metadata.bag} is none: convert again"
             )
+
+
+def _odd_size(images: Sequence[bytes], size: tuple[int, int]) -> tuple[int, int]:
+    """(height, width) of the first image that has another than `size`; `size` where none has, by the headers."""
+    sizes = (image_codec.shape(image)[:2] for image in images)
+    return next((found for found in sizes if found != size), size)
 
 
 def _joined(arrays: list[np.ndarray], empty: np.ndarray) -> np.ndarray:
