@@ -182,15 +182,17 @@ def order_of(
     Raises:
         UserError, UnknownTask: see `parse`.
     """
+    tasks = tuple(named_tasks(given.task))
+    perturbed = read_perturbation(perturbation, randomize=given.randomize)
     policy = policy_of(run)
     check_effects(given, policy)
     return Order(
         run=run,
         name=name,
-        tasks=tuple(named_tasks(given.task)),
+        tasks=tasks,
         episodes=given.episodes,
         assignment=Assignment(
-            perturbation=read_perturbation(perturbation, randomize=given.randomize),
+            perturbation=perturbed,
             policy=policy,
             seed=given.seed,
             execution=Execution(given.replan, given.ensemble),
