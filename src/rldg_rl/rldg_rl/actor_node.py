@@ -199,7 +199,7 @@ class ActorNode(Node):
             self.run.prepare()
             self._check_plan()
             self._settle_config()
-        except RunError as error:
+        except (RunError, OSError) as error:
             raise UserError(str(error)) from error
 
     def _check_plan(self) -> None:

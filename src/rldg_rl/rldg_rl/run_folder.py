@@ -24,6 +24,7 @@ from rldg_robot.bag_reader import (
     read_summary,
 )
 from rldg_robot.checked_file import FormatError, read_json, read_yaml
+from rldg_robot.regular_file import open_regular, regular
 from rldg_robot.safe_name import MAX_LENGTH, NAME
 
 EPISODE = re.compile(
@@ -45,8 +46,9 @@ def is_episode(name: str) -> bool:
 def is_whole(bag: Path) -> bool:
     """Whether a run's bag was closed and both of its files are there from end to end, as far as their ends tell."""
     try:
-        metadata = (bag / METADATA).read_bytes()
-        with (bag / f"{bag.name}.mcap").open("rb") as file:
+        with open_regular(bag / METADATA) as file:
+            metadata = file.read()
+        with open_regular(bag / f"{bag.name}.mcap") as file:
             begin = file.read(len(MCAP_MAGIC))
             file.seek(-len(MCAP_MAGIC), os.SEEK_END)
             end = file.read()
@@ -65,6 +67,9 @@ def is_ours(bag: Path) -> bool:
     recorder may mend it. A link, a copy under another name, and another program's recording are not.
     """
     if bag.is_symlink() or not bag.is_dir():
+        return False
+    files = (bag / METADATA, bag / f"{bag.name}.mcap")
+    if any(os.path.lexists(file) and not regular(file) for file in files):
         return False
     try:
         told = custom_data(bag)
@@ -214,7 +219,7 @@ def read_count(path: Path, kind: type[T], none: T) -> T:
         return read_json(path, kind)
     except FileNotFoundError:
         return none
-    except FormatError as error:
+    except (FormatError, OSError) as error:
         aside = path.with_name(f"{path.name}.damaged")
         os.replace(path, aside)
         print(

@@ -136,6 +136,24 @@ def test_an_episode_that_died_before_its_first_step_leaves_no_trouble(run: RunFo
     assert sorted(bag.name for bag in run.own_bags()) == [NAME, "policy_00001"]
 
 
+@pytest.mark.parametrize("file", ["metadata.yaml", f"{NAME}.mcap"])
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+def test_what_is_no_file_is_left_alone_and_not_waited_for(
+    run: RunFolder, file: str, kind: str
+) -> None:
+    list(mend_bags(run))
+    place = run.bags / NAME / file
+    place.unlink()
+    make = {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place)}
+    make.get(kind, lambda: place.symlink_to("nowhere"))()
+
+    (told,) = mend_bags(run)
+
+    assert told.startswith("left alone") and NAME in told
+    assert place.is_symlink() or place.exists()
+    assert run.wall_seconds() == 0.0
+
+
 def test_a_link_to_an_episode_is_read_and_never_written(run: RunFolder, tmp_path: Path) -> None:
     (run.bags / "policy_00001").rename(tmp_path / "policy_00001")
     (run.bags / NAME).rename(tmp_path / NAME)
