@@ -41,7 +41,7 @@ def fault_of(topic: Topic, message: Any) -> str:
     """Why a message of a topic cannot be used, in words; empty: it can."""
     frame = FRAMES.get(topic)
     if frame and message.header.frame_id != frame:
-        return f"its frame is {_told(message.header.frame_id)}, not '{frame}'"
+        return f"its frame is {told(message.header.frame_id)}, not '{frame}'"
     check = OF_TOPICS.get(topic) or OF_TYPES.get(topic.type)
     return check(message) if check else ""
 
@@ -102,7 +102,7 @@ def _episode(message: Any) -> str:
     name = f"{message.task}/{message.variant}"
     if message.status not in EPISODE_STATUS:
         return f"{message.status} is no status of an episode"
-    return "" if name in task_ids() else f"there is no task {_told(name)}"
+    return "" if name in task_ids() else f"there is no task {told(name)}"
 
 
 def _safety(message: Any) -> str:
@@ -149,7 +149,8 @@ def _vectors(*vectors: Any) -> str:
     return "" if _finite(numbers) else "it has NaN or infinity"
 
 
-def _told(text: str) -> str:
+def told(text: str) -> str:
+    """What somebody said, as it can be repeated: on one line, and not all of it."""
     return repr(text[:LONGEST])
 
 

@@ -294,7 +294,7 @@ class Gate:
 
     def _fault(self, stamp: int, frame: str, target: Pose, now: int) -> str:
         if frame != BASE_FRAME:
-            return f"target is in frame '{frame}', not '{BASE_FRAME}'"
+            return f"target is in frame {frame[:80]!r}, not '{BASE_FRAME}'"
         if not target.is_finite():
             return "target is not a pose: NaN, infinity or a quaternion that is not of unit length"
         if stale := self._stale(stamp, now):

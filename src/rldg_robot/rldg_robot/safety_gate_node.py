@@ -13,6 +13,7 @@ from std_srvs.srv import Trigger
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState
 from rldg_robot import contract
 from rldg_robot.alone import refuse_second_gate
+from rldg_robot.message_check import told
 from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.publishers import Rivals, crowd
@@ -139,7 +140,7 @@ class SafetyGateNode(Node):
             self.gate.take_up(self._tasks[name])
         else:
             self.gate.stop(
-                f"an episode of {name} began, but the limits given are of {', '.join(self._tasks)}"
+                f"an episode of {told(name)} began, but the limits given are of {', '.join(self._tasks)}"
             )
         self._tell()
 

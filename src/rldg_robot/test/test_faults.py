@@ -83,7 +83,7 @@ FAULTS: dict[str, Callable[[World], None]] = {
     "second publisher on `target_pose`": crowded("target_pose"),
     "second publisher on `gripper/command`": crowded("gripper/command"),
     "episode of a task that is not among the gate's": lambda world: world.gate.stop(
-        "an episode of nobody/knows began, but the limits given are of connector/vga"
+        "an episode of 'nobody/knows' began, but the limits given are of connector/vga"
     ),
     "emergency stop": lambda world: world.gate.stop("emergency stop"),
     "clock of the gate's machine jumps 10 s ahead": clock(10.0),
