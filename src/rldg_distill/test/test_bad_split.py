@@ -53,7 +53,7 @@ def test_too_few_sound_bags_are_told_with_every_reason(
     run = pile(tmp_path / "run", bad=3, count=4)
     assert convert([str(run), "--out", str(tmp_path / "data")]) == 1
     said = capsys.readouterr().err
-    assert "1 episode(s) cannot fill the splits" in said
+    assert "one episode cannot fill the splits" in said
     assert said.count("names the image stamp") == 3
 
 

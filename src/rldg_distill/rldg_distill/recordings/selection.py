@@ -90,10 +90,10 @@ def split(candidates: list[Candidate], fraction: float) -> dict[str, list[Candid
     """
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"the fraction for val is {fraction}, but must lie between 0 and 1")
+    if not candidates:
+        raise ValueError("none of the bags can be converted")
     if len(candidates) < 2:
-        raise ValueError(
-            f"{len(candidates)} episode(s) cannot fill the splits train and val: give at least two"
-        )
+        raise ValueError("one episode cannot fill the splits train and val: give at least two")
     groups: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         groups.setdefault(candidate.task, []).append(candidate)
