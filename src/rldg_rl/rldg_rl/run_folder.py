@@ -232,7 +232,7 @@ def read_count(path: Path, kind: type[T], none: T) -> T:
 
 def _summary(bag: Path) -> EpisodeSummary | None:
     """Of a closed bag that is what its name says; None: it is not."""
-    if not is_complete(bag):
+    if not (is_complete(bag) and regular(bag / f"{bag.name}.mcap")):
         return None
     try:
         summary = read_summary(bag)

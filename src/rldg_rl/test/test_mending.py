@@ -151,6 +151,7 @@ def test_what_is_no_file_is_left_alone_and_not_waited_for(
 
     assert told.startswith("left alone") and NAME in told
     assert place.is_symlink() or place.exists()
+    assert [e.episode_id for e in run.episodes()] == ["policy_00001"]
     assert run.wall_seconds() == 0.0
 
 
