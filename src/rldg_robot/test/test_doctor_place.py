@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the doctor says of where the arm is: outside of its box nothing may be let go."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from rldg_robot.doctor.finding import Verdict
+from rldg_robot.doctor.node import DoctorNode
+from rldg_robot.poses import Pose
+from rldg_robot.task import load_task
+
+TASK = load_task("connector/vga")
+
+
+@pytest.mark.parametrize(
+    ("offset", "yaw", "verdict"),
+    [
+        ((0.0, 0.0, 0.03), 0.0, Verdict.GOOD),
+        ((0.065, 0.0, 0.03), 0.0, Verdict.WARNING),
+        ((0.1, 0.0, 0.03), 0.0, Verdict.BAD),
+        ((0.0, 0.0, 0.03), 0.2, Verdict.WARNING),
+        ((0.0, 0.0, 0.03), 0.6, Verdict.BAD),
+        ((0.0, 0.0, 0.03), 3.1, Verdict.BAD),
+        ((np.nan, 0.0, 0.0), 0.0, Verdict.BAD),
+    ],
+)
+def test_an_arm_outside_of_its_box_is_to_be_mended_first(
+    offset: tuple[float, float, float], yaw: float, verdict: Verdict
+) -> None:
+    doctor: Any = SimpleNamespace(task=TASK)
+    turned = TASK.goal_pose @ Pose.from_rotvec(np.zeros(3), [0.0, 0.0, yaw])
+    place = Pose(TASK.goal_pose.position + np.array(offset), turned.quaternion)
+    finding = DoctorNode._place(doctor, place)
+    assert finding.verdict is verdict
+    if verdict is Verdict.BAD and np.isfinite(offset).all():
+        assert "outside of the box" in finding.found and "guide it back by hand" in finding.fix
