@@ -163,8 +163,8 @@ def test_only_the_same_plan_goes_on(tmp_path: Path, capsys: pytest.CaptureFixtur
     with_one_shard(run, tmp_path / "jpeg")
     assert main(arguments(run, tmp_path / "jpeg", "--image-format", "jpeg")) == 0
     assert "going on" not in capsys.readouterr().err
-    with_one_shard(run, tmp_path / "told")
-    assert main(arguments(run, tmp_path / "told", "--recorded", "action=motion")) == 0
+    with_one_shard(run, tmp_path / "split")
+    assert main(arguments(run, tmp_path / "split", "--val", "0.4")) == 0
     assert "going on" not in capsys.readouterr().err
     with_one_shard(run, tmp_path / "touched")
     os.utime(next((run / "bags").glob("*/*.mcap")))
