@@ -344,6 +344,16 @@ def test_no_message_ends_the_nodes_of_a_stack_and_an_unknown_task_stops_the_gate
     assert "is not used: there is no task" in processes.started[2].log.read_text()
 
 
+def test_who_speaks_as_the_gate_is_corrected(probe: Probe) -> None:
+    probe.tell(probe.stop, Empty(), probe.stopped)
+    liar = publish_on(probe, contract.SAFETY_STATE)
+    probe.until(lambda: liar.get_subscription_count() >= 2)  # the gate and this node
+    liar.publish(SafetyState(state=SafetyState.PASS, task="connector/usb_a"))
+    probe.until(lambda: probe.safety.state == SafetyState.PASS)
+    probe.until(probe.stopped, 5.0)
+    assert probe.safety.task == TASK.id and probe.safety.reason == "emergency stop"
+
+
 def test_without_a_gate_the_terminal_says_so(processes: Processes) -> None:
     stop = processes.start(executable("rldg_robot", "gate"), "stop")
     expect_exit(stop, 2)

@@ -86,6 +86,20 @@ def test_a_full_disk_is_told_and_what_was_recorded_stays(
     assert read_summary(bag).steps == recorded
 
 
+def test_bytes_that_are_no_episode_and_no_step_end_no_recorder(
+    processes: Processes, teller: Teller
+) -> None:
+    recorder = processes.node("rldg_rl", "recorder", run=processes.folder / "run")
+    teller.wait_for_recorder()
+    for publisher in (teller.episode, teller.step):
+        for bytes_ in (b"\0\1\0\0" + b"\xff" * 100, b"\0\1\0\0" + bytes(12)):
+            publisher.publish(bytes_)
+    teller.episode.publish(Episode(episode_id="policy_00000", source="policy"))
+    teller.tell("policy_00000", 0)
+    teller.until(lambda: teller.status.open and teller.status.steps == 1, "the step")
+    assert recorder.poll() is None
+
+
 def test_a_step_that_comes_before_its_episode_is_recorded(
     processes: Processes, teller: Teller
 ) -> None:

@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from rldg_bringup.arguments import StackError
 from rldg_bringup.machines import Machine
 
-LARGEST = 232
-"""of the domains: the next one's ports of DDS would lie beyond the last port there is"""
+LARGEST = 231
+"""of the domains in which nodes start that keep to this machine: some of the next one's ports would lie beyond the last
+that there is"""
 NUMBER = re.compile(
     r"[ \t\n\v\f\r]*\+?(?:0x(?P<hex>[0-9a-f]+)|(?P<octal>0[0-7]*)|(?P<decimal>[1-9][0-9]*))",
     re.ASCII | re.IGNORECASE,

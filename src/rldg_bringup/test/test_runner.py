@@ -297,7 +297,7 @@ def test_what_is_no_domain_is_refused(workspace: Workspace, domain: str) -> None
     _, errors = stack.communicate(timeout=60)
 
     assert stack.returncode == 2
-    assert "is no ROS domain: give a whole number from 0 to 232" in errors
+    assert "is no ROS domain: give a whole number from 0 to 231" in errors
     assert not workspace.noted("start")
 
 

@@ -178,11 +178,10 @@ class LearnerNode(Node):
             self.get_logger().error(f"a step was dropped: {error}", throttle_duration_sec=5.0)
             return
         seen = (step.observation, step.next_observation)
-        sizes = {len(each) for each in seen if each is not None}
-        if sizes != {state_dim(self.task)}:
-            fault = (
-                f"it has {sizes} numbers, and the state of {self.task.id} {state_dim(self.task)}"
-            )
+        sizes = sorted({len(each) for each in seen if each is not None})
+        if sizes != [state_dim(self.task)]:
+            has = " and ".join(map(str, sizes))
+            fault = f"it has {has} numbers, and the state of {self.task.id} {state_dim(self.task)}"
             self.get_logger().error(f"a step was dropped: {fault}", throttle_duration_sec=5.0)
             return
         if (step.image is None) != (self.encoder is None):

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
-from rclpy.serialization import deserialize_message
 from rclpy.timer import Timer
 
 from rldg_msgs.msg import Episode, RecorderStatus, Step
@@ -25,7 +24,7 @@ from rldg_robot.camera.image_contract import ImageContract
 from rldg_robot.contract import Topic
 from rldg_robot.message_values import nanoseconds, stamp_of
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import listen_to, now, publish_on, to_stamp
+from rldg_robot.ros import listen_to, message_in, now, publish_on, to_stamp
 from rldg_robot.user_error import UserError
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
@@ -94,7 +93,9 @@ class RecorderNode(Node):
         return keep
 
     def _on_episode(self, cdr: bytes) -> None:
-        episode = deserialize_message(cdr, Episode)
+        episode: Episode | None = message_in(cdr, contract.EPISODE)
+        if episode is None:
+            return
         if episode.status == Episode.OPEN:
             self._open(episode, cdr)
         elif self._bag is not None and self._bag.episode.episode_id == episode.episode_id:
@@ -136,7 +137,9 @@ class RecorderNode(Node):
 
     def _on_step(self, cdr: bytes) -> None:
         bag = self._bag
-        step = deserialize_message(cdr, Step)
+        step: Step | None = message_in(cdr, contract.STEP)
+        if step is None:
+            return
         if bag is None or step.episode_id != bag.episode.episode_id:
             self._early.append(cdr)
             return

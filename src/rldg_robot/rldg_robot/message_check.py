@@ -31,6 +31,8 @@ AXES = 6
 """of a hand's device"""
 MOST_OBJECTS = 100
 """in a scene"""
+MOST_SHARES = 10
+"""of the training episodes, in a run's status"""
 EPISODE_STATUS = range(4)
 """OPEN to ABORTED"""
 LONGEST = 80
@@ -110,6 +112,16 @@ def _safety(message: Any) -> str:
     return "" if known else f"{message.state} is no state of the gate"
 
 
+def _run_status(message: Any) -> str:
+    numbers = (
+        *(message.success_rate, message.cycle_seconds, message.steps_per_second),
+        *(message.wall_seconds, message.seconds_left, message.reset_seconds),
+    )
+    if len(message.by_hand) > MOST_SHARES or not all(0.0 <= n < FARTHEST for n in message.by_hand):
+        return f"by_hand is not of {MOST_SHARES} shares at most"
+    return "" if _finite(numbers) else "it has NaN or infinity"
+
+
 def _transition(message: Any) -> str:
     picture = 3 * message.image_height * message.image_width
     if len(message.image) not in (0, picture) or len(message.next_image) not in (0, picture):
@@ -130,6 +142,7 @@ OF_TYPES: dict[str, Callable[[Any], str]] = {
     "rldg_msgs/msg/TaskState": _task_state,
     "rldg_msgs/msg/Episode": _episode,
     "rldg_msgs/msg/SafetyState": _safety,
+    "rldg_msgs/msg/RunStatus": _run_status,
     "rldg_msgs/msg/Transition": _transition,
 }
 

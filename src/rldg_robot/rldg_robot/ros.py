@@ -17,12 +17,26 @@ from rclpy.experimental import EventsExecutor
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
 from rclpy.subscription import Subscription
+from rclpy.time_source import TimeSource
+from rosgraph_msgs.msg import Clock as ClockMsg
 
 from rldg_robot.contract import Topic
 from rldg_robot.message_check import fault_of, has_check
 from rldg_robot.message_values import SECOND, STAMPED
 from rldg_robot.poses import Pose
+
+_take_time = TimeSource.clock_callback
+
+
+def _take_sound_time(source: TimeSource, message: ClockMsg) -> None:
+    """Rclpy's own raises, in every node of a simulation, where anybody says a time before 1970."""
+    if message.clock.sec >= 0:
+        _take_time(source, message)
+
+
+TimeSource.clock_callback = _take_sound_time  # type: ignore[method-assign]
 
 
 def message_class(topic: Topic) -> Any:
@@ -105,6 +119,14 @@ def _stamped(callback: Callable[[bytes], None]) -> Callable[[bytes], None]:
             callback(cdr)
 
     return hear
+
+
+def message_in(cdr: bytes, topic: Topic) -> Any | None:
+    """A serialised message of a topic; None where those bytes are none."""
+    try:
+        return deserialize_message(cdr, message_class(topic))
+    except (RuntimeError, MemoryError):  # an RMWError is the former
+        return None
 
 
 def unheard(node: Node, topic: Topic) -> list[str]:

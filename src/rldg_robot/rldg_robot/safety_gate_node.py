@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, WrenchStamped
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
@@ -24,8 +27,11 @@ from rldg_robot.task import load_task, named_tasks
 
 WATCH_PERIOD = 0.05  # [s]
 REPORT_PERIOD = 1.0  # [s]
+CORRECT_PERIOD = 1.0  # [s] of wall time
+ON_THE_WAY = 16  # states of its own that may come back to a gate later than the next one went out
 HEARD = (contract.CURRENT_POSE, contract.EXTERNAL_WRENCH, contract.POLICY_TARGET_POSE)
 """what the gate goes by, and which therefore should come from one node each"""
+SINGLE = (*HEARD, contract.SAFETY_STATE)
 LEVELS = {
     GateState.PASS: DiagnosticStatus.OK,
     GateState.HOLD: DiagnosticStatus.WARN,
@@ -51,6 +57,8 @@ class SafetyGateNode(Node):
         self._waiting: PoseStamped | None = None
         self._waiting_grip: GripperCommand | None = None
         self._told: tuple[GateState, str, str] | None = None
+        self._said: deque[SafetyState] = deque(maxlen=ON_THE_WAY)
+        self._contradicted = False
 
         listen_to(self, contract.CURRENT_POSE, self._on_pose)
         # The rules are the check of these: what is wrong about a wrench stops, about a target it is told.
@@ -71,6 +79,10 @@ class SafetyGateNode(Node):
         self.create_service(Trigger, contract.SAFETY_RESET, self._on_reset)
         self.create_timer(WATCH_PERIOD, self._watch)
         self.create_timer(REPORT_PERIOD, self._report)
+        listen_to(self, contract.SAFETY_STATE, self._on_said, checked=False)
+        self.create_timer(
+            CORRECT_PERIOD, self._correct, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
         self._tell()
 
     def _on_pose(self, message: PoseStamped) -> None:
@@ -183,10 +195,26 @@ class SafetyGateNode(Node):
         )
         message.header.stamp = to_stamp(now(self))
         self._state.publish(message)
+        self._said.append(message)
         if stopped:
             self.get_logger().error(
                 f"stopped: {self.gate.reason}. When it is safe: ./rldg run rldg_robot gate reset"
             )
+
+    def _on_said(self, message: SafetyState) -> None:
+        """Whoever listens takes the last state for the gate's, be it somebody else's."""
+        self._contradicted = self._contradicted or message not in self._said
+
+    def _correct(self) -> None:
+        """Say again what is so, where somebody else said something after it."""
+        if not self._contradicted:
+            return
+        self._contradicted = False
+        self._state.publish(self._said[-1])
+        who = crowd(self, (contract.SAFETY_STATE,)) or "they left"
+        self.get_logger().error(
+            f"somebody else spoke as the gate, and was corrected: {who}", throttle_duration_sec=5.0
+        )
 
     def _remember(self) -> None:
         try:
@@ -203,7 +231,7 @@ class SafetyGateNode(Node):
                 KeyValue(key="state", value=self.gate.state.name),
                 KeyValue(key="rejected", value=str(self.gate.rejected)),
                 KeyValue(key="clamped", value=str(self.gate.clamped)),
-                KeyValue(key="others", value=crowd(self, HEARD) or "none"),
+                KeyValue(key="others", value=crowd(self, SINGLE) or "none"),
             ],
         )
         message = DiagnosticArray(status=[status])

@@ -10,12 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from rclpy.serialization import deserialize_message, serialize_message
+from rclpy.time_source import TimeSource
+from rosgraph_msgs.msg import Clock
 
 from rldg_robot import contract
 from rldg_robot.contract import JOINT_NAMES, TOPICS, Topic
 from rldg_robot.message_check import FRAMES, MOST_OBJECTS, fault_of, has_check
-from rldg_robot.ros import message_class
+from rldg_robot.message_values import SECOND
+from rldg_robot.ros import message_class, message_in
 
 NAN, INFINITY = math.nan, math.inf
 
@@ -83,6 +87,11 @@ FAULTS: list[tuple[Topic, Callable[[Any], None], str]] = [
     (contract.EPISODE, put(task=WORD), "there is no task 'rldg"),
     (contract.EPISODE, put(status=200), "200 is no status"),
     (contract.SAFETY_STATE, put(state=7), "7 is no state of the gate"),
+    (contract.RUN_STATUS, put(wall_seconds=INFINITY), "NaN or infinity"),
+    (contract.RUN_STATUS, put(success_rate=NAN), "NaN or infinity"),
+    (contract.RUN_STATUS, put(by_hand=[-1e30]), "by_hand"),
+    (contract.RUN_STATUS, put(by_hand=[NAN]), "by_hand"),
+    (contract.RUN_STATUS, put(by_hand=[0.5] * 1000), "by_hand"),
     (contract.TRANSITION, put(image=b"\0" * 10, image_height=128, image_width=128), "pictures"),
     (contract.TRANSITION, put(observation=[NAN]), "NaN"),
     (contract.TRANSITION, put(action=np.full(7, NAN, np.float32)), "NaN"),
@@ -97,6 +106,23 @@ def test_what_cannot_be_used_is_told(
     change(message)
     fault = fault_of(topic, message)
     assert told in fault and len(fault) < 200 and fault.isprintable()
+
+
+def test_a_time_before_1970_on_the_clock_is_passed_over() -> None:
+    source = TimeSource()
+    source.clock_callback(Clock(clock=Time(sec=7)))
+    for second in (-1, -(2**31)):
+        source.clock_callback(Clock(clock=Time(sec=second)))
+    assert source._last_time_set.nanoseconds == 7 * SECOND
+
+
+def test_bytes_that_are_no_message_are_none() -> None:
+    whole = bytes(serialize_message(sound(contract.EPISODE)))
+    assert message_in(whole, contract.EPISODE) == sound(contract.EPISODE)
+    for length in range(len(whole)):
+        message_in(whole[:length], contract.EPISODE)
+    assert message_in(whole[:20], contract.EPISODE) is None
+    assert message_in(whole[:4] + b"\xff" * 200, contract.EPISODE) is None
 
 
 def test_too_many_objects_are_none() -> None:
