@@ -150,6 +150,15 @@ def test_no_number_is_read_by_python_alone(
         (convert.main, ["x", "--out", "y", "--image-format", "jpeg:0"], "not in 1 to 100"),
         (convert.main, ["x", "--out", "y", "--status", "all", "--status", "failure"], "leave out"),
         (convert.main, ["x", "--out", "y", "--camera", "a", "--camera", "a"], "is given twice"),
+        (convert.main, ["x", "--out", "y"], "x does not exist"),
+        (convert.main, [".", "--out", "y"], "holds no bags"),
+        (convert.main, [".", "--out", "Y"], "is no name"),
+        *[
+            (dataset.main, [verb, "x"], "no finished dataset")
+            for verb in ("info", "validate", "show")
+        ],
+        (distill.main, ["x", "--student", "cnn"], "no finished dataset"),
+        (distill.main, ["x", "--student", "cnn", "--processes", "2"], "no finished dataset"),
         (distill.main, ["x", "--student", "cnn", "--clip", "nan"], "--clip"),
         (distill.main, ["x", "--student", "cnn", "--weights", "1"], "there is one dataset"),
         (distill.main, ["x", "--student", "octo", "--merge"], "there is no --init"),

@@ -28,7 +28,7 @@ from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.recording import Recording
 from rldg_distill.recordings.resampling import RULE
 from rldg_robot.camera.image_contract import ImageContract
-from rldg_robot.command_line import command
+from rldg_robot.command_line import UsageError, command
 from rldg_robot.console import SlowLines, plain_console
 from rldg_robot.proprioception import PROPRIOCEPTION
 
@@ -73,17 +73,17 @@ class Converter:
         """Check the options.
 
         Raises:
-            ConversionError: the dataset exists, or has an impossible name.
+            UsageError: the dataset exists, or has an impossible name.
         """
         try:
             rlds.check_name(options.out.name)
         except ValueError as error:
-            raise ConversionError(str(error)) from error
+            raise UsageError(str(error)) from error
         self._options = options
         self._progress = progress or Progress(disable=True)
         self._workplace = Workplace(options.out)
         if options.folder.exists() and not options.overwrite:
-            raise ConversionError(f"{options.folder} exists. Give another name, or --overwrite")
+            raise UsageError(f"{options.folder} exists. Give another name, or --overwrite")
 
     def run(self, paths: Iterable[Path]) -> Result:
         """Convert; the dataset appears under its name only when it is whole.
@@ -281,8 +281,8 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
 
 @command("convert")
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 all converted, 1 nothing, 2 a wrong command line, 3 some bags were rejected and the rest converted,
-    130 stopped.
+    """Exit code: 0 all converted, 1 tried and nothing came out, 2 a person has to change something first, 3 some bags
+    were rejected and the rest converted, 130 stopped.
     """
     options, paths = parse(arguments)
     console = plain_console(stderr=True)

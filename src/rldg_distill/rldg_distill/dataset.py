@@ -24,9 +24,9 @@ from rldg_distill.conversion.validation import (
     validate,
 )
 from rldg_distill.datasets import pictures, statistics
-from rldg_distill.datasets.rlds import Dataset, NotADataset
+from rldg_distill.datasets.rlds import Dataset, NoDataset, NotADataset
 from rldg_robot.argument_types import named_place, place, whole
-from rldg_robot.command_line import Parser, command
+from rldg_robot.command_line import Parser, UsageError, command
 from rldg_robot.console import plain_console, tell_error
 from rldg_robot.user_error import UserError
 
@@ -67,7 +67,7 @@ def open_dataset(path: Path) -> Dataset:
         return Dataset(path)
     except NotADataset as error:
         if any((p / "meta" / "info.json").is_file() for p in (path, path / FOLDERS["lerobot"])):
-            raise NotADataset(
+            raise NoDataset(
                 f"{path} is a LeRobot dataset; this reads RLDS: convert the bags without --format lerobot as well"
             ) from error
         raise
@@ -188,9 +188,9 @@ def show_faults(dataset: Dataset, bags: list[Path], console: Console) -> int:
 def show_pictures(dataset: Dataset, split: str, count: int, camera: str, out: Path) -> list[Path]:
     """Write contact sheet and video; returns their paths."""
     if split not in dataset.shards:
-        raise ValueError(f"no split '{split}'; there are: {', '.join(dataset.shards)}")
+        raise UsageError(f"no split '{split}'; there are: {', '.join(dataset.shards)}")
     if camera not in dataset.cameras:
-        raise ValueError(f"no camera '{camera}'; there are: {', '.join(dataset.cameras)}")
+        raise UsageError(f"no camera '{camera}'; there are: {', '.join(dataset.cameras)}")
     episodes = pictures.chosen(dataset, split, count)
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{dataset.name}_{split}_{camera}{suffix}" for suffix in (".png", ".mp4")]
@@ -201,7 +201,7 @@ def show_pictures(dataset: Dataset, split: str, count: int, camera: str, out: Pa
 
 @command("dataset")
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 sound, 1 not readable, 2 a wrong command line, 3 faults found."""
+    """Exit code: 0 sound, 1 damaged, 2 a person has to change something first, 3 faults found."""
     parser = Parser(prog="dataset", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, description in (
@@ -239,6 +239,8 @@ def main(arguments: list[str] | None = None) -> int:
             out = given.out or dataset.folder.parent / "pictures"
             for path in show_pictures(dataset, given.split, given.count, given.camera, out):
                 console.print(str(path))
+    except UsageError:
+        raise
     except (UserError, OSError, ValueError) as error:
         tell_error("dataset", error)
         return 1

@@ -28,6 +28,7 @@ from rich.text import Text
 from torch.distributed.device_mesh import init_device_mesh
 
 from rldg_distill.datasets.mixture import Mixture
+from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.students import registry
 from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.training import distributed, student_report
@@ -43,7 +44,7 @@ from rldg_distill.training.training_data import TrainingData, open_data
 from rldg_robot.argument_types import place
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.checked_file import read_json
-from rldg_robot.command_line import Parser, command, pointless
+from rldg_robot.command_line import USAGE, Parser, UsageError, command, pointless
 from rldg_robot.console import SlowLines, plain_console
 from rldg_robot.safe_name import UnsafeName, check_name
 from rldg_robot.user_error import UserError
@@ -156,10 +157,10 @@ def device_of(training: TrainingConfig) -> str:
     """Where to compute: cpu or cuda.
 
     Raises:
-        TrainingError: cuda was asked for and is not there.
+        UsageError: cuda was asked for and is not there.
     """
     if training.device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError("there is no GPU that torch can use: --device cpu")
+        raise UsageError("there is no GPU that torch can use: --device cpu")
     return "cuda" if training.device != "cpu" and torch.cuda.is_available() else "cpu"
 
 
@@ -387,7 +388,10 @@ def train(
         if trainer.progress.step:
             display.say(f"going on behind update {trainer.progress.step}")
         with _stopping(trainer), trainer.loader:
-            trainer.train()
+            try:
+                trainer.train()
+            except (UserError, ValueError) as error:
+                raise TrainingError(str(error)) from error
     return trainer
 
 
@@ -422,22 +426,24 @@ def spread(order: Order, arguments: list[str]) -> None:
 
 @command("distill")
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 trained, 1 cannot be, 2 a wrong command line, 130 stopped."""
+    """Exit code: 0 trained, 1 the training failed, 2 a person has to change something first, 130 stopped."""
     given = sys.argv[1:] if arguments is None else arguments
     order = parse(given)
     console = plain_console(stderr=True)
     try:
+        for path in order.data:
+            Dataset(path)  # told once, not by every process
         spread(order, given)
         world = distributed.enter(device_of(order.training))
         if order.training.shard and world.ranks == 1:
-            raise TrainingError(
+            raise UsageError(
                 "--shard divides a student among processes, and there is one: --processes 2 or more, one GPU each, or "
                 "--no-shard"
             )
         return work(order, world, console)
     except (UserError, ValueError, OSError) as error:
         console.print(f"distill: {error}", style="red")
-        return 1
+        return 1 if isinstance(error, (TrainingError, OSError)) else USAGE
     except KeyboardInterrupt:  # before the training, which ends behind its update instead
         console.print("distill: stopped")
         return 130

@@ -236,7 +236,7 @@ def test_errors_say_what_to_do(
     run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def error(*arguments: object) -> str:
-        assert main([str(a) for a in arguments]) == 1
+        assert main([str(a) for a in arguments]) == 2
         return capsys.readouterr().err
 
     assert "does not exist" in error(tmp_path / "nowhere", "--out", tmp_path / "x")
@@ -246,7 +246,9 @@ def test_errors_say_what_to_do(
     assert "left out: 6 with source policy" in error(
         run, "--out", tmp_path / "x", "--source", "evaluation"
     )
-    assert "there are: ['image']" in error(run, "--out", tmp_path / "x", "--camera", "front")
+    assert "no front; there are: image" in error(run, "--out", tmp_path / "x", "--camera", "front")
+    (tmp_path / "file").write_text("")
+    assert "cannot write" in error(run, "--out", tmp_path / "file" / "x")
     assert not (tmp_path / "x" / "1.0.0").exists()
 
 

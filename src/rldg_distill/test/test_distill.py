@@ -376,10 +376,10 @@ def test_a_run_is_not_resumed_with_other_values(
     data: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert train(data, tmp_path, "a", *TINY, "--steps", "2") == 0
-    assert train(data, tmp_path, "a", *TINY, "--steps", "2", "--seed", "1", "--width", "16") == 1
+    assert train(data, tmp_path, "a", *TINY, "--steps", "2", "--seed", "1", "--width", "16") == 2
     told = capsys.readouterr().err
     assert "seed 0 -> 1" in told and "'width': 32" in told
-    assert train(data[::-1], tmp_path, "a", *TINY, "--steps", "4") == 1
+    assert train(data[::-1], tmp_path, "a", *TINY, "--steps", "4") == 2
     assert "data: {'first': " in capsys.readouterr().err
     assert train(data, tmp_path, "a", *TINY, "--steps", "4") == 0
     assert max(losses(tmp_path / "a")) == 4
@@ -399,7 +399,7 @@ def test_one_process_at_a_time(
 ) -> None:
     order = distill.parse([*data, "--runs", str(tmp_path), "--name", "a", *TINY])
     with order.run.claimed():
-        assert train(data, tmp_path, "a", *TINY) == 1
+        assert train(data, tmp_path, "a", *TINY) == 2
     assert "is in use" in capsys.readouterr().err
 
 

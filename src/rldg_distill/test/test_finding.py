@@ -14,6 +14,7 @@ from synthetic_bags import write_bag
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.finding import DEPTH, find_bags
+from rldg_robot.command_line import UsageError
 
 
 def empty_bag(path: Path) -> Path:
@@ -96,7 +97,7 @@ def test_what_is_no_bag_is_named(tmp_path: Path) -> None:
     assert set(said) == {path.name for path in tmp_path.iterdir()}
     assert f"rosbags-convert --src {tmp_path / 'old.bag'} --dst old" in said["old.bag"]
     assert "unpack it" in said["x.mcap.gz"] and "no regular file" in said["pipe.mcap"]
-    with pytest.raises(FileNotFoundError, match="holds no bags"):
+    with pytest.raises(UsageError, match="holds no bags"):
         (tmp_path / "nothing").mkdir()
         find_bags([tmp_path / "nothing"])
 

@@ -326,7 +326,7 @@ def test_the_same_bags_give_the_same_bytes_and_leave_nothing_else(
     assert [p.name for p in again.iterdir()] == ["lerobot"]
     for file in (p for p in root.rglob("*") if p.is_file()):
         assert (again / "lerobot" / file.relative_to(root)).read_bytes() == file.read_bytes(), file
-    assert main(command) == 1
+    assert main(command) == 2
     assert main([*command, "--overwrite", "--task", "connector/vga"]) == 0
     assert json.loads((again / "lerobot" / "meta" / "info.json").read_text())["total_episodes"] == 5
     assert [p.name for p in again.iterdir()] == ["lerobot"]
@@ -347,7 +347,7 @@ def test_dataset_says_that_it_reads_rlds(
     alone = tmp_path / "alone"
     shutil.copytree(root, alone / "lerobot")
     for path in (root, alone):
-        assert dataset.main(["info", str(path)]) == 1
+        assert dataset.main(["info", str(path)]) == 2
         assert "is a LeRobot dataset" in capsys.readouterr().err
     assert dataset.main(["info", str(data)]) == 0
 

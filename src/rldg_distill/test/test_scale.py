@@ -197,7 +197,7 @@ def test_one_conversion_at_a_time(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Workplace(tmp_path / "plugs").claimed():
-        assert main(arguments(run, tmp_path / "plugs")) == 1
+        assert main(arguments(run, tmp_path / "plugs")) == 2
     assert "another conversion writes" in capsys.readouterr().err
 
 

@@ -197,7 +197,7 @@ def test_one_process_has_nobody_to_divide_with(
     data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [data, "--runs", str(tmp_path), "--name", "one", *OCTO, "--shard"]
-    assert distill.main([*arguments, "--processes", "1"]) == 1
+    assert distill.main([*arguments, "--processes", "1"]) == 2
     assert "--processes 2 or more" in capsys.readouterr().err
     assert not (tmp_path / "one").exists()
 

@@ -183,9 +183,9 @@ def test_info_and_show(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     sheet = imageio.imread(tmp_path / "plugs_train_image.png")
     assert sheet.shape[1] == 8 * 128 and sheet.std() > 10
     assert imageio.get_reader(tmp_path / "plugs_train_image.mp4").count_frames() == 60
-    assert main(["show", str(data), "--camera", "front", "--out", str(tmp_path)]) == 1
+    assert main(["show", str(data), "--camera", "front", "--out", str(tmp_path)]) == 2
     assert "there are: image" in capsys.readouterr().err
-    assert main(["info", str(tmp_path)]) == 1
+    assert main(["info", str(tmp_path)]) == 2
 
 
 def test_a_fault_is_told_in_one_line(

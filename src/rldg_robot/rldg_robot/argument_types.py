@@ -29,9 +29,8 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
     def read(text: str) -> int:
         # int() takes more: underscores, digits of other scripts, and as many as one likes.
         if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
-            raise ArgumentTypeError(
-                f"invalid int value: '{text}', it takes a whole number from {least} to {most}"
-            )
+            told = "" if least == -LARGEST else f" from {least} to {most}"
+            raise ArgumentTypeError(f"invalid int value: '{text}', it takes a whole number{told}")
         if not least <= int(text) <= most:
             bound = f"{least} is the least" if int(text) < least else f"{most} is the greatest"
             raise ArgumentTypeError(f"{bound}, and it is {text}")

@@ -30,6 +30,7 @@ from rldg_distill.recordings.recording import Recording, Told, find_recording, i
 from rldg_distill.recordings.selection import Candidate, Described, choose, split
 from rldg_distill.recordings.view import View, settle_view
 from rldg_robot.bag_reader import read_summary
+from rldg_robot.command_line import UsageError
 from rldg_robot.contract import CONTRACT_VERSION, WRIST_IMAGE
 from rldg_robot.regular_file import regular
 from rldg_robot.task import UnknownTask, load_task
@@ -147,13 +148,15 @@ def make_plan(
 
     Raises:
         ConversionError: nothing to convert, or bags that do not fit together.
-        UsageError: an option changes nothing.
+        UsageError: an option changes nothing, or leaves too few bags.
     """
     pile = sort_out(paths, options, without or {})
     try:
         splits = split(choose(pile.candidates, options.filters.count), options.val)
     except ValueError as error:
-        raise pile.error(str(error)) from error
+        failed = pile.error(str(error))
+        # Where no bag is bad, it is what was asked of them that cannot be.
+        raise failed if pile.rejected else UsageError(str(failed)) from error
     if not without:
         check_effects(options, pile.described, pile.recordings.values())
     shards = tuple(
@@ -181,12 +184,9 @@ def sort_out(paths: Iterable[Path], options: Options, without: Mapping[str, str]
     """Which bags are wanted, judged by their metadata alone, and none twice.
 
     Raises:
-        ConversionError: a path without bags.
+        UsageError: a path without bags.
     """
-    try:
-        found = find_bags(paths)
-    except FileNotFoundError as error:
-        raise ConversionError(str(error)) from error
+    found = find_bags(paths)
     pile = Pile(rejected={str(path): why for path, why in found.others.items()} | dict(without))
     wanted: dict[Path, str] = {}
     for bag in map(Path.absolute, found.bags):
@@ -282,8 +282,9 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
         names = camera_names(topics)
         wanted = {POLICY_CAMERA, *kept} if kept else set(names.values())
         if not wanted <= set(names.values()):
-            raise ConversionError(
-                f"no camera {wanted - set(names.values())}; there are: {sorted(names.values())}"
+            raise UsageError(
+                f"--camera: there is no {' or '.join(sorted(wanted - set(names.values())))}; there are: "
+                f"{', '.join(sorted(names.values()))}"
             )
         others = [] if kept else sorted(set(names) - {WRIST_IMAGE.name})
         odd = unlike(others, [c.path for c in pile.candidates])

@@ -106,7 +106,7 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
         paths: bags, folders of bags, or runs.
 
     Raises:
-        FileNotFoundError: a path holds no bags.
+        UsageError: a path holds no bags.
     """
     bags: dict[str, list[Path]] = {}
     for path in find_bags(paths).bags:

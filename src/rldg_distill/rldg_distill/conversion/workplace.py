@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from rldg_distill.conversion.plan import ConversionError
 from rldg_distill.datasets import rlds
 from rldg_robot.atomic_file import write_atomically
 from rldg_robot.checked_file import FormatError, read_json
+from rldg_robot.command_line import UsageError
 
 
 @dataclass(frozen=True)
@@ -68,14 +68,18 @@ class Workplace:
         """Keep other conversions out.
 
         Raises:
-            ConversionError: one is in.
+            UsageError: one is in, or the folder cannot be written.
         """
-        self.progress.mkdir(parents=True, exist_ok=True)
-        with (self.progress / "lock").open("w") as lock:
+        try:
+            self.progress.mkdir(parents=True, exist_ok=True)
+            file = (self.progress / "lock").open("w")
+        except OSError as error:
+            raise UsageError(f"cannot write {self.out}: {error.strerror}") from error
+        with file as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
-                raise ConversionError(
+                raise UsageError(
                     f"another conversion writes {self.out}: wait for it, or give another name"
                 ) from error
             yield

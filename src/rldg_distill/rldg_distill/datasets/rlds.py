@@ -36,6 +36,7 @@ from rldg_distill.datasets.tfrecord import (
     read_records,
 )
 from rldg_robot.checked_file import FormatError
+from rldg_robot.command_line import UsageError
 from rldg_robot.contract import CONTRACT_VERSION
 from rldg_robot.proprioception import PROPRIOCEPTION
 from rldg_robot.user_error import UserError
@@ -50,6 +51,10 @@ _DICT = _CLASSES + "features_dict.FeaturesDict"
 
 class NotADataset(UserError, ValueError):
     """A folder that is no dataset of this layout, or one of another contract; the message says which."""
+
+
+class NoDataset(NotADataset, UsageError):
+    """Something else than a dataset was named; a damaged one is a `NotADataset` alone."""
 
 
 @dataclass(frozen=True)
@@ -329,7 +334,7 @@ class Dataset:
                 )
             self.contract = read_contract(self.folder / CONTRACT)
         except FileNotFoundError as error:
-            raise NotADataset(
+            raise NoDataset(
                 f"{path} is no finished dataset: there is no {error.filename}"
             ) from error
         except FormatError as error:

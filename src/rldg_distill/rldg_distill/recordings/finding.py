@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rldg_distill.recordings.bag_storage import STORAGE, ros1
 from rldg_robot.bag_reader import METADATA
+from rldg_robot.command_line import UsageError
 from rldg_robot.regular_file import regular
 
 DEPTH = 12
@@ -35,16 +36,16 @@ def find_bags(paths: Iterable[Path]) -> Found:
     """Bags themselves, folders of bags and runs, as a sorted list of bags; a bag that links lead to twice counts once.
 
     Raises:
-        FileNotFoundError: a path does not exist, or holds nothing that looks like a bag.
+        UsageError: a path does not exist, or holds nothing that looks like a bag.
     """
     found: dict[Path, Path] = {}
     others: dict[Path, str] = {}
     for path in paths:
         if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist")
+            raise UsageError(f"{path} does not exist")
         below = _below(path)
         if not below.bags and not below.others:
-            raise FileNotFoundError(f"{path} holds no bags. Give a bag, a folder of bags or a run")
+            raise UsageError(f"{path} holds no bags. Give a bag, a folder of bags or a run")
         found |= {bag.resolve(): bag for bag in below.bags}
         others |= below.others
     return Found([found[real] for real in sorted(found)], others)
@@ -90,9 +91,7 @@ def _folders(top: Path, found: Found) -> Iterator[tuple[Path, list[Path]]]:
             if not (folder / METADATA in files and any(map(_is_stored, files))):
                 below += [e for e in entries if _leads_on(e, real)]
         if left < 0:
-            raise FileNotFoundError(
-                f"{top} holds more than {MOST} files: give the folders of its bags"
-            )
+            raise UsageError(f"{top} holds more than {MOST} files: give the folders of its bags")
         layer = below
 
 

@@ -37,7 +37,7 @@ from rldg_robot.user_error import UserError
 
 
 class TrainingError(UserError):
-    """The training cannot go on; the message says why and what to do."""
+    """A training that had begun cannot go on; the message says why and what to do."""
 
 
 def prepare(student: Student, config: TrainingConfig) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from rldg_distill.datasets import statistics
-from rldg_distill.datasets.rlds import Dataset, NotADataset
+from rldg_distill.datasets.rlds import Dataset, NoDataset, NotADataset
 from rldg_distill.datasets.step_index import StepIndex
 from rldg_distill.students.card import DataCard
 
@@ -43,7 +43,7 @@ def open_data(
     names = [dataset.name for dataset in datasets]
     for name in names:
         if names.count(name) > 1:
-            raise NotADataset(f"two datasets are called {name}: convert one under another name")
+            raise NoDataset(f"two datasets are called {name}: convert one under another name")
     first = datasets[0]
     for other in datasets[1:]:
         _check_fit(first, other)
