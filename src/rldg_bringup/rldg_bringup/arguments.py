@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 Value = str | int | float | bool
 Values = Mapping[str, Value]
@@ -15,6 +16,20 @@ Values = Mapping[str, Value]
 
 class StackError(Exception):
     """The person who started the stack has to change something; the message says what."""
+
+
+def place(text: Value) -> Path:
+    """Absolute path of a file or folder that was named.
+
+    Raises:
+        StackError: it begins with the home of nobody.
+    """
+    try:
+        return Path(str(text)).expanduser().absolute()
+    except RuntimeError:
+        raise StackError(
+            f"{text}: nobody's home is known by that name here; write the path from / on"
+        ) from None
 
 
 class Resume(Enum):

@@ -9,7 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rldg_bringup.arguments import Argument, Resume, StackError, Value, Values, matching, only_with
+from rldg_bringup.arguments import (
+    Argument,
+    Resume,
+    StackError,
+    Value,
+    Values,
+    matching,
+    only_with,
+    place,
+)
 from rldg_robot.checked_file import FormatError, read_yaml
 
 ARMS = ("fci", "franka_ros2")
@@ -74,7 +83,7 @@ def settled(values: Values) -> dict[str, Value]:
     if "," in str(values.get("tasks", values.get("task", ""))):
         raise StackError(f"robot:={robot} has one board and one tool: give one task")
     file = str(values.get("site", ""))
-    path = Path(file).expanduser().absolute()
+    path = place(file)
     if file and not path.is_file():
         raise StackError(f"site:={file} is not valid: there is no {path}")
     settled: dict[str, Value] = {"site": str(path) if file else ""}

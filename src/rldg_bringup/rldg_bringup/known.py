@@ -6,9 +6,7 @@ What tasks and perturbations there are is asked of `rldg_robot`, and only where 
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from rldg_bringup.arguments import StackError, Values
+from rldg_bringup.arguments import StackError, Values, place
 from rldg_bringup.machines import Machine, parts
 
 
@@ -22,7 +20,7 @@ def check_known(values: Values) -> None:
     if perturb := str(values.get("perturb", "")):
         _check_perturbation(perturb, tasks, randomize=bool(values["randomize"]))
     file = str(values.get("classifier", ""))
-    if file and Machine.ROBOT in parts(values) and not Path(file).expanduser().is_file():
+    if file and Machine.ROBOT in parts(values) and not place(file).is_file():
         raise StackError(
             f"classifier:={file} is not valid: there is no such file; ./rldg classifier train makes it"
         )

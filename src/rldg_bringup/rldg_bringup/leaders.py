@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rldg_bringup.arguments import StackError, Value, Values, nearest
+from rldg_bringup.arguments import StackError, Value, Values, nearest, place
 from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
 from rldg_robot.checked_file import FormatError, read_yaml
@@ -84,13 +84,13 @@ def located(values: Values) -> dict[str, Value]:
         )
     if name:
         return {}
-    run = run_folder(policy, Path(str(values["runs"])).expanduser().absolute())
+    run = run_folder(policy, place(values["runs"]))
     return {"name": run.name, "runs": str(run.parent)}
 
 
 def _policies(values: Values) -> list[tuple[str, str]]:
     """Task and checkpoint of every policy."""
-    runs = Path(str(values["runs"])).expanduser().absolute()
+    runs = place(values["runs"])
     one, several = str(values["policy"]), str(values["policies"])
     if bool(one) == bool(several):
         raise StackError(
@@ -135,7 +135,7 @@ def named_policy(values: Values) -> dict[str, Value]:
     Raises:
         StackError: there is no such run, it has none, or does not name its task.
     """
-    runs = Path(str(values["runs"])).expanduser().absolute()
+    runs = place(values["runs"])
     run = run_folder(str(values["policy"]), runs)
     found = checkpoint(run)
     return {
@@ -171,7 +171,7 @@ def run_folder(text: str, runs: Path) -> Path:
     Raises:
         StackError: there is none.
     """
-    for path in (Path(text).expanduser().absolute(), runs / text):
+    for path in (place(text), runs / text):
         if path.is_dir():
             return path
     raise StackError(f"there is no run '{text}'.{nearest(Path(text).name, trained(runs))}")

@@ -11,6 +11,7 @@ from rldg_bringup.arguments import (
     StackError,
     Value,
     Values,
+    place,
 )
 from rldg_bringup.bodies import is_arm, simulated
 from rldg_bringup.cameras import camera_nodes, is_real, large_pictures
@@ -207,8 +208,8 @@ def _encoder(values: Values) -> str:
         raise StackError(f"encoder:={name} looks at images: give observation:=image, too")
     if name in ("demos", "scratch"):
         return name
-    *kind, place = name.rsplit(":", 1)
-    path = Path(place).expanduser().absolute()
+    *kind, where = name.rsplit(":", 1)
+    path = place(where)
     if not path.exists():
         raise StackError(
             f"encoder:={name} is not valid: there is no {path}. It takes demos, scratch, a folder, or "
@@ -230,7 +231,7 @@ def _beginning(values: Values) -> tuple[Values, Values]:
     """Parameters of learner and actor that say what to begin with; a run that has learned goes on with its own."""
     if not values["init"] or Path(str(values["run"]), LEARNED).is_file():
         return {}, {}
-    runs = Path(str(values["runs"])).expanduser().absolute()
+    runs = place(values["runs"])
     run = run_folder(str(values["init"]), runs)
     specialist, student = run / LEARNED, run / "checkpoints" / "student"
     if student.is_dir():
@@ -244,7 +245,7 @@ def _prior(values: Values) -> dict[str, Value]:
     """The runs to learn from; they lie where the learner is."""
     if Machine.GPU not in parts(values):
         return {}
-    runs = Path(str(values["runs"])).expanduser().absolute()
+    runs = place(values["runs"])
     folders = [run_folder(name, runs) for name in str(values["prior"]).split(",") if name]
     for folder in folders:
         if not (folder / "bags").is_dir():
@@ -270,7 +271,7 @@ def _reward(values: Values) -> dict[str, Value]:
             f"confirm:=true is for reward:={' and '.join(CONFIRMED)}: nobody can know better than {reward}"
         )
     judge: dict[str, Value] = {"reward": reward, "confirm": values["confirm"]}
-    return judge | ({"classifier": str(Path(file).expanduser().absolute())} if file else {})
+    return judge | ({"classifier": str(place(file))} if file else {})
 
 
 def evaluate(values: Values) -> list[NodeSpec]:

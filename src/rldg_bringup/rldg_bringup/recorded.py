@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rldg_bringup.arguments import StackError, Value, Values
+from rldg_bringup.arguments import StackError, Value, Values, place
 from rldg_robot.checked_file import FormatError, parse_json, read_yaml
 
 
@@ -28,7 +28,7 @@ def recorded(values: Values) -> dict[str, Value]:
     Raises:
         StackError: there is no such folder, or nothing in it says what is to be executed.
     """
-    bag = Path(str(values["bag"])).expanduser().resolve()
+    bag = place(values["bag"]).resolve()
     if not bag.is_dir():
         raise StackError(f"bag:={values['bag']} is no folder: give a bag's, or a run's")
     tasks = tasks_of(bag)

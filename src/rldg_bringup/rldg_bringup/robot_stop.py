@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pwd
 import re
@@ -28,18 +27,28 @@ def stop_file(values: Values) -> Path:
     if not is_real_arm(values):
         return Path(str(values["run"]), "logs", "gate_stopped.json")
     address = re.sub(r"[^A-Za-z0-9.-]", "_", str(values["robot_ip"]).lower())
-    return Path(pwd.getpwuid(os.getuid()).pw_dir, STATE, f"{address}.json")
+    return _home() / STATE / f"{address}.json"
+
+
+def _home() -> Path:
+    """Of whoever starts stacks here; a user without one, as containers have them, gets a place that outlives a start."""
+    try:
+        return Path(pwd.getpwuid(os.getuid()).pw_dir)
+    except KeyError:
+        return Path("/var/tmp", f"rldg-{os.getuid()}")
 
 
 def standing_stop(values: Values) -> str:
     """What to tell where the robot is stopped from an earlier start; empty: it is not."""
-    try:
-        stop = json.loads(stop_file(values).read_bytes()[: 1 << 16])
-        if not stop["lasts"]:
-            return ""
-        told = f"the robot is stopped since {stop['since']}: {stop['reason']}"
-    except FileNotFoundError:
+    # Help about a stack does not wait for what this imports.
+    from rldg_robot.stop_memory import UNREADABLE, stop_in  # noqa: PLC0415
+
+    file = stop_file(values)
+    stop = stop_in(file)
+    if stop is None or not stop.lasts:
         return ""
-    except (OSError, ValueError, TypeError, LookupError, RecursionError):
-        told = f"the robot is stopped from an earlier start, and {stop_file(values)} cannot be read"
+    if stop == UNREADABLE:
+        told = f"the robot is stopped from an earlier start, and {file} cannot be read"
+    else:
+        told = f"the robot is stopped since {stop.since}: {stop.reason}"
     return f"{''.join(c if c.isprintable() else '?' for c in told[:LONGEST])}. {RELEASE}"

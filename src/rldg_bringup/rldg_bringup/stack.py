@@ -21,6 +21,7 @@ from rldg_bringup.arguments import (
     as_text,
     check_effects,
     nearest,
+    place,
     resolve,
 )
 from rldg_bringup.bodies import settled, variables
@@ -132,7 +133,7 @@ class Stack:
         values = resolve(self.arguments, given)
         located = dict(self.locate(values))
         values |= located
-        runs = Path(str(values["runs"])).expanduser().absolute()
+        runs = place(values["runs"])
         name = str(values.get("name", ""))
         if name and not self.makes_run and not (runs / name).is_dir():
             raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")

@@ -49,6 +49,18 @@ def test_a_real_arms_stop_is_the_arms_in_every_run_and_whichever_way_it_is_spoke
     assert another["memory"] != one["memory"]
 
 
+def test_a_real_arms_stop_is_kept_for_a_user_who_has_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(user: int) -> None:
+        raise KeyError(user)
+
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    plan = planned(tmp_path, robot="fci", operator="none", robot_ip="172.16.0.2")
+    place = Path("/var/tmp", f"rldg-{os.getuid()}", ".local/state/rldg/stopped")
+    assert Path(str(gate(plan)["memory"])) == place / "172.16.0.2.json"
+
+
 def test_a_start_says_that_its_robot_is_stopped_since_when_why_and_what_releases_it(
     tmp_path: Path,
 ) -> None:
@@ -64,6 +76,13 @@ def test_a_start_says_that_its_robot_is_stopped_since_when_why_and_what_releases
     for content in (b"", b"\0\0", b"[]", b"{}", b"[" * 100_000):
         file.write_bytes(content)
         assert "cannot be read" in plan.standing_stop
+    for lasts in (0, "false", None):
+        file.write_text(json.dumps(STOP | {"lasts": lasts}))
+        assert "cannot be read" in plan.standing_stop
+    file.unlink()
+    os.mkfifo(file)
+    assert "cannot be read" in plan.standing_stop
+    file.unlink()
     file.write_text(json.dumps(STOP | {"reason": "\033[2J" + "x" * 5000}))
     assert plan.standing_stop.isprintable() and len(plan.standing_stop) < 1200
 

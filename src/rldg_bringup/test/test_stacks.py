@@ -703,3 +703,21 @@ def test_a_view_is_redrawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     assert nodes["monitor"].on_terminal and not nodes["twin"].on_terminal
+
+
+@pytest.mark.parametrize(
+    ("stack", "given"),
+    [
+        ("train_rl", {"runs": "~nobody_at_all/x"}),
+        ("train_rl", {"init": "~nobody_at_all/x"}),
+        ("train_rl", {"prior": "~nobody_at_all/x"}),
+        ("train_rl", {"robot": "fci", "site": "~nobody_at_all/x.yaml"}),
+        ("train_rl", {"reward": "classifier", "classifier": "~nobody_at_all/x"}),
+        ("train_rl", {"observation": "image", "encoder": "~nobody_at_all/x"}),
+        ("policy", {"policy": "~nobody_at_all/x"}),
+        ("replay", {"bag": "~nobody_at_all/x"}),
+    ],
+)
+def test_the_home_of_nobody_is_told(tmp_path: Path, stack: str, given: dict[str, str]) -> None:
+    with pytest.raises(StackError, match="nobody's home is known"):
+        STACKS[stack].plan({"runs": str(tmp_path)} | given)

@@ -31,6 +31,22 @@ class Stop:
     """for every later start, too"""
 
 
+MOST_BYTES = 1 << 16
+"""of its file"""
+UNREADABLE = Stop("a stop of which nothing more is known", "an earlier start", "?", True)
+"""whatever the file said, somebody was stopped"""
+
+
+def stop_in(path: Path) -> Stop | None:
+    """The stop that a file speaks of; None where there is no file."""
+    try:
+        return read_json(path, Stop, most=MOST_BYTES)
+    except FileNotFoundError:
+        return None
+    except (FormatError, OSError):
+        return UNREADABLE
+
+
 class StopMemory:
     """The stop that is in force; one file for all gates that one robot ever has."""
 
@@ -77,13 +93,5 @@ class StopMemory:
         self._stop = None
 
     def _read(self) -> Stop | None:
-        if self._path is None:
-            return None
-        try:
-            stop = read_json(self._path, Stop)
-        except FileNotFoundError:
-            return None
-        except (FormatError, OSError):
-            # Whatever it said, somebody was stopped.
-            return Stop("a stop of which nothing more is known", "an earlier start", "?", True)
-        return stop if stop.lasts or stop.start == self._start else None
+        stop = stop_in(self._path) if self._path else None
+        return stop if stop and (stop.lasts or stop.start == self._start) else None
