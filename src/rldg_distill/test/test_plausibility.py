@@ -80,6 +80,30 @@ def test_a_fast_hand_is_no_fault(tmp_path: Path) -> None:
     assert np.abs(episode.action[:, :3]).max() > 0.05
 
 
+@pytest.mark.parametrize("rate", [7.0, 10.0])
+def test_a_hand_whose_arm_speaks_seldom(tmp_path: Path, rate: float) -> None:
+    """At one control step there is no newer pose, at the next it is two further: the hand is no faster for that."""
+    plain = moving(line(0.6))
+    where = {s: {"pose": pose_message(line(0.6)((s - START) / 1e9))} for s in times(rate)}
+    plain.streams[POSE.name].messages = where
+    episode = read(plain, tmp_path, MOTION)
+    size = np.linalg.norm(episode.action[:, :3], axis=1)
+    assert (size > 0.075).sum() > 0.2 * len(size)
+    assert list(implausible(episode, PERIOD)) == []
+
+
+def times(rate: float) -> list[int]:
+    """Stamps of 4 s whose intervals are uneven, as those of an arm without a real-time clock."""
+    moments = np.arange(0.0, 4.1, 1.0 / rate)
+    moments[1:-1] += np.random.default_rng(3).uniform(-0.4, 0.4, len(moments) - 2) / rate
+    return [START + int(moment * 1e9) for moment in moments]
+
+
+def test_what_an_arm_did_is_not_offered_in_its_own_place(tmp_path: Path) -> None:
+    reason = refused(moving(line(2.0)), tmp_path, MOTION)
+    assert "actions are beyond" in reason and "action=motion" not in reason
+
+
 def test_an_arm_that_jumps(tmp_path: Path) -> None:
     def two_sources(t: float) -> Pose:
         return Pose.from_rotvec([0.4 + 0.5 * (int(10 * t) % 2), 0.0, 0.2], [0.0, 0.0, 0.0])
@@ -213,6 +237,24 @@ def test_twists_in_other_units(
         TWIST.type, {s: {"twist": twist} for s in plain.stamps(POSE)}
     )
     assert told in refused(plain, tmp_path)
+
+
+@pytest.mark.parametrize("far", [50.0, 1e30])
+def test_one_step_of_what_nobody_measured(tmp_path: Path, far: float) -> None:
+    """A share of the steps may be far from the others, but no number is beyond all that an arm can be or do."""
+
+    def goal(p: Pose) -> Pose:
+        once = next(steps) // 20 == 20
+        return Pose(np.array([far, 0.0, 0.0]) if once else p.position, p.quaternion)
+
+    steps = iter(range(10**6))
+    reason = refused(aimed(demonstration(), goal), tmp_path / "target")
+    assert "the action is" in reason and "more than 3 m" in reason
+    episode = read(demonstration(), tmp_path / "sound")
+    for column, told in ((8, "twist"), (14, "the external wrench is")):
+        state = episode.state.copy()
+        state[7, column] = 1e3 * far
+        assert told in "".join(implausible(replace(episode, state=state), PERIOD))
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,11 @@ STRETCH = 5.0
 """full actions of the task: with 0.015 m and 10 Hz 0.75 m/s"""
 SHARE = 0.2
 """of an episode's steps that may be beyond what only a unit or a frame explains in more"""
+NEIGHBOURS = 3
+"""steps over which sizes of actions are averaged: an arm told at 10 Hz stands at one step and goes twice as far at the
+next"""
+NEVER = 20.0
+"""times a limit of twist or wrench that not even one step may be beyond: no number that anybody measured"""
 TOLD_SPEED = (10.0, 0.05, 0.5)
 """how many times as fast as the poses a twist may be on average, and the noise [m/s], [rad/s] that is granted"""
 PRESSED = (500.0, 100.0)
@@ -103,23 +108,49 @@ def _angles(rotvecs: np.ndarray) -> np.ndarray:
 def _far_actions(episode: Episode) -> Iterator[str]:
     """What the arm was asked for."""
     metadata = episode.metadata
-    for columns, scale, unit, cause in (
-        (slice(0, 3), metadata.translation_scale, "m", "millimetres, or a target in another frame"),
+    for columns, scale, farthest, unit, cause in (
+        (
+            slice(0, 3),
+            metadata.translation_scale,
+            REACH,
+            "m",
+            "millimetres, or a target in another frame",
+        ),
         (
             slice(3, 6),
             metadata.rotation_scale,
+            2.0 * np.pi,
             "rad",
             "a target in another frame, or quaternions in the order w x y z",
         ),
     ):
         size = np.linalg.norm(episode.action[:, columns].astype(np.float64), axis=1)
-        beyond = int((size > STRETCH * scale).sum())
+        beyond = int((np.minimum(size, _smooth(size)) > STRETCH * scale).sum())
         if scale > 0.0 and beyond > SHARE * len(size):
             yield (
                 f"{beyond} of {len(size)} actions are beyond {STRETCH:.0f} times the task's {scale:.3g} {unit} a "
-                f"step, the largest {size.max():.3g} {unit}: {cause}, or one that takes many steps to reach? "
-                "--recorded action=motion takes what was done"
+                f"step, the largest {size.max():.3g} {unit}: {_likely(episode, cause)}"
             )
+        elif size.max() > farthest:
+            yield (
+                f"step {size.argmax()}: the action is {size.max():.3g} {unit}, more than {farthest:.3g} {unit}: "
+                f"{_likely(episode, cause)}"
+            )
+
+
+def _smooth(sizes: np.ndarray) -> np.ndarray:
+    """(T,) mean of every size and those beside it."""
+    wide = np.pad(sizes, NEIGHBOURS // 2, mode="edge")
+    return np.convolve(wide, np.full(NEIGHBOURS, 1.0 / NEIGHBOURS), "valid")
+
+
+def _likely(episode: Episode, cause: str) -> str:
+    """Why an action is too large, and what to take in its place: nothing where it is what was done."""
+    done = np.diff(episode.state[:, :3].astype(np.float64), axis=0)
+    asked = np.linalg.norm(episode.action[:-1, :3].astype(np.float64), axis=1)
+    if np.allclose(asked, np.linalg.norm(done, axis=1), rtol=1e-3, atol=1e-4):
+        return "positions in centimetres, poses of two sources, or a hand that no policy of the task can follow?"
+    return f"{cause}, or one that takes many steps to reach? --recorded action=motion takes what was done"
 
 
 def _told_speeds(episode: Episode, period: float) -> Iterator[str]:
@@ -131,15 +162,18 @@ def _told_speeds(episode: Episode, period: float) -> Iterator[str]:
     way = np.linalg.norm(np.diff(state[:, :3], axis=0), axis=1).sum() / seconds
     turn = _angles(state[:, 3:6]).sum() / seconds
     factor, *noise = TOLD_SPEED
-    for columns, measured, granted, unit, cause in (
-        (slice(6, 9), way, noise[0], "m/s", "millimetres per second"),
-        (slice(9, 12), turn, noise[1], "rad/s", "degrees per second"),
+    for columns, measured, granted, fastest, unit, cause in (
+        (slice(6, 9), way, noise[0], SPEED[0], "m/s", "millimetres per second"),
+        (slice(9, 12), turn, noise[1], SPEED[1], "rad/s", "degrees per second"),
     ):
-        told = np.linalg.norm(state[:, columns], axis=1).mean()
+        size = np.linalg.norm(state[:, columns], axis=1)
+        told = size.mean()
         if told > factor * measured + granted:
             yield (
                 f"the twist is {told:.3g} {unit} on average, and the poses move at {measured:.3g} {unit}: {cause}?"
             )
+        elif size.max() > NEVER * fastest:
+            yield f"step {size.argmax()}: the twist is {size.max():.3g} {unit}: a number that nobody measured?"
 
 
 def _pressed(episode: Episode) -> Iterator[str]:
@@ -154,6 +188,10 @@ def _pressed(episode: Episode) -> Iterator[str]:
             yield (
                 f"the external wrench is beyond {limit:.0f} {unit} at {beyond} of {len(size)} steps, the largest "
                 f"{size.max():.3g} {unit}: {cause}, or raw counts of a sensor?"
+            )
+        elif size.max() > NEVER * limit:
+            yield (
+                f"step {size.argmax()}: the external wrench is {size.max():.3g} {unit}: a number that nobody measured?"
             )
 
 
