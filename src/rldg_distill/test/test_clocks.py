@@ -19,6 +19,7 @@ from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.clock_jumps import clock_jumps
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
+from rldg_distill.recordings.resampling import Stream, check_clocks
 
 VGA = Told(task="connector/vga")
 CUT = replace(VGA, clock_jump="cut")
@@ -145,6 +146,13 @@ def test_a_year_between_two_messages_costs_nothing(tmp_path: Path) -> None:
     told = refused(plain, tmp_path)
     assert "spans 31536000 s by its stamps, and an episode has at most 3600 s" in told
     assert "spans" in refused(plain, tmp_path / "log", LOG)
+
+
+def test_all_recorded_at_one_moment_says_nothing_of_clocks() -> None:
+    """As a bag that a program wrote without the times of recording."""
+    times = START + np.arange(40, dtype=np.int64) * SECOND // 10
+    pose, image = (Stream(t.name, t.type, np.zeros_like(times), times, []) for t in (POSE, IMAGE))
+    check_clocks([pose, image], pose)
 
 
 def test_two_messages_and_equal_stamps(tmp_path: Path) -> None:

@@ -116,7 +116,10 @@ def test_any_gripper_whose_range_is_told(
             "Name one",
         ),
         (("a_finger_joint1", "b_finger_joint2"), shut(0.04, 0.0, 2), "Name one"),
-        (("gripper_joint",), shut(0.04, 0.0), "tells nothing of the gripper's width"),
+        (("gripper_joint",), shut(0.04, 0.0), "--gripper-joint gripper_joint --gripper-range"),
+        (("robotiq_85_left_knuckle_joint",), shut(0.0, 0.8), "says 0 to 0.8"),
+        (("panda_joint1", "left_jaw"), shut(0.0, 0.04, 2), "--gripper-joint left_jaw"),
+        (("drive_joint",), shut(0.0, 0.85), "joint_states has drive_joint: where one of them"),
     ],
 )
 def test_what_no_hand_of_franka_says_is_refused(
@@ -151,6 +154,21 @@ def test_fingers_beside_other_joints_and_in_some_messages_only(tmp_path: Path) -
     assert "It is spelt fr3_finger_joint1" in refused(plain, tmp_path / "capitals", capitals)
 
 
+def test_a_closed_gripper_of_any_name_is_asked_about(tmp_path: Path) -> None:
+    """A width of zero would be a guess, too, where the bag says something."""
+    plain = with_joints(("shoulder", "Gripper_Knuckle"), lambda t: [0.1, 0.5])
+    assert "--gripper-joint Gripper_Knuckle" in refused(plain, tmp_path, Told(task="connector/vga"))
+
+
+def test_joints_on_two_topics_are_named(tmp_path: Path) -> None:
+    plain = with_joints(HAND, shut(0.04, 0.0, 2), topic="fr3_gripper/joint_states")
+    arm = with_joints(("fr3_joint1",), shut(0.0, 1.0)).streams[JOINTS.name]
+    plain.streams[JOINTS.name] = arm
+    told = refused(plain, tmp_path)
+    assert "joint_states has fr3_joint1: where one of them tells it" in told
+    assert told.endswith("or --topic joint_states=/fr3_gripper/joint_states")
+
+
 def test_a_gripper_that_speaks_late_is_heard(tmp_path: Path) -> None:
     plain = with_joints(HAND, shut(0.04, 0.0, 2))
     messages = plain.streams[JOINTS.name].messages
@@ -166,11 +184,12 @@ def test_a_gripper_that_speaks_late_is_heard(tmp_path: Path) -> None:
 
 def test_another_topic_of_joints(tmp_path: Path) -> None:
     plain = with_joints(HAND, shut(0.04, 0.0, 2), topic="fr3_gripper/joint_states")
-    assert "--topic joint_states=TOPIC" in refused(plain, tmp_path / "missing")
+    named = "--topic joint_states=/fr3_gripper/joint_states"
+    assert named in refused(plain, tmp_path / "missing")
     told = replace(PEPPER, topics={JOINTS.name: "fr3_gripper/joint_states"})
     assert is_sound(read(plain, tmp_path / "told", told))
-    other = with_joints(("jaw", "wrist"), shut(1.0, 0.0, 2), topic="fr3_gripper/joint_states")
-    assert "has jaw, wrist on fr3_gripper/joint_states: say which" in refused(
+    other = with_joints(("drive", "wrist"), shut(1.0, 0.0, 2), topic="fr3_gripper/joint_states")
+    assert "has drive, wrist on fr3_gripper/joint_states: say which" in refused(
         other, tmp_path / "other", told
     )
 

@@ -25,6 +25,7 @@ from plain_bags import (
     demonstration,
     image,
     pose,
+    stamps,
     view,
 )
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
@@ -516,6 +517,27 @@ def test_depth_and_doubles_are_left_out_and_said(
     assert episode.images["front"] == episode.images["image"]
 
 
+@pytest.mark.parametrize(("having", "cameras"), [((1, 2), ["front", "image"]), ((2,), ["image"])])
+def test_which_bag_is_the_first_decides_about_no_camera(
+    tmp_path: Path,
+    having: tuple[int, ...],
+    cameras: list[str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for seed in range(3):
+        plain = demonstration(seed, seconds=1.0)
+        if seed in having:
+            plain.streams["front/color/image_raw"] = plain.streams[IMAGE.name]
+        plain.write(tmp_path / "bags" / f"plain_{seed}")
+    out = tmp_path / "demos"
+    told = ["--recorded", "task=connector/vga"]
+    code = convert([str(tmp_path / "bags"), "--out", str(out), *told])
+    said = capsys.readouterr().err
+    assert Dataset(out).cameras == cameras
+    assert ("plain_0: has no message of front/color/image_raw" in said) == (code == 3), said
+    assert ("topic front/color/image_raw, not alike in most of 3 bags" in said) == (code == 0), said
+
+
 def test_the_compressed_twin_may_be_the_one_that_is_wanted(tmp_path: Path) -> None:
     plain = demonstration(seconds=1.0)
     raw = plain.streams[IMAGE.name]
@@ -623,10 +645,22 @@ def test_a_step_that_a_dataset_lost_is_found(tmp_path: Path) -> None:
     episode = read(demonstration(camera=15.0).write(tmp_path / "plain"))
     assert list(faults(episode, PERIOD)) == []
     kept = np.arange(len(episode)) != 5
-    stamps = {name: getattr(episode, name)[kept] for name in ("image_stamp", "state_stamp")}
+    without = {name: getattr(episode, name)[kept] for name in ("image_stamp", "state_stamp")}
     assert any(
-        "step 5: 1 frame(s)" in fault for fault in faults(replace(episode, **stamps), PERIOD)
+        "step 5: 1 frame(s)" in fault for fault in faults(replace(episode, **without), PERIOD)
     )
+
+
+@pytest.mark.parametrize("rate", [12.0, 15.0])
+def test_an_arm_that_speaks_seldom_loses_no_step(tmp_path: Path, rate: float) -> None:
+    plain = demonstration()
+    rows = plain.streams[POSE.name].messages
+    often = np.array(sorted(rows))
+    kept = often[np.searchsorted(often, stamps(rate, 3.9, 2, 0.3, 0.0))].tolist()
+    plain.streams[POSE.name].messages = {stamp: rows[stamp] for stamp in kept}
+    episode = read(plain.write(tmp_path / "plain"))
+    assert (np.diff(episode.state_stamp) > 1.5 * PERIOD).any()
+    assert not [fault for fault in faults(episode, PERIOD) if "dropped" in fault]
 
 
 def test_a_camera_that_is_too_slow_is_found_by_validation(

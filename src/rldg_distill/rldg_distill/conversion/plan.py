@@ -22,7 +22,7 @@ from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.bag_episode import POLICY_CAMERA, camera_names, check_closed, way_out
 from rldg_distill.recordings.bag_storage import damage_told, remarks
-from rldg_distill.recordings.cameras import camera_topics, unlike
+from rldg_distill.recordings.cameras import camera_topics, more_cameras, unlike
 from rldg_distill.recordings.finding import find_bags
 from rldg_distill.recordings.identity import Identities, identify
 from rldg_distill.recordings.recorded_bag import read_bag
@@ -267,8 +267,8 @@ def _control_rate(candidates: list[Candidate]) -> float:
 
 
 def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[str, str]]:
-    """Features by topic, as the first bag with images has them, and most others; those that have not are rejected. And
-    why other topics of images are left out.
+    """Features by topic, as the first bag with images has them, or one made elsewhere, and most others; bags that have
+    not are rejected. And why other topics of images are left out.
     """
     unread = {}
     for candidate in pile.candidates:
@@ -279,6 +279,8 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
             continue
         if not topics:
             continue
+        more, why = more_cameras(pile.recordings, {*topics, *left_out})
+        topics, left_out = topics | more, why | left_out
         names = camera_names(topics)
         wanted = {POLICY_CAMERA, *kept} if kept else set(names.values())
         if not wanted <= set(names.values()):

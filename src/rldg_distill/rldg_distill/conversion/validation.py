@@ -34,7 +34,11 @@ from rldg_robot.checked_file import typed
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
 APART = 0.5  # periods between image and state
-RESAMPLED_GAP, RESAMPLED_APART = 2.0, 1.0  # of images less than a period old; older ones come twice
+RESAMPLED_GAP, RESAMPLED_APART = (
+    2.0,
+    1.0,
+)  # of what is less than a period old; older ones come twice
+STEADY = 0.1  # of a period by which most intervals of what is measured often may be off
 MOVED = (0.0005, 0.005)  # [m], [rad] of TCP motion under which a picture may stay the same
 MOST_SIDE = 256  # [pixel] of images in which motion is looked for
 LAGS = range(-3, 4)
@@ -190,7 +194,7 @@ def faults(episode: Episode, period: float) -> Iterator[str]:
     gap, apart = tolerances(episode)
     for name, stamps, limit in (
         ("image", episode.image_stamp, gap),
-        ("state", episode.state_stamp, GAP),
+        ("state", episode.state_stamp, GAP if is_steady(episode.state_stamp, period) else gap),
     ):
         intervals = np.diff(stamps)
         for index in np.flatnonzero(intervals > limit * period):
@@ -207,9 +211,16 @@ def faults(episode: Episode, period: float) -> Iterator[str]:
 
 
 def tolerances(episode: Episode) -> tuple[float, float]:
-    """Periods from which on two images, and image and state, are too far apart."""
+    """Periods from which on two images or two states, and image and state, are too far apart."""
     recorded = episode.metadata.source == RECORDED
     return (RESAMPLED_GAP, RESAMPLED_APART) if recorded else (GAP, APART)
+
+
+def is_steady(stamps: np.ndarray, period: float) -> bool:
+    """Whether measurements come so often that each step has one of its own moment: then every gap is a lost step."""
+    return not len(stamps[1:]) or bool(
+        np.median(np.abs(np.diff(stamps) - period)) < STEADY * period
+    )
 
 
 def _image_faults(camera: str, images: Sequence[bytes], episode: Episode) -> Iterator[str]:

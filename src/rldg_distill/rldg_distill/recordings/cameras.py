@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -76,6 +76,26 @@ def camera_topics(path: Path, recording: Recording | None) -> tuple[set[str], di
         left_out[twin] = f"the same as {own}"
     left_out.pop(own, None)
     return (colour - {own, *left_out}) | {WRIST_IMAGE.name}, left_out
+
+
+def more_cameras(
+    recordings: Mapping[Path, Recording], known: Collection[str]
+) -> tuple[set[str], dict[str, str]]:
+    """Topics of colour images of bags made elsewhere beside the known ones, and why others of images are left out.
+
+    Which bag is the first must not decide whether a camera is one. Bags that cannot be read have none: whoever converts
+    them says what is wrong.
+    """
+    found: set[str] = set()
+    left_out: dict[str, str] = {}
+    for path, recording in recordings.items():
+        with suppress(BadBag):
+            there = {name for name, info in topics(path).items() if info.type in IMAGE_TYPES}
+            if there - {recording.topics[WRIST_IMAGE.name], *known, *found, *left_out}:
+                colour, why = camera_topics(path, recording)
+                found |= colour - set(known)
+                left_out |= {name: reason for name, reason in why.items() if name not in known}
+    return found, {name: reason for name, reason in left_out.items() if name not in found}
 
 
 def first_size(bag: Path, topic: str) -> tuple[int, int] | None:

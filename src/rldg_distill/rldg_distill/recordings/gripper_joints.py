@@ -15,7 +15,7 @@ from rldg_robot.bag_reader import decode
 from rldg_robot.contract import JOINT_STATES
 from rldg_robot.message_values import SECOND
 
-FINGER = b"finger"
+GRIPPER = re.compile(rb"finger|gripper|knuckle|jaw", re.IGNORECASE)
 """in the names of joints that may be a gripper's"""
 HAND = re.compile(r"(.*)finger_joint([12])", re.IGNORECASE)
 """the two fingers of Franka's hand, of which each tells its way [m] from the middle: the one gripper known by name"""
@@ -79,14 +79,15 @@ def _names(cdr: bytes) -> tuple[str, ...]:
 
 
 def _fingers(path: Path, topic: str) -> set[tuple[str, ...]]:
-    """The fingers of every message, of those within a second of the first that has some."""
+    """The joints of a gripper in every message, of those within a second of the first that has some."""
     groups: set[tuple[str, ...]] = set()
     first = None
     for _, time, cdr in messages(path, [topic]):
-        if FINGER in cdr.lower():
+        # An arm speaks a thousand times a second: most messages are passed over without a look at their names.
+        names = _names(cdr) if GRIPPER.search(cdr) else ()
+        if fingers := tuple(sorted(name for name in names if GRIPPER.search(name.encode()))):
             first = time if first is None else first
-            fingers = (name for name in _names(cdr) if FINGER in name.lower().encode())
-            groups.add(tuple(sorted(fingers)))
+            groups.add(fingers)
         if first is not None and time - first > SECOND:
             break
     return groups

@@ -38,6 +38,7 @@ from rldg_distill.recordings.recording import (
     Told,
     find_recording,
     is_recording,
+    width_wanted,
 )
 from rldg_distill.recordings.resampling import (
     MAX_AGE,
@@ -54,8 +55,6 @@ from rldg_robot.contract import (
     CURRENT_POSE,
     CURRENT_TWIST,
     EXTERNAL_WRENCH,
-    GRIPPER_STATE,
-    JOINT_STATES,
     SPACENAV_JOY,
     WRIST_IMAGE,
 )
@@ -114,6 +113,10 @@ def read_recording(
     """The episode of a bag made elsewhere; arguments and errors are those of `read_bag`."""
     recording = find_recording(path, told)
     task = load_task(recording.task)
+    if recording.width is None and task.gripper != "closed":
+        raise BadBag(
+            f"tells nothing of the gripper's width, and {task.id} opens and closes it: {width_wanted(path, told)}"
+        )
     pictures = {recording.topics.get(topic, topic): name for topic, name in cameras.items()}
     wanted = {*recording.topics.values(), *pictures}
     streams = read_streams(path, wanted, pictures, recording.told.clock, recording.joints)
@@ -301,11 +304,6 @@ def _opened(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
     steps = moments.steps
     if task.gripper == "closed":
         return np.zeros(len(steps))
-    if recording.width is None:
-        raise BadBag(
-            f"tells nothing of the gripper's width, and {task.id} opens and closes it: record {GRIPPER_STATE.name}, or "
-            f"{JOINT_STATES.name} with its fingers (--topic {JOINT_STATES.name}=TOPIC, --gripper-joint NAME)"
-        )
     found = commands(moments.widths)[:-1]
     if recording.asked:
         stream = moments.parts[recording.asked]

@@ -313,6 +313,27 @@ def _joints(path: Path, topic: str, told: Told) -> tuple[str, ...]:
     return joints
 
 
+def width_wanted(path: Path, told: Told) -> str:
+    """What a bag can be asked for that tells nothing of its gripper's width.
+
+    Raises:
+        BadBag: it cannot be read.
+    """
+    there = topics(path)
+    wanted = f"record {GRIPPER_STATE.name}, or {JOINT_STATES.name} with its fingers"
+    topic = _topic(JOINT_STATES.name, there, told.of(path))
+    if topic is None:
+        return f"{wanted}. {_suggestion(JOINT_STATES, there)}"
+    others = [
+        name for name, info in there.items() if info.type == JOINT_STATES.type and name != topic
+    ]
+    elsewhere = "".join(f" or --topic {JOINT_STATES.name}=/{name}" for name in sorted(others))
+    return (
+        f"{wanted}. {topic} has {', '.join(joint_names(path, topic)) or 'no joint'}: where one of them tells it, "
+        f"--gripper-joint NAME --gripper-range CLOSED:OPEN{elsewhere}"
+    )
+
+
 def _topic(name: str, there: dict[str, TopicInfo], told: Told) -> str | None:
     """The bag's topic for one of the contract's, None where there is none that fits."""
     part = PARTS[name]
