@@ -45,6 +45,7 @@ from rldg_distill.recordings.recording import Told, find_recording
 from rldg_robot import contract
 from rldg_robot.gripper_command import CLOSE
 from rldg_robot.poses import Pose
+from rldg_robot.task import load_task
 
 VGA = Told(task="connector/vga")
 CAMERAS = {IMAGE.name: "image"}
@@ -347,6 +348,13 @@ def test_an_episode_message_tells_span_and_outcome(tmp_path: Path) -> None:
     assert (metadata.task_id, metadata.seed, metadata.domain) == ("connector/hdmi", 5, "lab_c")
     assert not metadata.success and episode.instruction[0] == "plug it in"
     two = plain.streams[contract.EPISODE.name].messages
+    two[closed] = spoken(9)
+    assert "says in episode the status 9" in refuse(plain.write(tmp_path / "status"))
+    two[closed] = spoken(1) | {"instruction": " "}
+    assert (
+        read(plain.write(tmp_path / "unsaid")).instruction[0]
+        == load_task("connector/hdmi").instruction
+    )
     two[closed + 1] = spoken(0) | {"episode_id": "another"}
     assert "several episodes" in refuse(plain.write(tmp_path / "two"))
 

@@ -396,6 +396,10 @@ def _about(
         nanoseconds(episode.header.stamp) if told.clock == "header" else time
         for time, episode in spoken
     ]
+    if int(last.status) not in STATUS:
+        raise BadBag(
+            f"says in {episode_topic} the status {int(last.status)}, and there is none such"
+        )
     try:
         told = replace(
             told,
@@ -409,4 +413,5 @@ def _about(
         raise BadBag(str(error)) from error
     opened = times[0] if int(first.status) == OPEN else ALWAYS[0]
     closed = times[-1] if int(last.status) != OPEN else ALWAYS[1]
-    return Recording(told, used, last.instruction, int(last.seed), (opened, closed), joints)
+    instruction = last.instruction.strip() or load_task(told.task).instruction
+    return Recording(told, used, instruction, int(last.seed), (opened, closed), joints)
