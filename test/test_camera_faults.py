@@ -14,7 +14,7 @@ from harness import PATIENCE, Processes
 from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_robot import contract
@@ -95,6 +95,24 @@ def test_bad_pictures_are_dropped_and_told_and_the_next_good_one_passes(
     assert node.poll() is None
     assert colours(camera.seen[-1]).shape == (128, 128, 3)
     assert "a picture was dropped: " in node.log.read_text()
+
+
+def test_a_camera_matrix_that_is_none_is_left_out(processes: Processes, camera: Camera) -> None:
+    node = processes.node("rldg_robot", "wrist_camera")
+    publisher = camera.node.create_publisher(CameraInfo, "camera/color/camera_info", 1)
+    seen: list[CameraInfo] = []
+    listen_to(camera.node, contract.WRIST_CAMERA_INFO, seen.append)
+
+    def shoot(focal: float) -> None:
+        publisher.publish(CameraInfo(k=[focal, 0.0, 320.0, 0.0, focal, 240.0, 0.0, 0.0, 1.0]))
+        camera.shoots()
+
+    for focal in (float("nan"), float("inf"), 0.0):
+        camera.seen.clear()
+        camera.until(lambda: len(camera.seen) > 5, "pictures", lambda f=focal: shoot(f))
+    assert not seen and "not calibrated" in node.log.read_text()
+    camera.until(lambda: bool(seen), "a camera_info", lambda: shoot(400.0))
+    assert np.isfinite(seen[-1].k).all()
 
 
 @pytest.mark.parametrize("camera", [(TOPIC, ReliabilityPolicy.BEST_EFFORT)], indirect=True)

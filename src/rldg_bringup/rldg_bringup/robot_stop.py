@@ -31,7 +31,7 @@ def stop_file(values: Values) -> Path:
 
 
 def _home() -> Path:
-    """Of whoever starts stacks here; a user without one, as containers have them, gets a place that outlives a start."""
+    """Of whoever starts stacks here; a user without one, as in containers, gets a place that outlives a start."""
     try:
         return Path(pwd.getpwuid(os.getuid()).pw_dir)
     except KeyError:

@@ -59,7 +59,15 @@ class WristCameraNode(Node):
         self.get_logger().info(f"pictures of {source}, image contract {self.contract}")
 
     def _on_info(self, message: CameraInfo) -> None:
-        self._matrix = np.array(message.k).reshape(3, 3)
+        matrix = np.array(message.k).reshape(3, 3)
+        if np.isfinite(matrix).all() and min(matrix[0, 0], matrix[1, 1]) > 0.0:
+            self._matrix = matrix
+            return
+        self._matrix = None
+        self.get_logger().warning(
+            "the camera says no focal length, so camera_info is left out: it is not calibrated",
+            throttle_duration_sec=60.0,
+        )
 
     def _on_image(self, cdr: bytes) -> None:
         arrived = now(self) / SECOND
@@ -103,11 +111,15 @@ class WristCameraNode(Node):
 
     def _check_size(self, height: int, width: int) -> None:
         wanted = self.contract
+        if not width or not height:
+            raise BadPicture(
+                f"pictures are {width}x{height}, which is none: its driver is at fault"
+            )
         if (width, height) != (wanted.width, wanted.height):
             raise BadPicture(
                 f"pictures are {width}x{height}, the image contract is of {wanted.width}x{wanted.height}: a "
                 "D405 ignores rgb_camera.*, it wants depth_module.color_profile; another camera wants "
-                f"crop:={ImageContract.centred(max(width, 1), max(height, 1)).crop}"
+                f"crop:={ImageContract.centred(width, height).crop}"
             )
 
     def _publish(self, picture: np.ndarray, stamp: int) -> None:
