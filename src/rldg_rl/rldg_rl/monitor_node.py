@@ -112,4 +112,4 @@ class MonitorNode(Node):
 
 def main() -> None:
     """Entry point."""
-    run_node(MonitorNode)
+    run_node(MonitorNode, last_words=True)  # it gives the terminal back

@@ -3,6 +3,8 @@
 
 import os
 
+from rldg_robot import quiet_stop as quiet_stop
+
 # Render off-screen, without a display. Here, because mujoco reads it when it is imported, and this
 # comes before any module of the package.
 os.environ.setdefault("MUJOCO_GL", "egl")

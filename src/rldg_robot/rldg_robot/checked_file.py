@@ -125,6 +125,7 @@ def _text(text: str | bytes) -> str:
 
 
 def _believed(load: Callable[[], Any], kind: type[T], where: str, fix: str, strict: bool) -> T:
+    content: Any = None
     try:
         content = load()
         _check(content)
@@ -133,7 +134,15 @@ def _believed(load: Callable[[], Any], kind: type[T], where: str, fix: str, stri
         *(RecursionError, MemoryError, UserError, yaml.YAMLError, dacite.DaciteError),
         *(ArithmeticError, AttributeError, LookupError, TypeError, ValueError),
     ) as error:
-        raise FormatError(f"{where} cannot be used: {_cause(error)}{fix and '. ' + fix}") from error
+        cause = "it is empty" if _nothing(content, error) else _cause(error)
+        raise FormatError(f"{where} cannot be used: {cause}{fix and '. ' + fix}") from error
+
+
+def _nothing(content: Any, error: Exception) -> bool:
+    """Whether there was nothing to read: what a power cut leaves, and no shape that one could put right."""
+    if isinstance(error, json.JSONDecodeError):
+        return not error.doc.strip()
+    return content is None and isinstance(error, dacite.DaciteError)
 
 
 def _cause(error: Exception) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -80,6 +81,13 @@ BAD = {
 def test_a_bad_text_is_one_error_with_place_and_fix(parse: object, text: str) -> None:
     with pytest.raises(FormatError, match=r"(?s)^here/card.json cannot be used: .+\. Mend it$"):
         parse(text, Card, "here/card.json", fix="Mend it")  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("parse", [parse_json, parse_yaml])
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_file_is_called_empty(parse: Callable[..., Card], text: str) -> None:
+    with pytest.raises(FormatError, match=r"^card cannot be used: it is empty\. Mend it$"):
+        parse(text, Card, "card", fix="Mend it")
 
 
 @pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity", "1e999"])
