@@ -12,9 +12,15 @@ from plain_bags import demonstration
 from synthetic_bags import write_bag
 
 from rldg_distill.convert import main as convert
+from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.finding import DEPTH, find_bags
+from rldg_distill.recordings.recorded_bag import read_bag
+from rldg_distill.recordings.recording import Told
+from rldg_robot import contract
 from rldg_robot.command_line import UsageError
+
+VGA = Told(task="connector/vga")
 
 
 def empty_bag(path: Path) -> Path:
@@ -59,6 +65,26 @@ def test_a_bag_or_a_file_of_it_is_the_bag(tmp_path: Path) -> None:
     empty_bag(bag / "nested")
     for given in (bag, bag / "metadata.yaml", bag / "a.mcap"):
         assert find_bags([given]).bags == [bag]
+
+
+def test_parts_in_a_folder_of_another_name_are_one_recording(tmp_path: Path) -> None:
+    """A third of a demonstration is no success of its own."""
+    for part, (begin, end) in enumerate(((0.0, 1.5), (1.5, 2.5), (2.5, 4.0))):
+        plain = demonstration()
+        for topic in (contract.CURRENT_POSE, contract.WRIST_IMAGE, contract.SPACENAV_JOY):
+            plain.keep(topic, begin, end)
+        written = plain.write(tmp_path / "whole" / f"part_{part}")
+        for place, name in (("take", f"rosbag2_{part}.mcap"), ("takes", f"{'abc'[part]}.mcap")):
+            (tmp_path / place).mkdir(exist_ok=True)
+            shutil.copy(written / f"part_{part}.mcap", tmp_path / place / name)
+    assert names(tmp_path / "take") == ["."]
+    assert names(tmp_path / "takes") == ["a.mcap", "b.mcap", "c.mcap"]
+    episode = read_bag(
+        tmp_path / "take", ImageFormat(), {"wrist_camera/color/image_raw": "image"}, VGA
+    )
+    assert len(episode) == 39
+    (tmp_path / "take" / "rosbag2_1.mcap").unlink()  # without it they are two takes of one person
+    assert names(tmp_path / "take") == ["rosbag2_0.mcap", "rosbag2_2.mcap"]
 
 
 def test_links_lead_to_a_bag_once_and_never_in_circles(tmp_path: Path) -> None:

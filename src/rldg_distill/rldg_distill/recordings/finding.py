@@ -7,17 +7,22 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
-from rldg_distill.recordings.bag_storage import STORAGE, ros1
-from rldg_robot.bag_reader import METADATA
+from rldg_distill.datasets.episode import BadBag
+from rldg_distill.recordings.bag_storage import STORAGE, ros1, span_of
+from rldg_robot.bag_reader import METADATA, in_order
 from rldg_robot.command_line import UsageError
+from rldg_robot.message_values import SECOND
 from rldg_robot.regular_file import regular
 
 DEPTH = 12
 """folders within each other that are looked through"""
 MOST = 1_000_000
 """files and folders that are looked at"""
+GOES_ON = SECOND // 5
+"""[ns] between the last message of a part of a recording and the first of the next: between two takes there is more"""
 PACKED = re.compile(r".+\.(mcap|db3|bag)\.\w+|.+\.bag\.active", re.IGNORECASE)
 SPLIT = re.compile(r"(.+?)(_\d+)?\.(mcap|db3)(\.(zstd|zst))?", re.IGNORECASE)
 
@@ -111,13 +116,28 @@ def _look(folder: Path, files: list[Path], found: Found) -> None:
     if folder / METADATA in files:
         found.bags.append(folder)
         return
-    stored = filter(_is_stored, files)
-    ours = [file for file in stored if _prefix(file) == folder.name and regular(file)]
+    stored = [file for file in files if _is_stored(file) and regular(file)]
+    ours = [file for file in stored if _prefix(file) == folder.name]
+    if not ours and _are_parts(stored):
+        ours = stored
     if ours:
         found.bags.append(folder)
     for file in files:
         if file not in ours:
             _take(file, found)
+
+
+def _are_parts(files: list[Path]) -> bool:
+    """Whether files are one recording, split, whose folder was renamed and has no metadata: each goes on where the one
+    before it ended. By itself, each would be a success of its own.
+    """
+    if len(files) < 2 or len({_prefix(file) for file in files}) > 1:
+        return False
+    try:
+        spans = pairwise(map(span_of, in_order(files)))
+        return all(a[2] and b[2] and abs(b[0] - a[1]) < GOES_ON for a, b in spans)
+    except BadBag:
+        return False
 
 
 def _prefix(file: Path) -> str:
