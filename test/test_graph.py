@@ -360,6 +360,15 @@ def test_without_a_gate_the_terminal_says_so(processes: Processes) -> None:
     assert "is a stack running?" in stop.log.read_text()
 
 
+@pytest.mark.parametrize("text", ["300", "abc", "1e2", "129 ", "-1"])
+def test_a_terminal_that_names_no_domain_says_so(processes: Processes, text: str) -> None:
+    processes.environment["ROS_DOMAIN_ID"] = text
+    stop = processes.start(executable("rldg_robot", "gate"), "stop")
+    expect_exit(stop, 2)
+    log = stop.log.read_text()
+    assert "is no ROS domain: give a whole number" in log and "Traceback" not in log
+
+
 def test_every_node_ends_on_ctrl_c(probe: Probe, processes: Processes) -> None:
     run = processes.folder / "run"
     processes.node("rldg_robot", "operator", task=TASK.id, use_sim_time=True)

@@ -9,21 +9,15 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import socket
 import struct
 from collections.abc import Sequence
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.machines import Machine
+from rldg_robot.ros_domain import LARGEST, domain_of
+from rldg_robot.user_error import UserError
 
-LARGEST = 231
-"""of the domains in which nodes start that keep to this machine: some of the next one's ports would lie beyond the last
-that there is"""
-NUMBER = re.compile(
-    r"[ \t\n\v\f\r]*\+?(?:0x(?P<hex>[0-9a-f]+)|(?P<octal>0[0-7]*)|(?P<decimal>[1-9][0-9]*))",
-    re.ASCII | re.IGNORECASE,
-)
 CREDENTIALS = struct.Struct("iII")
 """process, user and group of the other end of a Unix socket"""
 _claims: dict[str, socket.socket] = {}
@@ -31,22 +25,15 @@ _claims: dict[str, socket.socket] = {}
 
 
 def ros_domain() -> int:
-    """The domain that nodes started from here will be in: `ROS_DOMAIN_ID` as rcl reads it, with `strtoul` in base 0.
+    """The domain that nodes started from here will be in.
 
     Raises:
         StackError: it is no number, or no domain.
     """
-    text = os.environ.get("ROS_DOMAIN_ID", "")
-    found = NUMBER.fullmatch(text or "0")
-    bases = {"hex": 16, "octal": 8, "decimal": 10}
-    number = (
-        int(found[found.lastgroup], bases[found.lastgroup]) if found and found.lastgroup else -1
-    )
-    if not 0 <= number <= LARGEST:
-        raise StackError(
-            f"ROS_DOMAIN_ID={text!r} is no ROS domain: give a whole number from 0 to {LARGEST}"
-        )
-    return number
+    try:
+        return domain_of(os.environ.get("ROS_DOMAIN_ID", ""))
+    except UserError as error:
+        raise StackError(str(error)) from None
 
 
 def claim_domain(parts: Sequence[Machine]) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from rclpy.utilities import remove_ros_args
 from rldg_robot.command_line import print_anything
 from rldg_robot.console import tell_error
 from rldg_robot.ros import make_executor
+from rldg_robot.ros_domain import domain_of
 from rldg_robot.task import UnknownTask
 from rldg_robot.user_error import UserError
 
@@ -72,6 +74,13 @@ def run_main(
             program,
             f"'{words[0]}' is unknown here: parameters are typed as --ros-args -p name:=value",
         )
+        sys.exit(USER_ERROR)
+    try:
+        domain_of(
+            os.environ.get("ROS_DOMAIN_ID", "")
+        )  # rcl would meet others in 1 for 1e2, or nobody
+    except UserError as error:
+        tell_error("error", error)
         sys.exit(USER_ERROR)
     rclpy.init(signal_handler_options=signals)
     code = 0
