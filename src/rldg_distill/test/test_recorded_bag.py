@@ -243,6 +243,22 @@ def test_two_clocks_are_refused_and_the_time_of_recording_helps(tmp_path: Path) 
     assert episode.image_stamp.tolist() == expected
 
 
+def test_commands_that_end_early_are_told_and_a_single_one_is_none_of_every_step(
+    tmp_path: Path,
+) -> None:
+    plain = demonstration()
+    plain.keep(JOY, 0.0, 2.5)
+    episode = read(plain.write(tmp_path / "lets_go"))
+    assert len(episode) == 25
+    (remark,) = episode.remarks
+    assert remark.startswith("ends 1.4") and "where spacenav/joy ends" in remark
+    plain.keep(JOY, 0.0, 0.05)
+    told = refuse(plain.write(tmp_path / "once"))
+    assert "after 1 step(s)" in told and "--recorded action=motion" in told
+    assert len(read(plain.write(tmp_path / "motion"), replace(VGA, action="motion"))) == 39
+    assert "=/current_pose" not in refuse(tmp_path / "motion", replace(VGA, action="target_pose"))
+
+
 def test_a_stream_that_stops_ends_late_or_never_meets_the_others(tmp_path: Path) -> None:
     silent = sixty()
     messages = silent.streams[IMAGE.name].messages

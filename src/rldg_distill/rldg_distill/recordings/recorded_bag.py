@@ -34,6 +34,7 @@ from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.recording import (
     CUT,
     MOTION,
+    NEEDED,
     Recording,
     Told,
     find_recording,
@@ -125,7 +126,8 @@ def read_recording(
     images = _images(path, streams, pictures, moments.steps, image_format, view)
     episode = _episode(recording, task, bag_name(path), moments, images)
     remarks = chain.from_iterable(stream.remarks for stream in streams.values())
-    return replace(episode, remarks=(*remarks, *_late(recording, streams)))
+    cut = chain(_late(recording, streams), _early(recording, moments))
+    return replace(episode, remarks=(*remarks, *cut))
 
 
 def _late(recording: Recording, streams: Mapping[str, Stream]) -> Iterator[str]:
@@ -136,6 +138,28 @@ def _late(recording: Recording, streams: Mapping[str, Stream]) -> Iterator[str]:
     late = last.first - max(first.first, recording.span[0])
     if late > MAX_AGE:
         yield f"begins {late / SECOND:.2f} s later than its first message, where {last.topic} begins"
+
+
+def _early(recording: Recording, moments: Moments) -> Iterator[str]:
+    """Why a bag's end is in no step: who commands let go, or the node that did died.
+
+    Raises:
+        BadBag: so is the greater part of it, as where a target is told once and then pursued.
+    """
+    if recording.told.action == MOTION:
+        return
+    command = moments.parts[recording.told.action]
+    left = min(moments.parts[part.name].last for part in NEEDED)
+    left = min(left, recording.span[1]) - int(moments.ticks[-1])
+    steps = len(moments.steps)
+    if left > MAX_AGE:
+        told = f"{left / SECOND:.2f} s earlier than its last message, where {command.topic} ends"
+        if left > moments.ticks[-1] - moments.ticks[0]:
+            raise BadBag(
+                f"would end {told}, after {steps} step(s): a target that is told once is no action of every step. "
+                f"Take what was done: --recorded action={MOTION}"
+            )
+        yield f"ends {told}"
 
 
 @dataclass(frozen=True)

@@ -274,7 +274,8 @@ def find_recording(path: Path, told: Told) -> Recording:
             raise BadBag(f"has no {part.name}. {_suggestion(part, there)}")
     action = told.action or next(a for a in ACTIONS if a in parts or a == MOTION)
     if action != MOTION and action not in parts:
-        raise BadBag(f"has no {action} to take actions from. {_suggestion(PARTS[action], there)}")
+        free = {name: info for name, info in there.items() if name not in parts.values()}
+        raise BadBag(f"has no {action} to take actions from. {_suggestion(PARTS[action], free)}")
     used = {*(part.name for part in NEEDED), CURRENT_TWIST.name, EXTERNAL_WRENCH.name, action}
     joints: tuple[str, ...] = ()
     if GRIPPER_STATE.name in parts and not told.gripper_joint:
