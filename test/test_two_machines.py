@@ -114,6 +114,6 @@ def test_a_learner_of_another_task_says_so(processes: Processes) -> None:
     publish_on(actor, contract.RUN_STATUS).publish(RunStatus(run="gpu", task="connector/usb_a"))
     expect_exit(learner, 2)
     assert (
-        "the actor does connector/usb_a, this learner learns connector/vga"
+        "the actor does 'connector/usb_a', this learner learns connector/vga"
         in learner.log.read_text()
     )

@@ -192,3 +192,12 @@ def test_the_time_of_recording_may_be_set_too(tmp_path: Path) -> None:
     assert "jump 1.5" in refused(plain, tmp_path / "refused")
     assert 18 <= len(read(plain, tmp_path / "cut", CUT)) <= 20
     assert "jump 1.5" in refused(plain, tmp_path / "log", LOG)
+
+
+def test_what_a_latched_topic_said_long_ago_is_no_jump() -> None:
+    order = np.arange(4)
+    logs = START + np.array([0, 300, 400, 500]) * 10**6
+    latched = START + np.array([-4000, 295, 395, 495]) * 10**6
+    assert clock_jumps(latched, logs, order) == []
+    set_ahead = START + np.array([-5, 295, 395 + 4000, 495 + 4000]) * 10**6
+    assert [jump.number for jump in clock_jumps(set_ahead, logs, order)] == [2]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import dacite
 import numpy as np
 import pytest
 import yaml
@@ -13,6 +12,7 @@ import yaml
 from rldg_robot import task as module
 from rldg_robot.poses import Pose
 from rldg_robot.task import Spread, UnknownTask, load_task, named_tasks, task_ids
+from rldg_robot.user_error import UserError
 
 PAPER = ("connector", "pick_place", "fmb_insertion", "fmb_assembly")
 
@@ -119,5 +119,5 @@ def test_a_misspelt_field_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     family["horizn"] = 5
     (tmp_path / "connector.yaml").write_text(yaml.safe_dump(family))
     monkeypatch.setattr(module, "TASKS", tmp_path)
-    with pytest.raises(dacite.UnexpectedDataError, match="horizn"):
+    with pytest.raises(UserError, match="horizn"):
         load_task("connector/vga")

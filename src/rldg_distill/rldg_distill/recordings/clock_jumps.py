@@ -45,6 +45,8 @@ class Jump:
 def clock_jumps(times: np.ndarray, logs: np.ndarray, order: np.ndarray) -> list[Jump]:
     """Where the stamps of a stream jump.
 
+    What a latched topic said last, however long ago, is what a recorder hears first: it shows no jump.
+
     Args:
         times: (N,) int64 [ns], stamps in the order of the file.
         logs: (N,) int64 [ns], when they were recorded; that clock may have been set with the other.
@@ -60,7 +62,7 @@ def clock_jumps(times: np.ndarray, logs: np.ndarray, order: np.ndarray) -> list[
     for number in range(1, len(stamps)):
         by = stamps[number] - newest
         passed = abs(recorded[number] - recorded[number - 1])
-        if by < -back or by > max(AHEAD, FASTER * passed):
+        if by < -back or (number > 1 and by > max(AHEAD, FASTER * passed)):
             found.append(Jump(number, int(order[number]), recorded[number], by))
             newest = stamps[number]
         else:
