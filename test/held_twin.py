@@ -16,7 +16,7 @@ from rldg_robot.simulation.twin_node import TwinNode
 
 NEWTONS = 40.0
 """more than the compliance pulls with"""
-FILE = Path(sys.argv[1])
+FILE = Path(sys.argv.pop(1))
 
 
 class HeldTwin(TwinNode):

@@ -151,6 +151,11 @@ def test_no_number_is_read_by_python_alone(
         (convert.main, ["x", "--out", "y", "--status", "all", "--status", "failure"], "leave out"),
         (convert.main, ["x", "--out", "y", "--camera", "a", "--camera", "a"], "is given twice"),
         (convert.main, ["x", "--out", "y"], "x does not exist"),
+        (convert.main, ["x" * 400, "--out", "y"], "longer than a file system takes"),
+        (convert.main, ["x", "--out", "y/" * 4000], "longer than a file system takes"),
+        (dataset.main, ["info", "x" * 400], "longer than a file system takes"),
+        (compare.main, ["x" * 400, "y"], "longer than a file system takes"),
+        (sweep.main, ["x" * 400, "--task", "connector/vga", "--axis", "light"], "longer than"),
         (convert.main, [".", "--out", "y"], "holds no bags"),
         (convert.main, [".", "--out", "Y"], "is no name"),
         *[

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+from rldg_robot.safe_name import is_too_long
+
 Value = str | int | float | bool
 Values = Mapping[str, Value]
 
@@ -24,6 +26,8 @@ def place(text: Value) -> Path:
     Raises:
         StackError: it begins with the home of nobody.
     """
+    if is_too_long(str(text)):
+        raise StackError(f"the path {str(text)[:40]}… is longer than a file system takes")
     try:
         return Path(str(text)).expanduser().absolute()
     except RuntimeError:

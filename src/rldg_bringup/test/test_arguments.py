@@ -112,6 +112,18 @@ def test_what_would_change_nothing_is_told(
         ("train_rl", {"reward": "classifier", "classifier": "none.safetensors"}, "no such file"),
         ("policy", {"policy": "pupl"}, "Did you mean 'pupil'?"),
         ("evaluate", {"policy": "pupl"}, "Did you mean 'pupil'?"),
+        *[
+            (stack, {name: "x" * 400}, "longer than a file system takes")
+            for stack, name in (
+                ("policy", "policy"),
+                ("evaluate", "policy"),
+                ("collect", "policy"),
+                ("replay", "bag"),
+                ("train_rl", "init"),
+                ("train_rl", "prior"),
+                ("train_rl", "runs"),
+            )
+        ],
         ("evaluate", {"name": "narrow"}, "give name:=<run> or policy:=<run>"),
         ("train_rl", {"prior": ","}, "names with a comma between them, each once"),
         ("train_rl", {"prior": "narrow,narrow"}, "each once"),

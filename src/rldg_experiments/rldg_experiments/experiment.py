@@ -10,7 +10,7 @@ from typing import Any
 
 from rldg_robot.argument_types import LARGEST, LARGEST_SEED
 from rldg_robot.checked_file import FormatError, read_yaml, typed
-from rldg_robot.safe_name import check_name
+from rldg_robot.safe_name import check_name, is_too_long
 from rldg_robot.task import UnknownTask, load_task
 from rldg_robot.user_error import UserError
 
@@ -128,10 +128,12 @@ def load(name: str, budget: str = "cpu") -> Experiment:
 def _find(name: str, folder: Path) -> Path:
     """The YAML of an experiment; its path, where one is given, is relative to the folder."""
     for path in (EXPERIMENTS / f"{name}.yaml", folder / name):
-        if path.is_file():
+        if not is_too_long(str(path)) and path.is_file():
             return path
     names = ", ".join(sorted(path.stem for path in EXPERIMENTS.glob("*.yaml")))
-    raise ExperimentError(f"no experiment '{name}': give one of {names}, or the path of a YAML")
+    raise ExperimentError(
+        f"no experiment '{name[:100]}': give one of {names}, or the path of a YAML"
+    )
 
 
 def _merged(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:

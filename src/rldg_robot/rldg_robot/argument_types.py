@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from rldg_robot.safe_name import UnsafeName, check_name
+from rldg_robot.safe_name import UnsafeName, check_name, is_too_long
 
 LARGEST = 2**31 - 1
 """of a number that counts something"""
@@ -83,6 +83,8 @@ def place(text: str) -> Path:
     """Type of paths that are written to or read from: any but the empty one, which would be the folder one is in."""
     if not text or "\0" in text:
         raise ArgumentTypeError("the path is empty" if not text else "a path has no NUL in it")
+    if is_too_long(text):
+        raise ArgumentTypeError(f"the path {text[:40]}… is longer than a file system takes")
     return Path(text)
 
 

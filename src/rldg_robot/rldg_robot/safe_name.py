@@ -17,6 +17,16 @@ MAX_LENGTH = 150
 """letters; a file's name may have 255 bytes, and suffixes follow"""
 
 
+LONGEST_PART, LONGEST_PATH = 255, 3900
+"""bytes that Linux takes of a file's name, and of a path with what is put behind it"""
+
+
+def is_too_long(path: str) -> bool:
+    """Whether no file system takes a path that somebody named: asking whether it is there would be an error."""
+    parts = path.encode(errors="surrogatepass").split(b"/")
+    return max(map(len, parts)) > LONGEST_PART or sum(map(len, parts)) > LONGEST_PATH
+
+
 class UnsafeName(UserError):
     """A name that cannot become a file's; the message says why."""
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from rldg_robot.safe_name import UnsafeName, check_name, check_path
+from rldg_robot.safe_name import UnsafeName, check_name, check_path, is_too_long
 
 GOOD = ("first", "policy_00012", "0.3-b", "lr=0.1,seed=2", "_x", "a" * 150)
 BAD = (
@@ -44,3 +44,9 @@ def test_a_path_of_names() -> None:
     for bad in ("", "/a", "a/", "a//b", "a/../b", "../a"):
         with pytest.raises(UnsafeName):
             check_path(bad, "a student")
+
+
+def test_paths_that_no_file_system_takes() -> None:
+    assert not is_too_long("runs/first") and not is_too_long("/".join(["a" * 255] * 15))
+    assert is_too_long("a" * 256) and is_too_long("x/" + "ä" * 128) and is_too_long("a/" * 4000)
+    assert not is_too_long("\ud800")
