@@ -26,6 +26,7 @@ from ament_index_python.packages import get_package_prefix
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.robot_client import RobotClient
 from rldg_robot.poses import Pose
@@ -139,7 +140,9 @@ def ros_loop(task: Task, seconds: float) -> float:
     rclpy.init()
     try:
         node = Node("bench", parameter_overrides=[Parameter("use_sim_time", value=True)])
-        env = RobotEnv(RobotClient(node, make_executor(node), task, patience=20.0), task)
+        client = RobotClient(node, make_executor(node), task, patience=20.0)
+        env = RobotEnv(client, task)
+        close_the_loop(node, client, task)  # a gate looks for others before it hears anything
         env.reset(seed=0)
         env.action_space.seed(0)
 
