@@ -18,21 +18,23 @@ from rldg_robot.ros import publish_on, to_pose_stamped
 from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
-ELSEWHERE = """
-goals:
-  connector/vga: {position: [0.4, 0.25, 0.2], quaternion: [1.0, 0.0, 0.0, 0.0]}
-"""
+GOAL = "goals: {{connector/vga: {{position: {}, quaternion: {}}}}}"
+ELSEWHERE = GOAL.format([0.4, 0.25, 0.2], [1.0, 0.0, 0.0, 0.0])
+TURNED = GOAL.format(
+    TASK.goal_pose.position.tolist(), [np.cos(0.3).item(), np.sin(0.3).item(), 0.0, 0.0]
+)
 
 
+@pytest.mark.parametrize("goal", [ELSEWHERE, TURNED], ids=["position", "rotation"])
 @pytest.mark.parametrize("driver", ["fci", "franka_ros2"])
 def test_an_arm_outside_of_its_box_stays_where_it_is(
-    processes: Processes, domain: int, driver: str
+    processes: Processes, domain: int, driver: str, goal: str
 ) -> None:
     address = f"127.0.2.{domain}"
     of = {"task": TASK.id} | ({"address": address} if driver == "fci" else {})
     processes.node("rldg_robot", f"{driver}_simulator", **of)
     site = processes.folder / "site.yaml"
-    site.write_text(ELSEWHERE)
+    site.write_text(goal)
     processes.environment["RLDG_SITE"] = str(site)  # of driver and gate, not of the arm
     processes.node("rldg_robot", driver, task=TASK.id, robot_ip=address)
     processes.node("rldg_robot", "safety_gate", task=TASK.id)
@@ -58,9 +60,10 @@ def test_an_arm_outside_of_its_box_stays_where_it_is(
     for number in range(40):
         ask("stay" if number % 2 else "goal")
     assert probe.safety.state == SafetyState.HOLD and probe.targets
-    for target in probe.targets:
-        assert np.linalg.norm(pose_of(target.pose).position - start.position) < 0.01
-    assert np.linalg.norm(pose_of(probe.pose.pose).position - start.position) < 0.01
+    for found in (*probe.targets, probe.pose):
+        away = pose_of(found.pose)
+        assert np.linalg.norm(away.position - start.position) < 0.01
+        assert np.linalg.norm((start.inverse() @ away).rotvec) < 0.01
     probe.destroy_node()
 
 
