@@ -36,6 +36,14 @@ def test_a_line_that_is_no_record_is_told(tmp_path: Path, line: str) -> None:
         RecordFile(path).read()
 
 
+def test_an_end_that_is_no_record_is_told_and_kept(tmp_path: Path) -> None:
+    path = tmp_path / "episodes.jsonl"
+    path.write_bytes(b"\xff what somebody wrote")
+    with pytest.raises(UserError, match=r"the end of .* is no record"):
+        RecordFile(path).mend()
+    assert path.read_bytes() == b"\xff what somebody wrote"
+
+
 def test_cycle_time_is_of_successes_and_wrench_of_all() -> None:
     judged = judge([WON, WON, LOST, replace(LOST, failure="gate stop")])
     assert judged["success_rate"] == 0.5 and judged["mean_cycle_seconds"] == 1.5

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rldg_robot import contract
 from rldg_robot.doctor.finding import Verdict
 from rldg_robot.doctor.node import DoctorNode
 from rldg_robot.poses import Pose
@@ -39,3 +40,9 @@ def test_an_arm_outside_of_its_box_is_to_be_mended_first(
     assert finding.verdict is verdict
     if verdict is Verdict.BAD and np.isfinite(offset).all():
         assert "outside of the box" in finding.found and "guide it back by hand" in finding.fix
+
+
+def test_bytes_that_are_no_pose_are_not_the_last_one_heard() -> None:
+    doctor: Any = SimpleNamespace(_latest={}, streams={})
+    DoctorNode._on_stream(doctor, contract.CURRENT_POSE, bytes(16))
+    assert not doctor._latest

@@ -74,9 +74,13 @@ class RecordFile:
         """Every record; a last line that a kill cut off is none.
 
         Raises:
-            UserError: a line is no record.
+            UserError: a line is no record, or what lies behind the last one is no beginning of one.
         """
-        lines = self.path.read_bytes().split(b"\n")[:-1] if self.path.is_file() else []
+        *lines, rest = self.path.read_bytes().split(b"\n") if self.path.is_file() else [b""]
+        if rest.strip(b"\0") and not rest.startswith(
+            b"{"
+        ):  # it would be cut off, and is somebody's
+            raise UserError(f"the end of {self.path} is no record of an episode: mend or delete it")
         try:
             return parse_json(b"[" + b",".join(lines) + b"]", list[Record], str(self.path))
         except FormatError:  # which of them?
