@@ -215,7 +215,7 @@ def _poses(stream: Stream, ticks: np.ndarray) -> list[Pose]:
     poses = [pose_of(message.pose) for message in stream.messages(ticks)]
     for index, found in enumerate(poses):
         if not found.is_finite():
-            raise BadBag(f"step {index}: {stream.topic} is no pose: {found}")
+            raise BadBag(f"step {index}: {stream.topic} is no pose: {_numbers(found)}")
     return poses
 
 
@@ -377,3 +377,10 @@ def _images(
         name: Spooled(spools[topic], [spans[topic][n] for n in chosen[topic]])
         for topic, name in pictures.items()
     }
+
+
+def _numbers(pose: Pose) -> str:
+    position, quaternion = (
+        ", ".join(f"{value:.4g}" for value in part) for part in (pose.position, pose.quaternion)
+    )
+    return f"position {position}; quaternion {quaternion}"

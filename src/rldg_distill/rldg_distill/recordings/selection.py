@@ -91,7 +91,7 @@ def split(candidates: list[Candidate], fraction: float) -> dict[str, list[Candid
     if not 0.0 < fraction < 1.0:
         raise ValueError(f"the fraction for val is {fraction}, but must lie between 0 and 1")
     if not candidates:
-        raise ValueError("none of the bags can be converted")
+        raise ValueError("no bag could be converted")
     if len(candidates) < 2:
         raise ValueError("one episode cannot fill the splits train and val: give at least two")
     groups: dict[str, list[Candidate]] = {}
