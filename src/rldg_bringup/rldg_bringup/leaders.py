@@ -3,28 +3,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rldg_bringup.arguments import StackError, Value, Values, nearest, place
 from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
+from rldg_bringup.run_settings import SETTINGS, Settings
 from rldg_robot.checked_file import FormatError, read_yaml
-
-SETTINGS = "arguments.yaml"
-"""In a run folder: the stack that made the run, and the arguments it was last started with."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run's `arguments.yaml` holds."""
-
-    stack: str
-    """that made the run"""
-    arguments: dict[str, Any]
-    """that it was last started with"""
-
 
 POLICIES = (Path("checkpoints/policy.safetensors"), Path("checkpoints/student"))
 """In a run folder: the specialist, or the student."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from rldg_bringup.arguments import StackError, Value, Values
 from rldg_bringup.cameras import CROP, is_real
+from rldg_bringup.run_settings import settings
 
 SIDE = 128
 """[pixel] of either side of the pictures that every robot shows"""
@@ -85,7 +86,5 @@ def _data(folder: Path) -> dict[str, Any]:
 
 
 def _of_specialist(run: Path) -> str:
-    from rldg_bringup.stack import settings  # noqa: PLC0415 - which asks this module for the crop
-
     told = settings(run, None)
     return str(told["crop"]) if told.get("observation") == "image" and is_real(told) else ""

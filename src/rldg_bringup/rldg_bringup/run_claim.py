@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 from rldg_bringup.arguments import StackError
-from rldg_bringup.leaders import SETTINGS
+from rldg_bringup.run_settings import SETTINGS
 from rldg_bringup.stack import Plan
 from rldg_robot.atomic_file import write_atomically
 

@@ -26,11 +26,10 @@ from rldg_bringup.arguments import (
 )
 from rldg_bringup.bodies import settled, variables
 from rldg_bringup.known import check_known
-from rldg_bringup.leaders import SETTINGS, Settings
 from rldg_bringup.machines import Machine, check_name, own_enclave, parts
 from rldg_bringup.pictures import own_crop
 from rldg_bringup.robot_stop import standing_stop
-from rldg_robot.checked_file import FormatError, read_yaml
+from rldg_bringup.run_settings import SETTINGS, settings
 
 
 @dataclass(frozen=True)
@@ -174,31 +173,6 @@ class Stack:
 def names(runs: Path) -> list[str]:
     """Names of the runs in a folder."""
     return sorted(path.parent.name for path in runs.glob(f"*/{SETTINGS}"))
-
-
-def settings(run: Path, maker: str | None) -> dict[str, Value]:
-    """Arguments that a run was last started with; empty for a new run.
-
-    Args:
-        run: its folder.
-        maker: stack that must have made it; None: any.
-
-    Raises:
-        StackError: another stack made it, or the file is there but says something else.
-    """
-    path = run / SETTINGS
-    try:
-        kept = read_yaml(path, Settings)
-    except (FileNotFoundError, NotADirectoryError):
-        return {}
-    except (OSError, FormatError) as error:
-        raise StackError(
-            f"cannot read {path} ({error}): a power cut may have left it so. Mend it, or delete it and give all "
-            "arguments again"
-        ) from error
-    if maker not in (None, kept.stack):
-        raise StackError(f"{run} was made by {kept.stack}: choose another name:=… for {maker}")
-    return kept.arguments
 
 
 def environment() -> dict[str, str]:

@@ -14,7 +14,7 @@ from test_bag import VGA, write_episode
 from rldg_bringup.arguments import StackError
 from rldg_bringup.leaders import task_of
 from rldg_bringup.recorded import tasks_of
-from rldg_bringup.stack import settings
+from rldg_bringup.run_settings import settings
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
