@@ -236,7 +236,8 @@ def test_nothing_moves_while_somebody_else_publishes_to_the_driver(probe: Probe)
         return bool(probe.safety.state == SafetyState.HOLD)
 
     probe.until(pushed)
-    assert "target_pose has 2 publishers, also intruder" in probe.safety.reason
+    # Who it is may be known a moment later than that somebody is.
+    probe.until(lambda: pushed() and "2 publishers, also intruder" in probe.safety.reason)
     for _ in range(20):
         pushed()
         rclpy.spin_once(probe, timeout_sec=0.05)
