@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from rldg_bringup.arguments import StackError, Value, Values
 from rldg_bringup.cameras import CROP, is_real
 from rldg_bringup.run_settings import settings
+from rldg_robot.checked_file import FormatError, read_json
 
 SIDE = 128
 """[pixel] of either side of the pictures that every robot shows"""
@@ -78,10 +78,9 @@ def _of_student(folder: Path) -> str:
 def _data(folder: Path) -> dict[str, Any]:
     """What a student's card says of its data; empty where it is none, which whoever loads the student tells."""
     try:
-        card = json.loads((folder / "student.json").read_text())
-    except (OSError, ValueError, RecursionError):
+        data = read_json(folder / "student.json", dict[str, Any]).get("data")
+    except (OSError, FormatError):
         return {}
-    data = card.get("data") if isinstance(card, dict) else None
     return data if isinstance(data, dict) else {}
 
 
