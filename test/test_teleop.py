@@ -13,7 +13,7 @@ import numpy as np
 import rclpy
 from harness import PATIENCE, Processes, executable, expect_exit, said, spin_until, wait_until
 from rclpy.node import Node
-from typing_person import terminal
+from typing_person import Terminal, terminal
 
 from rldg_rl.run_folder import RunFolder
 from rldg_robot import contract
@@ -125,20 +125,21 @@ def test_an_episode_is_driven_recorded_and_played_again(processes: Processes) ->
     run = RunFolder(processes.folder / "runs" / "mine")
     waits = "waiting for the keyboard at ./rldg run rldg_robot keyboard_teleop"
     wait_until(lambda: waits in stack.log.read_text(), "the note")
+    listener = Listener(contract.CURRENT_POSE)
     with terminal(processes, "rldg_robot", "keyboard_teleop") as person:
         person.wait_for("Begin an episode? [y/n]")
-        held(person, "r", 1.0)
+        hold(listener, person, "r", z=0.003)
         assert not list(run.bags.iterdir()), "free driving is not recorded"
         person.press("n")
         person.wait_for("Begin an episode? [y/n]")
         person.press("y")
         person.wait_for("is recorded. Is it done")
-        held(person, "a", 1.0)
+        hold(listener, person, "a", y=0.008)
         person.press("n")
         person.wait_for("Begin an episode? [y/n]")
         # Both buttons for longer than a second; again, where a busy machine did not see enough of it.
         person.press_until("\n", "is recorded. Is it done")
-        held(person, "f", 1.0)
+        hold(listener, person, "f", z=-0.006)
         person.press("y")
         expect_exit(stack)
     given_up, done = run.episodes()
@@ -155,12 +156,28 @@ def test_an_episode_is_driven_recorded_and_played_again(processes: Processes) ->
     assert f"{done.episode_id}" in replay.log.read_text()
 
 
-def held(person: object, key: str, seconds: float) -> None:
-    """A key that repeats as a keyboard's does."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        person.press(key)
-        time.sleep(0.04)
+def hold(listener: Listener, person: Terminal, key: str, **metres: float) -> None:
+    """Hold a key, which repeats as a keyboard's does, until the arm has moved so far along an axis of base.
+
+    A busy machine sends fewer repeats a second, so how far a second of them goes says nothing.
+    """
+    ((axis, distance),) = metres.items()
+    heard = listener.heard[contract.CURRENT_POSE.name]
+    heard.clear()
+
+    pressed = 0.0
+
+    def far_enough() -> bool:
+        nonlocal pressed
+        if time.monotonic() - pressed > 0.04:
+            pressed = time.monotonic()
+            person.press(key)
+        moved = heard and getattr(heard[-1].pose.position, axis) - getattr(
+            heard[0].pose.position, axis
+        )
+        return bool(moved) and moved / distance >= 1.0
+
+    listener.until(far_enough, f"{distance} m along {axis} while '{key}' is held")
 
 
 def travelled(run: RunFolder, episode: str) -> np.ndarray:
