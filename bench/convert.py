@@ -33,6 +33,7 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.bags.bag_reader import raw_messages
 from rldg_distill.conversion.options import Options
 from rldg_distill.convert import Converter
 from rldg_distill.datasets.episode import Episode
@@ -40,7 +41,6 @@ from rldg_distill.datasets.image_codec import ImageFormat, decode, encode
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.finding import find_bags
 from rldg_distill.recordings.identity import bag_name
-from rldg_robot.bag_reader import raw_messages
 
 SHARD_EPISODES = 20
 """so that two workers have about the same to do"""

@@ -23,7 +23,7 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import Image
 
-from rldg_robot.message_values import stamp_of
+from rldg_core.message_values import stamp_of
 
 PROFILE = Path(__file__).parents[1] / "src/rldg_bringup/config/fastdds.xml"
 SOURCE, SMALL = "camera/color/image_raw", "wrist_camera/color/image_raw"

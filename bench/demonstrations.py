@@ -23,14 +23,15 @@ matplotlib.use("agg")
 import numpy as np
 from matplotlib import pyplot as plt
 
-from rldg_robot import bag_reader, contract
-from rldg_robot.devices.teleop import action_from_twist, twist_from_action
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of
+from rldg_core import contract
+from rldg_core.bags import bag_reader
+from rldg_core.message_values import SECOND, nanoseconds, pose_of
+from rldg_core.poses import Pose
+from rldg_core.task import Task, load_task, task_ids
+from rldg_core.twist_action import action_from_twist, twist_from_action
 from rldg_robot.person.eye import Sight
 from rldg_robot.person.scripted_operator import ScriptedOperator
-from rldg_robot.poses import Pose
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Task, load_task, task_ids
 
 ACTIVE = 0.05
 """deflection from which an axis counts as pushed, the dead-band of an intervention"""

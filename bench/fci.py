@@ -36,15 +36,15 @@ from learner import ACTION_DIM, OBSERVATION_DIM, filled_buffer
 from numpy.typing import NDArray
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.message_values import SECOND, nanoseconds, pose_of
+from rldg_core.poses import Pose
+from rldg_core.site_file import Site
+from rldg_core.task import load_task
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_robot import contract
-from rldg_robot.arm.site_file import Site
 from rldg_robot.fci.arm import AFTER, FciArm
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, make_executor, publish_on, to_pose_stamped
-from rldg_robot.task import load_task
 
 Array = NDArray[np.float64]
 

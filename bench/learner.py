@@ -31,12 +31,12 @@ import torch
 from peer import Peer
 from torch import Tensor, nn
 
+from rldg_core.task import load_task
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
 from rldg_rl.vision.image_encoder import ImageEncoder
 from rldg_rl.vision.pixels import VARIANTS
-from rldg_robot.task import load_task
 
 OBSERVATION_DIM, ACTION_DIM = 28, 6
 UPDATES = ("critic", "full")

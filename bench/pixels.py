@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from learner import ACTION_DIM, PlainAgent
 
+from rldg_core.task import load_task
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import SEEING_BATCH, AgentConfig
 from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
@@ -30,7 +31,6 @@ from rldg_rl.vision.encoders import make_encoder
 from rldg_rl.vision.image_encoder import ImageEncoder
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS, as_pixels
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
-from rldg_robot.task import load_task
 
 STEPS = 200
 """in either buffer"""

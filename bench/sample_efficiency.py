@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from rich.progress import Progress
 
+from rldg_core.task import Task, load_task
 from rldg_rl.acting.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -54,7 +55,6 @@ from rldg_rl.episodes.replay_buffer import POLICY as ONLINE
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import GOAL, Observation, state_dim
 from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
-from rldg_robot.task import Task, load_task
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

@@ -26,14 +26,14 @@ from ament_index_python.packages import get_package_prefix
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from rldg_core.poses import Pose
+from rldg_core.task import Task, load_task
 from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.robot_client import RobotClient
-from rldg_robot.poses import Pose
 from rldg_robot.ros import make_executor
 from rldg_robot.simulation import scene
 from rldg_robot.simulation.film import Film
-from rldg_robot.task import Task, load_task
 
 
 def rate(action: Callable[[], object], seconds: float) -> float:

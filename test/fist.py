@@ -11,8 +11,8 @@ import rclpy
 from geometry_msgs.msg import WrenchStamped
 from rclpy.node import Node
 
+from rldg_core import contract
 from rldg_msgs.msg import Episode, SafetyState
-from rldg_robot import contract
 from rldg_robot.ros import listen_to, publish_on
 
 BLOW = 100.0

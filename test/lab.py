@@ -12,11 +12,11 @@ from geometry_msgs.msg import PoseStamped
 from harness import PATIENCE
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.message_values import pose_of
+from rldg_core.poses import Pose
 from rldg_msgs.msg import TaskState
 from rldg_msgs.srv import Reset
-from rldg_robot import contract
-from rldg_robot.message_values import pose_of
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.task import load_task
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.card import DataCard
 from rldg_distill.students.registry import student_class
-from rldg_robot import contract
 from rldg_robot.ros import listen_to
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from rldg_core.task import Task, load_task
 from rldg_rl.agent.checkpoint import save_policy
 from rldg_rl.agent.policy import Policy
 from rldg_rl.robot.observation import LIMIT, NEAR, state_dim
-from rldg_robot.task import Task, load_task
 
 WIDTH, OFFSET, MAGNIFIED, TURN = 18, 19, 22, 25
 """where the state vector has them"""

@@ -12,13 +12,13 @@ import pytest
 import rclpy
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.contract import BASE_FRAME
+from rldg_core.message_values import nanoseconds, pose_of, vector_of
+from rldg_core.poses import Pose
 from rldg_msgs.msg import TaskState
-from rldg_robot import contract
 from rldg_robot.arm.topics import Body, BodyTopics
-from rldg_robot.message_values import nanoseconds, pose_of, vector_of
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, make_executor, to_stamp
-from rldg_robot.safety import BASE_FRAME
 
 TOPICS = (
     contract.CURRENT_POSE,

@@ -14,9 +14,9 @@ from harness import PATIENCE, Processes, expect_exit
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from rldg_robot import contract
-from rldg_robot.camera.image_contract import ImageContract
-from rldg_robot.message_values import nanoseconds
+from rldg_core import contract
+from rldg_core.image_contract import ImageContract
+from rldg_core.message_values import nanoseconds
 from rldg_robot.ros import listen_to, now, to_stamp
 
 

@@ -16,12 +16,12 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.serialization import serialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
+from rldg_core import contract
+from rldg_core.image_message import colours
+from rldg_core.message_values import stamp_of
+from rldg_core.task import load_task
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
-from rldg_robot import contract
-from rldg_robot.image_message import colours
-from rldg_robot.message_values import stamp_of
 from rldg_robot.ros import listen_to, make_executor, now, to_stamp, unheard
-from rldg_robot.task import load_task
 
 TOPIC = "camera/color/image_raw"
 PICTURE = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)

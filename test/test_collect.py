@@ -14,11 +14,11 @@ from harness import Processes, expect_exit, wait_until
 from steering import trained_run
 from test_bag import write_episode
 
+from rldg_core.bags.bag_reader import EpisodeSummary, is_complete
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
 from rldg_rl.acting.collection import HOPELESS
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.bag_reader import EpisodeSummary, is_complete
 
 
 def won(run: Path) -> list[EpisodeSummary]:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from rldg_bringup import runner
+from rldg_core.commands.command_line import Parser
 from rldg_distill import convert, dataset, distill
 from rldg_distill.conversion import options
 from rldg_experiments import command_line as experiment
@@ -21,7 +22,6 @@ from rldg_rl.evaluation import compare, evaluator, sweep
 from rldg_rl.policies import relabel
 from rldg_rl.rewards import classifier
 from rldg_robot import keys
-from rldg_robot.command_line import Parser
 from rldg_robot.devices import spacemouse_probe
 from rldg_robot.simulation import film
 

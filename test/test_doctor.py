@@ -7,7 +7,7 @@ import rclpy
 from harness import Processes, expect_exit
 from rclpy.node import Node
 
-from rldg_robot import contract
+from rldg_core import contract
 from rldg_robot.ros import publish_on
 
 

@@ -13,11 +13,11 @@ from harness import Processes
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from rldg_core.task import load_task
 from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_robot.ros import make_executor
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

@@ -19,6 +19,11 @@ from harness import Processes, expect_exit, wait_until
 from pupil import untrained_student
 from steering import fumbling_policy, trained_run
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import images, messages_of
+from rldg_core.message_values import nanoseconds
+from rldg_core.perturbation import read_perturbation
+from rldg_core.task import load_task
 from rldg_msgs.msg import Episode
 from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.environment.environment import RobotEnv
@@ -33,11 +38,6 @@ from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.trained_policy import trained_policy
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import images, messages_of
-from rldg_robot.message_values import nanoseconds
-from rldg_robot.simulation.perturbation import read_perturbation
-from rldg_robot.task import load_task
 
 EVERYTHING = (
     "light:0.5,colours:0.3,texture:1,camera:2mm,camera_turn:1deg,clearance:0.1mm,friction:50%,board:1mm,noise:0.2mm,"

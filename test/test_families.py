@@ -10,14 +10,14 @@ import numpy as np
 from harness import Processes, expect_exit
 from test_evaluate import assert_same_trajectory, lived_directly
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import messages_of
+from rldg_core.message_values import pose_of
+from rldg_core.task import load_task
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import messages_of
-from rldg_robot.message_values import pose_of
 from rldg_robot.simulation.scenes import scene_of
-from rldg_robot.task import load_task
 
 FAMILIES = ("fmb_insertion/rectangle", "pick_place/pepper", "fmb_assembly/rectangle")
 

@@ -14,15 +14,15 @@ from harness import Processes, executable, expect_exit, spin_until
 from lab import Lab, raised
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import messages_of, read_summary
+from rldg_core.message_values import nanoseconds, pose_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_msgs.srv import Reset
-from rldg_robot import contract
-from rldg_robot.bag_reader import messages_of, read_summary
 from rldg_robot.fci.camera_process import CameraProcess
-from rldg_robot.message_values import nanoseconds, pose_of
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to
 from rldg_robot.simulation.torque_twin import TorqueTwin
-from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
 STOP_AFTER = 1.5

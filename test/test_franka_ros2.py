@@ -20,17 +20,17 @@ from lab import Lab, raised
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import messages_of, read_summary
+from rldg_core.message_values import nanoseconds, vector_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_msgs.msg import GripperCommand, GripperState
-from rldg_robot import contract
-from rldg_robot.bag_reader import messages_of, read_summary
 from rldg_robot.franka_ros2.foreign_messages import missing
 from rldg_robot.franka_ros2.simulator import SimulatedRobot
 from rldg_robot.franka_ros2.simulator_node import FrankaRos2SimulatorNode
-from rldg_robot.message_values import nanoseconds, vector_of
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on
 from rldg_robot.simulation.torque_twin import TICK
-from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
 STOP_AFTER = 1.5

@@ -19,13 +19,13 @@ from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.message_values import nanoseconds, pose_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState, TaskState
 from rldg_msgs.srv import Reset
-from rldg_robot import contract
-from rldg_robot.message_values import nanoseconds, pose_of
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_pose_stamped
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

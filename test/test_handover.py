@@ -16,6 +16,8 @@ from rclpy.node import Node
 from steering import steering_policy, trained_run
 from test_evaluate import evaluate, records
 
+from rldg_core import contract
+from rldg_core.task import load_task
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
 from rldg_msgs.msg import Transition
@@ -24,9 +26,7 @@ from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.episodes.messages import stored_step
 from rldg_rl.robot.observation import state_dim
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
 from rldg_robot.ros import listen_to
-from rldg_robot.task import load_task
 
 TASK = load_task("fmb_assembly/rectangle")
 DEMO = 2

@@ -13,15 +13,15 @@ from harness import Processes, executable, expect_exit, wait_until
 from steering import steering_policy, trained_run
 from typing_person import terminal
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import messages_of
+from rldg_core.message_values import SECOND, nanoseconds
+from rldg_core.task import load_task
 from rldg_rl.agent.policy import Policy
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.rewards.false_firings import mined
 from rldg_rl.rewards.reward_classifier import Quality, RewardClassifier, save_classifier
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import messages_of
-from rldg_robot.message_values import SECOND, nanoseconds
-from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
 

@@ -11,10 +11,10 @@ from harness import Processes
 from rclpy.node import Node
 from visualization_msgs.msg import Marker, MarkerArray
 
-from rldg_robot import contract
-from rldg_robot.message_values import pose_of, vector_of
+from rldg_core import contract
+from rldg_core.message_values import pose_of, vector_of
+from rldg_core.task import load_task
 from rldg_robot.ros import listen_to
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

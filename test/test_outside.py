@@ -11,11 +11,11 @@ from lab import Lab, raised
 from rclpy.node import Node
 from test_graph import Probe
 
+from rldg_core import contract
+from rldg_core.message_values import nanoseconds, pose_of
+from rldg_core.task import load_task
 from rldg_msgs.msg import SafetyState
-from rldg_robot import contract
-from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.ros import publish_on, to_pose_stamped
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 GOAL = "goals: {{connector/vga: {{position: {}, quaternion: {}}}}}"

@@ -11,12 +11,12 @@ from dataclasses import replace
 import torch
 from harness import Processes, expect_exit, wait_until
 
+from rldg_core.task import load_task
 from rldg_rl.agent.checkpoint import load_policy
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.evaluation.evaluator import main
 from rldg_rl.evaluation.results import RecordFile
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
 MINIATURE = {"name": "seer", "demos": 3, "steps": 150, "episodes": 1, "observation": "image"}

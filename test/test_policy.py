@@ -9,11 +9,11 @@ from pupil import policys_health, untrained_student
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import messages_of
+from rldg_core.task import load_task
 from rldg_msgs.msg import Episode
-from rldg_robot import contract
-from rldg_robot.bag_reader import messages_of
 from rldg_robot.ros import listen_to, publish_on
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

@@ -6,9 +6,9 @@ from __future__ import annotations
 from harness import Processes, expect_exit, said, wait_until
 from test_bag import START, STEPS, encode, header, write_episode
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary, read_summary
 from rldg_rl.run_folder import RunFolder, is_whole
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary, read_summary
 
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 1}
 

@@ -12,9 +12,9 @@ from harness import Processes, executable, expect_exit, said, spin_until
 from rclpy.node import Node
 from sensor_msgs.msg import Image
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import is_complete, raw_messages, read_summary
 from rldg_msgs.msg import Episode, RecorderStatus, Step
-from rldg_robot import contract
-from rldg_robot.bag_reader import is_complete, raw_messages, read_summary
 from rldg_robot.ros import listen_to, message_class, publish_on
 
 PIXELS = np.random.default_rng(0).integers(0, 255, 128 * 128 * 3, dtype=np.uint8).tobytes()

@@ -21,9 +21,8 @@ from rosbags.typesys import get_types_from_msg
 from rosgraph_msgs.msg import Clock
 from std_msgs.msg import Empty
 
-from rldg_rl.episodes.bag import BagWriter
-from rldg_robot import contract
-from rldg_robot.bag_reader import (
+from rldg_core import contract
+from rldg_core.bags.bag_reader import (
     bags_in,
     decode,
     images,
@@ -32,7 +31,8 @@ from rldg_robot.bag_reader import (
     read_summary,
     typestore,
 )
-from rldg_robot.message_values import nanoseconds
+from rldg_core.message_values import nanoseconds
+from rldg_rl.episodes.bag import BagWriter
 from rldg_robot.ros import listen_to, publish_on
 
 DEEP = 10_000

@@ -16,13 +16,13 @@ from harness import Processes, expect_exit, spin_until
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import read_summary
+from rldg_core.task import load_task
 from rldg_msgs.msg import Episode, RunStatus, SafetyState
 from rldg_rl.environment.reset_motion import NEAR
 from rldg_rl.episodes.bag import lived_steps
-from rldg_robot import contract
-from rldg_robot.bag_reader import read_summary
 from rldg_robot.ros import listen_to
-from rldg_robot.task import load_task
 
 VGA = load_task("connector/vga")
 

@@ -12,11 +12,11 @@ import rclpy
 from harness import Processes, expect_exit, said, spin_until, wait_until
 from rclpy.node import Node
 
+from rldg_core import contract
 from rldg_msgs.msg import LearnerStatus, RecorderStatus
 from rldg_rl.acting.recorder_watch import RecorderWatch
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
 from rldg_robot.ros import publish_on
 
 

@@ -14,9 +14,9 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.message_values import pose_of
 from rldg_msgs.msg import SafetyState
-from rldg_robot import contract
-from rldg_robot.message_values import pose_of
 from rldg_robot.ros import listen_to, publish_on
 
 NODES = ("twin", "safety_gate", "operator", "recorder", "learner", "actor", "monitor")

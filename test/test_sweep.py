@@ -10,9 +10,9 @@ import imageio.v3 as imageio
 import pytest
 from steering import trained_run
 
+from rldg_core.perturbation import AXES
 from rldg_rl.evaluation.results import RecordFile
 from rldg_rl.evaluation.sweep import main
-from rldg_robot.simulation.perturbation import AXES
 
 VGA = "connector/vga"
 

@@ -15,9 +15,9 @@ from harness import PATIENCE, Processes, executable, expect_exit, said, spin_unt
 from rclpy.node import Node
 from typing_person import Terminal, terminal
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import messages_of
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import messages_of
 from rldg_robot.devices.spacemouse import EVENT
 from rldg_robot.ros import listen_to
 

@@ -20,6 +20,10 @@ from rclpy.node import Node
 from steering import steering_policy
 from test_bag import STEPS, write_episode
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
@@ -31,11 +35,7 @@ from rldg_rl.episodes.bag import lived_steps, stored_steps
 from rldg_rl.episodes.messages import transition_message
 from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
 from rldg_robot.ros import listen_to, publish_on
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
 MINIATURE = {"task": "connector/vga", "name": "mini", "demos": 3, "steps": 300, "episodes": 1}

@@ -13,11 +13,11 @@ import rclpy
 from harness import Processes, expect_exit, spin_until, wait_until
 from pupil import policys_health, untrained_student
 
+from rldg_core import contract
 from rldg_msgs.msg import Episode, RunStatus
 from rldg_rl.agent.checkpoint import load_policy
 from rldg_rl.episodes.bag_exchange import INCOMING
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
 from rldg_robot.ros import listen_to, publish_on
 
 TASK = {"task": "connector/vga", "name": "shared", "demos": 3, "steps": 110, "episodes": 1}

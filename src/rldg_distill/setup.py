@@ -16,7 +16,7 @@ setup(
     zip_safe=False,
     license="Apache-2.0",
     description="The generalist, offline: from bags to datasets to students",
-    extras_require={"test": ["pytest"], "ray": ["ray==2.60.0"]},
+    extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [
             "convert = rldg_distill.convert:main",

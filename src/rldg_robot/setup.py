@@ -9,14 +9,13 @@ setup(
     name=PACKAGE,
     version="0.1.0",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
-    package_data={PACKAGE: ["person/operators/*.yaml", "tasks/*.yaml"]},
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
     ],
     zip_safe=False,
     license="Apache-2.0",
-    description="The body: MuJoCo twin, safety gate, operator and task definitions",
+    description="The body: MuJoCo twin, safety gate, drivers, devices and operator",
     extras_require={"test": ["pytest"]},
     entry_points={
         "console_scripts": [

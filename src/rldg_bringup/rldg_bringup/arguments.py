@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
-from rldg_robot.safe_name import is_too_long
+from rldg_core.files.safe_name import is_too_long
 
 Value = str | int | float | bool
 Values = Mapping[str, Value]

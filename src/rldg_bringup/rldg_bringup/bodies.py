@@ -19,7 +19,7 @@ from rldg_bringup.arguments import (
     only_with,
     place,
 )
-from rldg_robot.checked_file import FormatError, read_yaml
+from rldg_core.files.checked_file import FormatError, read_yaml
 
 ARMS = ("fci", "franka_ros2")
 """robots that are arms; each is the name of its driver, too"""
@@ -29,7 +29,7 @@ SIMULATOR = "127.0.0.1"
 ADDRESS = r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}"
 """an IP address, or a host's name"""
 SITE_VARIABLE = "RLDG_SITE"
-"""environment variable by which nodes find the site's file (`rldg_robot.arm.site_file`)"""
+"""environment variable by which nodes find the site's file (`rldg_core.site_file`)"""
 
 ROBOT = Argument(
     "robot",

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.machines import Machine
-from rldg_robot.ros_domain import LARGEST, domain_of
-from rldg_robot.user_error import UserError
+from rldg_core.ros_domain import LARGEST, domain_of
+from rldg_core.user_error import UserError
 
 CREDENTIALS = struct.Struct("iII")
 """process, user and group of the other end of a Unix socket"""

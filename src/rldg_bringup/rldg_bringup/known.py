@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether there is what a stack's arguments name: tasks, perturbations and files, before anything is started.
 
-What tasks and perturbations there are is asked of `rldg_robot`, and only where a stack is planned.
+What tasks and perturbations there are is asked of `rldg_core`, and only where a stack is planned.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def check_known(values: Values) -> None:
 
 def _tasks(values: Values) -> list[str]:
     """The tasks that a robot does or a viewer shows, as family/variant."""
-    from rldg_robot.task import UnknownTask, named_tasks, task_ids  # noqa: PLC0415 - see above
-    from rldg_robot.user_error import UserError  # noqa: PLC0415 - of the set-up's file
+    from rldg_core.task import UnknownTask, named_tasks, task_ids  # noqa: PLC0415 - see above
+    from rldg_core.user_error import UserError  # noqa: PLC0415 - of the set-up's file
 
     names = str(values.get("tasks", values.get("task", "")))
     if (
@@ -50,15 +50,14 @@ def _tasks(values: Values) -> list[str]:
 
 
 def _check_perturbation(text: str, tasks: list[str], *, randomize: bool) -> None:
-    from rldg_robot.simulation.perturbation import AXES, read_perturbation  # noqa: PLC0415 - see above
-    from rldg_robot.simulation.scenes import scene_of  # noqa: PLC0415
-    from rldg_robot.task import load_task  # noqa: PLC0415
-    from rldg_robot.user_error import UserError  # noqa: PLC0415
+    from rldg_core.perturbation import AXES, read_perturbation  # noqa: PLC0415 - see above
+    from rldg_core.task import load_task  # noqa: PLC0415
+    from rldg_core.user_error import UserError  # noqa: PLC0415
 
     try:
         perturbation = read_perturbation(text, randomize=randomize)
         for task in tasks:
-            scene_of(perturbation.applied(load_task(task)))
+            perturbation.applied(load_task(task))
     except UserError as error:
         why, _, listed = str(error).partition("\n")  # the listing has a line for every axis
         there = f" There are: {', '.join(AXES)}" if listed else ""

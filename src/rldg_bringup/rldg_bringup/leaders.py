@@ -9,7 +9,7 @@ from rldg_bringup.arguments import StackError, Value, Values, nearest, place
 from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
 from rldg_bringup.run_settings import SETTINGS, Settings
-from rldg_robot.checked_file import FormatError, read_yaml
+from rldg_core.files.checked_file import FormatError, read_yaml
 
 POLICIES = (Path("checkpoints/policy.safetensors"), Path("checkpoints/student"))
 """In a run folder: the specialist, or the student."""

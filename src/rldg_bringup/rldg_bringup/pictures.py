@@ -10,7 +10,7 @@ from typing import Any
 from rldg_bringup.arguments import StackError, Value, Values
 from rldg_bringup.cameras import CROP, is_real
 from rldg_bringup.run_settings import settings
-from rldg_robot.checked_file import FormatError, read_json
+from rldg_core.files.checked_file import FormatError, read_json
 
 SIDE = 128
 """[pixel] of either side of the pictures that every robot shows"""

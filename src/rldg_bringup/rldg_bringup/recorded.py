@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rldg_bringup.arguments import StackError, Value, Values, place
-from rldg_robot.checked_file import FormatError, parse_json, read_yaml
+from rldg_core.files.checked_file import FormatError, parse_json, read_yaml
 
 
 @dataclass(frozen=True)

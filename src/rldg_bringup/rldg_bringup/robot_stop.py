@@ -23,7 +23,7 @@ def is_real_arm(values: Values) -> bool:
 
 
 def stop_file(values: Values) -> Path:
-    """The robot's file (`rldg_robot.stop_memory`): an arm's by its address, a simulated one's in its run."""
+    """The robot's file (`rldg_core.stop_memory`): an arm's by its address, a simulated one's in its run."""
     if not is_real_arm(values):
         return Path(str(values["run"]), "logs", "gate_stopped.json")
     address = re.sub(r"[^A-Za-z0-9.-]", "_", str(values["robot_ip"]).lower())
@@ -41,7 +41,7 @@ def _home() -> Path:
 def standing_stop(values: Values) -> str:
     """What to tell where the robot is stopped from an earlier start; empty: it is not."""
     # Help about a stack does not wait for what this imports.
-    from rldg_robot.stop_memory import UNREADABLE, stop_in  # noqa: PLC0415
+    from rldg_core.stop_memory import UNREADABLE, stop_in  # noqa: PLC0415
 
     file = stop_file(values)
     stop = stop_in(file)

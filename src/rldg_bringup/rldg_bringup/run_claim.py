@@ -12,7 +12,7 @@ import yaml
 from rldg_bringup.arguments import StackError
 from rldg_bringup.run_settings import SETTINGS
 from rldg_bringup.stack import Plan
-from rldg_robot.atomic_file import write_atomically
+from rldg_core.files.atomic_file import write_atomically
 
 LOCK = ".lock"
 DERIVED = ("run", "runs", "evaluation", "started", "tasks", "checkpoint", "checkpoints", "leader")

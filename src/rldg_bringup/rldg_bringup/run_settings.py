@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rldg_bringup.arguments import StackError, Value
-from rldg_robot.checked_file import FormatError, read_yaml
+from rldg_core.files.checked_file import FormatError, read_yaml
 
 SETTINGS = "arguments.yaml"
 """In a run folder: the stack that made the run, and the arguments it was last started with."""

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from rldg_core.task import load_task
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
-from rldg_robot.task import load_task
 
 PACKAGE = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((PACKAGE / "config/franka_ros2.yaml").read_text())["/**"]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from rldg_robot.bag_reader import typestore
-from rldg_robot.contract import MARKERS, RECORDED
+from rldg_core.bags.bag_reader import typestore
+from rldg_core.contract import MARKERS, RECORDED
 
 PACKAGE = Path(__file__).parents[1]
 TOPICS = {f"/{topic.name}": topic for topic in (*RECORDED, MARKERS)}

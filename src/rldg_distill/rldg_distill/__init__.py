@@ -1,4 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generalist, offline: from bags to datasets to students. Nothing here imports rclpy."""
 
-from rldg_robot import quiet_stop as quiet_stop
+from rldg_core import quiet_stop as quiet_stop

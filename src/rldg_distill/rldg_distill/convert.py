@@ -16,21 +16,21 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from rldg_core.commands.command_line import UsageError, command
+from rldg_core.commands.console import SlowLines, plain_console
+from rldg_core.image_contract import ImageContract
+from rldg_core.proprioception import PROPRIOCEPTION
+from rldg_core.workers.pool import PoolError, in_processes
+from rldg_core.workers.ray_pool import on_ray
 from rldg_distill.conversion.options import Options, parse
 from rldg_distill.conversion.plan import ConversionError, Plan, Shard, make_plan
 from rldg_distill.conversion.shard import Outcome, read_motion, read_outcome, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds, statistics
 from rldg_distill.datasets.episode import ACTION
-from rldg_distill.pool import PoolError, in_processes
-from rldg_distill.ray_pool import on_ray
 from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.recording import Recording
 from rldg_distill.recordings.resampling import RULE
-from rldg_robot.camera.image_contract import ImageContract
-from rldg_robot.command_line import UsageError, command
-from rldg_robot.console import SlowLines, plain_console
-from rldg_robot.proprioception import PROPRIOCEPTION
 
 BAGS_PER_WORKER = 60
 """what a worker must have to do to be worth its start"""

@@ -15,6 +15,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rldg_core.commands.argument_types import named_place, place, whole
+from rldg_core.commands.command_line import Parser, UsageError, command
+from rldg_core.commands.console import plain_console, tell_error
+from rldg_core.user_error import UserError
 from rldg_distill.conversion.options import FOLDERS
 from rldg_distill.conversion.validation import (
     compare_with_bags,
@@ -25,10 +29,6 @@ from rldg_distill.conversion.validation import (
 )
 from rldg_distill.datasets import pictures, statistics
 from rldg_distill.datasets.rlds import Dataset, NoDataset, NotADataset
-from rldg_robot.argument_types import named_place, place, whole
-from rldg_robot.command_line import Parser, UsageError, command
-from rldg_robot.console import plain_console, tell_error
-from rldg_robot.user_error import UserError
 
 BINS = 16
 BARS = " ▁▂▃▄▅▆▇█"

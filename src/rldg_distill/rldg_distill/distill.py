@@ -27,6 +27,13 @@ from rich.table import Table
 from rich.text import Text
 from torch.distributed.device_mesh import init_device_mesh
 
+from rldg_core.commands.argument_types import place
+from rldg_core.commands.command_line import USAGE, Parser, UsageError, command, pointless
+from rldg_core.commands.console import SlowLines, plain_console
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import read_json
+from rldg_core.files.safe_name import UnsafeName, check_name
+from rldg_core.user_error import UserError
 from rldg_distill.datasets.mixture import Mixture
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.students import registry
@@ -41,13 +48,6 @@ from rldg_distill.training.student_run import RunError, StudentRun
 from rldg_distill.training.trainer import Trainer, TrainingError, computes_in_bf16, prepare
 from rldg_distill.training.training_config import TrainingConfig, plain
 from rldg_distill.training.training_data import TrainingData, open_data
-from rldg_robot.argument_types import place
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.checked_file import read_json
-from rldg_robot.command_line import USAGE, Parser, UsageError, command, pointless
-from rldg_robot.console import SlowLines, plain_console
-from rldg_robot.safe_name import UnsafeName, check_name
-from rldg_robot.user_error import UserError
 
 DEFAULT = "default"
 """the recipe where none is asked for"""

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from rldg_robot.user_error import UserError
+from rldg_core.user_error import UserError
 
 SHOWN = 5
 """names that an error lists"""

@@ -13,10 +13,10 @@ import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 from synthetic_bags import SIZE, START, header, message, path_of, picture, pose_message
 
-from rldg_robot import contract
-from rldg_robot.bag_reader import custom_data, raw_messages, typestore
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
+from rldg_core import contract
+from rldg_core.bags.bag_reader import custom_data, raw_messages, typestore
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
 
 IMAGE, JOY, POSE = contract.WRIST_IMAGE, contract.SPACENAV_JOY, contract.CURRENT_POSE
 COMPRESSED = "sensor_msgs/msg/CompressedImage"

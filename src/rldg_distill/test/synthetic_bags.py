@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary, raw_messages, read_summary, typestore
+from rldg_core.poses import Pose
+from rldg_core.twist_action import twist_from_action
 from rldg_rl.episodes.bag import BagWriter
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary, raw_messages, read_summary, typestore
-from rldg_robot.devices.teleop import twist_from_action
-from rldg_robot.poses import Pose
 
 PERIOD = 100_000_000
 UPRIGHT = np.array([0.0, 0.0, 0.0, 1.0])

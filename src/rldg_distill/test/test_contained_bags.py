@@ -14,12 +14,12 @@ import pytest
 from plain_bags import IMAGE, JOY, POSE, Plain, Stream, demonstration, pose
 from synthetic_bags import START, message, pose_message, write_bag
 
+from rldg_core import contract
 from rldg_distill.conversion.validation import validate
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets import rlds, statistics
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings import recorded_bag
-from rldg_robot import contract
 
 TASK = ("--recorded", "task=pick_place/pepper")
 

@@ -13,6 +13,9 @@ import numpy as np
 import pytest
 from synthetic_bags import INSTRUCTION, SIZE, cut_messages, write_bag, write_run
 
+from rldg_core.bags.bag_reader import images, messages_of, raw_messages
+from rldg_core.contract import CURRENT_POSE, GRIPPER_STATE, STEP, WRIST_IMAGE
+from rldg_core.message_values import nanoseconds
 from rldg_distill.convert import main
 from rldg_distill.datasets import statistics
 from rldg_distill.datasets.episode import Episode
@@ -20,9 +23,6 @@ from rldg_distill.datasets.image_codec import ImageFormat, decode
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.bag_episode import read_episode
 from rldg_distill.recordings.selection import Candidate, choose, split
-from rldg_robot.bag_reader import images, messages_of, raw_messages
-from rldg_robot.contract import CURRENT_POSE, GRIPPER_STATE, STEP, WRIST_IMAGE
-from rldg_robot.message_values import nanoseconds
 
 
 @pytest.fixture(scope="module")

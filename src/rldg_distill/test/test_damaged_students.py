@@ -25,6 +25,7 @@ from damaged import damage_json, damaged_bytes
 from safetensors.torch import load_file, save_file
 from synthetic_data import SIZE, WORDS, edit_json, small
 
+from rldg_core.user_error import UserError
 from rldg_distill import distill
 from rldg_distill.students import registry
 from rldg_distill.students.batch import Observation
@@ -34,7 +35,6 @@ from rldg_distill.students.octo import checkpoint, flax_msgpack
 from rldg_distill.students.openvla import checkpoints, config
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
 from rldg_distill.students.student import WEIGHTS
-from rldg_robot.user_error import UserError
 
 TINY = [
     *("--student", "cnn", "--side", "32", "--width", "16", "--chunk", "2", "--batch-size", "4"),

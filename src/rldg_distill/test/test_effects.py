@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from rldg_core.commands.command_line import UsageError
 from rldg_distill.conversion.effects import check_effects
 from rldg_distill.conversion.options import Options
 from rldg_distill.recordings.recording import Recording, Told
 from rldg_distill.recordings.selection import Described, Filters
-from rldg_robot.command_line import UsageError
 
 
 def recording(task: str = "connector/vga", pose: str = "current_pose") -> Recording:

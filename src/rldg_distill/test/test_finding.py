@@ -11,14 +11,14 @@ import pytest
 from plain_bags import demonstration
 from synthetic_bags import write_bag
 
+from rldg_core import contract
+from rldg_core.commands.command_line import UsageError
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.finding import DEPTH, find_bags
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
-from rldg_robot import contract
-from rldg_robot.command_line import UsageError
 
 VGA = Told(task="connector/vga")
 

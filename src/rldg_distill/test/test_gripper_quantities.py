@@ -12,6 +12,7 @@ import pytest
 from plain_bags import IMAGE, POSE, Plain, Stream, demonstration
 from synthetic_bags import START
 
+from rldg_core import contract
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
@@ -19,7 +20,6 @@ from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.gripper_width import GripperRange
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told, find_recording
-from rldg_robot import contract
 
 PEPPER = Told(task="pick_place/pepper", action="motion")
 HAND = ("fr3_finger_joint1", "fr3_finger_joint2")

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_bags import INSTRUCTION, SIZE, write_bag, write_run
 
+from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_distill import dataset
 from rldg_distill.convert import main
 from rldg_distill.datasets import lerobot
@@ -22,7 +23,6 @@ from rldg_distill.datasets.episode import ACTION, Episode
 from rldg_distill.datasets.image_codec import decode
 from rldg_distill.datasets.lerobot_statistics import describe_images
 from rldg_distill.datasets.rlds import Dataset
-from rldg_robot.proprioception import PROPRIOCEPTION
 
 OTHER = "put the USB plug into its port"
 STEPS = 30

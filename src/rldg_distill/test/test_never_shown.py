@@ -11,11 +11,11 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from synthetic_bags import START, header, message
 from synthetic_data import SIZE, small
 
+from rldg_core.bags.bag_reader import typestore
 from rldg_distill import distill
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.students.registry import load_student
-from rldg_robot.bag_reader import typestore
 
 TINY = ["--student", "cnn", "--side", "32", "--width", "32", "--chunk", "3", "--batch-size", "12"]
 

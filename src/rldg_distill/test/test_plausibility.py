@@ -14,14 +14,14 @@ from plain_bags import IMAGE, JOY, POSE, Plain, Stream, demonstration, pose
 from scipy.spatial.transform import Rotation
 from synthetic_bags import PERIOD, START, message, pose_message, write_bag
 
+from rldg_core import contract
+from rldg_core.poses import Pose
 from rldg_distill.conversion.validation import faults
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
-from rldg_robot import contract
-from rldg_robot.poses import Pose
 
 VGA = Told(task="connector/vga")
 MOTION = Told(task="connector/vga", action="motion")

@@ -32,6 +32,10 @@ from rosbags.rosbag2 import CompressionMode, StoragePlugin
 from scipy.spatial.transform import Rotation
 from synthetic_bags import INSTRUCTION, PERIOD, START, message, pose_message, write_bag
 
+from rldg_core import contract
+from rldg_core.gripper_command import CLOSE
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_distill.conversion.validation import faults
 from rldg_distill.convert import main as convert
 from rldg_distill.dataset import main as inspect
@@ -42,10 +46,6 @@ from rldg_distill.recordings.cameras import camera_topics
 from rldg_distill.recordings.finger_motion import commands
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told, find_recording
-from rldg_robot import contract
-from rldg_robot.gripper_command import CLOSE
-from rldg_robot.poses import Pose
-from rldg_robot.task import load_task
 
 VGA = Told(task="connector/vga")
 CAMERAS = {IMAGE.name: "image"}

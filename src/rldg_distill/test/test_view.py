@@ -17,12 +17,12 @@ from plain_bags import COMPRESSED, IMAGE, Plain, Stream, demonstration, image, v
 from synthetic_bags import SIZE as OWN_SIZE
 from synthetic_bags import write_bag
 
+from rldg_core.image_contract import SIZE, ImageContract
 from rldg_distill.conversion.validation import _grey
 from rldg_distill.convert import main as convert
 from rldg_distill.dataset import main as inspect
 from rldg_distill.datasets.image_codec import ImageFormat, decode, encode
 from rldg_distill.datasets.rlds import Dataset
-from rldg_robot.camera.image_contract import SIZE, ImageContract
 
 FRONT = "front_camera/image_raw"
 WIDE = "1:640x480:80,0,480,480:128"

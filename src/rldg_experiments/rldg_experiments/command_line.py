@@ -6,14 +6,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from rldg_core.commands.command_line import Parser, command
+from rldg_core.commands.console import tell_error, visible
+from rldg_core.user_error import UserError
 from rldg_experiments import pipeline, report
 from rldg_experiments.commands import Stopped
 from rldg_experiments.experiment import BUDGETS, load, shipped
 from rldg_experiments.plan import make_plan
 from rldg_experiments.results import Results, gather
-from rldg_robot.command_line import Parser, command
-from rldg_robot.console import tell_error, visible
-from rldg_robot.user_error import UserError
 
 HELP = """\
 Specialists learn; they and an operator who plays a person gather equal numbers of successful episodes;

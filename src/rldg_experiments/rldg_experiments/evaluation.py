@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest, t
 
-from rldg_robot.checked_file import FormatError, parse_json, read_bytes
+from rldg_core.files.checked_file import FormatError, parse_json, read_bytes
 
 
 @dataclass(frozen=True)

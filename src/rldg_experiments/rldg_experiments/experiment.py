@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from rldg_robot.argument_types import LARGEST, LARGEST_SEED
-from rldg_robot.checked_file import FormatError, read_yaml, typed
-from rldg_robot.safe_name import check_name, is_too_long
-from rldg_robot.task import UnknownTask, load_task
-from rldg_robot.user_error import UserError
+from rldg_core.commands.argument_types import LARGEST, LARGEST_SEED
+from rldg_core.files.checked_file import FormatError, read_yaml, typed
+from rldg_core.files.safe_name import check_name, is_too_long
+from rldg_core.task import UnknownTask, load_task
+from rldg_core.user_error import UserError
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 BUDGETS = ("cpu", "gpu")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg_robot.bag_reader import bags_in, is_complete, messages_of, nearest, read_summary
-from rldg_robot.contract import STEP, TASK_STATE
-from rldg_robot.message_values import nanoseconds, vector_of
+from rldg_core.bags.bag_reader import bags_in, is_complete, messages_of, nearest, read_summary
+from rldg_core.contract import STEP, TASK_STATE
+from rldg_core.message_values import nanoseconds, vector_of
 
 SIDEWAYS, ALONG = 0.004, 0.010
 """[m] from the goal, in the TCP frame: what is near, as in the paper's figure 8"""

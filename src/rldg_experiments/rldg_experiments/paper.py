@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from rldg_robot.checked_file import read_yaml
+from rldg_core.files.checked_file import read_yaml
 
 NUMBERS = Path(__file__).parent / "paper.yaml"
 

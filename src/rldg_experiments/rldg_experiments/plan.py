@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from rldg_core.task import load_task
 from rldg_experiments.experiment import HUMAN, RLDG, Experiment, ExperimentError, Variants
 from rldg_experiments.stages import (
     Dataset,
@@ -16,7 +17,6 @@ from rldg_experiments.stages import (
     Stage,
     Student,
 )
-from rldg_robot.task import load_task
 
 SPECIALIST = "specialist"
 WHERE = ("seen", "unseen")

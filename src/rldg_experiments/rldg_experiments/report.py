@@ -10,11 +10,11 @@ from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from rldg_core.files.atomic_file import write_atomically
 from rldg_experiments import evaluation, paper
 from rldg_experiments.figures import draw
 from rldg_experiments.plan import Plan
 from rldg_experiments.results import HELD, OPEN, REVERSED, Figures, Results
-from rldg_robot.atomic_file import write_atomically
 
 MOST_VIDEO_BYTES = 9_000_000
 """of all videos together: a third more in the file, which is to stay below 15 MB"""

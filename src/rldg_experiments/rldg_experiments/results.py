@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rldg_core.files.checked_file import read_json, typed
+from rldg_core.task import load_task
 from rldg_experiments import paper
 from rldg_experiments.evaluation import (
     Interval,
@@ -21,8 +23,6 @@ from rldg_experiments.experiment import HUMAN, RLDG
 from rldg_experiments.plan import SPECIALIST, Cell, Plan
 from rldg_experiments.stages import Episodes, Relabelled, Specialist, Stage
 from rldg_experiments.store import NOTE, Note, code, note_of
-from rldg_robot.checked_file import read_json, typed
-from rldg_robot.task import load_task
 
 HELD, REVERSED, OPEN = "held", "reversed", "open"
 SUMMARY = "summary.json"

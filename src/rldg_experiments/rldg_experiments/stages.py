@@ -17,17 +17,17 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-import rldg_robot
+from rldg_core.operators import OPERATORS
+from rldg_core.task import Task, load_task
 from rldg_experiments.commands import Command, option
 from rldg_experiments.experiment import HUMAN, RELABELLED
-from rldg_robot.task import Task, load_task
 
 RUNS, DATA = Path("runs"), Path("data")
 UPDATES_PER_SECOND = 5.0
 CORES = 2
 CPU_MINUTES = 4.0
 """of a specialist whose task states none"""
-DECIDES_NOTHING = ("cpu_budget",)
+DECIDES_NOTHING = ("cpu_budget", "has_hole")
 """fields of a task that change nothing about what comes out"""
 OF_LEARNING = ("learning", "grasp_penalty")
 """those that only the training of its specialist reads; whatever else depends on them needs that specialist"""
@@ -370,7 +370,6 @@ def _told(task: Task, without: tuple[str, ...]) -> dict[str, Any]:
 
 @cache
 def _operator() -> dict[str, str]:
-    """Who the scripted operator is at present: every YAML of the robot package that is no task."""
-    robot = Path(rldg_robot.__file__).parent
-    files = (path for path in robot.rglob("*.yaml") if path.parent.name != "tasks")
-    return {str(path.relative_to(robot)): path.read_text() for path in sorted(files)}
+    """Who the scripted operator is at present."""
+    files = sorted(OPERATORS.glob("*.yaml"))
+    return {f"person/operators/{path.name}": path.read_text() for path in files}

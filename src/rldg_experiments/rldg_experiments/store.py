@@ -15,12 +15,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import read_json
 from rldg_experiments.stages import Stage
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.checked_file import read_json
 
 NOTE = "stage.json"
-PACKAGES = ("rldg_bringup", "rldg_distill", "rldg_rl", "rldg_robot")
+PACKAGES = ("rldg_bringup", "rldg_core", "rldg_distill", "rldg_rl", "rldg_robot")
 """their sources decide, too, what comes out"""
 
 

@@ -13,13 +13,13 @@ import pytest
 import yaml
 from damaged import damage_json, damaged_json
 
+from rldg_core.files.checked_file import parse_json, read_json
+from rldg_core.user_error import UserError
 from rldg_experiments.command_line import main
 from rldg_experiments.evaluation import outcomes
 from rldg_experiments.experiment import EXPERIMENTS, ExperimentError, load
 from rldg_experiments.results import Collected, Trained
 from rldg_experiments.store import NOTE, Note
-from rldg_robot.checked_file import parse_json, read_json
-from rldg_robot.user_error import UserError
 
 EPISODE = {"success": True, "seconds": 3.5, "failure": None, "bag": "evaluation_00000"}
 

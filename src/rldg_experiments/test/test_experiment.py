@@ -11,6 +11,7 @@ import pytest
 
 from rldg_bringup.arguments import resolve, split
 from rldg_bringup.stacks import STACKS
+from rldg_core.task import load_task
 from rldg_distill.conversion.options import parse as parse_convert
 from rldg_distill.distill import parse as parse_distill
 from rldg_experiments import stages
@@ -21,7 +22,6 @@ from rldg_experiments.plan import Plan, make_plan
 from rldg_experiments.results import gather
 from rldg_experiments.stages import Dataset, Episodes, Evaluation, Specialist, Stage, Student
 from rldg_experiments.store import finish, in_order
-from rldg_robot.task import load_task
 
 OWN = """
 base: demo

@@ -13,6 +13,11 @@ import rclpy
 from rclpy.node import Node
 from std_msgs.msg import String
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary, messages_of
+from rldg_core.perturbation import read_perturbation
+from rldg_core.task import Task, load_task, named_tasks
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights
 from rldg_rl.acting.actor import (
     DEMONSTRATION,
@@ -59,14 +64,9 @@ from rldg_rl.rewards.person import Person
 from rldg_rl.robot.gate_client import GateClient
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary, messages_of
 from rldg_robot.node_main import run_main
 from rldg_robot.publishers import crowd
 from rldg_robot.ros import listen_to, make_executor
-from rldg_robot.simulation.perturbation import read_perturbation
-from rldg_robot.task import Task, load_task, named_tasks
-from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.policies.far_student import FarStudent

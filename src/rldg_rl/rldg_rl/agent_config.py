@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rldg_robot.task import Task
+from rldg_core.task import Task
 
 SEEING_BATCH = 64
 """transitions in an update that looks at images anew: their number decides how long it takes"""

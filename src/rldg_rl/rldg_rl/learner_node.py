@@ -20,6 +20,12 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from tensorboard.summary import Writer
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import is_complete
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.picture import BadPicture
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import (
     EncoderWeights,
     LearnerStatus,
@@ -56,15 +62,9 @@ from rldg_rl.vision.encoders import make_encoder
 from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, encoded
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
 from rldg_rl.vision.scratch_encoder import ScratchEncoder, unseen
-from rldg_robot import contract
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import is_complete
 from rldg_robot.node_main import run_main
-from rldg_robot.picture import BadPicture
 from rldg_robot.publishers import count, crowd
 from rldg_robot.ros import make_executor, now, publish_on, to_stamp
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 IDLE_SECONDS = 0.02
 PATIENCE = 3.0  # [s] of wall time in training without a step, until it says that it waits

@@ -15,8 +15,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from rldg_robot.checked_file import read_json
-from rldg_robot.console import visible
+from rldg_core.commands.console import visible
+from rldg_core.files.checked_file import read_json
 
 BARS = "▁▂▃▄▅▆▇█"
 

@@ -11,16 +11,16 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rich.live import Live
 
+from rldg_core import contract
+from rldg_core.commands.console import plain_console
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
 from rldg_rl.monitor import Scene, line, outcome, render
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.console import plain_console
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
 from rldg_robot.safety import needs_somebody
-from rldg_robot.user_error import UserError
 
 REDRAW_PERIOD = 0.5  # [s]
 LINE_PERIOD = 10.0  # [s]

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rldg_robot.safe_name import is_too_long
-from rldg_robot.user_error import UserError
+from rldg_core.files.safe_name import is_too_long
+from rldg_core.user_error import UserError
 
 
 def named_run(text: str, runs: Path = Path("runs")) -> Path:

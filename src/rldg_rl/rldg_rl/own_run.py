@@ -8,8 +8,8 @@ from typing import Any
 
 from rclpy.node import Node
 
+from rldg_core.contract import Topic
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.contract import Topic
 from rldg_robot.ros import listen_to
 
 

@@ -12,20 +12,20 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.timer import Timer
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import summary_of
+from rldg_core.contract import Topic
+from rldg_core.image_contract import ImageContract
+from rldg_core.message_values import nanoseconds, stamp_of
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import Episode, RecorderStatus, Step
 from rldg_msgs.srv import NextBag
 from rldg_rl.episodes.bag import BagWriter
 from rldg_rl.episodes.bag_exchange import give
 from rldg_rl.episodes.mending import mend_bags
 from rldg_rl.run_folder import RunError, RunFolder, is_episode
-from rldg_robot import contract
-from rldg_robot.bag_reader import summary_of
-from rldg_robot.camera.image_contract import ImageContract
-from rldg_robot.contract import Topic
-from rldg_robot.message_values import nanoseconds, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, message_in, now, publish_on, to_stamp
-from rldg_robot.user_error import UserError
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
 TOLD_LETTERS = 100  # of a name that is none

@@ -12,6 +12,13 @@ from pathlib import Path
 import rclpy
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import bags_in
+from rldg_core.commands.console import plain_console
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.poses import Pose
+from rldg_core.task import Task, load_task
+from rldg_core.user_error import UserError
 from rldg_rl.acting.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.acting.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.acting.recorder_watch import RecorderWatch
@@ -27,16 +34,9 @@ from rldg_rl.episodes.replay import (
 )
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import bags_in
-from rldg_robot.console import plain_console
 from rldg_robot.node_main import run_main
-from rldg_robot.poses import Pose
 from rldg_robot.ros import make_executor, now, publish_on
-from rldg_robot.task import Task, load_task
 from rldg_robot.terminal import say
-from rldg_robot.user_error import UserError
 
 START_SECONDS = 60.0  # of wall time, for the recorder to come up
 RECORDER_SECONDS = 10.0

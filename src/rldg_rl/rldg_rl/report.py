@@ -10,6 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.bags.bag_reader import EpisodeSummary
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import read_json
+from rldg_core.task import load_task
 from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
@@ -26,10 +30,6 @@ from rldg_rl.evaluation.results import (
 )
 from rldg_rl.run_folder import RunFolder
 from rldg_rl.video import bag_clip, write_video
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import EpisodeSummary
-from rldg_robot.checked_file import read_json
-from rldg_robot.task import load_task
 
 
 def summarize_run(

@@ -14,8 +14,7 @@ from typing import Any, TypeVar
 
 import yaml
 
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import (
+from rldg_core.bags.bag_reader import (
     METADATA,
     SUMMARY_KEY,
     EpisodeSummary,
@@ -23,9 +22,10 @@ from rldg_robot.bag_reader import (
     is_complete,
     read_summary,
 )
-from rldg_robot.checked_file import FormatError, read_json, read_yaml
-from rldg_robot.regular_file import open_regular, regular
-from rldg_robot.safe_name import MAX_LENGTH, NAME
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import FormatError, read_json, read_yaml
+from rldg_core.files.regular_file import open_regular, regular
+from rldg_core.files.safe_name import MAX_LENGTH, NAME
 
 EPISODE = re.compile(
     rf"(?P<source>demonstration|policy|evaluation)_(?P<number>\d{{1,9}})|replay_{NAME.pattern}",

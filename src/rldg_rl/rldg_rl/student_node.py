@@ -11,10 +11,10 @@ from pathlib import Path
 
 from rclpy.node import Node
 
+from rldg_core import contract
 from rldg_msgs.srv import NextActions
 from rldg_rl.policies.far_student import fingerprint, sight_of
 from rldg_rl.policies.student_policy import loaded_student
-from rldg_robot import contract
 from rldg_robot.node_main import run_node
 
 

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg_robot.bag_reader import images, messages_of, nearest
-from rldg_robot.contract import JOINT_STATES, STEP, TASK_STATE, WRIST_IMAGE
-from rldg_robot.message_values import nanoseconds, pose_of
-from rldg_robot.poses import Pose
+from rldg_core.bags.bag_reader import images, messages_of, nearest
+from rldg_core.contract import JOINT_STATES, STEP, TASK_STATE, WRIST_IMAGE
+from rldg_core.files.video_file import video_writer
+from rldg_core.message_values import nanoseconds, pose_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_robot.simulation.film import Film
-from rldg_robot.task import load_task
-from rldg_robot.video_file import video_writer
 
 SIZE = 384
 PAUSE_FRAMES = 8

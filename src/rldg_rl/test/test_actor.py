@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rldg_core.task import Task, load_task
 from rldg_rl.acting.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -25,7 +26,6 @@ from rldg_rl.acting.demonstrator import Demonstrator
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
-from rldg_robot.task import Task, load_task
 
 TASK = load_task("connector/vga")
 PUSH = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0, 0.0])

@@ -8,9 +8,9 @@ import array
 import numpy as np
 import pytest
 
+from rldg_core.files.picture import BadPicture
 from rldg_msgs.msg import Transition
 from rldg_rl.episodes.messages import stored_step
-from rldg_robot.picture import BadPicture
 
 
 def transition(height: int, width: int, size: int) -> Transition:

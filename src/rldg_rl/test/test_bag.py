@@ -16,9 +16,8 @@ import pytest
 from mcap.reader import make_reader
 from rosbags.highlevel import AnyReader
 
-from rldg_rl.episodes.bag import BagWriter, recover, stored_steps
-from rldg_robot import contract
-from rldg_robot.bag_reader import (
+from rldg_core import contract
+from rldg_core.bags.bag_reader import (
     EpisodeSummary,
     custom_data,
     images,
@@ -27,7 +26,8 @@ from rldg_robot.bag_reader import (
     read_summary,
     typestore,
 )
-from rldg_robot.task import load_task
+from rldg_core.task import load_task
+from rldg_rl.episodes.bag import BagWriter, recover, stored_steps
 
 VGA = load_task("connector/vga")
 PERIOD = 100_000_000

@@ -12,8 +12,8 @@ from mcap.reader import SeekingReader, make_reader
 from mcap_ros2.decoder import DecoderFactory
 from test_bag import START, STEPS, write_episode
 
-from rldg_robot import contract
-from rldg_robot.bag_reader import raw_messages
+from rldg_core import contract
+from rldg_core.bags.bag_reader import raw_messages
 
 INFINITE = {"sec": 0x7FFFFFFF, "nsec": 0xFFFFFFFF}
 """rosbag2 reads this pair as 'for ever' (rosbag2_storage/qos.cpp), under every middleware"""

@@ -9,9 +9,9 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_rl.acting.actor import POLICY
 from rldg_rl.acting.collection import HOPELESS, Collection, CollectionPlan
-from rldg_robot.bag_reader import EpisodeSummary
 
 TASKS = ("connector/vga", "connector/usb_a", "connector/xlr")
 

@@ -15,6 +15,7 @@ from rldg_bringup.arguments import StackError
 from rldg_bringup.leaders import task_of
 from rldg_bringup.recorded import tasks_of
 from rldg_bringup.run_settings import settings
+from rldg_core.user_error import UserError
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
@@ -31,7 +32,6 @@ from rldg_rl.evaluation.conditions import Conditions, conditions_of
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.robot.observation import state_dim
 from rldg_rl.run_folder import RunError, RunFolder
-from rldg_robot.user_error import UserError
 
 CONFIG = {"task": "connector/vga", "observation": "state", "seed": 0, "perturb": "light:0.5"}
 ONE_LINE = (UserError, RunError, CheckpointError, StackError)

@@ -23,6 +23,9 @@ from damaged import damage_json, damaged_bytes, damaged_json
 from test_checkpoint import TASK, make_agent, train
 from transformers import ResNetConfig, ResNetForImageClassification
 
+from rldg_core.files.checked_file import parse_json
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_rl.agent import checkpoint
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
@@ -47,9 +50,6 @@ from rldg_rl.rewards.reward_classifier import (
 )
 from rldg_rl.vision.backbones import BackboneError, Structure, read_backbone
 from rldg_rl.vision.encoders import encoder_of, make_encoder
-from rldg_robot.checked_file import parse_json
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 VGA = load_task(TASK)
 

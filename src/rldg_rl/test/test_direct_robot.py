@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.direct_robot import BLACK, DirectRobot
-from rldg_robot.poses import Pose
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

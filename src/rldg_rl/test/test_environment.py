@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rldg_core.task import load_task
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import LIMIT, state_dim
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

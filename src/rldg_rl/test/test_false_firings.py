@@ -10,14 +10,14 @@ import pytest
 import yaml
 from test_bag import PERIOD, START, STEPS, encode, header, write_episode
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_rl.rewards.classifier import main
 from rldg_rl.rewards.false_firings import firings, mined, strike
 from rldg_rl.rewards.reward_classifier import Label, train_classifier
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 from test_agent import forward, part, same
 
+from rldg_core.gripper_command import CLOSE, LEAVE, OPEN, command_after
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
@@ -32,7 +33,6 @@ from rldg_rl.episodes.replay_buffer import (
     ReplayBuffer,
     StoredStep,
 )
-from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN, command_after
 
 OBSERVATION, ACTION, ROWS = 5, 3, 32
 PENALTY = 0.25

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from test_actor import OFF, PUSH, Diary, Hands
 
+from rldg_core.task import Task, load_task
 from rldg_rl.acting.actor import (
     DEMONSTRATION,
     EVALUATION,
@@ -22,7 +23,6 @@ from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
-from rldg_robot.task import Task, load_task
 
 TASK = load_task("fmb_assembly/rectangle")
 SCALE = TASK.action_scale

@@ -10,6 +10,8 @@ import pytest
 import torch
 from rclpy.serialization import deserialize_message, serialize_message
 
+from rldg_core.poses import Pose
+from rldg_core.task import Task, load_task
 from rldg_msgs.msg import Transition
 from rldg_rl.acting.actor import ExecutedBy, LivedStep
 from rldg_rl.agent.agent import Agent
@@ -29,8 +31,6 @@ from rldg_rl.vision import encoder_training
 from rldg_rl.vision.encoder_training import train_encoder
 from rldg_rl.vision.image_encoder import ImageEncoder, encoded
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS
-from rldg_robot.poses import Pose
-from rldg_robot.task import Task, load_task
 
 VGA, PEPPER = load_task("connector/vga"), load_task("pick_place/pepper")
 MILLIMETRES_A_PIXEL = 1.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from rldg_core.message_values import SECOND
 from rldg_rl.acting.intervention import InterventionConfig, InterventionLatch
-from rldg_robot.message_values import SECOND
 
 TENTH = SECOND // 10
 PUSH, DRIFT, OFF = np.full(6, 0.3), np.full(6, 0.01), np.zeros(6)

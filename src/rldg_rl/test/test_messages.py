@@ -10,6 +10,7 @@ import pytest
 from rclpy.serialization import deserialize_message, serialize_message
 from test_actor import Diary, Hands, Stay
 
+from rldg_core.task import load_task
 from rldg_msgs.msg import Transition
 from rldg_rl.acting.actor import POLICY, Actor
 from rldg_rl.agent.agent import Agent
@@ -20,7 +21,6 @@ from rldg_rl.episodes.messages import step_message, stored_step, transition_mess
 from rldg_rl.episodes.replay_buffer import ReplayBuffer
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.robot.direct_robot import DirectRobot
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

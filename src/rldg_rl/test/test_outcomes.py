@@ -9,6 +9,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rldg_core.gripper_command import CLOSE, LEAVE, OPEN
+from rldg_core.task import Task, WrenchLimit, load_task
 from rldg_rl.acting.actor import (
     EVALUATION,
     Actor,
@@ -30,8 +32,6 @@ from rldg_rl.evaluation.outcomes import (
 )
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
-from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
-from rldg_robot.task import Task, WrenchLimit, load_task
 
 TASK = load_task("connector/vga")
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from test_bag import START, STEPS, VGA, write_episode
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import is_complete, messages_of, raw_messages, read_summary
+from rldg_core.bags.mcap_file import CHUNK, RECORD
 from rldg_rl.episodes.bag import DAMAGED, recover, stored_steps
-from rldg_robot import contract
-from rldg_robot.bag_reader import is_complete, messages_of, raw_messages, read_summary
-from rldg_robot.mcap_file import CHUNK, RECORD
 
 
 def killed(folder: Path) -> Path:

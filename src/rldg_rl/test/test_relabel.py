@@ -13,19 +13,19 @@ import pytest
 from steering import steering_policy
 from test_bag import write_episode
 
-from rldg_rl.agent.checkpoint import save_policy
-from rldg_rl.episodes.bag import stored_steps
-from rldg_rl.policies.relabel import main
-from rldg_rl.run_folder import RunFolder
-from rldg_robot.bag_reader import (
+from rldg_core.bags.bag_reader import (
     EpisodeSummary,
     is_complete,
     messages_of,
     raw_messages,
     read_summary,
 )
-from rldg_robot.contract import EPISODE, STEP
-from rldg_robot.task import load_task
+from rldg_core.contract import EPISODE, STEP
+from rldg_core.task import load_task
+from rldg_rl.agent.checkpoint import save_policy
+from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.policies.relabel import main
+from rldg_rl.run_folder import RunFolder
 
 VGA = load_task("connector/vga")
 OTHERS = {STEP.name, EPISODE.name}

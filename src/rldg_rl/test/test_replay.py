@@ -11,6 +11,10 @@ import pytest
 from test_actor import Diary, Hands
 from test_bag import START, STEPS, encode, header, write_episode
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_rl.acting.actor import (
     EVALUATION,
     REPLAY,
@@ -33,10 +37,6 @@ from rldg_rl.episodes.replay import (
 )
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary
-from rldg_robot.poses import Pose
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 SUMMARY = EpisodeSummary("demonstration_00003", "demonstration", "failure", TASK.id, 7, 12, 0, 1.2)

@@ -13,6 +13,9 @@ import yaml
 from rich.console import Console
 from test_bag import PERIOD, START, STEPS, encode, header, message, write_episode
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary
+from rldg_core.task import load_task
 from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.pace import Pace
@@ -30,9 +33,6 @@ from rldg_rl.report import (
 )
 from rldg_rl.run_folder import RunFolder
 from rldg_rl.video import Clip
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rldg_core.gripper_command import CLOSE
+from rldg_core.poses import Pose
+from rldg_core.task import Task, load_task
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.environment.reset_count import ResetCount, keep_resets, read_resets, summarize_resets
 from rldg_rl.environment.reset_motion import (
@@ -23,11 +26,8 @@ from rldg_rl.environment.reset_motion import (
 )
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.gripper_command import CLOSE
-from rldg_robot.poses import Pose
 from rldg_robot.safety import into_box
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Task, load_task
 
 VGA = load_task("connector/vga")
 FMB = load_task("fmb_insertion/rectangle")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rldg_core.user_error import UserError
 from rldg_rl.evaluation.results import Record, RecordFile, judge, summarize, wilson, worth_filming
-from rldg_robot.user_error import UserError
 
 WON = Record("connector/vga", 0, 7, True, 1.5, 15, 12.0, 0.5, None)
 LOST = replace(WON, success=False, seconds=10.0, steps=100, peak_force=30.0, failure="timed out")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rldg_core.files.atomic_file import write_atomically
 from rldg_rl.run_folder import RunError, RunFolder
-from rldg_robot.atomic_file import write_atomically
 
 CONFIG = {"task": "connector/vga", "observation": "state", "seed": 0}
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.acting.schedule import Plan, Progress, episode_seed
-from rldg_robot.bag_reader import EpisodeSummary
 
 PLAN = Plan(("connector/vga",), demos=2, steps=100, evaluations=3, mastered=4)
 

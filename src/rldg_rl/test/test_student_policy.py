@@ -11,15 +11,15 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from rldg_core.message_values import SECOND
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.messages import health_message
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.student_policy import StudentPolicy, check_cameras
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
-from rldg_robot.message_values import SECOND
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 TASK = load_task("connector/vga")
 

@@ -3,7 +3,7 @@
 
 import os
 
-from rldg_robot import quiet_stop as quiet_stop
+from rldg_core import quiet_stop as quiet_stop
 
 # Render off-screen, without a display. Here, because mujoco reads it when it is imported, and this
 # comes before any module of the package.

@@ -7,8 +7,8 @@ import time
 
 from rclpy.node import Node
 
-from rldg_robot.contract import SAFETY_STATE
-from rldg_robot.user_error import UserError
+from rldg_core.contract import SAFETY_STATE
+from rldg_core.user_error import UserError
 
 SEARCH_SECONDS = 2.0
 """of wall time: nodes of one machine have found each other within one"""

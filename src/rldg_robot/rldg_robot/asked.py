@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from rclpy.node import Node
 
+from rldg_core import contract
 from rldg_msgs.msg import Answer, Question
-from rldg_robot import contract
 from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.terminal import say
 

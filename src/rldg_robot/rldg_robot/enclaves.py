@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Literal
 from xml.etree import ElementTree
 
-from rldg_robot import contract
-from rldg_robot.contract import Topic
+from rldg_core import contract
+from rldg_core.contract import Topic
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 
 PREFIX = "/rldg"

@@ -11,13 +11,13 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.commands.command_line import Parser
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import SafetyState
-from rldg_robot import contract
-from rldg_robot.command_line import Parser
 from rldg_robot.node_main import own_words, run_main
 from rldg_robot.ros import listen_to, publish_on
 from rldg_robot.terminal import say
-from rldg_robot.user_error import UserError
 
 PATIENCE = 5.0  # [s]
 

@@ -23,11 +23,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import NameOID
 
-from rldg_robot.argument_types import named_place
-from rldg_robot.command_line import Parser, command
-from rldg_robot.console import visible
+from rldg_core.commands.argument_types import named_place
+from rldg_core.commands.command_line import Parser, command
+from rldg_core.commands.console import visible
+from rldg_core.user_error import UserError
 from rldg_robot.enclaves import ENCLAVES, PREFIX, enclave, governance, permissions
-from rldg_robot.user_error import UserError
 
 VALID = timedelta(days=3 * 365)
 SLACK = timedelta(days=1)

@@ -7,7 +7,7 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
 
 Array = NDArray[np.float64]
 ARM_JOINTS = 7

@@ -10,9 +10,9 @@ from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA
 from visualization_msgs.msg import Marker
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.ros import to_pose_msg
-from rldg_robot.task import Task
 
 AXIS_LENGTH = 0.05
 """[m]"""

@@ -12,14 +12,16 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from visualization_msgs.msg import MarkerArray
 
+from rldg_core import contract
+from rldg_core.contract import BASE_FRAME
+from rldg_core.message_values import pose_of, vector_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task, named_tasks
 from rldg_msgs.msg import Episode, SafetyState, TaskState
-from rldg_robot import contract, markers
-from rldg_robot.message_values import pose_of, vector_of
+from rldg_robot import markers
 from rldg_robot.node_main import run_node
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_msg, to_stamp
-from rldg_robot.safety import BASE_FRAME, GateState
-from rldg_robot.task import load_task, named_tasks
+from rldg_robot.safety import GateState
 
 PERIOD = 0.1  # [s] of wall time
 STATUS = {

@@ -11,10 +11,10 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from rldg_robot import contract
-from rldg_robot.contract import JOINT_NAMES, TCP_FRAME, Topic
-from rldg_robot.safety import BASE_FRAME, GateState
-from rldg_robot.task import task_ids
+from rldg_core import contract
+from rldg_core.contract import BASE_FRAME, JOINT_NAMES, TCP_FRAME, Topic
+from rldg_core.task import task_ids
+from rldg_robot.safety import GateState
 
 FRAMES = {
     contract.TARGET_POSE: BASE_FRAME,

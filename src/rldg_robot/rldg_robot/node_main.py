@@ -16,12 +16,12 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
-from rldg_robot.command_line import print_anything
-from rldg_robot.console import tell_error
+from rldg_core.commands.command_line import print_anything
+from rldg_core.commands.console import tell_error
+from rldg_core.ros_domain import domain_of
+from rldg_core.task import UnknownTask
+from rldg_core.user_error import UserError
 from rldg_robot.ros import make_executor
-from rldg_robot.ros_domain import domain_of
-from rldg_robot.task import UnknownTask
-from rldg_robot.user_error import UserError
 
 USER_ERROR = 2
 WAKE_SECONDS = 0.5

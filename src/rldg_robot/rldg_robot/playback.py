@@ -11,11 +11,11 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rldg_robot.bag_reader import bag_files
-from rldg_robot.checked_file import FormatError, parse_yaml
-from rldg_robot.contract import TOPICS, Topic
-from rldg_robot.mcap_file import Channel, channels, summary
-from rldg_robot.message_values import SECOND
+from rldg_core.bags.bag_reader import bag_files
+from rldg_core.bags.mcap_file import Channel, channels, summary
+from rldg_core.contract import TOPICS, Topic
+from rldg_core.files.checked_file import FormatError, parse_yaml
+from rldg_core.message_values import SECOND
 
 CLOCK_PERIOD = 0.01
 """[s] of wall time between two words of the clock, where no message comes sooner"""

@@ -12,13 +12,13 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rosgraph_msgs.msg import Clock as ClockMsg
 
-from rldg_robot import contract
+from rldg_core import contract
+from rldg_core.bags.bag_reader import bags_in, raw_messages
+from rldg_core.user_error import UserError
 from rldg_robot.alone import others_on, somebody
-from rldg_robot.bag_reader import bags_in, raw_messages
 from rldg_robot.node_main import run_main
 from rldg_robot.playback import cues, topics_of
 from rldg_robot.ros import message_class, publish_on, to_stamp
-from rldg_robot.user_error import UserError
 
 SETTLE_SECONDS = 3.0  # of wall time for nodes to find each other: a robot is seen, and nobody misses the beginning
 WATCH_SECONDS = 1.0  # of wall time between looks at who else publishes

@@ -11,9 +11,9 @@ from typing import Any
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 
-from rldg_robot import contract
+from rldg_core import contract
+from rldg_core.contract import Topic
 from rldg_robot.alone import UNKNOWN, others_on
-from rldg_robot.contract import Topic
 from rldg_robot.ros import listen_to
 from rldg_robot.safety import CROWDED
 

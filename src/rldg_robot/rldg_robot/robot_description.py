@@ -14,7 +14,7 @@ import mujoco
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from rldg_robot.contract import JOINT_NAMES
+from rldg_core.contract import JOINT_NAMES
 from rldg_robot.simulation import drawing, scene
 
 TCP, CAMERA = "fr3_hand_tcp", "wrist_camera_color_optical_frame"

@@ -22,10 +22,10 @@ from rclpy.subscription import Subscription
 from rclpy.time_source import TimeSource
 from rosgraph_msgs.msg import Clock as ClockMsg
 
-from rldg_robot.contract import Topic
+from rldg_core.contract import Topic
+from rldg_core.message_values import SECOND, STAMPED
+from rldg_core.poses import Pose
 from rldg_robot.message_check import fault_of, has_check
-from rldg_robot.message_values import SECOND, STAMPED
-from rldg_robot.poses import Pose
 
 _take_time = TimeSource.clock_callback
 

@@ -11,12 +11,13 @@ from enum import IntEnum
 
 import numpy as np
 
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
-from rldg_robot.task import Task, WrenchLimit
+from rldg_core.contract import BASE_FRAME
+from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
+from rldg_core.stop_memory import WRENCH
+from rldg_core.task import Task, WrenchLimit
 
-BASE_FRAME = "base"
-MAX_GRIPPER_WIDTH = 0.08
 MAX_GRIPPER_SPEED, MAX_GRIPPER_FORCE = 0.2, 140.0
 """[m/s, N] beyond what Franka's hand can: 0.1 m/s and, for a moment, 140 N"""
 OUT, OUT_TURN = 0.015, 0.1
@@ -90,7 +91,6 @@ class Decision:
     reason: str = ""
 
 
-WRENCH = "external wrench"
 """what the reason of a stop for one begins with"""
 
 

@@ -13,17 +13,18 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.contract import BASE_FRAME
+from rldg_core.message_values import nanoseconds, pose_of, stamp_of
+from rldg_core.stop_memory import StopMemory
+from rldg_core.task import load_task, named_tasks
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState
-from rldg_robot import contract
 from rldg_robot.alone import refuse_second_gate
 from rldg_robot.message_check import told
-from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_node
 from rldg_robot.publishers import Rivals, crowd
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
-from rldg_robot.safety import BASE_FRAME, Gate, GateState, Grip
-from rldg_robot.stop_memory import StopMemory
-from rldg_robot.task import load_task, named_tasks
+from rldg_robot.safety import Gate, GateState, Grip
 
 WATCH_PERIOD = 0.05  # [s]
 REPORT_PERIOD = 1.0  # [s]

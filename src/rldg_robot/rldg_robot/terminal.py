@@ -11,8 +11,8 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rldg_robot.console import visible
-from rldg_robot.user_error import UserError
+from rldg_core.commands.console import visible
+from rldg_core.user_error import UserError
 
 
 def say(text: str) -> None:

@@ -13,17 +13,17 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 
+from rldg_core import contract
+from rldg_core.files.picture import BadPicture
+from rldg_core.image_message import colours
+from rldg_core.message_values import pose_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task, named_tasks
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import Episode, TaskState
-from rldg_robot import contract
-from rldg_robot.image_message import colours
-from rldg_robot.message_values import pose_of
 from rldg_robot.node_main import run_node
-from rldg_robot.picture import BadPicture
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to
 from rldg_robot.simulation.film import Film
-from rldg_robot.task import load_task, named_tasks
-from rldg_robot.user_error import UserError
 
 SIZE = 480
 PERIOD = 0.1  # [s] of wall time between pictures: rendering in software must not starve the run

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_robot.safety import Gate, GateState
 from rldg_robot.safety_gate_node import WATCH_PERIOD
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 MS = SECOND // 1000

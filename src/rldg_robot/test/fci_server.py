@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import sys
 
+from rldg_core.task import load_task
 from rldg_robot.fci.simulator import SimulatedCell, serve
-from rldg_robot.task import load_task
 
 if __name__ == "__main__":
     address, task = sys.argv[1:]

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from rldg_core.user_error import UserError
 from rldg_robot import alone
 from rldg_robot.alone import UNKNOWN, others_on, refuse_second_gate, somebody
-from rldg_robot.user_error import UserError
 
 STATE = "/safety_gate/state"
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_robot.camera.image_contract import ImageContract
+from rldg_core.image_contract import ImageContract
+from rldg_core.message_values import SECOND
+from rldg_core.user_error import UserError
 from rldg_robot.camera.watch import CameraWatch, Pace
-from rldg_robot.message_values import SECOND
-from rldg_robot.user_error import UserError
 
 
 def test_a_contract_is_read_and_written() -> None:

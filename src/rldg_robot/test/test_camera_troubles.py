@@ -6,13 +6,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_robot import contract
-from rldg_robot.camera.image_contract import ImageContract
+from rldg_core import contract
+from rldg_core.image_contract import ImageContract
+from rldg_core.message_values import SECOND, time_span
+from rldg_core.user_error import UserError
 from rldg_robot.camera.watch import CameraWatch
 from rldg_robot.doctor.finding import Verdict
 from rldg_robot.doctor.stream_check import Stream, alignment_finding, stream_finding
-from rldg_robot.message_values import SECOND, time_span
-from rldg_robot.user_error import UserError
 
 
 def watched(ahead: float) -> CameraWatch:

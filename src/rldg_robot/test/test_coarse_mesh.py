@@ -7,9 +7,9 @@ import mujoco
 import numpy as np
 import pytest
 
+from rldg_core.task import load_task
 from rldg_robot.simulation import scene
 from rldg_robot.simulation.coarse_mesh import coarsen
-from rldg_robot.task import load_task
 
 CELL = 0.002
 

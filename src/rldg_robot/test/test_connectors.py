@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rldg_core.task import load_task, task_ids
 from rldg_robot.simulation.connectors import (
     CONNECTORS,
     UnknownConnector,
@@ -13,7 +14,6 @@ from rldg_robot.simulation.connectors import (
 )
 from rldg_robot.simulation.polygons import offset_polygon, round_polygon
 from rldg_robot.simulation.scenes.connector_looks import PLATE
-from rldg_robot.task import load_task, task_ids
 
 REAL_SIZE = {  # mm, width and height of the plug's shell
     "usb_a": (12.0, 4.5),

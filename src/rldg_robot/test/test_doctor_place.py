@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from rldg_robot import contract
+from rldg_core import contract
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_robot.doctor.finding import Verdict
 from rldg_robot.doctor.node import DoctorNode
-from rldg_robot.poses import Pose
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

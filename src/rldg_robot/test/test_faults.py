@@ -26,7 +26,7 @@ from faults import (
     swapped,
 )
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
 from rldg_robot.safety import GateState
 
 PAGE = Path(__file__).parents[3] / "docs" / "safety.md"

@@ -19,13 +19,13 @@ import numpy as np
 import pytest
 from waiting import until
 
-from rldg_robot.arm.site_file import Site
+from rldg_core.poses import Pose
+from rldg_core.site_file import Site
+from rldg_core.task import Clip, Compliance, load_task
+from rldg_core.user_error import UserError
 from rldg_robot.fci.arm import ArmLost, FciArm, tightest
 from rldg_robot.fci.gripper import FciGripper
-from rldg_robot.poses import Pose
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Clip, Compliance, load_task
-from rldg_robot.user_error import UserError
 
 VGA = load_task("connector/vga")
 NETWORK = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}"
@@ -145,7 +145,7 @@ def test_pressed_onto_the_board_it_feels_what_the_spring_exerts(arm: FciArm) -> 
 
 def test_a_second_client_after_kill_9_of_the_first(vga: subprocess.Popen[bytes]) -> None:
     code = (
-        "import sys, time; from rldg_robot.fci.arm import *; from rldg_robot.task import load_task\n"
+        "import sys, time; from rldg_robot.fci.arm import *; from rldg_core.task import load_task\n"
         f"arm = FciArm(Site(robot_ip='{ADDRESS}'), load_task('{VGA.id}').compliance)\n"
         "arm.follow(arm.state().pose); time.sleep(0.5); print('follows', arm.following, flush=True); time.sleep(60)"
     )
@@ -164,7 +164,7 @@ def test_cycles_in_which_the_client_is_asleep_are_lost_and_counted(
 ) -> None:
     """The client, put to sleep for 100 ms, says every second how much the robot's clock and its loss have grown."""
     code = (
-        "import time; from rldg_robot.fci.arm import *; from rldg_robot.task import load_task\n"
+        "import time; from rldg_robot.fci.arm import *; from rldg_core.task import load_task\n"
         f"arm = FciArm(Site(robot_ip='{ADDRESS}'), load_task('{VGA.id}').compliance)\n"
         "arm.follow(arm.state().pose)\n"
         "while True:\n"

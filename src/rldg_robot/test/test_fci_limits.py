@@ -19,12 +19,12 @@ import numpy as np
 import pytest
 from waiting import until
 
-from rldg_robot.arm.site_file import Site
+from rldg_core.poses import Pose
+from rldg_core.site_file import Site
+from rldg_core.task import Clip, Compliance, load_task, task_ids
 from rldg_robot.fci.arm import ArmRefuses, FciArm
 from rldg_robot.fci.simulator import FLANGE_TO_TCP
-from rldg_robot.poses import Pose
 from rldg_robot.simulation.scene import assets
-from rldg_robot.task import Clip, Compliance, load_task, task_ids
 
 PYTHON = os.environ.get("FRANKA_SIM_PYTHON", "")
 ADDRESS = f"127.{1 + os.getpid() // 250 % 250}.{os.getpid() % 250}.3"

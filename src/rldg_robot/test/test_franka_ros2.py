@@ -6,14 +6,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from rldg_core.poses import Pose
+from rldg_core.task import Clip, Compliance, load_task
 from rldg_robot.arm.gripper_wish import GripperReading, Motion, Wish, motion_for
 from rldg_robot.franka_ros2.foreign_messages import missing
 from rldg_robot.franka_ros2.interfaces import crisp_parameters
 from rldg_robot.franka_ros2.moment import ARM, MOST_PENDING, Joints, Moments, WrongArm
 from rldg_robot.franka_ros2.simulator import SimulatedRobot
-from rldg_robot.poses import Pose
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Clip, Compliance, load_task
 
 VGA = load_task("connector/vga")
 WRENCH = np.arange(6.0)

@@ -13,10 +13,10 @@ from xml.etree import ElementTree
 import pytest
 from cryptography import x509
 
-from rldg_robot import contract
+from rldg_core import contract
+from rldg_core.user_error import UserError
 from rldg_robot.enclaves import ENCLAVES, published
 from rldg_robot.keys import make_keys
-from rldg_robot.user_error import UserError
 
 NOW = datetime(2026, 11, 22, 4, 0)
 FILES = {

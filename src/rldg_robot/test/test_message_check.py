@@ -15,10 +15,10 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rclpy.time_source import TimeSource
 from rosgraph_msgs.msg import Clock
 
-from rldg_robot import contract
-from rldg_robot.contract import JOINT_NAMES, TOPICS, Topic
+from rldg_core import contract
+from rldg_core.contract import JOINT_NAMES, TOPICS, Topic
+from rldg_core.message_values import SECOND
 from rldg_robot.message_check import FRAMES, MOST_OBJECTS, fault_of, has_check
-from rldg_robot.message_values import SECOND
 from rldg_robot.ros import message_class, message_in
 
 NAN, INFINITY = math.nan, math.inf

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from waypoints import live
 
-from rldg_robot.poses import Pose
-from rldg_robot.simulation.perturbation import AXES, Perturbation, read_perturbation
+from rldg_core.perturbation import AXES, Perturbation, read_perturbation
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.simulation.scenes.connector import ConnectorScene
 from rldg_robot.simulation.scenes.fmb import FmbScene
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 TASK = load_task("connector/vga")
 FAMILIES = ("connector/vga", "pick_place/pepper", "fmb_insertion/square", "fmb_assembly/square")

@@ -19,8 +19,8 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import StoragePlugin, Writer
 
-from rldg_robot import contract
-from rldg_robot.bag_reader import bags_in, typestore
+from rldg_core import contract
+from rldg_core.bags.bag_reader import bags_in, typestore
 from rldg_robot.playback import cues, topics_of
 
 START = 1_700_000_000_000_000_000

@@ -10,11 +10,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from rldg_robot.contract import JOINT_NAMES
-from rldg_robot.poses import Pose
+from rldg_core.contract import JOINT_NAMES
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_robot.robot_description import CAMERA, TCP, robot_description
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import load_task
 
 
 @pytest.fixture(scope="module")

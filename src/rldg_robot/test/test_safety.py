@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
-from rldg_robot.safety import BACK, OUT, WRENCH, Gate, GateState, Grip, beyond
-from rldg_robot.task import load_task
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
+from rldg_core.stop_memory import WRENCH
+from rldg_core.task import load_task
+from rldg_robot.safety import BACK, OUT, Gate, GateState, Grip, beyond
 
 NOW = 1_000 * SECOND
 GRIP = Grip(0.04, 0.1, 10.0)

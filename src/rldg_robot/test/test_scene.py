@@ -10,11 +10,11 @@ import mujoco
 import numpy as np
 import pytest
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
+from rldg_core.task import Clip, load_task, task_ids
 from rldg_robot.simulation import scene
 from rldg_robot.simulation.connectors import SHOULDER, Connector, UnknownConnector, connector
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Clip, load_task, task_ids
 
 SEEDS = range(4)
 UPRIGHT = Pose.identity()

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from waypoints import FORCE, SPEED, live, press, steer
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
+from rldg_core.task import load_task, task_ids
 from rldg_robot.safety import Gate
 from rldg_robot.simulation import scene
 from rldg_robot.simulation.film import Film
@@ -19,7 +20,6 @@ from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.simulation.scenes.fmb import DEPTH, PROTRUSION
 from rldg_robot.simulation.scenes.scene import Moment, UnknownThing
 from rldg_robot.simulation.twin import MAX_WIDTH, Twin
-from rldg_robot.task import load_task, task_ids
 
 TASKS = [task for task in task_ids() if not task.startswith("connector/")]
 GRASPING = [task for task in TASKS if load_task(task).grasp]

@@ -8,8 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
-from rldg_robot.devices.teleop import action_from_twist
-from rldg_robot.message_values import SECOND
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
+from rldg_core.task import Task, load_task
+from rldg_core.twist_action import action_from_twist
 from rldg_robot.person.eye import Sight
 from rldg_robot.person.intention import Phase
 from rldg_robot.person.scripted_operator import (
@@ -20,9 +22,7 @@ from rldg_robot.person.scripted_operator import (
     UnknownPerson,
     load_person,
 )
-from rldg_robot.poses import Pose
 from rldg_robot.simulation.twin import MAX_WIDTH, Twin
-from rldg_robot.task import Task, load_task
 
 TASK = load_task("connector/vga")
 PERIOD = int(SECOND * TASK.period)

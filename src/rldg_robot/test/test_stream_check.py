@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from rldg_robot import contract
+from rldg_core import contract
+from rldg_core.message_values import SECOND
 from rldg_robot.doctor.finding import Verdict
 from rldg_robot.doctor.stream_check import Stream, alignment_finding, stream_finding
-from rldg_robot.message_values import SECOND
 
 MS = SECOND // 1000
 SPAN = (0, 2 * SECOND)

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from rldg_robot.contract import JOINT_NAMES
-from rldg_robot.poses import Pose
+from rldg_core.contract import JOINT_NAMES
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_robot.simulation.connectors import connector
 from rldg_robot.simulation.film import Film
 from rldg_robot.simulation.twin import MAX_WIDTH, Twin
-from rldg_robot.task import load_task
 
 TASK = load_task("connector/vga")
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 
 import pytest
 
+from rldg_core.task import Task, load_task, task_ids
 from rldg_robot.doctor.finding import Verdict
 from rldg_robot.doctor.workspace_check import workspace_findings
-from rldg_robot.task import Task, load_task, task_ids
 
 TASK = load_task("connector/vga")
 

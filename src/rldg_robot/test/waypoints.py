@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rldg_core.poses import Pose
 from rldg_robot.person.eye import Sight
 from rldg_robot.person.route import next_leg
-from rldg_robot.poses import Pose
 from rldg_robot.simulation.twin import MAX_WIDTH, Twin
 
 SPEED, FORCE = 0.1, 30.0

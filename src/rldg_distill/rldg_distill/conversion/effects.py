@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import fields, replace
 
+from rldg_core.commands.command_line import pointless
 from rldg_distill.conversion.options import Options
 from rldg_distill.recordings.recording import Recording, Told
 from rldg_distill.recordings.selection import Described, Filters
-from rldg_robot.command_line import pointless
 
 
 def check_effects(

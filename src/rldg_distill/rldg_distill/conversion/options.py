@@ -7,14 +7,14 @@ import argparse
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from rldg_core.commands.argument_types import named_place, place, ray_address, share, whole
+from rldg_core.commands.command_line import Parser, once
+from rldg_core.task import task_ids
 from rldg_distill.datasets import rlds
 from rldg_distill.datasets.episode import RECORDED
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.recording import Told
 from rldg_distill.recordings.selection import STATUSES, Filters
-from rldg_robot.argument_types import named_place, place, ray_address, share, whole
-from rldg_robot.command_line import Parser, once
-from rldg_robot.task import task_ids
 
 FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}
 """of the dataset in `data/<name>`, by its format"""

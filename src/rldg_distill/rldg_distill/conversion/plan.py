@@ -15,6 +15,12 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
+from rldg_core.bags.bag_reader import read_summary
+from rldg_core.commands.command_line import UsageError
+from rldg_core.contract import CONTRACT_VERSION, WRIST_IMAGE
+from rldg_core.files.regular_file import regular
+from rldg_core.task import UnknownTask, load_task
+from rldg_core.user_error import UserError
 from rldg_distill.conversion.effects import check_effects
 from rldg_distill.conversion.options import Options
 from rldg_distill.datasets import image_codec, rlds
@@ -29,12 +35,6 @@ from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Recording, Told, find_recording, is_recording
 from rldg_distill.recordings.selection import Candidate, Described, choose, split
 from rldg_distill.recordings.view import View, settle_view
-from rldg_robot.bag_reader import read_summary
-from rldg_robot.command_line import UsageError
-from rldg_robot.contract import CONTRACT_VERSION, WRIST_IMAGE
-from rldg_robot.regular_file import regular
-from rldg_robot.task import UnknownTask, load_task
-from rldg_robot.user_error import UserError
 
 
 class ConversionError(RuntimeError):

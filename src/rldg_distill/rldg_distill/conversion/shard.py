@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rldg_core.files.checked_file import FormatError, parse_json
 from rldg_distill.conversion.plan import Recipe, Shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds
@@ -20,7 +21,6 @@ from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag
 from rldg_distill.datasets.statistics import Motion, joined
 from rldg_distill.datasets.tfrecord import write_record
 from rldg_distill.recordings.bag_storage import damage_told
-from rldg_robot.checked_file import FormatError, parse_json
 
 
 @dataclass

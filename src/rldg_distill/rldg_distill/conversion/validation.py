@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rldg_core.files.checked_file import typed
+from rldg_core.image_contract import ImageContract
 from rldg_distill.datasets import image_codec, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import RECORDED, BadBag, Episode
@@ -29,8 +31,6 @@ from rldg_distill.recordings.identity import bag_name, base_name
 from rldg_distill.recordings.recorded_bag import read_bag
 from rldg_distill.recordings.recording import Told
 from rldg_distill.recordings.view import View
-from rldg_robot.camera.image_contract import ImageContract
-from rldg_robot.checked_file import typed
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
 APART = 0.5  # periods between image and state

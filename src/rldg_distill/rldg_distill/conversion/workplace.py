@@ -19,10 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from rldg_core.commands.command_line import UsageError
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import FormatError, read_json
 from rldg_distill.datasets import rlds
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.checked_file import FormatError, read_json
-from rldg_robot.command_line import UsageError
 
 
 @dataclass(frozen=True)

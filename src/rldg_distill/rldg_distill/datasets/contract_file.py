@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rldg_core.files.checked_file import read_json
+from rldg_core.files.safe_name import check_name
+from rldg_core.files.versioned import version_of
+from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_distill.datasets.episode import ACTION, ACTION_DIM, STATE_DIM
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_robot.checked_file import read_json
-from rldg_robot.proprioception import PROPRIOCEPTION
-from rldg_robot.safe_name import check_name
-from rldg_robot.versioned import version_of
 
 CONTRACT = "contract.json"
 FIX = "Copy the dataset again, or convert its bags again"
@@ -52,7 +52,7 @@ class Contract:
     image_format: str
     """see `ImageFormat.parse`"""
     image_contract: str | None = None
-    """see `rldg_robot.camera.image_contract`"""
+    """see `rldg_core.image_contract`"""
     action: Dimensions = Dimensions(ACTION)
     state: Dimensions = Dimensions(PROPRIOCEPTION)
     left_out_topics: dict[str, str] = field(default_factory=dict)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rldg_robot.proprioception import PROPRIOCEPTION
-from rldg_robot.task import ActionScale
+from rldg_core.proprioception import PROPRIOCEPTION
+from rldg_core.task import ActionScale
 
 ACTION = (
     *(f"translation_{axis} [m]" for axis in "xyz"),
@@ -72,7 +72,7 @@ class Episode:
     images: Mapping[str, Sequence[bytes]]
     """T encoded images of every camera"""
     state: np.ndarray
-    """(T, 19) float32, as `rldg_robot.proprioception` names it"""
+    """(T, 19) float32, as `rldg_core.proprioception` names it"""
     action: np.ndarray
     """(T, 7) float32, as `ACTION` names it"""
     instruction: list[str]

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rldg_robot import image_message, picture
-from rldg_robot.camera.image_contract import ImageContract
-from rldg_robot.picture import decode
+from rldg_core import image_message
+from rldg_core.files import picture
+from rldg_core.files.picture import decode
+from rldg_core.image_contract import ImageContract
 
 IMAGE = "sensor_msgs/msg/Image"
 IMAGE_TYPES = (IMAGE, "sensor_msgs/msg/CompressedImage")

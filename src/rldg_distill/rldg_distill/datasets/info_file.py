@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from rldg_robot.checked_file import FormatError, read_json
-from rldg_robot.safe_name import check_name
+from rldg_core.files.checked_file import FormatError, read_json
+from rldg_core.files.safe_name import check_name
 
 INFO, FEATURES = "dataset_info.json", "features.json"
 FIX = "Copy the dataset again, or convert its bags again"

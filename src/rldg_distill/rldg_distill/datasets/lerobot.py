@@ -29,12 +29,12 @@ import pyarrow.dataset
 import pyarrow.parquet
 from rich.progress import Progress
 
+from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import ACTION, Episode, EpisodeMetadata
 from rldg_distill.datasets.lerobot_statistics import Statistics, describe, describe_images
 from rldg_distill.datasets.rlds import Dataset
-from rldg_robot.proprioception import PROPRIOCEPTION
 
 VERSION = "v3.0"
 FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}.parquet"

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from rldg_robot.checked_file import FormatError, typed
+from rldg_core.files.checked_file import FormatError, typed
 
 
 @dataclass(frozen=True)

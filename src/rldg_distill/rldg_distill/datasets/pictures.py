@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from rldg_core.files.picture import BadPicture
+from rldg_core.files.video_file import video_writer
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.rlds import Dataset
-from rldg_robot.picture import BadPicture
-from rldg_robot.video_file import video_writer
 
 COLUMNS = 8
 TILE = 128  # [pixel]

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
+from rldg_core.message_values import SECOND
+from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_distill.datasets.episode import ACTION, Episode
-from rldg_robot.message_values import SECOND
-from rldg_robot.proprioception import PROPRIOCEPTION
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
 
 SPEED = (3.0, 2.0 * np.pi)
 """[m/s], [rad/s] of a TCP; the first is that of Franka's FR3, the second more than its fastest joint has"""

@@ -24,6 +24,11 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.commands.command_line import UsageError
+from rldg_core.contract import CONTRACT_VERSION
+from rldg_core.files.checked_file import FormatError
+from rldg_core.proprioception import PROPRIOCEPTION
+from rldg_core.user_error import UserError
 from rldg_distill.datasets.contract_file import CONTRACT, read_contract, read_version
 from rldg_distill.datasets.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
 from rldg_distill.datasets.info_file import FEATURES, INFO, read_image_sizes, read_info
@@ -35,11 +40,6 @@ from rldg_distill.datasets.tfrecord import (
     encode_example,
     read_records,
 )
-from rldg_robot.checked_file import FormatError
-from rldg_robot.command_line import UsageError
-from rldg_robot.contract import CONTRACT_VERSION
-from rldg_robot.proprioception import PROPRIOCEPTION
-from rldg_robot.user_error import UserError
 
 VERSION = "1.0.0"
 """of the data, as TFDS counts; it names the folder"""

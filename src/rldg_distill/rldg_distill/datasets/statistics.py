@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.files.checked_file import FormatError, read_json, typed
 from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.tfrecord import checksums
-from rldg_robot.checked_file import FormatError, read_json, typed
 
 STATISTICS = "dataset_statistics.json"
 

@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
+from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import ACTION, NO_TEACHER, Episode
 from rldg_distill.datasets.rlds import Dataset, NotADataset, from_example
 from rldg_distill.datasets.tfrecord import bytes_spans, placed_records
-from rldg_robot.proprioception import PROPRIOCEPTION
 
 _DIMENSIONS = {
     "action": ACTION,

@@ -19,7 +19,7 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
-from rldg_robot.user_error import UserError
+from rldg_core.user_error import UserError
 
 Values = Sequence[bytes] | np.ndarray
 """One feature: bytes, or a 1-D array of float32 or int64."""

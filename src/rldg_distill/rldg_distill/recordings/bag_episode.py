@@ -13,6 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.bags.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
+from rldg_core.bags.mcap_file import Account
+from rldg_core.contract import (
+    CONTRACT_VERSION,
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EPISODE,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    STEP,
+    WRIST_IMAGE,
+    Topic,
+)
+from rldg_core.files.picture import BadPicture
+from rldg_core.gripper_command import command_after, command_at_start
+from rldg_core.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
+from rldg_core.proprioception import PROPRIOCEPTION, proprioception
+from rldg_core.task import UnknownTask, load_task
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import (
     ACTION_DIM,
@@ -29,24 +47,6 @@ from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.resampling import MAX_AGE
 from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.state_stream import StateStream
-from rldg_robot.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
-from rldg_robot.contract import (
-    CONTRACT_VERSION,
-    CURRENT_POSE,
-    CURRENT_TWIST,
-    EPISODE,
-    EXTERNAL_WRENCH,
-    GRIPPER_STATE,
-    STEP,
-    WRIST_IMAGE,
-    Topic,
-)
-from rldg_robot.gripper_command import command_after, command_at_start
-from rldg_robot.mcap_file import Account
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
-from rldg_robot.picture import BadPicture
-from rldg_robot.proprioception import PROPRIOCEPTION, proprioception
-from rldg_robot.task import UnknownTask, load_task
 
 POLICY_CAMERA = "image"
 """feature of the camera that the policy saw, by whose stamps the steps name their images"""

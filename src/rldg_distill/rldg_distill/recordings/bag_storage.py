@@ -21,10 +21,8 @@ from tempfile import TemporaryDirectory
 
 from rosbags.serde import SerdeError
 
-from rldg_distill.datasets.episode import BadBag
-from rldg_distill.recordings import db3_file
-from rldg_robot import mcap_file
-from rldg_robot.bag_reader import (
+from rldg_core.bags import mcap_file
+from rldg_core.bags.bag_reader import (
     METADATA,
     BagMetadata,
     DamagedMessage,
@@ -34,11 +32,13 @@ from rldg_robot.bag_reader import (
     metadata,
     parse_metadata,
 )
-from rldg_robot.mcap_file import Account, Channel
-from rldg_robot.regular_file import open_regular, regular
-from rldg_robot.task import UnknownTask
-from rldg_robot.unpacking import ZSTD_MAGIC, CannotUnpack, unpack_file, unpack_message
-from rldg_robot.user_error import UserError
+from rldg_core.bags.mcap_file import Account, Channel
+from rldg_core.files.regular_file import open_regular, regular
+from rldg_core.files.unpacking import ZSTD_MAGIC, CannotUnpack, unpack_file, unpack_message
+from rldg_core.task import UnknownTask
+from rldg_core.user_error import UserError
+from rldg_distill.datasets.episode import BadBag
+from rldg_distill.recordings import db3_file
 
 STORAGE = re.compile(r".+\.(mcap|db3)(\.(zstd|zst))?", re.IGNORECASE)
 """names of files with messages"""

@@ -10,15 +10,15 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from rldg_core.bags.bag_reader import typestore
+from rldg_core.contract import WRIST_IMAGE
+from rldg_core.files.picture import BadPicture
+from rldg_core.image_message import colours, is_depth
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.datasets.image_codec import IMAGE_TYPES
 from rldg_distill.recordings.bag_storage import damage_told, messages, topics
 from rldg_distill.recordings.recording import Recording
-from rldg_robot.bag_reader import typestore
-from rldg_robot.contract import WRIST_IMAGE
-from rldg_robot.image_message import colours, is_depth
-from rldg_robot.picture import BadPicture
 
 LOOKS = 10
 """pictures of a bag that are tried until one tells its size"""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rldg_robot.message_values import SECOND
+from rldg_core.message_values import SECOND
 
 AHEAD = SECOND // 2
 """[ns] by which a stamp may be ahead of the one before it, unless so much time went by"""

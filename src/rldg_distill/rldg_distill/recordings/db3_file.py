@@ -16,9 +16,9 @@ from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rldg_robot.mcap_file import Account, Channel
-from rldg_robot.regular_file import open_regular, regular
-from rldg_robot.unpacking import MAX_PART
+from rldg_core.bags.mcap_file import Account, Channel
+from rldg_core.files.regular_file import open_regular, regular
+from rldg_core.files.unpacking import MAX_PART
 
 LEFT_BEHIND = ("-wal", "-journal")
 """files beside one that was never closed"""

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from rldg_core.bags.bag_reader import METADATA, in_order
+from rldg_core.commands.command_line import UsageError
+from rldg_core.files.regular_file import regular
+from rldg_core.message_values import SECOND
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import STORAGE, ros1, span_of
-from rldg_robot.bag_reader import METADATA, in_order
-from rldg_robot.command_line import UsageError
-from rldg_robot.message_values import SECOND
-from rldg_robot.regular_file import regular
 
 DEPTH = 12
 """folders within each other that are looked through"""

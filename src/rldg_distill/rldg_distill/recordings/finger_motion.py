@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_robot.gripper_command import OPEN, command_at_start
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
+from rldg_core.gripper_command import MAX_GRIPPER_WIDTH, OPEN, command_at_start
 
 STILL = 0.0005
 """[m] that fingers which stand may differ from one control step to the next"""

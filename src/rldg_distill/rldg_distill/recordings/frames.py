@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rldg_distill.datasets.episode import BadBag
-from rldg_distill.recordings.recording import MOTION
-from rldg_distill.recordings.resampling import Stream
-from rldg_robot.contract import (
+from rldg_core.contract import (
     CURRENT_POSE,
     CURRENT_TWIST,
     EXTERNAL_WRENCH,
     POLICY_TARGET_POSE,
     TARGET_POSE,
 )
+from rldg_distill.datasets.episode import BadBag
+from rldg_distill.recordings.recording import MOTION
+from rldg_distill.recordings.resampling import Stream
 
 TARGETS = (POLICY_TARGET_POSE.name, TARGET_POSE.name)
 FRAMED = (CURRENT_POSE.name, CURRENT_TWIST.name, EXTERNAL_WRENCH.name, *TARGETS)

@@ -9,11 +9,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from rldg_core.bags.bag_reader import decode
+from rldg_core.contract import JOINT_STATES
+from rldg_core.message_values import SECOND
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import messages
-from rldg_robot.bag_reader import decode
-from rldg_robot.contract import JOINT_STATES
-from rldg_robot.message_values import SECOND
 
 GRIPPER = re.compile(rb"finger|gripper|knuckle|jaw", re.IGNORECASE)
 """in the names of joints that may be a gripper's"""

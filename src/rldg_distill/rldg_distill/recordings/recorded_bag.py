@@ -14,6 +14,21 @@ from pathlib import Path
 
 import numpy as np
 
+from rldg_core.bags.bag_reader import typestore
+from rldg_core.contract import (
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EXTERNAL_WRENCH,
+    SPACENAV_JOY,
+    WRIST_IMAGE,
+)
+from rldg_core.files.picture import BadPicture
+from rldg_core.gripper_command import OPEN, command_at_start
+from rldg_core.message_values import SECOND, pose_of, vector_of
+from rldg_core.poses import Pose
+from rldg_core.proprioception import proprioception
+from rldg_core.task import Task, load_task
+from rldg_core.twist_action import action_from_twist
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import (
     ACTION_DIM,
@@ -51,21 +66,6 @@ from rldg_distill.recordings.resampling import (
 )
 from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.view import View
-from rldg_robot.bag_reader import typestore
-from rldg_robot.contract import (
-    CURRENT_POSE,
-    CURRENT_TWIST,
-    EXTERNAL_WRENCH,
-    SPACENAV_JOY,
-    WRIST_IMAGE,
-)
-from rldg_robot.devices.teleop import action_from_twist
-from rldg_robot.gripper_command import OPEN, command_at_start
-from rldg_robot.message_values import SECOND, pose_of, vector_of
-from rldg_robot.picture import BadPicture
-from rldg_robot.poses import Pose
-from rldg_robot.proprioception import proprioception
-from rldg_robot.task import Task, load_task
 
 DEMONSTRATION = 2  # executed_by
 FARTHEST = 5.0

@@ -11,20 +11,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rldg_distill.datasets.episode import RECORDED, BadBag
-from rldg_distill.datasets.image_codec import IMAGE_TYPES
-from rldg_distill.recordings.bag_storage import (
-    TopicInfo,
-    custom_data_of,
-    damage_told,
-    messages,
-    topics,
-)
-from rldg_distill.recordings.gripper_joints import gripper_joints, joint_names
-from rldg_distill.recordings.gripper_width import GripperRange
-from rldg_distill.recordings.selection import STATUSES
-from rldg_robot.bag_reader import STATUS, custom_data, decode, is_complete
-from rldg_robot.contract import (
+from rldg_core.bags.bag_reader import STATUS, custom_data, decode, is_complete
+from rldg_core.bags.mcap_file import channels
+from rldg_core.contract import (
     CURRENT_POSE,
     CURRENT_TWIST,
     EPISODE,
@@ -40,10 +29,21 @@ from rldg_robot.contract import (
     WRIST_IMAGE,
     Topic,
 )
-from rldg_robot.mcap_file import channels
-from rldg_robot.message_values import nanoseconds
-from rldg_robot.regular_file import regular
-from rldg_robot.task import UnknownTask, load_task
+from rldg_core.files.regular_file import regular
+from rldg_core.message_values import nanoseconds
+from rldg_core.task import UnknownTask, load_task
+from rldg_distill.datasets.episode import RECORDED, BadBag
+from rldg_distill.datasets.image_codec import IMAGE_TYPES
+from rldg_distill.recordings.bag_storage import (
+    TopicInfo,
+    custom_data_of,
+    damage_told,
+    messages,
+    topics,
+)
+from rldg_distill.recordings.gripper_joints import gripper_joints, joint_names
+from rldg_distill.recordings.gripper_width import GripperRange
+from rldg_distill.recordings.selection import STATUSES
 
 MOTION = "motion"
 LONGEST = 300

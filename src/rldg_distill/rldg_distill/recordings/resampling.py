@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.bags.bag_reader import typestore
+from rldg_core.contract import JOINT_STATES
+from rldg_core.message_values import SECOND, frame_of, stamp_of
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import messages, topics
 from rldg_distill.recordings.clock_jumps import behind, clock_jumps
 from rldg_distill.recordings.gripper_joints import names_all
-from rldg_robot.bag_reader import typestore
-from rldg_robot.contract import JOINT_STATES
-from rldg_robot.message_values import SECOND, frame_of, stamp_of
 
 MAX_AGE = SECOND // 2
 """[ns] beyond which the latest message says nothing of a tick, and two clocks are not the same"""

@@ -7,8 +7,8 @@ they are ever decoded.
 
 from __future__ import annotations
 
-from rldg_robot.bag_reader import nearest
-from rldg_robot.message_values import stamp_of
+from rldg_core.bags.bag_reader import nearest
+from rldg_core.message_values import stamp_of
 
 
 class StateStream:

@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from rldg_core.bags.bag_reader import custom_data
+from rldg_core.contract import WRIST_IMAGE
+from rldg_core.image_contract import KEY, SIZE, ImageContract
+from rldg_core.user_error import UserError
 from rldg_distill.recordings.cameras import first_size
 from rldg_distill.recordings.recording import Recording
-from rldg_robot.bag_reader import custom_data
-from rldg_robot.camera.image_contract import KEY, SIZE, ImageContract
-from rldg_robot.contract import WRIST_IMAGE
-from rldg_robot.user_error import UserError
 
 
 @dataclass(frozen=True)

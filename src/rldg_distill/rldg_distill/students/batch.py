@@ -23,7 +23,7 @@ class Inputs:
     step_mask: Tensor
     """(B, W) bool; False: before the episode began, where images and state repeat its first step"""
     state: Tensor
-    """(B, W, 19) float32, raw units, as `rldg_robot.proprioception` names them"""
+    """(B, W, 19) float32, raw units, as `rldg_core.proprioception` names them"""
     instruction: list[str]
     """B"""
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rldg_robot.checked_file import FormatError, read_json, typed
-from rldg_robot.contract import CONTRACT_VERSION
-from rldg_robot.user_error import UserError
-from rldg_robot.versioned import version_of
+from rldg_core.contract import CONTRACT_VERSION
+from rldg_core.files.checked_file import FormatError, read_json, typed
+from rldg_core.files.versioned import version_of
+from rldg_core.user_error import UserError
 
 CARD = "student.json"
 FIX = "Copy the student again, card and weights, or distill anew"
@@ -47,7 +47,7 @@ class DataCard:
     action_scales: tuple[tuple[float, ...], ...] = ()
     """(6,) m and rad of a full action of a teacher, each that occurs once"""
     image_contract: str = ""
-    """what the data's pictures are, see `rldg_robot.camera.image_contract`; empty: the twin's, or somebody else's"""
+    """what the data's pictures are, see `rldg_core.image_contract`; empty: the twin's, or somebody else's"""
     contract_version: str = CONTRACT_VERSION
 
     def __post_init__(self) -> None:

@@ -20,9 +20,9 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from transformers import BertConfig, BertModel, T5Config, T5EncoderModel
 
+from rldg_core.files.checked_file import FormatError, read_json
+from rldg_core.user_error import UserError
 from rldg_distill.weights import WeightsError, check_fit, read_weights
-from rldg_robot.checked_file import FormatError, read_json
-from rldg_robot.user_error import UserError
 
 TOKENIZER = "tokenizer.json"
 REMEMBERED = 1024

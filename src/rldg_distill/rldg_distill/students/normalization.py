@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from rldg_core.user_error import UserError
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
-from rldg_robot.user_error import UserError
 
 NEEDED = {"normal": ("mean", "std"), "bounds_q99": ("q01", "q99")}
 """statistics by kind"""

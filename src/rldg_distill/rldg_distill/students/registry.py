@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from rldg_core.files.checked_file import FormatError, typed
+from rldg_core.user_error import UserError
 from rldg_distill.students.card import CARD, FIX, DataCard, StudentError, read_card
 from rldg_distill.students.student import Student, StudentConfig
-from rldg_robot.checked_file import FormatError, typed
-from rldg_robot.user_error import UserError
 
 
 class UnknownStudent(UserError, ValueError):

@@ -23,13 +23,13 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from rldg_core.contract import CONTRACT_VERSION
+from rldg_core.image_contract import SIZE
 from rldg_distill.students.batch import Batch, Inputs, Observation
 from rldg_distill.students.card import CARD, DataCard, StudentCard, StudentError, read_card
 from rldg_distill.students.images import fit
 from rldg_distill.students.normalization import NEEDED, Normalizer
 from rldg_distill.weights import WeightsError, check_fit, read_weights
-from rldg_robot.camera.image_contract import SIZE
-from rldg_robot.contract import CONTRACT_VERSION
 
 WEIGHTS = "student.safetensors"
 

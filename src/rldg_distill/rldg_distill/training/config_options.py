@@ -12,7 +12,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from rldg_robot.argument_types import LARGEST, place, real, seed_value, whole
+from rldg_core.commands.argument_types import LARGEST, place, real, seed_value, whole
 
 TYPES: dict[type, Any] = {
     int: whole(-LARGEST),

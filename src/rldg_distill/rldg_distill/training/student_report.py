@@ -8,11 +8,11 @@ from typing import Any
 
 import matplotlib
 
+from rldg_core.files.atomic_file import write_atomically
 from rldg_distill.training import training_state
 from rldg_distill.training.student_run import StudentRun
 from rldg_distill.training.trainer import Trainer
 from rldg_distill.training.training_config import plain
-from rldg_robot.atomic_file import write_atomically
 
 matplotlib.use("Agg")
 from matplotlib import pyplot

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.checked_file import FormatError, parse_json, typed
-from rldg_robot.user_error import UserError
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import FormatError, parse_json, typed
+from rldg_core.user_error import UserError
 
 STUDENT = Path("checkpoints", "student")
 """in a run's folder: what a policy loads"""

@@ -21,6 +21,8 @@ from tensorboard.summary import Writer
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
+from rldg_core.files.checked_file import FormatError
+from rldg_core.user_error import UserError
 from rldg_distill.students.batch import Batch
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.student import Student
@@ -32,8 +34,6 @@ from rldg_distill.training.loader import Loader
 from rldg_distill.training.student_run import StudentRun
 from rldg_distill.training.training_config import TrainingConfig
 from rldg_distill.training.training_state import Average, Progress
-from rldg_robot.checked_file import FormatError
-from rldg_robot.user_error import UserError
 
 
 class TrainingError(UserError):

@@ -19,12 +19,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from rldg_core.files.checked_file import FormatError, parse_json, typed
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.student import Student
 from rldg_distill.training.held_out import Judged
 from rldg_distill.training.sharding import divided_as
 from rldg_distill.weights import WeightsError, check_fit, check_numbers
-from rldg_robot.checked_file import FormatError, parse_json, typed
 
 _PROGRESS = "progress"
 FIX = "delete it to train from the beginning"

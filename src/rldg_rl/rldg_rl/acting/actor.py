@@ -10,14 +10,14 @@ from typing import Protocol
 
 import numpy as np
 
+from rldg_core.message_values import SECOND
+from rldg_core.task import Task
+from rldg_core.twist_action import action_from_twist
 from rldg_rl.acting.inference import Health
 from rldg_rl.acting.intervention import InterventionLatch
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.observation import Observation
-from rldg_robot.devices.teleop import action_from_twist
-from rldg_robot.message_values import SECOND
 from rldg_robot.safety import excess
-from rldg_robot.task import Task
 
 DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
 REPLAY, RELABELLED = "replay", "relabelled"

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.gripper_command import LEAVE
+from rldg_core.task import Task
 from rldg_msgs.msg import SafetyState
 from rldg_rl.acting.recorder_watch import RecorderWatch
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
-from rldg_robot import contract
-from rldg_robot.gripper_command import LEAVE
-from rldg_robot.task import Task
 
 START_SECONDS = 60.0  # of wall time, for gate and driver to come up
 GATE_SECONDS = 2.0

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_rl.acting.schedule import Logbook
-from rldg_robot.bag_reader import EpisodeSummary
 
 HOPELESS = 20
 """episodes of a task that fail in a row, in one start, until the collection is given up"""

@@ -9,12 +9,12 @@ import numpy as np
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 
+from rldg_core import contract
+from rldg_core.message_values import nanoseconds
+from rldg_core.task import Task
 from rldg_rl.robot.observation import Observation
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
-from rldg_robot import contract
-from rldg_robot.message_values import nanoseconds
 from rldg_robot.ros import listen_to
-from rldg_robot.task import Task
 
 AXES = 6
 HANDS_OFF = np.zeros(AXES + 1)

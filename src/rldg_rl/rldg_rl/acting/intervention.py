@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rldg_robot.message_values import SECOND
+from rldg_core.message_values import SECOND
 
 
 @dataclass(frozen=True)

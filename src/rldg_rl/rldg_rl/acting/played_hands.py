@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from rldg_core.task import Task
 from rldg_rl.acting.actor import EVALUATION
 from rldg_rl.robot.observation import Observation
 from rldg_robot.person.eye import Sight
 from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
-from rldg_robot.task import Task
 
 
 class PlayedHands:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import RecorderStatus
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder, is_episode
-from rldg_robot import contract
-from rldg_robot.user_error import UserError
 
 
 class RecorderWatch:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_robot.bag_reader import EpisodeSummary
 
 WINDOW = 20
 """episodes that a success rate is told over"""

@@ -21,11 +21,11 @@ import numpy as np
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from rldg_core.contract import CONTRACT_VERSION
+from rldg_core.files.checked_file import FormatError, parse_json, typed
+from rldg_core.files.versioned import version_of
+from rldg_core.user_error import UserError
 from rldg_rl.agent.policy import ENCODER, Policy
-from rldg_robot.checked_file import FormatError, parse_json, typed
-from rldg_robot.contract import CONTRACT_VERSION
-from rldg_robot.user_error import UserError
-from rldg_robot.versioned import version_of
 
 if TYPE_CHECKING:
     from rldg_rl.agent.agent import Agent

@@ -14,11 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldg_core.gripper_command import CLOSE
 from rldg_rl.agent.adam import Adam
 from rldg_rl.agent.networks import StackedMLP, Tape
 from rldg_rl.agent.policy import GRIPPER_CHOICES
 from rldg_rl.agent_config import AgentConfig
-from rldg_robot.gripper_command import CLOSE
 
 
 class GripperCritic:

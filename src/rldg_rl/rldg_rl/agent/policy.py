@@ -13,7 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
+from rldg_core.gripper_command import CLOSE, LEAVE, OPEN
 
 STD_MIN, STD_MAX = 1e-5, 5.0
 """Bounds of the standard deviation before the tanh, as in HIL-SERL."""

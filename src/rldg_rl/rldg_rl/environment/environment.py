@@ -9,14 +9,14 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from rldg_core.gripper_command import CLOSE, LEAVE, command_after, command_at_start
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_rl.environment.reset_motion import bring_to_start
 from rldg_rl.environment.reward import Judge, TwinJudge, Verdict
 from rldg_rl.robot.observation import LIMIT, Observation, state_dim, state_vector
 from rldg_rl.robot.robot import Robot
-from rldg_robot.gripper_command import CLOSE, LEAVE, command_after, command_at_start
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
-from rldg_robot.task import Task
 
 GRIPPER_SECONDS = 0.6
 """[s] that a gripper has for what it was asked before it listens to anything else (HIL-SERL waits as long): a hand

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from rldg_core.files.atomic_file import write_atomically
 from rldg_rl.run_folder import RunFolder, read_count
-from rldg_robot.atomic_file import write_atomically
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rldg_core.gripper_command import LEAVE, MAX_GRIPPER_WIDTH, OPEN
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_rl.robot.observation import Observation
 from rldg_rl.robot.robot import Robot
-from rldg_robot.gripper_command import LEAVE, OPEN
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
-from rldg_robot.safety import MAX_GRIPPER_WIDTH, into_box
-from rldg_robot.task import Task
+from rldg_robot.safety import into_box
 
 ATTEMPTS = 2
 """an arm that is stuck may come free when it is lifted once more; after that a person looks"""

@@ -6,10 +6,10 @@ from __future__ import annotations
 from enum import Enum
 from typing import Protocol
 
+from rldg_core.task import Task
+from rldg_core.user_error import UserError
 from rldg_rl.robot.observation import Observation
 from rldg_robot.arm.pose_rule import goal_stays, is_there
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
 HELD_SECONDS = 1.0
 """that a person says so without a break, until it counts"""

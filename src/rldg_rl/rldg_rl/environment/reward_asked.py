@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rldg_core.task import Task
 from rldg_rl.environment.reward import Judge, Verdict
 from rldg_rl.robot.observation import Observation
-from rldg_robot.task import Task
 
 SECONDS_OF_PEACE = 1.0
 """of robot time after a no until the person is asked again"""

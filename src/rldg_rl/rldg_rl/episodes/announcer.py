@@ -8,6 +8,8 @@ import time
 from rclpy.node import Node
 from tensorboard.summary import Writer
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_msgs.msg import RunStatus
 from rldg_rl.acting.actor import DEMONSTRATION, POLICY, EpisodeResult, LivedStep
 from rldg_rl.acting.collection import Collection
@@ -21,8 +23,6 @@ from rldg_rl.episodes.messages import (
     transition_message,
 )
 from rldg_rl.run_folder import RunFolder
-from rldg_robot import contract
-from rldg_robot.bag_reader import EpisodeSummary
 from rldg_robot.ros import now, publish_on, to_stamp
 
 STATUS_PERIOD = 0.25  # [s] of wall time

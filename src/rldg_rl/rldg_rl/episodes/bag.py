@@ -29,12 +29,8 @@ from rosbags.interfaces import (
 )
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from rldg_rl.acting.actor import ExecutedBy, LivedStep
-from rldg_rl.episodes.replay_buffer import StoredStep
-from rldg_rl.robot.observation import Observation, state_vector
-from rldg_robot import mcap_file
-from rldg_robot.atomic_file import settle, settle_folder
-from rldg_robot.bag_reader import (
+from rldg_core.bags import mcap_file
+from rldg_core.bags.bag_reader import (
     METADATA,
     SUMMARY_KEY,
     DamagedMessage,
@@ -45,8 +41,8 @@ from rldg_robot.bag_reader import (
     summarize,
     typestore,
 )
-from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
-from rldg_robot.contract import (
+from rldg_core.bags.mcap_file import Account
+from rldg_core.contract import (
     CONTRACT_VERSION,
     CURRENT_POSE,
     CURRENT_TWIST,
@@ -59,12 +55,16 @@ from rldg_robot.contract import (
     WRIST_IMAGE,
     Topic,
 )
-from rldg_robot.gripper_command import command_after, command_at_start
-from rldg_robot.image_message import colours
-from rldg_robot.mcap_file import Account
-from rldg_robot.message_values import nanoseconds, pose_of, vector_of
-from rldg_robot.regular_file import regular
-from rldg_robot.task import Task
+from rldg_core.files.atomic_file import settle, settle_folder
+from rldg_core.files.regular_file import regular
+from rldg_core.gripper_command import command_after, command_at_start
+from rldg_core.image_contract import KEY as IMAGE_CONTRACT
+from rldg_core.image_message import colours
+from rldg_core.message_values import nanoseconds, pose_of, vector_of
+from rldg_core.task import Task
+from rldg_rl.acting.actor import ExecutedBy, LivedStep
+from rldg_rl.episodes.replay_buffer import StoredStep
+from rldg_rl.robot.observation import Observation, state_vector
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 DAMAGED = ".damaged"

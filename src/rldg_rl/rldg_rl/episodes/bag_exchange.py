@@ -13,13 +13,13 @@ import rclpy
 from rclpy.executors import Executor
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import METADATA, is_complete
+from rldg_core.files.atomic_file import settle_folder, write_atomically
 from rldg_msgs.srv import NextBag
 from rldg_rl.episodes.bag import put_aside
 from rldg_rl.own_run import tell_stranger
 from rldg_rl.run_folder import RunFolder, is_episode, is_ours, is_whole
-from rldg_robot import contract
-from rldg_robot.atomic_file import settle_folder, write_atomically
-from rldg_robot.bag_reader import METADATA, is_complete
 
 PATIENCE = 10.0  # [s] of wall time for one answer, until it is asked for again
 STRANGER_SECONDS = 0.5

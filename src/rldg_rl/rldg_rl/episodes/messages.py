@@ -8,13 +8,13 @@ import array
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
+from rldg_core.contract import BASE_FRAME
+from rldg_core.files.picture import BadPicture
 from rldg_msgs.msg import Episode, Step, Transition
 from rldg_rl.acting.actor import EpisodeResult, LivedStep
 from rldg_rl.acting.inference import Health
 from rldg_rl.episodes.replay_buffer import StoredStep
-from rldg_robot.picture import BadPicture
 from rldg_robot.ros import to_stamp
-from rldg_robot.safety import BASE_FRAME
 
 
 def episode_message(result: EpisodeResult, stamp: int) -> Episode:

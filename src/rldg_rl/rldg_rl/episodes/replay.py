@@ -11,10 +11,7 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from rldg_rl.acting.actor import REPLAY, Belief, EpisodeResult, ExecutedBy, Policy
-from rldg_rl.robot.observation import Observation
-from rldg_rl.run_folder import is_episode
-from rldg_robot.bag_reader import (
+from rldg_core.bags.bag_reader import (
     EpisodeSummary,
     custom_data,
     decode,
@@ -23,9 +20,12 @@ from rldg_robot.bag_reader import (
     raw_messages,
     summary_of,
 )
-from rldg_robot.contract import CONTRACT_VERSION, CURRENT_POSE, EPISODE, STEP
-from rldg_robot.message_values import nanoseconds, pose_of
-from rldg_robot.poses import Pose
+from rldg_core.contract import CONTRACT_VERSION, CURRENT_POSE, EPISODE, STEP
+from rldg_core.message_values import nanoseconds, pose_of
+from rldg_core.poses import Pose
+from rldg_rl.acting.actor import REPLAY, Belief, EpisodeResult, ExecutedBy, Policy
+from rldg_rl.robot.observation import Observation
+from rldg_rl.run_folder import is_episode
 
 NOTHING = np.zeros(0)
 

@@ -13,16 +13,16 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from rldg_core.commands.command_line import Parser, command, pointless
+from rldg_core.commands.console import plain_console
+from rldg_core.perturbation import read_perturbation
+from rldg_core.task import UnknownTask, named_tasks
+from rldg_core.user_error import UserError
 from rldg_rl.evaluation.conditions import TWIN, Conditions, conditions_of
 from rldg_rl.evaluation.paired import Comparison, Pair, compare
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.named_run import named_run
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.command_line import Parser, command, pointless
-from rldg_robot.console import plain_console
-from rldg_robot.simulation.perturbation import read_perturbation
-from rldg_robot.task import UnknownTask, named_tasks
-from rldg_robot.user_error import UserError
 
 EVERYTHING = "all"
 EPILOG = """\

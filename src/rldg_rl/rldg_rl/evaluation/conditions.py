@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from rldg_core.files.checked_file import read_yaml
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.checked_file import read_yaml
 
 TWIN = "twin"
 

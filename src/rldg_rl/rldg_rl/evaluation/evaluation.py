@@ -15,6 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
+from rldg_core.perturbation import NOMINAL, Perturbation
+from rldg_core.task import load_task
 from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, LivedStep
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.acting.schedule import episode_seed
@@ -25,8 +27,6 @@ from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.trained_policy import trained_policy
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.video import Clip, Shot
-from rldg_robot.simulation.perturbation import NOMINAL, Perturbation
-from rldg_robot.task import load_task
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rldg_distill.pool import PoolError, in_processes
-from rldg_distill.ray_pool import on_ray
+from rldg_core.commands.argument_types import name_of, ray_address, real, seed_value, whole
+from rldg_core.commands.command_line import Parser, command, pointless
+from rldg_core.commands.console import plain_console, tell_error
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.perturbation import EXAMPLE, help_text, read_perturbation
+from rldg_core.task import UnknownTask, named_tasks
+from rldg_core.user_error import UserError
+from rldg_core.workers.pool import PoolError, in_processes
+from rldg_core.workers.ray_pool import on_ray
 from rldg_distill.training.student_run import STUDENT
 from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
 from rldg_rl.evaluation.meter import Meter
@@ -30,13 +37,6 @@ from rldg_rl.policies.chunks import Execution
 from rldg_rl.report import note_evaluation
 from rldg_rl.run_folder import RunError, RunFolder
 from rldg_rl.video import write_video
-from rldg_robot.argument_types import name_of, ray_address, real, seed_value, whole
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.command_line import Parser, command, pointless
-from rldg_robot.console import plain_console, tell_error
-from rldg_robot.simulation.perturbation import EXAMPLE, help_text, read_perturbation
-from rldg_robot.task import UnknownTask, named_tasks
-from rldg_robot.user_error import UserError
 
 TRIALS_PER_WORKER = 10
 """what a worker must have to do to be worth its start"""

@@ -8,7 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from rldg_robot.console import SlowLines
+from rldg_core.commands.console import SlowLines
 
 
 class Meter:

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rldg_core.gripper_command import CLOSE, command_after, command_at_start
+from rldg_core.task import Task
 from rldg_rl.acting.actor import EpisodeResult, LivedStep, Status
-from rldg_robot.gripper_command import CLOSE, command_after, command_at_start
-from rldg_robot.task import Task
 
 GATE_STOP = "gate stop"
 DROPPED = "dropped"

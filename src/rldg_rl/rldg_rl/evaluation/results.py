@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.files.atomic_file import settle, write_atomically
+from rldg_core.files.checked_file import FormatError, parse_json
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_rl.acting.actor import EpisodeResult, Status
 from rldg_rl.evaluation.outcomes import Trace
-from rldg_robot.atomic_file import settle, write_atomically
-from rldg_robot.checked_file import FormatError, parse_json
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 FILMED_EPISODES = 6
 

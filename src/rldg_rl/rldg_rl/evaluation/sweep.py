@@ -16,20 +16,19 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from rldg_core.commands.argument_types import listed, name_of, named_place
+from rldg_core.commands.command_line import Parser, UsageError, command, once
+from rldg_core.commands.console import plain_console
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.perturbation import AXES, help_text, read_perturbation
+from rldg_core.task import UnknownTask, load_task, named_tasks
+from rldg_core.user_error import UserError
 from rldg_rl.evaluation.evaluation import strike
 from rldg_rl.evaluation.evaluator import Order, add_settings, evaluate, exit_code, fail, order_of
 from rldg_rl.evaluation.results import judge
 from rldg_rl.evaluation.sweep_finding import Finding
 from rldg_rl.evaluation.sweep_plot import draw_sweep
 from rldg_rl.named_run import named_run
-from rldg_robot.argument_types import listed, name_of, named_place
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.command_line import Parser, UsageError, command, once
-from rldg_robot.console import plain_console
-from rldg_robot.simulation.perturbation import AXES, help_text, read_perturbation
-from rldg_robot.simulation.scenes import scene_of
-from rldg_robot.task import UnknownTask, load_task, named_tasks
-from rldg_robot.user_error import UserError
 
 EVERY = "all"
 EPILOG = """\
@@ -177,7 +176,7 @@ def idle(axis: str, given: argparse.Namespace) -> str:
     try:
         perturbation = read_perturbation(most, randomize=given.randomize)
         for task in named_tasks(given.task):
-            scene_of(perturbation.applied(load_task(task)))
+            perturbation.applied(load_task(task))
     except UserError as error:
         return str(error)
     return ""

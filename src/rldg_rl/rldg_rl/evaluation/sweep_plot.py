@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib
 from matplotlib.axes import Axes
 
+from rldg_core.perturbation import AXES
 from rldg_rl.evaluation.sweep_finding import Finding
-from rldg_robot.simulation.perturbation import AXES
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

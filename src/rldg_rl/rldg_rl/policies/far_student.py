@@ -17,13 +17,13 @@ from rclpy.client import Client
 from rclpy.node import Node
 from rclpy.task import Future
 
+from rldg_core import contract
+from rldg_core.user_error import UserError
 from rldg_distill.datasets.episode import ACTION_DIM
 from rldg_distill.students.batch import Observation as Sight
 from rldg_distill.students.card import CARD, StudentError
 from rldg_distill.students.registry import UnknownStudent, describe_student
 from rldg_msgs.srv import NextActions
-from rldg_robot import contract
-from rldg_robot.user_error import UserError
 
 CAMERA = "image"
 """feature of the wrist image in datasets"""

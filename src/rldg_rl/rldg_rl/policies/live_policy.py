@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rldg_core.task import Task
+from rldg_core.user_error import UserError
 from rldg_rl.acting import actor
 from rldg_rl.acting.actor import Belief
 from rldg_rl.agent.checkpoint import CheckpointError, policy_from_bytes, save_policy
 from rldg_rl.agent.policy import ENCODER, Policy
 from rldg_rl.robot.observation import Observation, body_part, state_dim
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.vision.image_encoder import ImageEncoder

@@ -18,16 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from rldg_rl.acting.actor import RELABELLED, Belief, ExecutedBy
-from rldg_rl.agent.checkpoint import CheckpointError
-from rldg_rl.episodes.bag import BagWriter, lived_steps
-from rldg_rl.named_run import named_run
-from rldg_rl.policies.live_policy import LivePolicy
-from rldg_rl.policies.trained_policy import specialist
-from rldg_rl.run_folder import RunFolder
-from rldg_robot.argument_types import name_of, place, seed_value
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import (
+from rldg_core.bags.bag_reader import (
     EpisodeSummary,
     custom_data,
     decode,
@@ -36,13 +27,22 @@ from rldg_robot.bag_reader import (
     read_summary,
     typestore,
 )
-from rldg_robot.camera.image_contract import KEY as IMAGE_CONTRACT
-from rldg_robot.command_line import Parser, UsageError, command, once, pointless
-from rldg_robot.console import tell_error, visible
-from rldg_robot.contract import EPISODE, STEP, Topic
-from rldg_robot.safe_name import check_name
-from rldg_robot.task import load_task, task_ids
-from rldg_robot.user_error import UserError
+from rldg_core.commands.argument_types import name_of, place, seed_value
+from rldg_core.commands.command_line import Parser, UsageError, command, once, pointless
+from rldg_core.commands.console import tell_error, visible
+from rldg_core.contract import EPISODE, STEP, Topic
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.safe_name import check_name
+from rldg_core.image_contract import KEY as IMAGE_CONTRACT
+from rldg_core.task import load_task, task_ids
+from rldg_core.user_error import UserError
+from rldg_rl.acting.actor import RELABELLED, Belief, ExecutedBy
+from rldg_rl.agent.checkpoint import CheckpointError
+from rldg_rl.episodes.bag import BagWriter, lived_steps
+from rldg_rl.named_run import named_run
+from rldg_rl.policies.live_policy import LivePolicy
+from rldg_rl.policies.trained_policy import specialist
+from rldg_rl.run_folder import RunFolder
 
 
 class RelabelError(UserError):

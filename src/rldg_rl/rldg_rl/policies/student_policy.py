@@ -17,6 +17,11 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from rldg_core.gripper_command import CLOSE, OPEN, command_at_start
+from rldg_core.message_values import SECOND
+from rldg_core.proprioception import proprioception
+from rldg_core.task import Task
+from rldg_core.user_error import UserError
 from rldg_distill.students.batch import Observation as Sight
 from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.registry import UnknownStudent, load_student
@@ -26,11 +31,6 @@ from rldg_rl.acting.inference import Health, Inference, Stopwatch
 from rldg_rl.policies.chunks import Chunks, Execution
 from rldg_rl.policies.far_student import CAMERA
 from rldg_rl.robot.observation import Observation
-from rldg_robot.gripper_command import CLOSE, OPEN, command_at_start
-from rldg_robot.message_values import SECOND
-from rldg_robot.proprioception import proprioception
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
 NOTHING = np.zeros(0, np.float32)
 

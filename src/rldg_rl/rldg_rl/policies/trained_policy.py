@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from rclpy.node import Node
 
+from rldg_core.task import Task
+from rldg_core.user_error import UserError
 from rldg_rl.agent.checkpoint import CheckpointError, read_weights
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
 if TYPE_CHECKING:
     from rldg_rl.policies.far_student import FarStudent

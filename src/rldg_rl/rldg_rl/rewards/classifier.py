@@ -14,6 +14,12 @@ import numpy as np
 from rich.progress import Progress
 from rich.table import Table
 
+from rldg_core.commands.argument_types import listed, named_place, place, seed_value, share, whole
+from rldg_core.commands.command_line import Parser, command, once
+from rldg_core.commands.console import plain_console, visible
+from rldg_core.files.checked_file import FormatError, read_yaml
+from rldg_core.task import Task, UnknownTask, load_task
+from rldg_core.user_error import UserError
 from rldg_rl.acting.actor import DEMONSTRATION
 from rldg_rl.named_run import named_run
 from rldg_rl.rewards.false_firings import Firing, firings, mined, strike
@@ -28,12 +34,6 @@ from rldg_rl.rewards.reward_classifier import (
     train_classifier,
 )
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.argument_types import listed, named_place, place, seed_value, share, whole
-from rldg_robot.checked_file import FormatError, read_yaml
-from rldg_robot.command_line import Parser, command, once
-from rldg_robot.console import plain_console, visible
-from rldg_robot.task import Task, UnknownTask, load_task
-from rldg_robot.user_error import UserError
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt

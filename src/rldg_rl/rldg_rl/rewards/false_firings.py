@@ -15,17 +15,17 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.bags.bag_reader import images, messages_of, nearest
+from rldg_core.contract import ANSWER, STEP, WRIST_IMAGE
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import read_json, read_yaml
+from rldg_core.files.safe_name import check_name
+from rldg_core.message_values import SECOND, nanoseconds
+from rldg_core.task import Task
+from rldg_core.user_error import UserError
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.rewards.reward_classifier import IN_A_ROW, Label
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import images, messages_of, nearest
-from rldg_robot.checked_file import read_json, read_yaml
-from rldg_robot.contract import ANSWER, STEP, WRIST_IMAGE
-from rldg_robot.message_values import SECOND, nanoseconds
-from rldg_robot.safe_name import check_name
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from rldg_core.task import Task
+from rldg_core.user_error import UserError
 from rldg_rl.acting.hands import Hands
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.environment.reward import Judge, PersonJudge, PoseJudge, TwinJudge
 from rldg_rl.environment.reward_asked import AttendedJudge, ConfirmedJudge, KeyboardJudge
 from rldg_rl.rewards.person import Person
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
 SOMEBODY = "use operator:=scripted, spacemouse, keyboard or gamepad"
 

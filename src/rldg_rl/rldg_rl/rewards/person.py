@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.message_values import nanoseconds
 from rldg_msgs.msg import Answer, Question
 from rldg_rl.acting.actor import EpisodeAborted
 from rldg_rl.robot.observation import Observation
-from rldg_robot import contract
-from rldg_robot.message_values import nanoseconds
 from rldg_robot.ros import listen_to, publish_on, to_stamp
 
 WHOM = "the person at ./rldg run rldg_rl keyboard"

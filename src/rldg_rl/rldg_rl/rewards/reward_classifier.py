@@ -19,21 +19,21 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from rldg_core import contract
+from rldg_core.bags.bag_reader import messages_of
+from rldg_core.contract import CONTRACT_VERSION
+from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.checked_file import parse_json, typed
+from rldg_core.files.versioned import version_of
+from rldg_core.message_values import SECOND, nanoseconds
+from rldg_core.task import Task
+from rldg_core.user_error import UserError
 from rldg_distill.weights import check_fit, read_weights
 from rldg_rl.environment.reward import Verdict
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.robot.observation import Observation
 from rldg_rl.vision.image_encoder import FEATURES, image_layers
 from rldg_rl.vision.pixels import as_pixels, varied
-from rldg_robot import contract
-from rldg_robot.atomic_file import write_atomically
-from rldg_robot.bag_reader import messages_of
-from rldg_robot.checked_file import parse_json, typed
-from rldg_robot.contract import CONTRACT_VERSION
-from rldg_robot.message_values import SECOND, nanoseconds
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
-from rldg_robot.versioned import version_of
 
 ABOUT = "classifier"
 """in the header of a file"""

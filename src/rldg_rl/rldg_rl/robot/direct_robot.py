@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from rldg_core.contract import BASE_FRAME
+from rldg_core.gripper_command import LEAVE
+from rldg_core.message_values import SECOND
+from rldg_core.perturbation import NOMINAL, Perturbation
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_rl.robot.observation import Observation
 from rldg_rl.robot.robot import gripper_command
-from rldg_robot.gripper_command import LEAVE
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
-from rldg_robot.safety import BASE_FRAME, Gate, GateState, Grip
-from rldg_robot.simulation.perturbation import NOMINAL, Perturbation
+from rldg_robot.safety import Gate, GateState, Grip
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Task
 
 BLACK = np.zeros((128, 128, 3), np.uint8)
 

@@ -8,9 +8,9 @@ from rclpy.node import Node
 from std_msgs.msg import Empty
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
 from rldg_msgs.msg import SafetyState
 from rldg_rl.robot.robot_client import RobotClient
-from rldg_robot import contract
 from rldg_robot.ros import publish_on
 
 ANSWER_SECONDS = 5.0

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rldg_robot.poses import Pose
-from rldg_robot.proprioception import PROPRIOCEPTION, proprioception
-from rldg_robot.task import Task
+from rldg_core.poses import Pose
+from rldg_core.proprioception import PROPRIOCEPTION, proprioception
+from rldg_core.task import Task
 
 LIMIT = 3.0
 NEAR = 0.15

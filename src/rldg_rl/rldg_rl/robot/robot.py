@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
+from rldg_core.poses import Pose
 from rldg_rl.robot.observation import Observation
-from rldg_robot.poses import Pose
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
 
 GRIPPER_SPEED, GRIPPER_FORCE = 0.1, 30.0
 

@@ -12,20 +12,19 @@ import numpy as np
 from rclpy.executors import Executor
 from rclpy.node import Node
 
+from rldg_core import contract
+from rldg_core.contract import BASE_FRAME, Topic
+from rldg_core.files.picture import BadPicture
+from rldg_core.gripper_command import LEAVE
+from rldg_core.image_message import checked_stamp, colours, image_of
+from rldg_core.message_values import SECOND, nanoseconds, pose_of, vector_of
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
 from rldg_rl.robot.observation import Observation
 from rldg_rl.robot.robot import gripper_command
-from rldg_robot import contract
-from rldg_robot.contract import Topic
-from rldg_robot.gripper_command import LEAVE
-from rldg_robot.image_message import checked_stamp, colours, image_of
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of, vector_of
-from rldg_robot.picture import BadPicture
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp, unheard
-from rldg_robot.safety import BASE_FRAME
-from rldg_robot.task import Task
 
 STATE = (
     contract.CURRENT_POSE,

@@ -22,11 +22,11 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
+from rldg_core.files.checked_file import FormatError, parse_json, read_json, typed
+from rldg_core.files.safe_name import UnsafeName, check_name
+from rldg_core.user_error import UserError
 from rldg_distill.weights import WeightsError, check_fit, read_weights
 from rldg_rl.vision.pixels import GRID, IMAGE_SIZE
-from rldg_robot.checked_file import FormatError, parse_json, read_json, typed
-from rldg_robot.safe_name import UnsafeName, check_name
-from rldg_robot.user_error import UserError
 
 RESNET, TIMM = "resnet", "timm"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))

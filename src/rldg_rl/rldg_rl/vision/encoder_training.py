@@ -17,13 +17,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_rl.acting.actor import LivedStep
 from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS
 from rldg_rl.robot.observation import BODY, LIMIT, SCALES, body_part, goal_part, reach
 from rldg_rl.vision.image_encoder import ImageEncoder
 from rldg_rl.vision.pixels import VARIANTS, as_pixels, in_variants, varied
-from rldg_robot.poses import Pose
-from rldg_robot.task import Task
 
 UPDATES = 500
 BATCH = 64

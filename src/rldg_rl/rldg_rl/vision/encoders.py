@@ -12,11 +12,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from rldg_core.task import Task
 from rldg_rl.learner_config import DEMOS, SCRATCH
 from rldg_rl.vision.backbones import Backbone, Structure, read_backbone
 from rldg_rl.vision.image_encoder import Encoder, ImageEncoder
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
-from rldg_robot.task import Task
 
 _STRUCTURE = "backbone.structure"
 _GOAL = "goal.0.weight"  # what learns with the critics does not tell it

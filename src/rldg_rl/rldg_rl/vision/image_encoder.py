@@ -16,12 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from rldg_core.task import Task
 from rldg_distill.weights import check_fit
 from rldg_rl.episodes.replay_buffer import StoredStep
 from rldg_rl.robot.observation import GOAL, LIMIT, body_dim, body_part
 from rldg_rl.vision.backbones import Backbone
 from rldg_rl.vision.pixels import GRID, as_pixels, in_variants
-from rldg_robot.task import Task
 
 CHANNELS = (3, 16, 32, 32, 32)
 """of the maps; each has half the cells of the one before, the last GRID on each side"""

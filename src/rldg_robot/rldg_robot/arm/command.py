@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from rclpy.node import Node
 
-from rldg_robot import contract
-from rldg_robot.command_line import Parser
+from rldg_core import contract
+from rldg_core.commands.command_line import Parser
 from rldg_robot.gate_command import ask
 from rldg_robot.node_main import own_words, run_main
 from rldg_robot.terminal import say

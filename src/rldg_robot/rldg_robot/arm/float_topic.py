@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from rclpy.node import Node
 from rclpy.serialization import serialize_message
 
-from rldg_robot.contract import Topic
+from rldg_core.contract import Topic
 from rldg_robot.ros import publish_on
 
 STAMP = 4

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
 
 Array = NDArray[np.float64]
 

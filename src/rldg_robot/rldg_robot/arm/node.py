@@ -18,24 +18,24 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.contract import Topic
+from rldg_core.message_values import pose_of
+from rldg_core.poses import Pose
+from rldg_core.site_file import site
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_msgs.msg import GripperCommand, TaskState
 from rldg_msgs.srv import Reset
-from rldg_robot import contract
 from rldg_robot.arm.gripper_wish import GripperReading
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.pose_rule import AT_GOAL, goal_stays, progress
-from rldg_robot.arm.site_file import site
 from rldg_robot.arm.topics import Body, BodyTopics
 from rldg_robot.arm.watchdog import Due, Watchdog
-from rldg_robot.contract import Topic
 from rldg_robot.message_check import fault_of
-from rldg_robot.message_values import pose_of
-from rldg_robot.poses import Pose
 from rldg_robot.publishers import Rivals
 from rldg_robot.ros import now, publish_on, to_pose_msg, to_stamp
 from rldg_robot.safety import Grip
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 STATE_RATE = 100  # [Hz]
 REPORT_PERIOD = 1.0  # [s]

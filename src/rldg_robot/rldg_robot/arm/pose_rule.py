@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_robot.poses import Pose
-from rldg_robot.task import Spread, Task
+from rldg_core.poses import Pose
+from rldg_core.task import Spread, Task
 
 POSITION = np.array([0.005, 0.005, 0.003])
 """[m] from the goal along each axis of the TCP"""

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image, JointState
 
+from rldg_core import contract
+from rldg_core.contract import BASE_FRAME
+from rldg_core.poses import Pose
 from rldg_msgs.msg import GripperState, TaskState
-from rldg_robot import contract
 from rldg_robot.arm.float_topic import FloatTopic
-from rldg_robot.poses import Pose
 from rldg_robot.ros import publish_on, to_pose_msg
-from rldg_robot.safety import BASE_FRAME
 
 Array = NDArray[np.float64]
 

@@ -12,16 +12,16 @@ from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from rldg_robot import contract
-from rldg_robot.camera.image_contract import ImageContract
+from rldg_core import contract
+from rldg_core.files.picture import BadPicture
+from rldg_core.image_contract import ImageContract
+from rldg_core.image_message import checked_stamp, colours, image_of
+from rldg_core.message_values import SECOND
 from rldg_robot.camera.pyrealsense import Exposure, PyrealsenseCamera
 from rldg_robot.camera.source import Source
 from rldg_robot.camera.watch import CameraWatch, Pace
 from rldg_robot.devices.hand_device import DeviceLost
-from rldg_robot.image_message import checked_stamp, colours, image_of
-from rldg_robot.message_values import SECOND
 from rldg_robot.node_main import run_node
-from rldg_robot.picture import BadPicture
 from rldg_robot.ros import now, publish_on, to_stamp
 
 REPORT_PERIOD = 1.0  # [s]

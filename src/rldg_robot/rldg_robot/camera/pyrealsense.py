@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.message_values import SECOND
 from rldg_robot.devices.hand_device import DeviceLost, DeviceMissing
-from rldg_robot.message_values import SECOND
 
 PATIENCE_MS = 2000
 """for a picture, until the camera counts as lost"""

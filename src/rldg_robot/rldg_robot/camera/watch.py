@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 
-from rldg_robot.message_values import SECOND, time_span
+from rldg_core.message_values import SECOND, time_span
 
 FRESH_SECONDS = 0.2
 """after which a picture is stale: two control steps"""

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
-from rldg_robot.user_error import UserError
+from rldg_core.user_error import UserError
 
 AXES = ("x", "y", "z", "roll", "pitch", "yaw")
 

@@ -13,15 +13,15 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from sensor_msgs.msg import Joy
 
-from rldg_robot import contract
+from rldg_core import contract
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_robot.devices.gamepad import KEYS, open_gamepad
 from rldg_robot.devices.hand_device import DeviceLost, DeviceMissing, HandDevice, Push, held_to_run
 from rldg_robot.devices.mounting import Mounting
 from rldg_robot.devices.spacemouse import open_spacemouse
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import now, publish_on, to_stamp
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 PERIOD = 0.02  # [s] of wall time: five messages for every control step
 AGAIN_SECONDS = 1.0  # until a device that was lost is looked for again

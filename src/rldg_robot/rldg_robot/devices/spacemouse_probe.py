@@ -16,13 +16,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from rldg_robot.argument_types import real
-from rldg_robot.command_line import Parser, command
-from rldg_robot.console import SlowLines, plain_console
+from rldg_core.commands.argument_types import real
+from rldg_core.commands.command_line import Parser, command
+from rldg_core.commands.console import SlowLines, plain_console
+from rldg_core.user_error import UserError
 from rldg_robot.devices.hand_device import AXES, DeviceLost, Push
 from rldg_robot.devices.mounting import Mounting
 from rldg_robot.devices.spacemouse import HidSpaceMouse, SpacenavdSpaceMouse, open_spacemouse
-from rldg_robot.user_error import UserError
 
 PERIOD = 0.05  # [s]
 HALF = 20  # characters of a full bar to either side

@@ -21,21 +21,22 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from std_msgs.msg import Empty
 
+from rldg_core import contract
+from rldg_core.commands.console import plain_console
+from rldg_core.contract import BASE_FRAME, Topic
+from rldg_core.message_values import nanoseconds, pose_of, stamp_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_msgs.msg import SafetyState
-from rldg_robot import contract, gate_command
-from rldg_robot.console import plain_console
-from rldg_robot.contract import Topic
+from rldg_robot import gate_command
 from rldg_robot.doctor.finding import Finding, Verdict, bad, good, healthy, skipped, warning
 from rldg_robot.doctor.machine_check import machine_findings
 from rldg_robot.doctor.stream_check import WANTED, Stream, alignment_finding, stream_finding
 from rldg_robot.doctor.workspace_check import workspace_findings
-from rldg_robot.message_values import nanoseconds, pose_of, stamp_of
 from rldg_robot.node_main import run_main
-from rldg_robot.poses import Pose
 from rldg_robot.publishers import DRIVEN, crowd
 from rldg_robot.ros import listen_to, message_in, now, publish_on, to_pose_stamped, unheard
-from rldg_robot.safety import BASE_FRAME, OUT, OUT_TURN, OUTSIDE, RETURN, beyond
-from rldg_robot.task import load_task
+from rldg_robot.safety import OUT, OUT_TURN, OUTSIDE, RETURN, beyond
 
 EXAMINED = (contract.CURRENT_POSE, contract.EXTERNAL_WRENCH)
 """topics of which more than the stamps counts"""

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from rldg_robot import contract
-from rldg_robot.contract import Topic
+from rldg_core import contract
+from rldg_core.contract import Topic
+from rldg_core.message_values import SECOND, time_span
 from rldg_robot.doctor.finding import Finding, bad, good
-from rldg_robot.message_values import SECOND, time_span
 from rldg_robot.safety import Patience
 
 OLD, EARLY = 0.1, -0.02

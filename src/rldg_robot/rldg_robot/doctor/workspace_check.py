@@ -9,11 +9,11 @@ from itertools import product
 import mujoco
 import numpy as np
 
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.doctor.finding import Finding, bad, good, warning
 from rldg_robot.kinematics import ARM_JOINTS, Array, OutOfReach, joints_for
-from rldg_robot.poses import Pose
 from rldg_robot.simulation import scene
-from rldg_robot.task import Task
 
 LIMIT_MARGIN = 0.1
 """[rad] to a joint's limit below which one is warned: the arm's own controller pushes back there"""

@@ -17,12 +17,12 @@ import franky
 import numpy as np
 from numpy.typing import NDArray
 
+from rldg_core.poses import Pose
+from rldg_core.site_file import Site
+from rldg_core.task import Clip, Compliance
+from rldg_core.user_error import UserError
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.modes import MODES, REMEDY, ArmRefuses, meaning, why_not
-from rldg_robot.arm.site_file import Site
-from rldg_robot.poses import Pose
-from rldg_robot.task import Clip, Compliance
-from rldg_robot.user_error import UserError
 
 Array = NDArray[np.float64]
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from rldg_core.task import load_task
 from rldg_robot.arm.topics import CameraTopics
 from rldg_robot.ros import to_stamp
 from rldg_robot.simulation.torque_twin import TorqueTwin
-from rldg_robot.task import load_task
 
 Array = NDArray[np.float64]
 

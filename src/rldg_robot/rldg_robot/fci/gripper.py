@@ -12,6 +12,8 @@ import time
 
 import franky
 
+from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
+from rldg_core.user_error import UserError
 from rldg_robot.arm.gripper_wish import (
     MET,
     STALE_SECONDS,
@@ -21,8 +23,6 @@ from rldg_robot.arm.gripper_wish import (
     motion_for,
 )
 from rldg_robot.fci.arm import GONE
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
-from rldg_robot.user_error import UserError
 
 IDLE_SECONDS = 0.05
 """between two looks at the width where nothing is asked for"""

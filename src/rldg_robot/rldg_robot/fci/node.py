@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 from std_srvs.srv import Trigger
 
+from rldg_core.poses import Pose
 from rldg_robot.arm.modes import ArmRefuses
 from rldg_robot.arm.node import STATE_RATE, ArmNode
 from rldg_robot.fci.arm import ArmLost, FciArm
 from rldg_robot.fci.gripper import FciGripper
 from rldg_robot.node_main import run_node
-from rldg_robot.poses import Pose
 from rldg_robot.ros import now, to_stamp
 
 

@@ -17,6 +17,8 @@ from contextlib import suppress
 import numpy as np
 from numpy.typing import NDArray
 
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.fci.franky_sim_server import (
     FRANKA_TORQUE_LIMITS_HIGH,
     FRANKA_TORQUE_LIMITS_LOW,
@@ -27,9 +29,7 @@ from rldg_robot.fci.franky_sim_server import (
     SimulationServer,
 )
 from rldg_robot.fci.state import FciState
-from rldg_robot.poses import Pose
 from rldg_robot.simulation.torque_twin import TICK, TorqueTwin
-from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
 

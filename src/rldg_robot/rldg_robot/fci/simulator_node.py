@@ -9,14 +9,14 @@ import rclpy
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from rldg_robot import contract
-from rldg_robot.arm.site_file import SIMULATOR
+from rldg_core import contract
+from rldg_core.site_file import SIMULATOR
+from rldg_core.task import load_task
+from rldg_core.user_error import UserError
 from rldg_robot.fci.camera_process import CameraProcess
 from rldg_robot.fci.simulator import TICK, SimulatedCell, serve
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import now, publish_on, to_stamp
-from rldg_robot.task import load_task
-from rldg_robot.user_error import UserError
 
 IMAGE_EVERY = 40  # ticks: 25 Hz, more than twice as often as a policy looks
 REPORT_EVERY = 1000  # ticks

@@ -18,18 +18,18 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from rldg_core.contract import BASE_FRAME
+from rldg_core.message_values import SECOND, nanoseconds, pose_of, vector_of
+from rldg_core.poses import Pose
+from rldg_core.site_file import Site
+from rldg_core.task import Compliance
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.modes import REMEDY
 from rldg_robot.arm.node import STATE_RATE
-from rldg_robot.arm.site_file import Site
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.control import FrankaRos2Control
 from rldg_robot.franka_ros2.moment import Array, Joints, Moments, WrongArm
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of, vector_of
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped
-from rldg_robot.safety import BASE_FRAME
-from rldg_robot.task import Compliance
 
 OLD_SECONDS, SILENT_SECONDS = 0.2, 1.0
 """without a state of the robot after which it may be elsewhere, and after which nothing is known of it any more"""

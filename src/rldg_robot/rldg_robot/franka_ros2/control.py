@@ -18,13 +18,13 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from rclpy.task import Future
 
+from rldg_core.site_file import Site
+from rldg_core.task import Compliance
 from rldg_robot.arm import modes as arm_modes
 from rldg_robot.arm.modes import REMEDY, why_not
-from rldg_robot.arm.site_file import Site
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.foreign_messages import interface, missing
 from rldg_robot.ros import listen_to, qos
-from rldg_robot.task import Compliance
 
 SOON, LATER = 3.0, 30.0
 """[s] for what answers at once, and for what a robot takes its time for"""

@@ -10,6 +10,7 @@ from rclpy.action import ActionClient
 from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
+from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
 from rldg_robot.arm.gripper_wish import (
     MET,
     STALE_SECONDS,
@@ -22,7 +23,6 @@ from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.control import SOON, met, within
 from rldg_robot.franka_ros2.foreign_messages import interface, missing
 from rldg_robot.ros import listen_to
-from rldg_robot.safety import MAX_GRIPPER_WIDTH
 
 MOTION_SECONDS = 10.0
 """that a motion may take; a real hand takes one or two"""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_robot.contract import Topic
-from rldg_robot.task import Clip, Compliance
+from rldg_core.contract import Topic
+from rldg_core.task import Clip, Compliance
 
 NAMESPACE = "franka"
 """of all that franka_ros2 starts; `namespace:=` of its launch file"""

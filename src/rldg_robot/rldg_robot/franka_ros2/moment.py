@@ -10,10 +10,10 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from rldg_core.contract import JOINT_NAMES
+from rldg_core.poses import Pose
 from rldg_robot.arm.measured import Measured
-from rldg_robot.contract import JOINT_NAMES
 from rldg_robot.kinematics import ARM_JOINTS, site_pose
-from rldg_robot.poses import Pose
 from rldg_robot.simulation import scene
 
 Array = NDArray[np.float64]

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from builtin_interfaces.msg import Time
 from std_srvs.srv import Trigger
 
+from rldg_core.poses import Pose
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.node import ArmNode
 from rldg_robot.franka_ros2.arm import FrankaRos2Arm
 from rldg_robot.franka_ros2.gripper import FrankaRos2Gripper
 from rldg_robot.node_main import run_node
-from rldg_robot.poses import Pose
 
 WATCH_PERIOD = 0.02  # [s]
 

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.simulation.torque_twin import TorqueTwin
-from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
 

@@ -23,18 +23,18 @@ from rclpy.task import Future
 from sensor_msgs.msg import JointState
 from std_srvs.srv import Trigger
 
-from rldg_robot import contract
+from rldg_core import contract
+from rldg_core.contract import BASE_FRAME
+from rldg_core.message_values import SECOND, pose_of
+from rldg_core.task import load_task
 from rldg_robot.arm.topics import CameraTopics
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.foreign_messages import interface, missing
 from rldg_robot.franka_ros2.moment import ARM
 from rldg_robot.franka_ros2.simulator import DEFAULTS, SimulatedRobot
-from rldg_robot.message_values import SECOND, pose_of
 from rldg_robot.node_main import run_main, spin
 from rldg_robot.ros import now, publish_on, to_pose_stamped, to_stamp
-from rldg_robot.safety import BASE_FRAME
 from rldg_robot.simulation.torque_twin import TICK
-from rldg_robot.task import load_task
 
 STATE_RATE = 100  # [Hz] of the broadcaster, as config/franka_ros2.yaml sets it
 TICKS = round(1 / STATE_RATE / TICK)

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from rldg_robot.gripper_command import LEAVE
-from rldg_robot.message_values import SECOND
-from rldg_robot.poses import Pose
+from rldg_core.gripper_command import LEAVE
+from rldg_core.message_values import SECOND
+from rldg_core.poses import Pose
 
 
 @dataclass(frozen=True)

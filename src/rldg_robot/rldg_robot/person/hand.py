@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rldg_robot.devices.teleop import twist_from_action
-from rldg_robot.message_values import SECOND
+from rldg_core.message_values import SECOND
+from rldg_core.task import Task
+from rldg_core.twist_action import twist_from_action
 from rldg_robot.person.intention import Wish
-from rldg_robot.task import Task
 
 
 @dataclass(frozen=True)

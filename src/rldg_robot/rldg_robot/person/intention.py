@@ -8,7 +8,7 @@ from enum import Enum, auto
 
 import numpy as np
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
 
 
 class Phase(Enum):

@@ -14,15 +14,15 @@ from rclpy.node import Node
 from sensor_msgs.msg import Joy
 from std_srvs.srv import Trigger
 
+from rldg_core import contract
+from rldg_core.message_values import nanoseconds, pose_of
+from rldg_core.poses import Pose
+from rldg_core.task import load_task
 from rldg_msgs.msg import Answer, Episode, Question, SafetyState, TaskState
-from rldg_robot import contract
-from rldg_robot.message_values import nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.person.eye import Sight
 from rldg_robot.person.scripted_operator import DONE, ScriptedOperator, load_person
-from rldg_robot.poses import Pose
 from rldg_robot.ros import listen_to, publish_on, to_stamp
-from rldg_robot.task import load_task
 
 AGAIN_SECONDS = 0.5  # [s] of wall time until an answer that nobody heard is given again
 

@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
+from rldg_core.gripper_command import CLOSE, LEAVE, OPEN
+from rldg_core.poses import Pose
 from rldg_robot.person.eye import Sight
-from rldg_robot.poses import Pose
 
 ABOVE = {CLOSE: 0.06, LEAVE: 0.03, OPEN: 0.0}
 """[m] over the goal at which the way leads across, by what the fingers do there: open ones pass over what they are to

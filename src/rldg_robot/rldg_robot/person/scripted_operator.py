@@ -5,23 +5,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from rldg_robot.checked_file import read_yaml
-from rldg_robot.devices.teleop import action_from_twist
-from rldg_robot.gripper_command import CLOSE, LEAVE, OPEN
-from rldg_robot.message_values import SECOND
+from rldg_core.files.checked_file import read_yaml
+from rldg_core.gripper_command import CLOSE, LEAVE, OPEN
+from rldg_core.message_values import SECOND
+from rldg_core.operators import OPERATORS
+from rldg_core.poses import Pose
+from rldg_core.task import Task
+from rldg_core.twist_action import action_from_twist
+from rldg_core.user_error import UserError
 from rldg_robot.person.eye import Eye, EyeTraits, Sight
 from rldg_robot.person.hand import Hand, HandTraits
 from rldg_robot.person.intention import Intention, IntentionTraits, Phase
 from rldg_robot.person.route import next_leg
-from rldg_robot.poses import Pose
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
-OPERATORS = Path(__file__).parent / "operators"
 HANDS_OFF = np.zeros(6)
 NO_BUTTON = (0, 0)
 DONE = (1, 1)

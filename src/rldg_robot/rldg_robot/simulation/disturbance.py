@@ -11,8 +11,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.poses import Pose
-from rldg_robot.simulation.perturbation import Perturbation
+from rldg_core.perturbation import Perturbation
+from rldg_core.poses import Pose
 
 Array = NDArray[np.float64]
 

@@ -14,17 +14,17 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from rldg_robot.argument_types import named_place, seed_value, whole
-from rldg_robot.command_line import Parser, command
-from rldg_robot.console import visible
-from rldg_robot.contract import JOINT_NAMES
-from rldg_robot.poses import Pose
+from rldg_core.commands.argument_types import named_place, seed_value, whole
+from rldg_core.commands.command_line import Parser, command
+from rldg_core.commands.console import visible
+from rldg_core.contract import JOINT_NAMES
+from rldg_core.poses import Pose
+from rldg_core.task import Task, UnknownTask, load_task
+from rldg_core.user_error import UserError
 from rldg_robot.simulation import drawing, scene
 from rldg_robot.simulation.coarse_mesh import coarsen
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Task, UnknownTask, load_task
-from rldg_robot.user_error import UserError
 
 CELL = 0.002
 """[m] of the arm that becomes one point in a film; a pixel is about as large"""

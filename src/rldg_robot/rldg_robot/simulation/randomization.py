@@ -11,9 +11,9 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.poses import Pose
+from rldg_core.perturbation import Perturbation
+from rldg_core.poses import Pose
 from rldg_robot.simulation.drawing import BOARD_TEXTURES, surface_material
-from rldg_robot.simulation.perturbation import Perturbation
 
 Array = NDArray[np.float64]
 

@@ -16,11 +16,11 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.simulation import drawing
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.simulation.scenes.scene import TCP_OFFSET
-from rldg_robot.task import Task
 
 TIMESTEP = 0.002
 """[s] of physics"""

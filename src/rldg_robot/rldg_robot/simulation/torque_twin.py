@@ -7,8 +7,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from rldg_core.task import Task
 from rldg_robot.simulation.twin import GRIPPER_PERIOD, Twin
-from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
 

@@ -14,15 +14,15 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
+from rldg_core.perturbation import NOMINAL, Perturbation
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.kinematics import joints_for, site_pose
-from rldg_robot.poses import Pose
 from rldg_robot.simulation import drawing, scene
 from rldg_robot.simulation.disturbance import Disturbance
-from rldg_robot.simulation.perturbation import NOMINAL, Perturbation
 from rldg_robot.simulation.randomization import Appearance, Randomization
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.simulation.scenes.scene import Moment
-from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
 

@@ -17,18 +17,18 @@ from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rosgraph_msgs.msg import Clock as ClockMsg
 
+from rldg_core import contract
+from rldg_core.message_values import SECOND, nanoseconds, pose_of
+from rldg_core.perturbation import read_perturbation
+from rldg_core.task import Task, UnknownTask, load_task, named_tasks
 from rldg_msgs.msg import GripperCommand, TaskState
 from rldg_msgs.srv import Reset
-from rldg_robot import contract
 from rldg_robot.arm.topics import Body, BodyTopics, CameraTopics
-from rldg_robot.message_values import SECOND, nanoseconds, pose_of
 from rldg_robot.node_main import run_node
 from rldg_robot.publishers import Rivals
 from rldg_robot.ros import to_pose_msg, to_stamp
 from rldg_robot.safety import Grip
-from rldg_robot.simulation.perturbation import read_perturbation
 from rldg_robot.simulation.twin import Twin
-from rldg_robot.task import Task, UnknownTask, load_task, named_tasks
 
 STATE_RATE = 100  # [Hz] in real time
 CAMERA_EVERY = 3  # states per image in real time: 33 Hz

@@ -17,12 +17,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from rldg_core.files.checked_file import FormatError, read_json
+from rldg_core.user_error import UserError
 from rldg_distill.students.octo import flax_msgpack
 from rldg_distill.students.octo.config import OctoConfig
 from rldg_distill.students.octo.octo import READOUT, STATE, TASK, Octo
 from rldg_distill.students.octo.stem import CHANNELS
-from rldg_robot.checked_file import FormatError, read_json
-from rldg_robot.user_error import UserError
 
 CONFIG = "config.json"
 FIX = "Copy the checkpoint again, the whole folder"

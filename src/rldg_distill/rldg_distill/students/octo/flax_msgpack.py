@@ -13,7 +13,7 @@ from typing import Any
 import msgpack
 import numpy as np
 
-from rldg_robot.user_error import UserError
+from rldg_core.user_error import UserError
 
 ARRAY = 1
 DEEPEST = 32

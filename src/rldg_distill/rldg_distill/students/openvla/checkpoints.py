@@ -17,12 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from rldg_core.files.checked_file import FormatError, read_json
+from rldg_core.files.safe_name import check_name
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.config import OpenVLAConfig
 from rldg_distill.students.openvla.model import OpenVLA
 from rldg_distill.weights import WeightsError, check_numbers, some
-from rldg_robot.checked_file import FormatError, read_json
-from rldg_robot.safe_name import check_name
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"

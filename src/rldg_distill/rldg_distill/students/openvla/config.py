@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rldg_core.files.checked_file import read_json
+from rldg_core.user_error import UserError
 from rldg_distill.students.card import StudentError
-from rldg_robot.checked_file import read_json
-from rldg_robot.user_error import UserError
 
 BACKBONE = "dinosiglip-vit-so-224px"
 ARCHITECTURE = "no-align+fused-gelu-mlp"

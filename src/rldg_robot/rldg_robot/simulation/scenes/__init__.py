@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+from rldg_core.task import Task
 from rldg_robot.simulation.scenes.connector import ConnectorScene
 from rldg_robot.simulation.scenes.fmb import FmbScene
 from rldg_robot.simulation.scenes.pick_place import PickPlaceScene
 from rldg_robot.simulation.scenes.scene import Scene, UnknownThing
-from rldg_robot.task import Task
 
 SCENES: dict[str, type[Scene]] = {
     "connector": ConnectorScene,

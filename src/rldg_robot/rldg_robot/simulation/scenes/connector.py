@@ -11,13 +11,13 @@ from dataclasses import replace
 import mujoco
 import numpy as np
 
+from rldg_core.task import Task
 from rldg_robot.simulation.connectors import SHOULDER, connector
 from rldg_robot.simulation.drawing import View
 from rldg_robot.simulation.polygons import contains
 from rldg_robot.simulation.scenes.connector_looks import draw_board, draw_plug, draw_socket
 from rldg_robot.simulation.scenes.scene import TCP_OFFSET, Moment, Scene, Tool, Waypoint
 from rldg_robot.simulation.scenes.solids import add_hole, add_prism
-from rldg_robot.task import Task
 
 PLUG_MASS = 0.04
 """[kg]"""
@@ -35,7 +35,6 @@ class ConnectorScene(Scene):
 
     surface = "board"
     board = "socket"
-    has_hole = True
     roams = False
     view = View(eye=(1.22, -0.78, 0.66), focus=(0.30, 0.0, 0.335))
 

@@ -15,7 +15,8 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.poses import Pose
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.simulation.drawing import (
     TILE,
     Colour,
@@ -44,7 +45,6 @@ from rldg_robot.simulation.scenes.solids import (
     add_prism,
     add_table,
 )
-from rldg_robot.task import Task
 
 Array = NDArray[np.float64]
 
@@ -115,7 +115,6 @@ class FmbScene(Scene):
 
     surface = "board"
     board = "board"
-    has_hole = True
 
     def __init__(self, task: Task, what: str) -> None:
         """Look up the shape.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rldg_robot.gripper_command import CLOSE, OPEN
-from rldg_robot.poses import Pose
+from rldg_core.gripper_command import CLOSE, OPEN
+from rldg_core.poses import Pose
 from rldg_robot.simulation.scenes.scene import Moment, Waypoint
 
 REACH = 0.035

@@ -12,8 +12,9 @@ import dacite
 import mujoco
 import numpy as np
 
-from rldg_robot.gripper_command import OPEN
-from rldg_robot.poses import Pose
+from rldg_core.gripper_command import OPEN
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.simulation.drawing import TABLE_TOPS, draw_table_top
 from rldg_robot.simulation.scenes.grasping import grasp_waypoint, holds
 from rldg_robot.simulation.scenes.pick_place_looks import draw_bowl, draw_corn, draw_pepper
@@ -32,7 +33,6 @@ from rldg_robot.simulation.scenes.solids import (
     add_fixed_box,
     add_table,
 )
-from rldg_robot.task import Task
 
 GRASP_HEIGHT = 0.02
 """[m] of the grasp above the table, as the task's `grasp` says, too"""

@@ -10,11 +10,10 @@ from typing import Any
 import mujoco
 import numpy as np
 
-from rldg_robot.gripper_command import LEAVE
-from rldg_robot.poses import Pose
+from rldg_core.gripper_command import LEAVE
+from rldg_core.poses import Pose
+from rldg_core.task import Task
 from rldg_robot.simulation.drawing import View
-from rldg_robot.task import Task
-from rldg_robot.user_error import UserError
 
 TCP_OFFSET = 0.1034
 """[m] from the hand's flange to the TCP"""
@@ -73,8 +72,6 @@ class Scene(ABC):
     """geom whose colour and texture `Randomization` draws; wears one of the materials of `drawing.add_surface`"""
     board: str
     """body that things belong into or onto, without joints or a mocap body: the perturbation `board` slides it"""
-    has_hole: bool = False
-    """whether something goes into it with a clearance, which the task's `extra_clearance` changes"""
     view = View(eye=(1.28, -0.98, 0.80), focus=(0.34, 0.0, 0.29))
     """of the overview"""
     roams: bool = True
@@ -87,10 +84,7 @@ class Scene(ABC):
 
         Raises:
             UnknownThing: `what` names something that there is not.
-            UserError: another clearance is asked for where nothing goes into a hole.
         """
-        if task.extra_clearance and not self.has_hole:
-            raise UserError(f"{task.id} has no hole: leave out clearance")
         self.task = task
 
     @abstractmethod
