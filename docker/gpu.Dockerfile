@@ -2,7 +2,7 @@
 #
 # The GPU machine: learner and twin, with ROS 2 Jazzy, for its wheels speak no DDS Security, and torch's CUDA build.
 # Never built or run where it was written: there was no Docker. Tell us what you had to change.
-# docker/compose.yaml starts it; docs/two-machines.md.
+# docker/compose.yaml starts it; docs/how-to/two-machines.md.
 #
 # The host needs the NVIDIA driver and the NVIDIA container toolkit; CUDA's libraries come with torch.
 FROM ros:jazzy-ros-base

@@ -2,7 +2,7 @@
 #
 # The robot PC: ROS 2 Jazzy, franka_ros2 with crisp_controllers, the D405's and the SpaceMouse's drivers, RViz, and this workspace.
 # Never built or run where it was written: there was no Docker and no robot. Tell us what you had to change.
-# docker/compose.yaml starts it; docs/two-machines.md.
+# docker/compose.yaml starts it; docs/how-to/two-machines.md.
 #
 # Real time: the host, not the image, brings a PREEMPT_RT kernel (`uname -v` says so), a cable straight to the control
 # box, and CPU frequency scaling set to performance.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""franka_ros2 as robot:=franka_ros2 needs it: on the machine at the arm, beside the stack (docs/franka_ros2.md)."""
+"""franka_ros2 as robot:=franka_ros2 needs it: at the arm, beside the stack (docs/how-to/franka_ros2.md)."""
 
 from launch import LaunchDescription
 from launch.actions import (

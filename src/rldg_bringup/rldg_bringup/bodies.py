@@ -49,8 +49,8 @@ ROBOT_IP = Argument(
 SITE = Argument(
     "site",
     "",
-    "robot:=fci, franka_ros2: YAML of the set-up: address, collision thresholds, load, taught goals; docs/fci.md has "
-    "an example.",
+    "robot:=fci, franka_ros2: YAML of the set-up: address, collision thresholds, load, taught goals; docs/how-to/fci.md"
+    " has an example.",
     needs=(AT_ARM,),
 )
 BODY = (ROBOT, ROBOT_IP, SITE)

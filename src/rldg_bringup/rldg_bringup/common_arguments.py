@@ -148,8 +148,8 @@ RANDOMIZE = Argument(
 PERTURB = Argument(
     "perturb",
     "",
-    "Robustness: how far the twin's world is off, axis:value,… such as light:0.5,camera:5mm; docs/robustness.md has "
-    "the axes. Empty: not at all.",
+    "Robustness: how far the twin's world is off, axis:value,… such as light:0.5,camera:5mm; docs/how-to/robustness.md "
+    "has the axes. Empty: not at all.",
     parse=matching(
         r"|\w+:[^\s:,]+(,\w+:[^\s:,]+)*",
         "axis:value, with commas between several, such as light:0.5,camera:5mm",

@@ -24,13 +24,13 @@ MACHINE = Argument(
     "machine",
     BOTH,
     "What of it this machine runs; both: everything; robot: all but the learner; gpu: the learner, on another machine "
-    "that is started with the same arguments. docs/two-machines.md.",
+    "that is started with the same arguments. docs/how-to/two-machines.md.",
     choices=(BOTH, *(machine.value for machine in Machine)),
 )
 STUDENTS_MACHINE = replace(
     MACHINE,
     description="What of it this machine runs; both: everything; robot: all but the student; gpu: the student, on "
-    "another machine that is started with the same arguments. docs/two-machines.md.",
+    "another machine that is started with the same arguments. docs/how-to/two-machines.md.",
     resume=Resume.NEW,
 )
 

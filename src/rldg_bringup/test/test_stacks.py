@@ -557,8 +557,8 @@ def test_a_student_may_demonstrate(runs: str) -> None:
 
 
 def test_the_guide_says_what_a_resumed_run_keeps() -> None:
-    """The table of docs/train.md, against the arguments themselves."""
-    guide = (Path(__file__).parents[3] / "docs" / "train.md").read_text()
+    """The table of docs/how-to/train.md, against the arguments themselves."""
+    guide = (Path(__file__).parents[3] / "docs" / "how-to" / "train.md").read_text()
     told = {
         kind: set(re.findall(r"`(\w+)`", line.split("|")[1]))
         for line in guide.partition("## Stop and resume")[2].splitlines()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The set-up that an arm stands in: one small YAML with what a task cannot know of it (docs/fci.md).
+"""The set-up that an arm stands in: one small YAML with what a task cannot know of it (docs/how-to/fci.md).
 
 Every node of a stack that was started with `site:=<file>` finds the file's path in its environment.
 """
@@ -174,5 +174,5 @@ def _read(name: str) -> Site:
         return read_yaml(Path(name), kind, strict=True) or Site()
     except (FormatError, OSError) as error:
         raise UserError(
-            f"site:={name} cannot be used: {error}. docs/fci.md has an example"
+            f"site:={name} cannot be used: {error}. docs/how-to/fci.md has an example"
         ) from error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""docs/new-task.md does what it says: its blocks, as they stand there, make tasks that can be solved."""
+"""docs/how-to/new-task.md does what it says: its blocks make tasks that can be solved."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rldg_robot.simulation import scenes
 from rldg_robot.simulation.film import Film
 from rldg_robot.simulation.twin import Twin
 
-PAGE = Path(__file__).parents[3] / "docs" / "new-task.md"
+PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "new-task.md"
 
 
 def blocks(language: str) -> list[str]:

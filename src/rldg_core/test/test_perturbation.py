@@ -103,7 +103,7 @@ def test_the_help_says_what_every_number_means() -> None:
 
 
 def test_the_page_has_the_same_table() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "robustness.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "robustness.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("| `") and " to " in line]
     starts = [f"| `{name}` | {axis.range} | {axis.meaning} | " for name, axis in AXES.items()]
     assert len(rows) == len(starts)

@@ -34,7 +34,7 @@ TINY = [
     *("--workers", "1", "--log-every", "1", "--warmup", "4", "--device", "cpu"),
 ]
 FULL = [*TINY, *("--ema", "0.9", "--augment", "octo", "--accumulate", "2", "--window", "2")]
-DOCS = Path(__file__).parents[3] / "docs" / "distill.md"
+DOCS = Path(__file__).parents[3] / "docs" / "how-to" / "distill.md"
 
 
 @pytest.fixture(autouse=True, scope="module")

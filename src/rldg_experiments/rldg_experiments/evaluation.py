@@ -21,7 +21,7 @@ class Outcome:
     seconds: float
     """[s] of robot time"""
     failure: str | None = None
-    """class of the failure, see docs/evaluate.md; None: it succeeded"""
+    """class of the failure, see docs/how-to/evaluate.md; None: it succeeded"""
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class StudentNode(Node):
         if request.card != self._card:
             response.error = (
                 "another one than the robot PC knows: copy its run there again, its weights may be left out "
-                "(docs/two-machines.md)"
+                "(docs/how-to/two-machines.md)"
             )
             return response
         try:

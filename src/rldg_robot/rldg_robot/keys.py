@@ -132,7 +132,9 @@ def main(words: Sequence[str] | None = None) -> None:
     """Entry point."""
     parser = Parser(prog="keys", description=__doc__)
     parser.add_argument(
-        "folder", type=named_place, help="a new one; docs/two-machines.md says what to do with it"
+        "folder",
+        type=named_place,
+        help="a new one; docs/how-to/two-machines.md says what to do with it",
     )
     folder = parser.parse_args(words).folder.absolute()
     make_keys(folder, datetime.now(UTC).replace(microsecond=0, tzinfo=None))

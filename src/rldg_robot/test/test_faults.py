@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Faults around the gate: what happens, and how soon the arm holds. docs/safety.md has the same table."""
+"""Faults around the gate: what happens, and how soon the arm holds. docs/reference/safety.md has the same table."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from faults import (
 from rldg_core.poses import Pose
 from rldg_robot.safety import GateState
 
-PAGE = Path(__file__).parents[3] / "docs" / "safety.md"
+PAGE = Path(__file__).parents[3] / "docs" / "reference" / "safety.md"
 BEGIN, END = "<!-- faults: written by test_faults.py -->\n", "<!-- end of faults -->\n"
 NAN = np.full(3, np.nan)
 

@@ -159,7 +159,7 @@ def add_settings(parser: Parser, episodes: int) -> None:
     add(
         "--ensemble",
         type=real(0.0, 1000.0),
-        help="students: temporal ensembling; see docs/policy.md (off)",
+        help="students: temporal ensembling; see docs/how-to/policy.md (off)",
     )
     add("--randomize", action="store_true", help="other light, colours, textures, camera pose")
     place = parser.add_mutually_exclusive_group()

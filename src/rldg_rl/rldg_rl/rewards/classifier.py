@@ -51,7 +51,7 @@ EPILOG = """\
   ./rldg classifier train labels --mine first                it learns that, too
 
 Look at contact_sheet.png before you train with it: the images that it is most wrong about. With confirm:=true a person
-says at once where it is wrong, and there is nothing to review. docs/reward.md has more."""
+says at once where it is wrong, and there is nothing to review. docs/how-to/reward.md has more."""
 
 
 @dataclass(frozen=True)

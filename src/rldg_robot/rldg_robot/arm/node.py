@@ -89,7 +89,7 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         if not goal_stays(self.task):
             raise UserError(
                 f"{self.task.id} has another goal in every episode, and no arm knows it: fasten the board, teach "
-                "the goal, and write it under `goals` in the site's file (docs/fci.md)"
+                "the goal, and write it under `goals` in the site's file (docs/how-to/fci.md)"
             )
         self.site, address = site(), str(self.declare_parameter("robot_ip", "").value)
         if address:

@@ -82,7 +82,7 @@ class Source:
             topic, info = next(iter(there.items()))
             return (
                 f"{info.node_name} publishes {topic}, but nothing arrives: does it take pictures? Large ones get lost "
-                "in Fast DDS's default profile (docs/camera.md)"
+                "in Fast DDS's default profile (docs/how-to/camera.md)"
             )
         return f"nobody publishes {asked}: is the camera's driver running?{self._others()}"
 

@@ -272,7 +272,7 @@ def connect(site: Site, patience: float) -> franky.Robot:
         except franky.IncompatibleVersionException as error:
             raise UserError(
                 f"the robot at {site.robot_ip} speaks another version of FCI than the installed franky-control: "
-                f"{error}. docs/fci.md says which build serves which system"
+                f"{error}. docs/how-to/fci.md says which build serves which system"
             ) from error
         except franky.RealtimeException as error:
             raise UserError(

@@ -100,7 +100,7 @@ class FrankaRos2Control:
         if not self.cannot_switch and franka_ros2.CONTROLLER not in self._controllers:
             return (
                 f"franka_ros2 has no {franka_ros2.CONTROLLER}: start it with "
-                "ros2 launch rldg_bringup franka_ros2.launch.py (docs/franka_ros2.md)"
+                "ros2 launch rldg_bringup franka_ros2.launch.py (docs/how-to/franka_ros2.md)"
             )
         if self.cannot_recover or self.active:
             return ""
@@ -124,7 +124,9 @@ class FrankaRos2Control:
         if await met(self._node, client.service_is_ready):
             answer = await within(self._node, client.call_async(request), SOON)
         if answer is None:
-            return f"no {franka_ros2.CONTROLLER} answers: is it loaded (docs/franka_ros2.md)?"
+            return (
+                f"no {franka_ros2.CONTROLLER} answers: is it loaded (docs/how-to/franka_ros2.md)?"
+            )
         refused = [result.reason for result in answer.results if not result.successful]
         return f"the controller refuses the task's compliance: {refused[0]}" if refused else ""
 

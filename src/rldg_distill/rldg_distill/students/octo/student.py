@@ -109,7 +109,7 @@ class OctoStudent(Student):
             "warmup": 2000,
             "augment": "octo",
         },
-        # Enough for three connectors from 150 episodes of specialists (docs/distill.md).
+        # Enough for three connectors from 150 episodes of specialists (docs/how-to/distill.md).
         "default/tiny": {
             "loss": "teacher_expected",
             "steps": 6000,
