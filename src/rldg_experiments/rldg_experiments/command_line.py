@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from rldg_core.commands.command_line import Parser, command
 from rldg_core.commands.console import tell_error, visible
 from rldg_core.user_error import UserError
-from rldg_experiments import pipeline, report
+from rldg_experiments import draw_command, pipeline, report
 from rldg_experiments.commands import Stopped
 from rldg_experiments.experiment import BUDGETS, load, shipped
 from rldg_experiments.plan import make_plan
@@ -24,6 +24,7 @@ students learn from one or the other; all are judged on tasks that the data hold
   ./rldg experiment demo --plan         the commands it would run, and which are finished
   ./rldg experiment demo                run them; the same as ./rldg demo
   ./rldg experiment mine.yaml           your own: copy one, or write `base: demo` and what differs
+  ./rldg experiment draw <results.json>... --out <png>   finished ones in one picture; draw --help
 
 The report lies in runs/experiments/<name>_<budget>/: report.html, one file; results.json; figures/.
 Everything else lies in runs/ and data/ of the folder where this is typed, under names that end in a hash
@@ -60,9 +61,22 @@ def conclude(results: Results) -> None:
         )
 
 
+def _draw(words: Sequence[str]) -> int:
+    """`experiment draw`, with what it has to say."""
+    try:
+        for line in draw_command.main(words):
+            tell(line)
+    except OSError as error:
+        tell_error("experiment draw", error)
+        return 1
+    return 0
+
+
 @command("experiment")
 def main(words: Sequence[str] | None = None) -> int:
     """The `experiment` command; its help says what the exit codes mean."""
+    if (given_words := sys.argv[1:] if words is None else words)[:1] == ["draw"]:
+        return _draw(given_words[1:])
     arguments = parser()
     given = arguments.parse_args(words)
     if given.list:

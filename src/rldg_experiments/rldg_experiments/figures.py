@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 
@@ -19,7 +19,7 @@ from rldg_experiments.evaluation import Interval
 from rldg_experiments.experiment import HUMAN, RELABELLED, RLDG
 from rldg_experiments.near_goal import actions_near_goal
 from rldg_experiments.plan import SPECIALIST, WHERE
-from rldg_experiments.results import Results, Row
+from rldg_experiments.results import Results, Row, of_most_episodes
 
 matplotlib.use("agg")
 from matplotlib import pyplot
@@ -54,42 +54,63 @@ class Drawing:
 def draw(name: str, results: Results) -> Drawing:
     """One of `experiment.FIGURES`."""
     title, text, artist = ARTISTS[name]
-    figure = artist(results)
+    return Drawing(name, title, text, png(artist(results)))
+
+
+def png(figure: Figure) -> bytes:
+    """A figure as a PNG file; the figure is closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, dpi=110)
     pyplot.close(figure)
-    return Drawing(name, title, text, buffer.getvalue())
+    return buffer.getvalue()
 
 
-def _success(results: Results) -> Figure:
-    """Bars in groups, as figure 4; where there are several numbers of episodes, of the largest."""
+def success_bars(rows: Sequence[Row], families: Iterable[str]) -> Figure:
+    """Success rates as bars in groups, as figure 4.
+
+    Args:
+        rows: a bar each, with no two for the same policy and source in a group.
+        families: of the tasks, in the order of the groups.
+    """
 
     def rate(row: Row) -> Interval:
         success = row.all.success
         return Interval(100 * success.value, 100 * success.low, 100 * success.high)
 
-    figure, panels = _bars(results, rate, with_paper=True)
+    figure, panels = _bars(rows, families, rate, with_paper=True)
     for axes in panels:
         axes.set(ylabel="success [%]", ylim=(0, 108), yticks=range(0, 101, 20))
     return figure
 
 
+def _success(results: Results) -> Figure:
+    """As figure 4; where there are several numbers of episodes, of the largest."""
+    experiment = results.plan.experiment
+    return success_bars(of_most_episodes(results.rows, experiment.episodes), experiment.tasks)
+
+
 def _cycle_time(results: Results) -> Figure:
     """As figure 6."""
-    figure, panels = _bars(results, lambda row: row.all.cycle_seconds, with_paper=False)
+    experiment = results.plan.experiment
+    rows = of_most_episodes(results.rows, experiment.episodes)
+    figure, panels = _bars(
+        rows, experiment.tasks, lambda row: row.all.cycle_seconds, with_paper=False
+    )
     for axes in panels:
         axes.set(ylabel="time to success [s]", ylim=(0, None))
     return figure
 
 
 def _bars(
-    results: Results, value: Callable[[Row], Interval | None], with_paper: bool
+    rows: Sequence[Row],
+    families: Iterable[str],
+    value: Callable[[Row], Interval | None],
+    with_paper: bool,
 ) -> tuple[Figure, list[Axes]]:
     """A group for every family, seen and unseen; in it a bar for every student and source, and the specialists."""
-    rows = [row for row in results.rows if row.training_episodes in (0, _most(results))]
     groups = [
         (family, where)
-        for family in results.plan.experiment.tasks
+        for family in families
         for where in WHERE
         if any((row.family, row.where) == (family, where) for row in rows)
     ]
@@ -235,10 +256,6 @@ def _line(axes: Axes, rows: list[Row], label: str, style: str) -> None:
     )
     low, high = [100 * rate.low for rate in rates], [100 * rate.high for rate in rates]
     axes.fill_between(counts, low, high, color=colour, alpha=0.15)
-
-
-def _most(results: Results) -> int:
-    return max(results.plan.experiment.episodes)
 
 
 ARTISTS: Mapping[str, tuple[str, str, Callable[[Results], Figure]]] = {

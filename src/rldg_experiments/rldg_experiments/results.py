@@ -180,6 +180,11 @@ def gather(plan: Plan) -> Results:
     return Results(plan, rows, data, _trainings(plan, rows), _notes(plan))
 
 
+def of_most_episodes(rows: Sequence[Row], episodes: Sequence[int]) -> list[Row]:
+    """The rows of the largest of several numbers of episodes, and those of the specialists, which learn from none."""
+    return [row for row in rows if row.training_episodes in (0, max(episodes, default=0))]
+
+
 def _row(cell: Cell) -> Row:
     found: dict[str, list[Outcome]] = {}
     for evaluation in cell.evaluations:
