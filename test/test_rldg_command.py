@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -77,6 +78,8 @@ class Machine:
         launch.mkdir(parents=True)
         (launch / "train_rl.launch.py").touch()
         (self.clone / "src/rldg_bringup/package.xml").write_text("<package/>")
+        (self.clone / "src/rldg_core").mkdir()
+        shutil.copy(ROOT / "src/rldg_core/package.xml", self.clone / "src/rldg_core")
         for name in ("rldg", "requirements.txt", "colcon.meta"):
             shutil.copy(ROOT / name, self.clone / name)
         self.environment = {
@@ -126,6 +129,32 @@ def test_help_lists_every_verb_and_sets_nothing_up(
     for verb in ("setup", "launch <stack>", "run <package>", "test", "help"):
         assert f"./rldg {verb}" in done.stdout
     assert not machine.calls()
+
+
+def test_the_version_is_told_before_anything_is_set_up(machine: Machine) -> None:
+    done = machine.rldg("--version")
+    assert (done.returncode, done.stdout) == (0, f"rldg {released()}\n")
+    assert machine.rldg("--version", "now").returncode == 2
+    assert "./rldg --version" in machine.rldg("help").stdout
+    assert not machine.calls()
+
+
+def test_every_package_has_the_version_of_the_release() -> None:
+    manifests = sorted(ROOT.glob("src/*/package.xml"))
+    assert len(manifests) >= 7
+    for path in manifests:
+        assert ElementTree.parse(path).findtext("version") == released(), path
+    for path in sorted(ROOT.glob("src/*/setup.py")):
+        assert re.findall(r'^ +version="(.*)",$', path.read_text(), re.M) == [released()], path
+    heading = re.findall(r"^## \[(\d.*?)\]", (ROOT / "CHANGELOG.md").read_text(), re.M)
+    assert heading[:1] in ([], [released()]), "the newest release of the changelog"
+
+
+def released() -> str:
+    """The version that rldg_core states."""
+    version = ElementTree.parse(ROOT / "src/rldg_core/package.xml").findtext("version")
+    assert version is not None and re.fullmatch(r"\d+\.\d+\.\d+", version)
+    return version
 
 
 def test_unknown_names_are_answered_with_the_valid_ones(machine: Machine) -> None:
