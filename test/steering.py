@@ -10,14 +10,14 @@ import yaml
 
 from rldg_core.task import Task, load_task
 from rldg_rl.agent.checkpoint import save_policy
-from rldg_rl.agent.policy import Policy
+from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.robot.observation import LIMIT, NEAR, state_dim
 
 WIDTH, OFFSET, MAGNIFIED, TURN = 18, 19, 22, 25
 """where the state vector has them"""
 
 
-def steering_policy(task: Task) -> Policy:
+def steering_policy(task: Task) -> GaussianPolicy:
     """Sideways faster than down, so that the plug is over the socket when it arrives."""
     weight = np.zeros((state_dim(task), 12), np.float32)
     for axis, gain in enumerate((60.0, 60.0, 8.0)):  # per metre
@@ -26,10 +26,10 @@ def steering_policy(task: Task) -> Policy:
     weight[MAGNIFIED, 0] = weight[MAGNIFIED + 1, 1] = 0.3
     bias = np.zeros(12, np.float32)
     bias[6:] = -2.0  # log standard deviation
-    return Policy({"head.weight": weight, "head.bias": bias})
+    return GaussianPolicy({"head.weight": weight, "head.bias": bias})
 
 
-def fumbling_policy(task: Task) -> Policy:
+def fumbling_policy(task: Task) -> GaussianPolicy:
     """The same with fingers that near a goal close where they are open, and open where they are not."""
     weight = np.zeros((state_dim(task), 3), np.float32)
     bias = np.array([-0.5, 0.0, 2.5], np.float32)
@@ -37,10 +37,10 @@ def fumbling_policy(task: Task) -> Policy:
     weight[OFFSET + 2] = -near, 0.0, -near
     weight[WIDTH] = 1.0, 0.0, -4.0
     fingers = {"gripper.head.weight": weight, "gripper.head.bias": bias}
-    return Policy(steering_policy(task).tensors | fingers)
+    return GaussianPolicy(steering_policy(task).tensors | fingers)
 
 
-def trained_run(path: Path, task: str, policy: Policy | None = None) -> Path:
+def trained_run(path: Path, task: str, policy: GaussianPolicy | None = None) -> Path:
     """A run's folder as far as others need it; without a policy, the steering one's."""
     checkpoint = path / "checkpoints" / "policy.safetensors"
     checkpoint.parent.mkdir(parents=True)

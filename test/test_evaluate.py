@@ -28,7 +28,7 @@ from rldg_msgs.msg import Episode
 from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import stored_steps
-from rldg_rl.episodes.replay import read_recording
+from rldg_rl.episodes.replay import read_recorded
 from rldg_rl.evaluation import sweep
 from rldg_rl.evaluation.conditions import Conditions, conditions_of
 from rldg_rl.evaluation.evaluator import main
@@ -154,7 +154,7 @@ def assert_same_trajectory(bag: Path, task_id: str, steps: list[LivedStep]) -> N
         assert (then.reward, then.terminated) == (now.reward, now.terminated)
         assert then.truncated == now.truncated
     poses = [step.seen.pose for step in steps] + [steps[-1].after.pose]
-    for then, now in zip(read_recording(bag).path, poses, strict=True):
+    for then, now in zip(read_recorded(bag).path, poses, strict=True):
         assert np.array_equal(then.position, now.position)
         assert np.array_equal(then.quaternion, now.quaternion)
     seen = images(bag, contract.WRIST_IMAGE)

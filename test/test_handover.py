@@ -21,7 +21,7 @@ from rldg_core.task import load_task
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
 from rldg_msgs.msg import Transition
-from rldg_rl.agent.policy import Policy
+from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.episodes.messages import stored_step
 from rldg_rl.robot.observation import state_dim
@@ -32,12 +32,12 @@ TASK = load_task("fmb_assembly/rectangle")
 DEMO = 2
 
 
-def inserting_policy() -> Policy:
+def inserting_policy() -> GaussianPolicy:
     """Steers by the offset, and leaves the fingers closed."""
     weight = np.zeros((state_dim(TASK), 3), np.float32)
     leave = np.array([0.0, 1.0, 0.0], np.float32)
     fingers = {"gripper.head.weight": weight, "gripper.head.bias": leave}
-    return Policy(steering_policy(TASK).tensors | fingers)
+    return GaussianPolicy(steering_policy(TASK).tensors | fingers)
 
 
 class Learner(Node):

@@ -17,7 +17,7 @@ from rldg_core import contract
 from rldg_core.bags.bag_reader import messages_of
 from rldg_core.message_values import SECOND, nanoseconds
 from rldg_core.task import load_task
-from rldg_rl.agent.policy import Policy
+from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.rewards.false_firings import mined
 from rldg_rl.rewards.reward_classifier import Quality, RewardClassifier, save_classifier
@@ -51,10 +51,10 @@ def check_last_step(bag: Path, success: bool) -> None:
     assert said <= {success}, "it may come after the bag was closed"
 
 
-def still_policy() -> Policy:
+def still_policy() -> GaussianPolicy:
     """Stays where it is."""
     weights = steering_policy(VGA).tensors
-    return Policy({name: 0.0 * tensor for name, tensor in weights.items()})
+    return GaussianPolicy({name: 0.0 * tensor for name, tensor in weights.items()})
 
 
 def test_a_person_in_a_terminal_judges_an_evaluation(processes: Processes) -> None:

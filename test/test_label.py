@@ -12,9 +12,9 @@ from harness import Processes, expect_exit
 
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
-from rldg_rl.environment.reward import Verdict
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.rewards.classifier import main
+from rldg_rl.rewards.judge import Verdict
 from rldg_rl.rewards.reward_classifier import ClassifierJudge, labels_of, load_classifier, thinned
 from rldg_rl.run_folder import RunFolder
 

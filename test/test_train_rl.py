@@ -25,8 +25,8 @@ from rldg_core.bags.bag_reader import EpisodeSummary, is_complete, messages_of, 
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Told
+from rldg_distill.recordings.any_bag import read_bag
+from rldg_distill.recordings.foreign.foreign_bag import Told
 from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Step
 from rldg_rl.acting.actor import RELABELLED
 from rldg_rl.actor_node import ActorNode

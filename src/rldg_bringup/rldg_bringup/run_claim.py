@@ -11,7 +11,7 @@ import yaml
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.run_settings import SETTINGS
-from rldg_bringup.stack import Plan
+from rldg_bringup.stack import StackPlan
 from rldg_core.files.atomic_file import write_atomically
 
 LOCK = ".lock"
@@ -26,7 +26,7 @@ class RunClaim:
     nothing behind that a person must delete.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         """Claim the folder and write down the arguments of a stack that makes runs.
 
         Raises:
@@ -70,7 +70,7 @@ class RunClaim:
         write_atomically(self._settings, text)
 
 
-def _text(plan: Plan) -> str:
+def _text(plan: StackPlan) -> str:
     arguments = {name: value for name, value in plan.values.items() if name not in DERIVED}
     return yaml.safe_dump({"stack": plan.stack, "arguments": arguments}, sort_keys=False)
 

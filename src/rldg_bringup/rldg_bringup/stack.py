@@ -70,7 +70,7 @@ class NodeSpec:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """A stack with its arguments filled in: what gets started."""
 
     stack: str
@@ -122,7 +122,7 @@ class Stack:
     label: str = "{task}"
     """Name of a run that was given none, before the time; of its values."""
 
-    def plan(self, given: Mapping[str, str], now: datetime | None = None) -> Plan:
+    def plan(self, given: Mapping[str, str], now: datetime | None = None) -> StackPlan:
         """Check the `given` arguments and fill in the rest; touches no file.
 
         Raises:
@@ -156,7 +156,7 @@ class Stack:
         nodes = [
             replace(n, variables={**n.variables, **found, **own_enclave(n.name)}) for n in here
         ]
-        return Plan(self.name, values, run, nodes, self.makes_run)
+        return StackPlan(self.name, values, run, nodes, self.makes_run)
 
     def _own(self, run: Path, maker: str | None) -> dict[str, Value]:
         """What a run was last started with, of this stack's arguments, each checked as if it were typed."""

@@ -9,20 +9,20 @@ import pytest
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.run_claim import RunClaim
-from rldg_bringup.stack import Plan
+from rldg_bringup.stack import StackPlan
 from rldg_bringup.stacks import STACKS
 
 TRAIN, REPLAY = STACKS["train_rl"], STACKS["replay"]
 
 
-def planned(tmp_path: Path, **given: str) -> Plan:
+def planned(tmp_path: Path, **given: str) -> StackPlan:
     return TRAIN.plan({"runs": str(tmp_path), "name": "a", "robot": "fci"} | given)
 
 
 REAL = {"robot_ip": "172.16.0.2", "operator": "none"}
 
 
-def parameters(plan: Plan) -> dict[str, dict[str, object]]:
+def parameters(plan: StackPlan) -> dict[str, dict[str, object]]:
     return {node.name: dict(node.parameters) for node in plan.nodes}
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.run_claim import RunClaim
-from rldg_bringup.stack import Plan
+from rldg_bringup.stack import StackPlan
 from rldg_bringup.stacks import STACKS
 
 COLLECT = STACKS["collect"]
@@ -28,7 +28,7 @@ def runs(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def parameters(plan: Plan, node: str) -> dict:
+def parameters(plan: StackPlan, node: str) -> dict:
     (found,) = (spec.parameters for spec in plan.nodes if spec.name == node)
     return dict(found)
 

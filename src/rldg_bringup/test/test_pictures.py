@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from rldg_bringup.arguments import StackError
-from rldg_bringup.stack import Plan
+from rldg_bringup.stack import StackPlan
 from rldg_bringup.stacks import STACKS
 
 CROP, OTHER = "848x480:184,0,480,480", "640x480:80,0,480,480"
@@ -32,7 +32,7 @@ def student(runs: Path, contract: str) -> None:
     (folder / "student.json").write_text(json.dumps({"data": {"image_contract": contract}}))
 
 
-def plans(runs: Path, **given: str) -> list[Plan]:
+def plans(runs: Path, **given: str) -> list[StackPlan]:
     words = {"runs": str(runs), **ARM, **given}
     evaluated = STACKS["evaluate"].plan(words | {"name": "learned"})
     others = [STACKS[name].plan(words | {"policy": "learned"}) for name in ("policy", "collect")]

@@ -12,17 +12,17 @@ import pytest
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.robot_stop import RELEASE
-from rldg_bringup.stack import Plan
+from rldg_bringup.stack import StackPlan
 from rldg_bringup.stacks import STACKS
 
 STOP = {"reason": "emergency stop", "since": "2026-12-01 10:00:00", "start": "x", "lasts": True}
 
 
-def planned(tmp_path: Path, name: str = "a", **given: str) -> Plan:
+def planned(tmp_path: Path, name: str = "a", **given: str) -> StackPlan:
     return STACKS["train_rl"].plan({"runs": str(tmp_path), "name": name} | given)
 
 
-def gate(plan: Plan) -> dict[str, object]:
+def gate(plan: StackPlan) -> dict[str, object]:
     (node,) = [node for node in plan.nodes if node.name == "safety_gate"]
     return dict(node.parameters)
 

@@ -14,7 +14,7 @@ import yaml
 from rldg_bringup.arguments import Resume, StackError, show
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.runner import find_executable
-from rldg_bringup.stack import Plan, environment
+from rldg_bringup.stack import StackPlan, environment
 from rldg_bringup.stacks import STACKS
 from rldg_robot.enclaves import ENCLAVES
 
@@ -29,13 +29,13 @@ def runs(tmp_path: Path) -> str:
     return str(tmp_path / "runs")
 
 
-def start(plan: Plan) -> Plan:
+def start(plan: StackPlan) -> StackPlan:
     """What a start leaves in the run folder."""
     RunClaim(plan).release()
     return plan
 
 
-def parameters(plan: Plan) -> dict[str, dict[str, object]]:
+def parameters(plan: StackPlan) -> dict[str, dict[str, object]]:
     return {node.name: dict(node.parameters) for node in plan.nodes}
 
 

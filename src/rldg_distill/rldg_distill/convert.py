@@ -23,14 +23,14 @@ from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
 from rldg_distill.conversion.options import Options, parse
-from rldg_distill.conversion.plan import ConversionError, Plan, Shard, make_plan
+from rldg_distill.conversion.plan import ConversionError, ConversionPlan, Shard, make_plan
 from rldg_distill.conversion.shard import Outcome, read_motion, read_outcome, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds, statistics
 from rldg_distill.datasets.episode import ACTION
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag
+from rldg_distill.recordings.foreign.resampling import RULE
 from rldg_distill.recordings.identity import bag_name
-from rldg_distill.recordings.recording import Recording
-from rldg_distill.recordings.resampling import RULE
 
 BAGS_PER_WORKER = 60
 """what a worker must have to do to be worth its start"""
@@ -49,7 +49,7 @@ class Result:
     """number of bags by the filter that left them out"""
     rejected: dict[str, str] = field(default_factory=dict)
     """reason by path"""
-    recordings: dict[Path, Recording] = field(default_factory=dict)
+    recordings: dict[Path, ForeignBag] = field(default_factory=dict)
     """what bags made elsewhere are taken for, of those in the dataset"""
     left_out_topics: dict[str, str] = field(default_factory=dict)
     """why by image topic"""
@@ -105,7 +105,7 @@ class Converter:
             self._finish(plan, result)
         return result
 
-    def _carried_out(self, plan: Plan, first: str) -> Result:
+    def _carried_out(self, plan: ConversionPlan, first: str) -> Result:
         """What became of the bags of a plan; `first` is the fingerprint of the one that these bags began with."""
         self._workplace.resume(plan.fingerprint(), first)
         done = self._outcomes(plan)
@@ -117,12 +117,12 @@ class Converter:
         result.steps_before = sum(outcome.steps for outcome in done.values())
         return result
 
-    def _outcomes(self, plan: Plan) -> dict[Shard, Outcome]:
+    def _outcomes(self, plan: ConversionPlan) -> dict[Shard, Outcome]:
         """Of the shards that are finished."""
         outcomes = ((shard, read_outcome(self._workplace, shard)) for shard in plan.shards)
         return {shard: outcome for shard, outcome in outcomes if outcome}
 
-    def _write(self, plan: Plan, done: Collection[Shard]) -> None:
+    def _write(self, plan: ConversionPlan, done: Collection[Shard]) -> None:
         """Write the shards that are not there yet."""
         bags = sum(len(shard.bags) for shard in plan.shards)
         bar = self._progress.add_task(
@@ -137,7 +137,7 @@ class Converter:
         except PoolError as error:
             raise ConversionError(str(error)) from error
 
-    def _written_bags(self, plan: Plan, shards: list[Shard]) -> Iterator[Path]:
+    def _written_bags(self, plan: ConversionPlan, shards: list[Shard]) -> Iterator[Path]:
         work = partial(write_shard, recipe=plan.recipe, workplace=self._workplace)
         if self._options.ray:
             return on_ray(shards, work, self._options.ray)
@@ -146,7 +146,7 @@ class Converter:
             return in_processes(shards, work, workers)
         return (bag for shard in shards for bag in work(shard))
 
-    def _gather(self, plan: Plan) -> Result:
+    def _gather(self, plan: ConversionPlan) -> Result:
         """Put together what the plan and its shards say."""
         outcomes = self._outcomes(plan)
         result = Result(
@@ -174,7 +174,7 @@ class Converter:
         result.recordings = {b: r for b, r in plan.pile.recordings.items() if b in taken}
         return result
 
-    def _finish(self, plan: Plan, result: Result) -> None:
+    def _finish(self, plan: ConversionPlan, result: Result) -> None:
         """Write what belongs to all shards, and let the dataset take its name."""
         leaves = rlds.features(plan.recipe.shapes, plan.recipe.image_format.name)
         data = self._workplace.data
@@ -196,7 +196,7 @@ class Converter:
             raise ConversionError(str(error)) from error
         return self._workplace.exported
 
-    def _contract(self, plan: Plan, result: Result) -> dict[str, object]:
+    def _contract(self, plan: ConversionPlan, result: Result) -> dict[str, object]:
         return {
             "control_rate_hz": plan.control_rate,
             "action": {

@@ -92,17 +92,17 @@ def test_what_an_older_plan_found_does_not_count_for_other_bags(tmp_path: Path) 
     assert Dataset(out).lengths == {"train": 4, "val": 1}
 
 
-@pytest.mark.parametrize("place", ["find_recording", "camera_topics", "read_bag"])
+@pytest.mark.parametrize("place", ["find_foreign", "camera_topics", "read_bag"])
 def test_one_bags_exception_is_that_bags(
     tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever nobody thought of, while planning and after."""
-    from rldg_distill.recordings import bag_storage, cameras, recorded_bag
+    from rldg_distill.recordings import any_bag, bag_storage, cameras
 
     run = pile(tmp_path / "run", 0)
     bad = run / "bags" / "policy_00003"
-    module = {"find_recording": bag_storage, "camera_topics": cameras, "read_bag": recorded_bag}
-    name = {"find_recording": "files_of", "camera_topics": "messages", "read_bag": "read_episode"}
+    module = {"find_foreign": bag_storage, "camera_topics": cameras, "read_bag": any_bag}
+    name = {"find_foreign": "files_of", "camera_topics": "messages", "read_bag": "read_episode"}
     there = getattr(module[place], name[place])
 
     def broken(path: Path, *rest: object) -> object:

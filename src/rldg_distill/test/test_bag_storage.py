@@ -29,7 +29,7 @@ from rldg_distill.recordings.bag_storage import (
     span_of,
     topics,
 )
-from rldg_distill.recordings.recording import Told, find_recording, is_recording
+from rldg_distill.recordings.foreign.foreign_bag import Told, find_foreign, is_foreign
 
 VGA = Told(task="connector/vga")
 Rows = list[tuple[str, int, bytes]]
@@ -112,8 +112,8 @@ def test_what_a_bag_is_said_to_be_does_not_count(
         pytest.skip("of MCAP")
     bag = plain(tmp_path / "plain", plugin)
     change(bag)
-    assert is_recording(bag) and read(bag) == truth
-    assert find_recording(bag, VGA).task == "connector/vga"
+    assert is_foreign(bag) and read(bag) == truth
+    assert find_foreign(bag, VGA).task == "connector/vga"
 
 
 @pytest.mark.parametrize("plugin", [MCAP, DB3])
@@ -138,7 +138,7 @@ def test_files_by_themselves(tmp_path: Path, truth: Rows) -> None:
         bag = plain(tmp_path / str(plugin), plugin, task="connector/usb_a", status="failure")
         file = Path(shutil.copy(files_of(bag)[0], tmp_path))
         assert read(file) == truth
-        found = find_recording(file, Told())
+        found = find_foreign(file, Told())
         assert (found.task, found.status) == ("connector/usb_a", "failure")
     cut = tmp_path / "cut.mcap"
     cut.write_bytes(next(tmp_path.glob("*.mcap")).read_bytes()[:-1000])
@@ -220,7 +220,7 @@ def test_a_killed_sqlite_recorder(tmp_path: Path, truth: Rows) -> None:
         shutil.copy(tmp_path / f"live.db3{end}", bag / f"killed_0.db3{end}")
     writing.close()
     before = {file.name: file.read_bytes() for file in bag.iterdir()}
-    assert read(bag) == truth and find_recording(bag, VGA)
+    assert read(bag) == truth and find_foreign(bag, VGA)
     said = " ".join(remarks(bag))
     assert "has no metadata.yaml" in said and "what lay in its log is read" in said
     assert {file.name: file.read_bytes() for file in bag.iterdir()} == before
@@ -265,7 +265,7 @@ def test_messages_that_are_no_cdr_are_named(tmp_path: Path) -> None:
     file = bag / "plain.mcap"
     file.write_bytes(file.read_bytes().replace(b"\x03\0\0\0cdr", b"\x03\0\0\0xml"))
     with pytest.raises(BadBag, match=r"current_pose as geometry_msgs/msg/PoseStamped \(xml\)"):
-        find_recording(bag, VGA)
+        find_foreign(bag, VGA)
 
 
 def test_messages_outside_of_chunks_become_steps(tmp_path: Path) -> None:
@@ -329,10 +329,10 @@ def test_any_damage_is_a_bad_bag_or_none(tmp_path: Path, plugin: StoragePlugin) 
             place = int(random.integers(len(damaged)))
             damaged[place:place] = random.bytes(int(random.integers(1, 50)))
         file.write_bytes(damaged)
-        for look in (read, topics, span_of, remarks, lambda path: find_recording(path, VGA)):
+        for look in (read, topics, span_of, remarks, lambda path: find_foreign(path, VGA)):
             try:
                 look(bag)
             except BadBag as error:
                 assert str(error)
-        is_recording(bag)
+        is_foreign(bag)
     assert time.monotonic() - begin < 60.0

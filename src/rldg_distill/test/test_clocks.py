@@ -16,10 +16,10 @@ from rldg_distill.convert import main as convert
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.clock_jumps import clock_jumps
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Told
-from rldg_distill.recordings.resampling import Stream, check_clocks
+from rldg_distill.recordings.any_bag import read_bag
+from rldg_distill.recordings.foreign.clock_jumps import clock_jumps
+from rldg_distill.recordings.foreign.foreign_bag import Told
+from rldg_distill.recordings.foreign.resampling import Stream, check_clocks
 
 VGA = Told(task="connector/vga")
 CUT = replace(VGA, clock_jump="cut")

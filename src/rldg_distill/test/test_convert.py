@@ -21,7 +21,7 @@ from rldg_distill.datasets import statistics
 from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.image_codec import ImageFormat, decode
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.bag_episode import read_episode
+from rldg_distill.recordings.own.own_episode import read_episode
 from rldg_distill.recordings.selection import Candidate, choose, split
 
 

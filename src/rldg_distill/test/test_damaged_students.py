@@ -28,7 +28,7 @@ from synthetic_data import SIZE, WORDS, edit_json, small
 from rldg_core.user_error import UserError
 from rldg_distill import distill
 from rldg_distill.students import registry
-from rldg_distill.students.batch import Observation
+from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import CARD, StudentError
 from rldg_distill.students.language import T5, LanguageError
 from rldg_distill.students.octo import checkpoint, flax_msgpack
@@ -112,7 +112,7 @@ def test_a_student_of_a_changed_card_is_refused_or_acts(folder: Path) -> None:
         with suppress(UserError):
             student = registry.load_student(folder)
             images = np.zeros((1, SIZE, SIZE, 3), np.uint8)
-            seen = Observation({"image": images}, np.zeros((1, 19), np.float32))
+            seen = StudentObservation({"image": images}, np.zeros((1, 19), np.float32))
             assert np.isfinite(student.act(seen, WORDS["vga"])).all()
 
 
@@ -194,7 +194,7 @@ def test_predictions_that_are_no_numbers_do_not_reach_the_arm(folder: Path) -> N
     student = registry.load_student(folder)
     with torch.no_grad():
         next(student.parameters()).fill_(torch.nan)
-    seen = Observation(
+    seen = StudentObservation(
         {"image": np.zeros((1, SIZE, SIZE, 3), np.uint8)}, np.zeros((1, 19), np.float32)
     )
     assert "no numbers" in refused(lambda: student.act(seen, WORDS["vga"]))

@@ -19,7 +19,7 @@ from synthetic_data import SIZE, WORDS, edit_json, episode, small, write_dataset
 
 from rldg_distill import distill
 from rldg_distill.students import registry
-from rldg_distill.students.batch import Observation
+from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import CARD, StudentError
 from rldg_distill.students.registry import load_student
 from rldg_distill.students.student import WEIGHTS
@@ -58,9 +58,9 @@ def losses(run: Path) -> dict[int, float]:
     return {line["step"]: line["loss"] for line in lines if "loss" in line}
 
 
-def observation() -> Observation:
+def observation() -> StudentObservation:
     images = np.full((1, SIZE, SIZE, 3), 40, np.uint8)
-    return Observation({"image": images}, np.zeros((1, 19), np.float32))
+    return StudentObservation({"image": images}, np.zeros((1, 19), np.float32))
 
 
 def test_it_learns_where_the_square_is(data: list[str], tmp_path: Path) -> None:
@@ -320,13 +320,13 @@ def test_images_of_a_wrong_size(
     assert "has cameras" in refused(capsys, [*data, str(other)], tmp_path)
     assert train(data, tmp_path, "a", *TINY, "--steps", "1") == 0
     student = load_student(tmp_path / "a" / "checkpoints" / "student")
-    wrong = Observation(
+    wrong = StudentObservation(
         {"image": np.zeros((1, 16, 16, 3), np.uint8)}, np.zeros((1, 19), np.float32)
     )
     with pytest.raises(StudentError, match="trained on"):
         student.act(wrong, "insert")
     with pytest.raises(StudentError, match="no image of image"):
-        student.act(Observation({}, np.zeros((1, 19), np.float32)), "insert")
+        student.act(StudentObservation({}, np.zeros((1, 19), np.float32)), "insert")
 
 
 def test_data_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

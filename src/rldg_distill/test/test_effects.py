@@ -10,13 +10,13 @@ import pytest
 from rldg_core.commands.command_line import UsageError
 from rldg_distill.conversion.effects import check_effects
 from rldg_distill.conversion.options import Options
-from rldg_distill.recordings.recording import Recording, Told
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, Told
 from rldg_distill.recordings.selection import Described, Filters
 
 
-def recording(task: str = "connector/vga", pose: str = "current_pose") -> Recording:
+def recording(task: str = "connector/vga", pose: str = "current_pose") -> ForeignBag:
     told = Told(task=task, action="motion")
-    return Recording(told, {"current_pose": pose}, "insert it", 0, (0, 1))
+    return ForeignBag(told, {"current_pose": pose}, "insert it", 0, (0, 1))
 
 
 VGA, HDMI = recording(pose="arm/pose"), recording("connector/hdmi")

@@ -16,9 +16,9 @@ from rldg_core.commands.command_line import UsageError
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.finding import DEPTH, find_bags
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Told
+from rldg_distill.recordings.foreign.foreign_bag import Told
 
 VGA = Told(task="connector/vga")
 

@@ -17,9 +17,9 @@ from rldg_distill.convert import main as convert
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.gripper_width import GripperRange
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Told, find_recording
+from rldg_distill.recordings.any_bag import read_bag
+from rldg_distill.recordings.foreign.foreign_bag import Told, find_foreign
+from rldg_distill.recordings.foreign.gripper_width import GripperRange
 
 PEPPER = Told(task="pick_place/pepper", action="motion")
 HAND = ("fr3_finger_joint1", "fr3_finger_joint2")
@@ -230,7 +230,7 @@ def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> N
     assert "outside of the range 0:60" in refused(plain, tmp_path / "beyond", beyond)
     named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0.7:0")
     bag = plain.write(tmp_path / "named")
-    assert find_recording(bag, named).width == JOINTS.name
+    assert find_foreign(bag, named).width == JOINTS.name
     # What is asked for is a width, too.
     asked = contract.GRIPPER_COMMAND
     plain.streams[asked.name] = Stream(asked.type, {START + 10**9: {"width": 12.0}})

@@ -13,7 +13,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models
 
-from rldg_distill.students.batch import Batch, Observation
+from rldg_distill.students.batch import Batch, StudentObservation
 from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.octo.checkpoint import sources
 from rldg_distill.students.octo.config import SIZES
@@ -104,7 +104,7 @@ def test_teacher_kl_draws_anew_from_the_teacher(tiny: OctoStudent) -> None:
 def test_acts_and_is_the_same_after_a_folder(tiny: OctoStudent, tmp_path: Path) -> None:
     tiny.save(tmp_path)
     again = load_student(tmp_path)
-    observation = Observation(
+    observation = StudentObservation(
         {"image": np.zeros((1, 128, 128, 3), np.uint8)}, np.zeros((1, 19), np.float32)
     )
     actions = []

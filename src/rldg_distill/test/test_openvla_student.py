@@ -14,7 +14,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from rldg_distill.distill import defaults
-from rldg_distill.students.batch import Observation
+from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.config import SIZES
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
@@ -110,7 +110,7 @@ def test_acting_through_the_folder(tmp_path: Path) -> None:
         loaded = load_student(folder)
         assert isinstance(loaded, OpenVLAStudent)
         image = np.random.default_rng(0).integers(0, 256, (1, 128, 128, 3), dtype=np.uint8)
-        seen = Observation({"image": image}, np.zeros((1, 19), np.float32))
+        seen = StudentObservation({"image": image}, np.zeros((1, 19), np.float32))
         action = loaded.act(seen, "Insert the plug")
         assert action.shape == (config.chunk, 7)
         assert action.dtype == np.float32

@@ -20,8 +20,8 @@ from rldg_distill.conversion.validation import faults
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Told
+from rldg_distill.recordings.any_bag import read_bag
+from rldg_distill.recordings.foreign.foreign_bag import Told
 
 VGA = Told(task="connector/vga")
 MOTION = Told(task="connector/vga", action="motion")

@@ -42,10 +42,10 @@ from rldg_distill.dataset import main as inspect
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat, decode
 from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.cameras import camera_topics
-from rldg_distill.recordings.finger_motion import commands
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Told, find_recording
+from rldg_distill.recordings.foreign.finger_motion import commands
+from rldg_distill.recordings.foreign.foreign_bag import Told, find_foreign
 
 VGA = Told(task="connector/vga")
 CAMERAS = {IMAGE.name: "image"}
@@ -201,7 +201,7 @@ def test_twist_wrench_and_fingers_are_in_the_state(tmp_path: Path) -> None:
     plain.streams[contract.JOINT_STATES.name] = Stream(contract.JOINT_STATES.type, joints)
     bag = plain.write(tmp_path / "plain")
     episode = read(bag)
-    assert find_recording(bag, VGA).zero == ()
+    assert find_foreign(bag, VGA).zero == ()
     for index, stamp in enumerate(episode.state_stamp):
         to_tcp = Rotation.from_quat(pose(int(stamp)).quaternion).inv()
         expected = to_tcp.apply([0.1, 0.2, 0.3])
@@ -209,7 +209,7 @@ def test_twist_wrench_and_fingers_are_in_the_state(tmp_path: Path) -> None:
         np.testing.assert_allclose(episode.state[index, 12:18], [1, 2, 3, 1, 2, 3])
         np.testing.assert_allclose(episode.state[index, 18], 0.03)
     plain.streams[contract.JOINT_STATES.name].messages = dict.fromkeys(poses, arm)
-    assert find_recording(plain.write(tmp_path / "arm"), VGA).zero == ("gripper/state",)
+    assert find_foreign(plain.write(tmp_path / "arm"), VGA).zero == ("gripper/state",)
 
 
 def test_streams_without_stamps_go_by_the_time_of_recording(tmp_path: Path) -> None:
@@ -318,7 +318,7 @@ def test_topics_of_other_names_and_types(tmp_path: Path) -> None:
     # A command under the contract's name, but of another type, is somebody else's.
     other = demonstration()
     other.streams[contract.TARGET_POSE.name] = other.streams[JOY.name]
-    found = find_recording(other.write(tmp_path / "other"), VGA)
+    found = find_foreign(other.write(tmp_path / "other"), VGA)
     assert found.told.action == "spacenav/joy"
 
 
@@ -569,7 +569,7 @@ def test_the_compressed_twin_may_be_the_one_that_is_wanted(tmp_path: Path) -> No
     plain.streams["front"] = raw
     bag = plain.write(tmp_path / "plain")
     told = replace(VGA, topics={IMAGE.name: "front/compressed"})
-    assert camera_topics(bag, find_recording(bag, told)) == (
+    assert camera_topics(bag, find_foreign(bag, told)) == (
         {IMAGE.name},
         {"front": "the same as front/compressed"},
     )

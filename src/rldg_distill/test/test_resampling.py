@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldg_distill.datasets.episode import BadBag
-from rldg_distill.recordings.resampling import MAX_AGE, Stream, check_clocks, common_ticks
+from rldg_distill.recordings.foreign.resampling import Stream, check_clocks, common_ticks
+from rldg_distill.recordings.staleness import MAX_AGE
 
 PERIOD = 100_000_000
 FOREVER = (0, 2**63 - 1)

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from synthetic_data import SIZE, WORDS, small
 
 from rldg_distill import distill
-from rldg_distill.students.batch import Observation
+from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.student import OpenVLAStudent, OpenVLAStudentConfig
 from rldg_distill.students.registry import load_student
@@ -106,7 +106,7 @@ def validated(run: Path) -> list[float]:
 
 def act(run: Path) -> np.ndarray:
     images = np.full((1, SIZE, SIZE, 3), 40, np.uint8)
-    observation = Observation({"image": images}, np.zeros((1, 19), np.float32))
+    observation = StudentObservation({"image": images}, np.zeros((1, 19), np.float32))
     return load_student(run / STUDENT).act(observation, WORDS["vga"])
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rldg_experiments.stages import Stage, Student
+from rldg_experiments.stages import Stage, StudentTraining
 from rldg_experiments.store import note_of
 
 
@@ -30,4 +30,4 @@ def seconds_left(stages: Iterable[Stage]) -> float:
 
 def _kind(stage: Stage) -> str:
     """Stages that are as fast as each other; students differ."""
-    return type(stage).__name__ + (stage.called if isinstance(stage, Student) else "")
+    return stage.KIND + (stage.called if isinstance(stage, StudentTraining) else "")

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rldg_experiments.experiment import ExperimentError
 from rldg_experiments.pace import seconds_left
-from rldg_experiments.plan import Plan
+from rldg_experiments.plan import ExperimentPlan
 from rldg_experiments.report import clock
 from rldg_experiments.stages import RUNS, Stage
 from rldg_experiments.store import finish, in_order, note_of
@@ -24,12 +24,12 @@ from rldg_experiments.store import finish, in_order, note_of
 REPORTS = RUNS / "experiments"
 
 
-def folder(plan: Plan) -> Path:
+def folder(plan: ExperimentPlan) -> Path:
     """Where the report lies."""
     return REPORTS / f"{plan.experiment.name}_{plan.experiment.budget}"
 
 
-def outline(plan: Plan) -> list[str]:
+def outline(plan: ExperimentPlan) -> list[str]:
     """What would be run, for people."""
     stages = in_order(plan.targets)
     lines = []
@@ -39,7 +39,7 @@ def outline(plan: Plan) -> list[str]:
     return [*lines, _ahead(stages)]
 
 
-def run(plan: Plan, tell: Callable[[str], None]) -> None:
+def run(plan: ExperimentPlan, tell: Callable[[str], None]) -> None:
     """Run what is missing.
 
     Raises:

@@ -15,7 +15,7 @@ from rldg_experiments.stages import (
     Relabelled,
     Specialist,
     Stage,
-    Student,
+    StudentTraining,
 )
 
 SPECIALIST = "specialist"
@@ -39,7 +39,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ExperimentPlan:
     """Everything that an experiment needs."""
 
     experiment: Experiment
@@ -58,7 +58,7 @@ class Plan:
         return list(dict.fromkeys(s for episodes in self.data for s in episodes.specialists))
 
 
-def make_plan(experiment: Experiment) -> Plan:
+def make_plan(experiment: Experiment) -> ExperimentPlan:
     """The stages of an experiment.
 
     Raises:
@@ -78,7 +78,7 @@ def make_plan(experiment: Experiment) -> Plan:
             for cell in _student_cells(experiment, family, variants, Dataset(episodes, count))
         ]
     _check_figures(experiment, cells)
-    return Plan(experiment, tuple(data), tuple(cells))
+    return ExperimentPlan(experiment, tuple(data), tuple(cells))
 
 
 def _check_figures(experiment: Experiment, cells: Sequence[Cell]) -> None:
@@ -137,7 +137,9 @@ def _student_cells(
     experiment: Experiment, family: str, variants: Variants, dataset: Dataset
 ) -> Iterator[Cell]:
     for called, told in experiment.students.items():
-        student = Student(called, told.student, tuple(sorted(told.options.items())), dataset)
+        student = StudentTraining(
+            called, told.student, tuple(sorted(told.options.items())), dataset
+        )
         for where in WHERE:
             evaluations = tuple(
                 _evaluation(experiment, student, f"{family}/{variant}")
@@ -149,5 +151,7 @@ def _student_cells(
                 )
 
 
-def _evaluation(experiment: Experiment, policy: Specialist | Student, task: str) -> Evaluation:
+def _evaluation(
+    experiment: Experiment, policy: Specialist | StudentTraining, task: str
+) -> Evaluation:
     return Evaluation(policy, task, experiment.evaluation.episodes, experiment.evaluation.seed)

@@ -13,7 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from rldg_core.files.atomic_file import write_atomically
 from rldg_experiments import evaluation, paper
 from rldg_experiments.figures import draw
-from rldg_experiments.plan import Plan
+from rldg_experiments.plan import ExperimentPlan
 from rldg_experiments.results import HELD, OPEN, REVERSED, Figures, Results
 
 MOST_VIDEO_BYTES = 9_000_000
@@ -73,7 +73,7 @@ def write(results: Results, folder: Path) -> None:
     write_atomically(folder / "report.html", html)
 
 
-def _videos(plan: Plan) -> Iterator[tuple[Path, str, bool]]:
+def _videos(plan: ExperimentPlan) -> Iterator[tuple[Path, str, bool]]:
     """One of every cell with its caption, and whether it fits in."""
     room = MOST_VIDEO_BYTES
     for cell in plan.cells:

@@ -20,7 +20,7 @@ from rldg_experiments.evaluation import (
     success_rate,
 )
 from rldg_experiments.experiment import HUMAN, RLDG
-from rldg_experiments.plan import SPECIALIST, Cell, Plan
+from rldg_experiments.plan import SPECIALIST, Cell, ExperimentPlan
 from rldg_experiments.stages import Episodes, Relabelled, Specialist, Stage
 from rldg_experiments.store import NOTE, Note, code, note_of
 
@@ -135,7 +135,7 @@ class Training:
 class Results:
     """All that an experiment found."""
 
-    plan: Plan
+    plan: ExperimentPlan
     rows: tuple[Row, ...]
     data: tuple[Data, ...]
     trainings: tuple[Training, ...]
@@ -173,7 +173,7 @@ class Results:
         return json.dumps(content, indent=2) + "\n"
 
 
-def gather(plan: Plan) -> Results:
+def gather(plan: ExperimentPlan) -> Results:
     """Read what the finished stages of a plan left."""
     rows = tuple(_row(cell) for cell in plan.cells)
     data = tuple(_data(episodes) for episodes in plan.data)
@@ -214,7 +214,7 @@ def _data(episodes: Episodes | Relabelled) -> Data:
     return Data(episodes.tasks[0].split("/")[0], episodes.source, tasks)
 
 
-def _trainings(plan: Plan, rows: Sequence[Row]) -> tuple[Training, ...]:
+def _trainings(plan: ExperimentPlan, rows: Sequence[Row]) -> tuple[Training, ...]:
     """Of the specialists whose runs are still there."""
     judged = {
         task: figures
@@ -234,7 +234,7 @@ def _training(specialist: Specialist, note: Note, success: Figures | None) -> Tr
     )
 
 
-def _notes(plan: Plan) -> dict[str, Note]:
+def _notes(plan: ExperimentPlan) -> dict[str, Note]:
     """Of all stages that are there; those behind finished ones may have been deleted."""
     notes: dict[str, Note] = {}
 

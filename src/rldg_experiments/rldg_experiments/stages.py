@@ -37,13 +37,15 @@ OF_LEARNING = ("learning", "grasp_penalty")
 class Stage:
     """One command of an experiment. Fields of subclasses are its settings and the stages that it needs."""
 
+    KIND: ClassVar[str]
+    """part of the key: what kind of stage it is, whatever its class is called"""
     VERSION: ClassVar[int]
     """part of the key: raise it when the same settings give something else"""
 
     @cached_property
     def key(self) -> str:
         """Hash of everything that decides what comes out."""
-        content = [type(self).__name__, self.VERSION, self._settings, self.world()]
+        content = [self.KIND, self.VERSION, self._settings, self.world()]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:10]
 
     @property
@@ -105,6 +107,7 @@ def _plain(value: Any) -> Any:
 class Specialist(Stage):
     """One task is learned by reinforcement."""
 
+    KIND: ClassVar[str] = "Specialist"
     VERSION: ClassVar[int] = 1
     task: str
     demos: int
@@ -144,6 +147,7 @@ class Specialist(Stage):
 class Episodes(Stage):
     """Successful episodes of a source, the same number of every task."""
 
+    KIND: ClassVar[str] = "Episodes"
     VERSION: ClassVar[int] = 1
     source: str
     tasks: tuple[str, ...]
@@ -190,6 +194,7 @@ class Episodes(Stage):
 class Relabelled(Stage):
     """A person's episodes with the specialists' actions."""
 
+    KIND: ClassVar[str] = "Relabelled"
     VERSION: ClassVar[int] = 1
     source: ClassVar[str] = RELABELLED
     of: Episodes
@@ -228,6 +233,7 @@ class Relabelled(Stage):
 class Dataset(Stage):
     """Some of a collection's episodes, for training."""
 
+    KIND: ClassVar[str] = "Dataset"
     VERSION: ClassVar[int] = 1
     episodes: Episodes | Relabelled
     count: int
@@ -262,9 +268,10 @@ class Dataset(Stage):
 
 
 @dataclass(frozen=True)
-class Student(Stage):
+class StudentTraining(Stage):
     """A student learns from a dataset."""
 
+    KIND: ClassVar[str] = "Student"
     VERSION: ClassVar[int] = 1
     called: str
     """by the experiment"""
@@ -305,8 +312,9 @@ class Student(Stage):
 class Evaluation(Stage):
     """A policy is judged on a task."""
 
+    KIND: ClassVar[str] = "Evaluation"
     VERSION: ClassVar[int] = 1
-    policy: Specialist | Student
+    policy: Specialist | StudentTraining
     task: str
     episodes: int
     seed: int

@@ -18,9 +18,16 @@ from rldg_experiments import stages
 from rldg_experiments.command_line import main
 from rldg_experiments.commands import Command
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
-from rldg_experiments.plan import Plan, make_plan
+from rldg_experiments.plan import ExperimentPlan, make_plan
 from rldg_experiments.results import gather
-from rldg_experiments.stages import Dataset, Episodes, Evaluation, Specialist, Stage, Student
+from rldg_experiments.stages import (
+    Dataset,
+    Episodes,
+    Evaluation,
+    Specialist,
+    Stage,
+    StudentTraining,
+)
 from rldg_experiments.store import finish, in_order
 
 OWN = """
@@ -31,7 +38,7 @@ evaluation: {episodes: 2}
 """
 
 
-def every_stage(plan: Plan) -> dict[str, Stage]:
+def every_stage(plan: ExperimentPlan) -> dict[str, Stage]:
     """Of a plan, finished or not."""
     found: dict[str, Stage] = {}
     waiting: list[Stage] = plan.targets
@@ -158,7 +165,7 @@ def test_a_figure_with_nothing_on_it_is_refused(tmp_path: Path, figure: str) -> 
 
 def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> None:
     plan = make_plan(load(own(tmp_path, OWN + "students: {cnn: {options: {steps: '10'}}}")))
-    students = [s for s in every_stage(plan).values() if isinstance(s, Student)]
+    students = [s for s in every_stage(plan).values() if isinstance(s, StudentTraining)]
     assert students and all(student.typical_seconds == 17.0 for student in students)
 
 
@@ -176,12 +183,17 @@ def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> N
     assert changed(tmp_path, "unseen: [xlr]", "unseen: []") == set()
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 3}") == judged
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 2}\nfigures: [scaling]") == set()
-    assert changed(tmp_path, "[4, 8]", "[6, 8]") == {Dataset, Student, Evaluation}
+    assert changed(tmp_path, "[4, 8]", "[6, 8]") == {Dataset, StudentTraining, Evaluation}
     learned = "[4, 8]\nstudents: {cnn: {options: {steps: 7}}}"
-    assert changed(tmp_path, "[4, 8]", learned) == {Student, Evaluation}
+    assert changed(tmp_path, "[4, 8]", learned) == {StudentTraining, Evaluation}
     everything = {type(stage) for stage in every_stage(make_plan(load("demo"))).values()}
     assert changed(tmp_path, "[4, 8]", "[4, 8]\nspecialist: {steps: 9}") == everything
-    assert changed(tmp_path, "[4, 8]", "[4, 10]") == {Episodes, Dataset, Student, Evaluation}
+    assert changed(tmp_path, "[4, 8]", "[4, 10]") == {
+        Episodes,
+        Dataset,
+        StudentTraining,
+        Evaluation,
+    }
 
 
 def test_a_task_s_budget_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,7 +259,7 @@ students:
 """
     plan = make_plan(load(own(tmp_path, OWN.replace("[4, 8]", "[4]") + twins)))
     stages = in_order(plan.targets)
-    assert [s.called for s in stages if isinstance(s, Student)] == ["pupil", "twin"]
+    assert [s.called for s in stages if isinstance(s, StudentTraining)] == ["pupil", "twin"]
     assert {e.artefact for cell in plan.cells for e in cell.evaluations} <= {
         s.artefact for s in stages
     }

@@ -17,7 +17,7 @@ from PIL import Image
 from rldg_experiments.evaluation import Outcome, cycle_seconds, success_rate
 from rldg_experiments.experiment import load
 from rldg_experiments.figures import ARTISTS, draw
-from rldg_experiments.plan import Cell, Plan, make_plan
+from rldg_experiments.plan import Cell, ExperimentPlan, make_plan
 from rldg_experiments.report import write
 from rldg_experiments.results import (
     HELD,
@@ -50,7 +50,7 @@ def row(cell: Cell, won: int, lost: int) -> Row:
     return Row(cell.family, cell.policy, cell.source, cell.episodes, cell.where, together, tasks)
 
 
-def results(plan: Plan, rates: dict[str, int]) -> Results:
+def results(plan: ExperimentPlan, rates: dict[str, int]) -> Results:
     """As if every cell of a source had won so many of 50 episodes on every task."""
     rows = tuple(row(cell, rates[cell.source], 50 - rates[cell.source]) for cell in plan.cells)
     summary = {"successes": 75, "episodes": 80, "mean_cycle_seconds": 4.2}

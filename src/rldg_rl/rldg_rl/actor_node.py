@@ -37,9 +37,10 @@ from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.demonstrator import Demonstrator
 from rldg_rl.acting.free_drive import FreeDrive
 from rldg_rl.acting.hands import Hands
+from rldg_rl.acting.person_client import PersonClient
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.acting.recorder_watch import RecorderWatch
-from rldg_rl.acting.schedule import Plan, Progress, episode_seed
+from rldg_rl.acting.schedule import Progress, RunPlan, episode_seed
 from rldg_rl.agent.checkpoint import CheckpointError, encoder_from_bytes
 from rldg_rl.agent_config import AgentConfig, agent_config
 from rldg_rl.environment.environment import RobotEnv
@@ -59,8 +60,7 @@ from rldg_rl.own_run import listen_to_own
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.policies.trained_policy import far_policy, trained_policy
-from rldg_rl.rewards.judges import SOMEBODY, Jury
-from rldg_rl.rewards.person import Person
+from rldg_rl.rewards.jury import SOMEBODY, Jury
 from rldg_rl.robot.gate_client import GateClient
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunError, RunFolder
@@ -140,7 +140,7 @@ class ActorNode(Node):
             listen_to_own(self, contract.ENCODER_WEIGHTS, self.run, self._on_encoder)
         else:
             self._load_policies()
-        self.person = Person(self, self._wait_for)
+        self.person = PersonClient(self, self._wait_for)
         nobody = self.operator == "none"
         hands = PlayedHands() if nobody else Hands(self, self.robot, self.operator)
         played = self.operator == "scripted"
@@ -157,13 +157,13 @@ class ActorNode(Node):
     def _parameter(self, name: str, default: Any) -> Any:
         return self.declare_parameter(name, default).value
 
-    def _make_plan(self) -> Plan | CollectionPlan:
+    def _make_plan(self) -> RunPlan | CollectionPlan:
         if self.mode == "collect":
             source = self._parameter("source", POLICY)
             wanted = self._parameter("episodes", 50)
             return CollectionPlan(tuple(self.tasks), source, wanted, endless=wanted == 0)
         episodes = self._parameter("episodes", 20)
-        return Plan(
+        return RunPlan(
             tasks=tuple(self.tasks),
             demos=self._parameter("demos", 20) if self.training else 0,
             steps=self._steps() if self.training else 0,
@@ -208,7 +208,7 @@ class ActorNode(Node):
         Raises:
             UserError: nobody can.
         """
-        demos = self.plan.demos if isinstance(self.plan, Plan) else 0
+        demos = self.plan.demos if isinstance(self.plan, RunPlan) else 0
         if self._sees and self.encoder != SCRATCH and demos < FEWEST_DEMONSTRATIONS:
             raise UserError(
                 "observation:=image learns to see from demonstrations: give demos:=20, "

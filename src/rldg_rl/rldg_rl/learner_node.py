@@ -46,7 +46,7 @@ from rldg_rl.agent.checkpoint import (
     save_policy,
 )
 from rldg_rl.agent.learner import Learner
-from rldg_rl.agent.policy import Policy
+from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.agent_config import agent_config
 from rldg_rl.episodes.bag import lived_steps, stored_steps
 from rldg_rl.episodes.bag_exchange import BagTaker
@@ -438,7 +438,7 @@ class LearnerNode(Node):
         self._weights.publish(message)
         self._tell_status(force=True)
 
-    def _packed(self, policy: Policy) -> array.array[int]:
+    def _packed(self, policy: GaussianPolicy) -> array.array[int]:
         # rclpy copies an array.array at once and anything else byte by byte.
         encoder = self.pupil is not None
         data = policy_to_bytes(policy, self.task.id, self.learner.updates, encoder)

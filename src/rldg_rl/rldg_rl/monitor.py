@@ -22,7 +22,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 @dataclass
-class Scene:
+class MonitorState:
     """Everything that the view shows."""
 
     name: str
@@ -70,7 +70,7 @@ class Scene:
         return [goal for goal in every if goal[2]]
 
 
-def render(scene: Scene) -> RenderableType:
+def render(scene: MonitorState) -> RenderableType:
     """The panel."""
     bars = Progress(
         TextColumn("{task.description:<15}", markup=False),
@@ -101,7 +101,7 @@ def render(scene: Scene) -> RenderableType:
     return Panel(Group(*parts), title=title, title_align="left", width=82)
 
 
-def _facts(scene: Scene) -> list[list[tuple[str, str]]]:
+def _facts(scene: MonitorState) -> list[list[tuple[str, str]]]:
     of_episodes = [
         ("success, last 20", f"{100 * scene.success_rate:.0f} %"),
         ("cycle", f"{scene.cycle_seconds:.1f} s" if scene.cycle_seconds else "-"),
@@ -124,7 +124,7 @@ def _facts(scene: Scene) -> list[list[tuple[str, str]]]:
     return [of_episodes, *(of_learning if scene.steps_wanted else []), *of_resets, of_time]
 
 
-def line(scene: Scene) -> str:
+def line(scene: MonitorState) -> str:
     """The same in one line, for logs and pipes."""
     parts = [f"{label} {done}/{wanted}" for label, done, wanted in scene.goals]
     parts += [

@@ -15,7 +15,7 @@ from rldg_core import contract
 from rldg_core.commands.console import plain_console
 from rldg_core.user_error import UserError
 from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
-from rldg_rl.monitor import Scene, line, outcome, render
+from rldg_rl.monitor import MonitorState, line, outcome, render
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.node_main import run_node
@@ -48,7 +48,7 @@ class MonitorNode(Node):
         super().__init__("monitor")
         self.run = RunFolder(Path(self.declare_parameter("run", "runs/unnamed").value))
         viewer = self.declare_parameter("viewer", False).value
-        self.scene = Scene(self.run.path.name, view=VIEW if viewer else "")
+        self.scene = MonitorState(self.run.path.name, view=VIEW if viewer else "")
         self._console = plain_console()
         redraws = sys.stdout.isatty() and not self._console.is_dumb_terminal
         self._live = Live(console=self._console, auto_refresh=False) if redraws else None

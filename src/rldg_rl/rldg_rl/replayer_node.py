@@ -27,9 +27,9 @@ from rldg_rl.episodes.messages import episode_message, step_message
 from rldg_rl.episodes.replay import (
     Comparison,
     RecordedActions,
-    Recording,
+    RecordedEpisode,
     compare,
-    read_recording,
+    read_recorded,
     table,
 )
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
@@ -83,16 +83,16 @@ class ReplayerNode(Node):
         self.robot.wait_for(self.recorder.is_free, "the recorder", START_SECONDS)
         close_the_loop(self, self.robot, self.first, self.recorder)
 
-    def _recordings(self) -> Iterator[tuple[Recording, Task]]:
+    def _recordings(self) -> Iterator[tuple[RecordedEpisode, Task]]:
         """What can be executed; what is left out is told."""
         for bag in self.bags:
             try:
-                recording = read_recording(bag)
+                recording = read_recorded(bag)
                 yield recording, load_task(recording.summary.task)
             except ValueError as error:
                 self.get_logger().warning(f"left out: {error}")
 
-    def _replay(self, recording: Recording, task: Task) -> str:
+    def _replay(self, recording: RecordedEpisode, task: Task) -> str:
         """Execute one episode; returns why no other should follow, in words, if none should."""
         summary = recording.summary
         # Whatever comes of them: when the actions are all sent the episode is over.

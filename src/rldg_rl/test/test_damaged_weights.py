@@ -37,7 +37,7 @@ from rldg_rl.agent.checkpoint import (
     save_learner,
     save_policy,
 )
-from rldg_rl.agent.policy import Policy
+from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.policies.trained_policy import specialist
 from rldg_rl.rewards import reward_classifier
@@ -148,9 +148,9 @@ def test_policies_of_other_tensors(sound: Any) -> None:
         ):
             changed = {**tensors, name: other}
             with pytest.raises(ValueError, match="not a policy"):
-                Policy({n: t for n, t in changed.items() if t is not None})
+                GaussianPolicy({n: t for n, t in changed.items() if t is not None})
     with pytest.raises(ValueError, match="does not use"):
-        Policy({**tensors, "more": np.zeros(3, np.float32)})
+        GaussianPolicy({**tensors, "more": np.zeros(3, np.float32)})
 
 
 def test_a_policy_is_judged_before_anything_starts(tmp_path: Path) -> None:

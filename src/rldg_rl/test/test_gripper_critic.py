@@ -23,7 +23,7 @@ from rldg_rl.agent.checkpoint import (
     save_learner,
 )
 from rldg_rl.agent.learner import Learner
-from rldg_rl.agent.policy import GRIPPER_CHOICES, Policy
+from rldg_rl.agent.policy import GRIPPER_CHOICES, GaussianPolicy
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes.replay_buffer import (
     DEMO,
@@ -216,7 +216,7 @@ def test_a_policy_takes_its_gripper_along(tmp_path: Path) -> None:
             assert same_action(policy, agent.policy, observation)
 
 
-def same_action(first: Policy, second: Policy, observation: np.ndarray) -> bool:
+def same_action(first: GaussianPolicy, second: GaussianPolicy, observation: np.ndarray) -> bool:
     return bool((first.act(observation, True)[0] == second.act(observation, True)[0]).all())
 
 
@@ -225,7 +225,7 @@ def test_weights_of_a_gripper_that_does_not_fit_are_refused() -> None:
     tensors["gripper.head.weight"] = np.zeros((16, 2), np.float32)
     tensors["gripper.head.bias"] = np.zeros(2, np.float32)
     with pytest.raises(ValueError, match="gripper"):
-        Policy(tensors)
+        GaussianPolicy(tensors)
 
 
 class Fetch:

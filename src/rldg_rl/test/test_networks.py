@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from rldg_rl.agent.networks import StackedMLP
-from rldg_rl.agent.policy import LAYER_NORM_EPSILON, STD_MAX, STD_MIN, Policy
+from rldg_rl.agent.policy import LAYER_NORM_EPSILON, STD_MAX, STD_MIN, GaussianPolicy
 
 ROWS, INPUT, HIDDEN, OUTPUT = 7, 5, (16, 12), 3
 
@@ -68,9 +68,9 @@ def test_a_part_of_the_rows_has_its_own_gradient() -> None:
     torch.testing.assert_close(ours.gradient, alone, rtol=1e-4, atol=1e-5)
 
 
-def policy_of(made: StackedMLP, rng: np.random.Generator) -> Policy:
+def policy_of(made: StackedMLP, rng: np.random.Generator) -> GaussianPolicy:
     """The first member's weights."""
-    return Policy(
+    return GaussianPolicy(
         {
             name: (tensor[0] if name.endswith("weight") else tensor[0, 0]).numpy()
             for name, tensor in made.tensors.items()
@@ -116,6 +116,6 @@ def test_the_standard_deviation_is_bounded() -> None:
 def test_what_is_no_policy_is_refused() -> None:
     tensors = policy_of(four_outputs(), np.random.default_rng(0)).tensors
     with pytest.raises(ValueError, match=r"lacks 'head\.bias'"):
-        Policy({name: tensor for name, tensor in tensors.items() if name != "head.bias"})
+        GaussianPolicy({name: tensor for name, tensor in tensors.items() if name != "head.bias"})
     with pytest.raises(ValueError, match="do not fit together"):
-        Policy(tensors | {"layer1.weight": np.zeros((3, 12), np.float32)})
+        GaussianPolicy(tensors | {"layer1.weight": np.zeros((3, 12), np.float32)})

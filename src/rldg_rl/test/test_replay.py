@@ -30,9 +30,9 @@ from rldg_rl.episodes.bag import BagWriter
 from rldg_rl.episodes.replay import (
     NotExecutable,
     RecordedActions,
-    Recording,
+    RecordedEpisode,
     compare,
-    read_recording,
+    read_recorded,
     table,
 )
 from rldg_rl.robot.direct_robot import DirectRobot
@@ -66,7 +66,7 @@ def test_the_same_actions_from_the_same_start_lead_along_the_same_path() -> None
     lived, _ = live(Wild(), EVALUATION, 12)
     authors = (ExecutedBy.DEMO,) * 11 + (ExecutedBy.INTERVENTION,)
     actions = np.array([step.action for step in lived.steps])
-    recording = Recording(SUMMARY, actions, authors, tuple(path_of(lived)))
+    recording = RecordedEpisode(SUMMARY, actions, authors, tuple(path_of(lived)))
 
     again, result = live(RecordedActions(recording), REPLAY, 12)
 
@@ -82,7 +82,9 @@ def test_the_same_actions_from_the_same_start_lead_along_the_same_path() -> None
 
 def test_a_path_that_strays_is_measured_step_by_step() -> None:
     straight = tuple(Pose(np.array([0.1 * i, 0, 0]), np.array([0, 0, 0, 1.0])) for i in range(4))
-    recording = Recording(SUMMARY, np.zeros((3, 7), np.float32), (ExecutedBy.DEMO,) * 3, straight)
+    recording = RecordedEpisode(
+        SUMMARY, np.zeros((3, 7), np.float32), (ExecutedBy.DEMO,) * 3, straight
+    )
     shifts, turns = (0.001, 0.005, 0.002), (0.0, 0.0, 0.1)  # it ends a step earlier
     strayed = [
         pose @ Pose.from_rotvec([0, 0, shift], [0, turn, 0])
@@ -116,7 +118,7 @@ def test_a_replay_agrees_if_it_ends_by_itself_and_solves_what_was_solved(
 ) -> None:
     here = (Pose.identity(), Pose.identity())
     summary = replace(SUMMARY, status=recorded)
-    recording = Recording(summary, np.zeros((1, 7), np.float32), (ExecutedBy.POLICY,), here)
+    recording = RecordedEpisode(summary, np.zeros((1, 7), np.float32), (ExecutedBy.POLICY,), here)
 
     assert compare(recording, EpisodeResult("a", TASK, REPLAY, 7, replayed), here).agrees is agrees
 
@@ -125,7 +127,7 @@ def test_a_replay_agrees_if_it_ends_by_itself_and_solves_what_was_solved(
 def test_a_bag_tells_what_was_done_and_where_it_led(tmp_path: Path, close: bool) -> None:
     write_episode(tmp_path / "policy_00000", close=close)
 
-    found = read_recording(tmp_path / "policy_00000")
+    found = read_recorded(tmp_path / "policy_00000")
 
     assert (found.summary.seed, found.summary.task) == (3, "connector/vga")
     assert found.actions.shape == (STEPS, 7)
@@ -141,7 +143,7 @@ def test_a_bag_without_a_step_cannot_be_executed(tmp_path: Path) -> None:
     writer.close(SUMMARY)
 
     with pytest.raises(NotExecutable, match="policy_00000 holds no step"):
-        read_recording(tmp_path / "policy_00000")
+        read_recorded(tmp_path / "policy_00000")
 
 
 def test_actions_of_another_contract_are_not_executed(tmp_path: Path) -> None:
@@ -152,4 +154,4 @@ def test_actions_of_another_contract_are_not_executed(tmp_path: Path) -> None:
     )
 
     with pytest.raises(NotExecutable, match="under contract version 0, not 1"):
-        read_recording(tmp_path / "policy_00000")
+        read_recorded(tmp_path / "policy_00000")

@@ -19,9 +19,9 @@ from rldg_core.task import load_task
 from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
 from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.pace import Pace
-from rldg_rl.acting.schedule import Plan, Progress
+from rldg_rl.acting.schedule import Progress, RunPlan
 from rldg_rl.evaluation.results import Record
-from rldg_rl.monitor import Scene, clock, line, outcome, render
+from rldg_rl.monitor import MonitorState, clock, line, outcome, render
 from rldg_rl.report import (
     draw_learning_curve,
     film_episodes,
@@ -42,7 +42,7 @@ def progress() -> Progress:
         return EpisodeSummary("x_0", source, status, TASK.id, 0, steps, by_hand, steps / 10)
 
     return Progress(
-        Plan((TASK.id,), demos=2),
+        RunPlan((TASK.id,), demos=2),
         [
             *[episode(DEMONSTRATION, "success", 40)] * 2,
             episode(DEMONSTRATION, "failure", 100),
@@ -111,7 +111,7 @@ def test_a_training_without_a_finished_episode_is_reported_without_a_curve(tmp_p
     aborted = EpisodeSummary("policy_00000", POLICY, "aborted", TASK.id, 0, 9, 0, 0.9)
     run = RunFolder(tmp_path)
     run.prepare()
-    report_run(run, Progress(Plan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
+    report_run(run, Progress(RunPlan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
     assert json.loads(run.summary.read_text())["steps"] == 9
     assert not (tmp_path / "learning_curve.png").exists()
 
@@ -139,7 +139,7 @@ def test_episodes_are_filmed_again_only_where_there_is_a_newer_one(
 
 
 def test_the_view_shows_where_a_run_stands() -> None:
-    scene = Scene("mine", "connector/vga", "training", 20, 20, 400, 8000, success_rate=0.5)
+    scene = MonitorState("mine", "connector/vga", "training", 20, 20, 400, 8000, success_rate=0.5)
     scene.gate, scene.cycle_seconds = "emergency stop", 1.25
     scene.interventions, scene.updates, scene.seconds_left = 12345, 1234567, 12345.0
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
@@ -155,12 +155,14 @@ def test_the_view_shows_where_a_run_stands() -> None:
 def test_the_view_shows_whom_it_waits_for_in_full() -> None:
     whom = "waiting for the person at ./rldg run rldg_rl keyboard"
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    console.print(render(Scene("connector_vga_20261121_153000", "connector/vga", whom, 20, 20)))
+    console.print(
+        render(MonitorState("connector_vga_20261121_153000", "connector/vga", whom, 20, 20))
+    )
     assert whom in console.export_text()
 
 
 def test_the_view_shows_how_much_a_person_helped_and_what_the_learner_waits_for() -> None:
-    scene = Scene("mine", "connector/vga", "training", steps_wanted=8000)
+    scene = MonitorState("mine", "connector/vga", "training", steps_wanted=8000)
     scene.by_hand, scene.learner = (1.0, 0.5, 0.07, 0.0), "no step came for 5 s"
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(render(scene))
@@ -171,7 +173,7 @@ def test_the_view_shows_how_much_a_person_helped_and_what_the_learner_waits_for(
 
 def test_the_panel_says_what_a_person_has_to_see_to() -> None:
     told = "The arm is not at its start: it did not get up in 3.0 s. Free it, then: ./rldg run rldg_robot gate reset"
-    scene = Scene("mine", "connector/vga", reset_seconds=1.44, attention=told)
+    scene = MonitorState("mine", "connector/vga", reset_seconds=1.44, attention=told)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(render(scene))
     shown = " ".join(console.export_text().replace("│", " ").split())
@@ -209,7 +211,7 @@ def test_a_collection_shows_its_own_goal_and_table_only(tmp_path: Path) -> None:
     assert summary["tasks"]["connector/vga"]["mean_cycle_seconds"] == 1.5
     summary["reward"] = {"source": "keyboard", "episodes": 3, "wrongly": 1, "missed": 0}
     (tmp_path / "summary.json").write_text(json.dumps(summary))
-    scene = Scene("mine", collected=3, collected_wanted=4)
+    scene = MonitorState("mine", collected=3, collected_wanted=4)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(render(scene), outcome(tmp_path))
     text = console.export_text()

@@ -12,8 +12,8 @@ from rldg_core.poses import Pose
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_rl.environment.environment import RobotEnv
-from rldg_rl.environment.reward import PersonJudge, PoseJudge, Verdict
-from rldg_rl.environment.reward_asked import AttendedJudge, ConfirmedJudge, KeyboardJudge
+from rldg_rl.rewards.asking_judges import AttendedJudge, ConfirmedJudge, KeyboardJudge
+from rldg_rl.rewards.judge import PersonJudge, PoseJudge, Verdict
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
 

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
-from rldg_rl.acting.schedule import Plan, Progress, episode_seed
+from rldg_rl.acting.schedule import Progress, RunPlan, episode_seed
 
-PLAN = Plan(("connector/vga",), demos=2, steps=100, evaluations=3, mastered=4)
+PLAN = RunPlan(("connector/vga",), demos=2, steps=100, evaluations=3, mastered=4)
 
 
 def episode(
@@ -76,7 +76,7 @@ def test_a_run_is_done_after_its_evaluation() -> None:
 
 
 def test_several_tasks_are_evaluated_in_turn() -> None:
-    plan = Plan(("connector/vga", "connector/xlr"), demos=0, steps=0, evaluations=2)
+    plan = RunPlan(("connector/vga", "connector/xlr"), demos=0, steps=0, evaluations=2)
     state, lived = Progress(plan), []
     while state.source:
         lived.append(state.task)

@@ -17,7 +17,7 @@ from rldg_robot.person.intention import Phase
 from rldg_robot.person.scripted_operator import (
     DONE,
     OPERATORS,
-    Person,
+    PersonTraits,
     ScriptedOperator,
     UnknownPerson,
     load_person,
@@ -33,12 +33,12 @@ ACTIVE = 0.05
 """deflection from which an axis counts as pushed"""
 
 
-def watchful() -> Person:
+def watchful() -> PersonTraits:
     """Watches every episode."""
     return replace(PERSON, attention=replace(PERSON.attention, probability=1.0))
 
 
-def steady() -> Person:
+def steady() -> PersonTraits:
     """Sees and pushes exactly, though late, and never pauses."""
     return replace(
         PERSON,

@@ -8,12 +8,12 @@ from dataclasses import fields, replace
 
 from rldg_core.commands.command_line import pointless
 from rldg_distill.conversion.options import Options
-from rldg_distill.recordings.recording import Recording, Told
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, Told
 from rldg_distill.recordings.selection import Described, Filters
 
 
 def check_effects(
-    options: Options, bags: Collection[Described], recordings: Collection[Recording]
+    options: Options, bags: Collection[Described], recordings: Collection[ForeignBag]
 ) -> None:
     """Check the options against all bags that can be read.
 
@@ -43,7 +43,7 @@ def _check_filters(filters: Filters, bags: Collection[Described]) -> None:
             raise pointless(f"{option} {value}", why, "Leave it out")
 
 
-def _check_told(told: Told, recordings: Collection[Recording]) -> None:
+def _check_told(told: Told, recordings: Collection[ForeignBag]) -> None:
     usual = Told()
     facts = [fact.name for fact in fields(Told) if fact.name != "topics"]
     given = {

@@ -13,7 +13,7 @@ from rldg_core.task import task_ids
 from rldg_distill.datasets import rlds
 from rldg_distill.datasets.episode import RECORDED
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_distill.recordings.recording import Told
+from rldg_distill.recordings.foreign.foreign_bag import Told
 from rldg_distill.recordings.selection import STATUSES, Filters
 
 FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}

@@ -26,15 +26,16 @@ from rldg_distill.conversion.options import Options
 from rldg_distill.datasets import image_codec, rlds
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_distill.recordings.bag_episode import POLICY_CAMERA, camera_names, check_closed, way_out
+from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.bag_storage import damage_told, remarks
+from rldg_distill.recordings.camera_names import POLICY_CAMERA, camera_names, way_out
 from rldg_distill.recordings.cameras import camera_topics, more_cameras, unlike
 from rldg_distill.recordings.finding import find_bags
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, Told, find_foreign, is_foreign
+from rldg_distill.recordings.foreign.view import View, settle_view
 from rldg_distill.recordings.identity import Identities, identify
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Recording, Told, find_recording, is_recording
+from rldg_distill.recordings.own.own_episode import check_closed
 from rldg_distill.recordings.selection import Candidate, Described, choose, split
-from rldg_distill.recordings.view import View, settle_view
 
 
 class ConversionError(RuntimeError):
@@ -91,7 +92,7 @@ class Pile:
     """number of bags by the filter that left them out"""
     rejected: dict[str, str] = field(default_factory=dict)
     """reason by path"""
-    recordings: dict[Path, Recording] = field(default_factory=dict)
+    recordings: dict[Path, ForeignBag] = field(default_factory=dict)
     """what bags made elsewhere are taken for"""
     remarks: dict[str, str] = field(default_factory=dict)
     """what a person should know of a bag that is read all the same, by path"""
@@ -112,7 +113,7 @@ class Pile:
 
 
 @dataclass(frozen=True)
-class Plan:
+class ConversionPlan:
     """Everything that is settled before the first file is written."""
 
     shards: tuple[Shard, ...]
@@ -138,7 +139,7 @@ class Plan:
 
 def make_plan(
     paths: Iterable[Path], options: Options, without: Mapping[str, str] | None = None
-) -> Plan:
+) -> ConversionPlan:
     """Look through the bags.
 
     Args:
@@ -177,7 +178,7 @@ def make_plan(
     cameras, shapes, unread = _readable(pile, shards, options, cameras, view)
     names = {str(path): pile.identities.name(path) for path in pile.identities.contents}
     recipe = Recipe(options.image_format, cameras, shapes, options.told, view, names)
-    return Plan(shards, recipe, left_out | unread, rate, contract, pile)
+    return ConversionPlan(shards, recipe, left_out | unread, rate, contract, pile)
 
 
 def sort_out(paths: Iterable[Path], options: Options, without: Mapping[str, str]) -> Pile:
@@ -221,8 +222,8 @@ def _described(bag: Path, options: Options, pile: Pile) -> Described:
     """
     summary: Described
     try:
-        if is_recording(bag):
-            summary = pile.recordings[bag] = find_recording(bag, options.told)
+        if is_foreign(bag):
+            summary = pile.recordings[bag] = find_foreign(bag, options.told)
             if said := remarks(bag):
                 pile.remarks[str(bag)] = "; ".join(said)
         else:

@@ -25,12 +25,12 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.datasets.tfrecord import DamagedRecord
-from rldg_distill.recordings.bag_episode import POLICY_CAMERA
+from rldg_distill.recordings.any_bag import read_bag
+from rldg_distill.recordings.camera_names import POLICY_CAMERA
 from rldg_distill.recordings.finding import find_bags
+from rldg_distill.recordings.foreign.foreign_bag import Told
+from rldg_distill.recordings.foreign.view import View
 from rldg_distill.recordings.identity import bag_name, base_name
-from rldg_distill.recordings.recorded_bag import read_bag
-from rldg_distill.recordings.recording import Told
-from rldg_distill.recordings.view import View
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
 APART = 0.5  # periods between image and state

@@ -36,7 +36,7 @@ class Recorded:
     resampling: str = ""
     """the rule"""
     told: dict[str, Any] = field(default_factory=dict)
-    """by the options of `convert`, see `recordings.recording.Told`"""
+    """by the options of `convert`, see `recordings.foreign.foreign_bag.Told`"""
     bags: dict[str, dict[str, Any]] = field(default_factory=dict)
     """by name"""
 

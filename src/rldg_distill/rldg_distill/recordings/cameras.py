@@ -18,7 +18,7 @@ from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.datasets.image_codec import IMAGE_TYPES
 from rldg_distill.recordings.bag_storage import damage_told, messages, topics
-from rldg_distill.recordings.recording import Recording
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag
 
 LOOKS = 10
 """pictures of a bag that are tried until one tells its size"""
@@ -61,7 +61,7 @@ def _no_colours(message: Any) -> str:
     return ""
 
 
-def camera_topics(path: Path, recording: Recording | None) -> tuple[set[str], dict[str, str]]:
+def camera_topics(path: Path, recording: ForeignBag | None) -> tuple[set[str], dict[str, str]]:
     """The same, with the policy's camera under the name that the robot contract gives it.
 
     Raises:
@@ -79,7 +79,7 @@ def camera_topics(path: Path, recording: Recording | None) -> tuple[set[str], di
 
 
 def more_cameras(
-    recordings: Mapping[Path, Recording], known: Collection[str]
+    recordings: Mapping[Path, ForeignBag], known: Collection[str]
 ) -> tuple[set[str], dict[str, str]]:
     """Topics of colour images of bags made elsewhere beside the known ones, and why others of images are left out.
 

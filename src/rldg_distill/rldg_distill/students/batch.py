@@ -72,7 +72,7 @@ class Batch(Inputs):
 
 
 @dataclass(frozen=True)
-class Observation:
+class StudentObservation:
     """What `Student.act` sees: 1 to W steps, oldest first."""
 
     images: dict[str, np.ndarray]

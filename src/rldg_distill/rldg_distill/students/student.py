@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from rldg_core.contract import CONTRACT_VERSION
 from rldg_core.image_contract import SIZE
-from rldg_distill.students.batch import Batch, Inputs, Observation
+from rldg_distill.students.batch import Batch, Inputs, StudentObservation
 from rldg_distill.students.card import CARD, DataCard, StudentCard, StudentError, read_card
 from rldg_distill.students.images import fit
 from rldg_distill.students.normalization import NEEDED, Normalizer
@@ -232,7 +232,7 @@ class Student(nn.Module, ABC):
         return ""
 
     @torch.inference_mode()
-    def act(self, observation: Observation, instruction: str) -> np.ndarray:
+    def act(self, observation: StudentObservation, instruction: str) -> np.ndarray:
         """(K, 7) float32: the actions from now on, in dataset units.
 
         Raises:
@@ -247,7 +247,7 @@ class Student(nn.Module, ABC):
             )
         return action
 
-    def _inputs(self, observation: Observation, instruction: str) -> Inputs:
+    def _inputs(self, observation: StudentObservation, instruction: str) -> Inputs:
         """One moment as a batch of one; a history that is too short repeats its first step, masked."""
         window, steps = self.config.window, len(observation.state)
         if not 1 <= steps <= window:

@@ -8,8 +8,8 @@ from typing import Protocol
 
 from rldg_rl.acting.actor import Hands, action_by_hand
 from rldg_rl.environment.environment import RobotEnv
-from rldg_rl.environment.reward import HELD_SECONDS, Declaring
-from rldg_rl.environment.reward_asked import Watcher
+from rldg_rl.rewards.asking_judges import Watcher
+from rldg_rl.rewards.judge import HELD_SECONDS, Declaring
 from rldg_rl.robot.observation import Observation
 
 QUESTION = "Free driving, nothing is recorded. Begin an episode?"

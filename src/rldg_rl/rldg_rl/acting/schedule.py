@@ -77,7 +77,7 @@ class Logbook:
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """How much of everything a training or an evaluation wants."""
 
     tasks: tuple[str, ...]
@@ -99,7 +99,7 @@ class Plan:
 class Progress(Logbook):
     """How far a training or an evaluation has come."""
 
-    def __init__(self, plan: Plan, episodes: Sequence[EpisodeSummary] = ()) -> None:
+    def __init__(self, plan: RunPlan, episodes: Sequence[EpisodeSummary] = ()) -> None:
         super().__init__(episodes)
         self.plan = plan
 

@@ -21,7 +21,7 @@ from torch import Tensor
 from rldg_rl.agent.adam import Adam
 from rldg_rl.agent.gripper_critic import GripperCritic
 from rldg_rl.agent.networks import StackedMLP, Tape
-from rldg_rl.agent.policy import ENCODER, GRIPPER, STD_MAX, STD_MIN, Policy
+from rldg_rl.agent.policy import ENCODER, GRIPPER, STD_MAX, STD_MIN, GaussianPolicy
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes.replay_buffer import Batch
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
@@ -87,7 +87,7 @@ class Agent:
             self._gripper = GripperCritic(config, observation_dim, grasp_penalty, self._generator)
             tensors |= _named(self._gripper.online.tensors, GRIPPER)
         tensors |= {ENCODER + name: tensor for name, tensor in (encoder or {}).items()}
-        self.policy = Policy(tensors, np.random.default_rng(seed))
+        self.policy = GaussianPolicy(tensors, np.random.default_rng(seed))
         """acts with this agent's weights as they are now"""
         self._acting = {"": self._actor} | (
             {GRIPPER: self._gripper.online} if self._gripper else {}
@@ -107,7 +107,7 @@ class Agent:
     def act(
         self, observation: np.ndarray, deterministic: bool = False
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """See `Policy.act`."""
+        """See `GaussianPolicy.act`."""
         return self.policy.act(observation, deterministic)
 
     def update(self, batch: Batch, full: bool = True) -> dict[str, float]:
@@ -163,7 +163,7 @@ class Agent:
         for prefix, average in self._averages.items():
             average.lerp_(self._flats[prefix], rate)
 
-    def _averaged(self, seed: int) -> Policy:
+    def _averaged(self, seed: int) -> GaussianPolicy:
         """The policy again, over the averages."""
         tensors = dict(self.policy.tensors)
         for prefix, network in self._acting.items():
@@ -171,10 +171,10 @@ class Agent:
         if self._pupil is not None:
             views = self._pupil.views(self._averages[ENCODER])
             tensors |= {ENCODER + name: tensor.numpy() for name, tensor in views.items()}
-        return Policy(tensors, np.random.default_rng(seed))
+        return GaussianPolicy(tensors, np.random.default_rng(seed))
 
     def policy_state(self) -> dict[str, np.ndarray]:
-        """A copy of the policy's weights, named as `Policy` wants them."""
+        """A copy of the policy's weights, named as `GaussianPolicy` wants them."""
         return {name: tensor.copy() for name, tensor in self.policy.tensors.items()}
 
     def load_policy(self, tensors: Mapping[str, np.ndarray]) -> None:
@@ -315,7 +315,7 @@ class _Draw:
 
 
 def _named(tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, np.ndarray]:
-    """The weights of a network of one member in place, as `Policy` names and shapes them."""
+    """The weights of a network of one member in place, as `GaussianPolicy` names and shapes them."""
     return {
         prefix + name: (tensor[0] if name.endswith("weight") else tensor[0, 0]).numpy()
         for name, tensor in tensors.items()

@@ -25,7 +25,7 @@ from rldg_core.contract import CONTRACT_VERSION
 from rldg_core.files.checked_file import FormatError, parse_json, typed
 from rldg_core.files.versioned import version_of
 from rldg_core.user_error import UserError
-from rldg_rl.agent.policy import ENCODER, Policy
+from rldg_rl.agent.policy import ENCODER, GaussianPolicy
 
 if TYPE_CHECKING:
     from rldg_rl.agent.agent import Agent
@@ -109,14 +109,14 @@ def load_learner(path: Path, agent: Agent, task: str | None) -> CheckpointInfo:
     return info
 
 
-def save_policy(path: Path, policy: Policy, task: str, updates: int) -> None:
+def save_policy(path: Path, policy: GaussianPolicy, task: str, updates: int) -> None:
     """Writes a policy alone, as atomically as `save_learner`. Raises CheckpointError."""
     _write(Path(path), policy_to_bytes(policy, task, updates))
 
 
 def load_policy(
     path: Path, task: str | None = None, rng: np.random.Generator | None = None
-) -> tuple[Policy, int]:
+) -> tuple[GaussianPolicy, int]:
     """The policy in a policy's or a learner's file, and the update count it is from.
 
     See `policy_from_bytes`.
@@ -124,14 +124,14 @@ def load_policy(
     return _policy(read_weights(Path(path)), str(path), task, rng)
 
 
-def policy_to_bytes(policy: Policy, task: str, updates: int, encoder: bool = True) -> bytes:
+def policy_to_bytes(policy: GaussianPolicy, task: str, updates: int, encoder: bool = True) -> bytes:
     """A policy from update number `updates`; without its encoder as it is sent to an actor, which has that already."""
     info = CheckpointInfo(task, policy.observation_dim, policy.action_dim, updates)
     tensors = policy.tensors.items()
     return _pack({_POLICY + n: t for n, t in tensors if encoder or not n.startswith(ENCODER)}, info)
 
 
-def encoder_to_bytes(policy: Policy, task: str, updates: int) -> bytes:
+def encoder_to_bytes(policy: GaussianPolicy, task: str, updates: int) -> bytes:
     """A policy's encoder alone, as it is sent to an actor."""
     info = CheckpointInfo(task, policy.observation_dim, policy.action_dim, updates)
     return _pack(policy.encoder, info)
@@ -145,7 +145,7 @@ def encoder_from_bytes(data: bytes, task: str) -> dict[str, np.ndarray]:
 
 def policy_from_bytes(
     data: bytes, task: str | None = None, rng: np.random.Generator | None = None
-) -> tuple[Policy, int]:
+) -> tuple[GaussianPolicy, int]:
     """Reads what `policy_to_bytes` gave: the policy, and the update count it is from.
 
     `task`: the id it must have been trained for; None takes any. `rng`: draws the policy's noise.
@@ -157,11 +157,11 @@ def policy_from_bytes(
 
 def _policy(
     data: bytes, source: str, task: str | None, rng: np.random.Generator | None
-) -> tuple[Policy, int]:
+) -> tuple[GaussianPolicy, int]:
     state, info = _unpack(data, source, task)
     tensors = {n.removeprefix(_POLICY): t for n, t in state.items() if n.startswith(_POLICY)}
     try:
-        policy = Policy(tensors, rng)
+        policy = GaussianPolicy(tensors, rng)
     except ValueError as error:
         raise CheckpointError(f"{source} holds no usable policy: {error}") from error
     sizes = (policy.observation_dim, policy.action_dim)

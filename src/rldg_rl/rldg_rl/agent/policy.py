@@ -26,7 +26,7 @@ GRIPPER_CHOICES = (CLOSE, LEAVE, OPEN)
 """in the order of their values"""
 
 
-class Policy:
+class GaussianPolicy:
     """Maps one observation to one action.
 
     `tensors` names the float32 weights: for every hidden layer n `layer<n>.weight` (in, out),
@@ -97,7 +97,7 @@ def _part(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarra
 
 
 class _Network:
-    """A multilayer perceptron by its named weights, see `Policy`."""
+    """A multilayer perceptron by its named weights, see `GaussianPolicy`."""
 
     def __init__(self, tensors: Mapping[str, np.ndarray]) -> None:
         depth = sum(name.endswith(".scale") for name in tensors)

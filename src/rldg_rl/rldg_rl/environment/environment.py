@@ -14,7 +14,7 @@ from rldg_core.message_values import SECOND
 from rldg_core.poses import Pose
 from rldg_core.task import Task
 from rldg_rl.environment.reset_motion import bring_to_start
-from rldg_rl.environment.reward import Judge, TwinJudge, Verdict
+from rldg_rl.rewards.judge import Judge, TwinJudge, Verdict
 from rldg_rl.robot.observation import LIMIT, Observation, state_dim, state_vector
 from rldg_rl.robot.robot import Robot
 

@@ -35,7 +35,7 @@ class NotExecutable(ValueError):
 
 
 @dataclass(frozen=True)
-class Recording:
+class RecordedEpisode:
     """What was done in a recorded episode, and where it led."""
 
     summary: EpisodeSummary
@@ -47,7 +47,7 @@ class Recording:
     """(N + 1,) measured TCP poses in base: before the first action and after every one"""
 
 
-def read_recording(bag: Path) -> Recording:
+def read_recorded(bag: Path) -> RecordedEpisode:
     """The episode of a bag, be it closed or cut off.
 
     Raises:
@@ -76,7 +76,7 @@ def read_recording(bag: Path) -> Recording:
         )
     stamps = [nanoseconds(step.state_stamp) for step in steps]
     stamps.append(nanoseconds(steps[-1].next_state_stamp))
-    return Recording(
+    return RecordedEpisode(
         summary=summary_of(episodes[-1], steps),
         actions=np.array([step.action for step in steps], np.float32),
         authors=tuple(ExecutedBy(int(step.executed_by)) for step in steps),
@@ -87,7 +87,7 @@ def read_recording(bag: Path) -> Recording:
 class RecordedActions(Policy):
     """Plays the policy: says what was done then, blind to what is seen now."""
 
-    def __init__(self, recording: Recording) -> None:
+    def __init__(self, recording: RecordedEpisode) -> None:
         self._coming = iter(zip(recording.actions, recording.authors, strict=True))
 
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
@@ -126,7 +126,7 @@ class Comparison:
         return solved and self.replayed != "aborted"
 
 
-def compare(recording: Recording, result: EpisodeResult, path: Sequence[Pose]) -> Comparison:
+def compare(recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Pose]) -> Comparison:
     """Set a replay against its recording.
 
     Args:

@@ -20,7 +20,7 @@ from rclpy.task import Future
 from rldg_core import contract
 from rldg_core.user_error import UserError
 from rldg_distill.datasets.episode import ACTION_DIM
-from rldg_distill.students.batch import Observation as Sight
+from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import CARD, StudentError
 from rldg_distill.students.registry import UnknownStudent, describe_student
 from rldg_msgs.srv import NextActions
@@ -60,7 +60,7 @@ class FarStudent:
         """Whether its machine is found."""
         return bool(self._client.service_is_ready())
 
-    def act(self, sight: Sight, instruction: str) -> np.ndarray:
+    def act(self, sight: StudentObservation, instruction: str) -> np.ndarray:
         """(K, 7) float32: the actions from the moment of `sight` on; waits, and asks again where an answer seems lost.
 
         Raises:
@@ -100,7 +100,7 @@ def fingerprint(folder: Path) -> str:
     return hashlib.sha256((folder / CARD).read_bytes()).hexdigest()
 
 
-def to_request(card: str, sight: Sight, instruction: str) -> NextActions.Request:
+def to_request(card: str, sight: StudentObservation, instruction: str) -> NextActions.Request:
     """A question as it crosses the network."""
     images = sight.images[CAMERA]
     return NextActions.Request(
@@ -114,7 +114,7 @@ def to_request(card: str, sight: Sight, instruction: str) -> NextActions.Request
     )
 
 
-def sight_of(request: NextActions.Request) -> Sight:
+def sight_of(request: NextActions.Request) -> StudentObservation:
     """What a question shows.
 
     Raises:
@@ -122,4 +122,6 @@ def sight_of(request: NextActions.Request) -> Sight:
     """
     size = (int(request.height), int(request.width), 3)
     images = np.frombuffer(request.images, np.uint8).reshape(-1, *size)
-    return Sight({CAMERA: images}, np.asarray(request.state, np.float32).reshape(len(images), -1))
+    return StudentObservation(
+        {CAMERA: images}, np.asarray(request.state, np.float32).reshape(len(images), -1)
+    )

@@ -15,7 +15,7 @@ from rldg_core.user_error import UserError
 from rldg_rl.acting import actor
 from rldg_rl.acting.actor import Belief
 from rldg_rl.agent.checkpoint import CheckpointError, policy_from_bytes, save_policy
-from rldg_rl.agent.policy import ENCODER, Policy
+from rldg_rl.agent.policy import ENCODER, GaussianPolicy
 from rldg_rl.robot.observation import Observation, body_part, state_dim
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class LivePolicy(actor.Policy):
     def __init__(self, task: Task) -> None:
         self._task = task
         self._rng = np.random.default_rng()
-        self._policy: Policy | None = None
+        self._policy: GaussianPolicy | None = None
         self._encoder: ImageEncoder | None = None
         self._sight: dict[str, np.ndarray] = {}
         self.version = -1
@@ -84,7 +84,7 @@ class LivePolicy(actor.Policy):
             checkpoint.CheckpointError: the file cannot be written.
         """
         assert self._policy is not None, "no weights yet"
-        whole = Policy({**self._policy.tensors, **self._sight})
+        whole = GaussianPolicy({**self._policy.tensors, **self._sight})
         save_policy(path, whole, self._task.id, self.version)
 
     def begin(self, seen: Observation, seed: int) -> None:

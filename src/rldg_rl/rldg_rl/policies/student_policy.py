@@ -22,7 +22,7 @@ from rldg_core.message_values import SECOND
 from rldg_core.proprioception import proprioception
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
-from rldg_distill.students.batch import Observation as Sight
+from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.registry import UnknownStudent, load_student
 from rldg_distill.students.student import Student, StudentConfig
@@ -41,7 +41,7 @@ class Question:
 
     episode: int
     step: int
-    sight: Sight
+    sight: StudentObservation
     instruction: str
 
 
@@ -51,7 +51,7 @@ class Model(Protocol):
     config: StudentConfig
     data: DataCard
 
-    def act(self, sight: Sight, instruction: str, /) -> np.ndarray:
+    def act(self, sight: StudentObservation, instruction: str, /) -> np.ndarray:
         """(K, 7) float32: the actions from now on, in dataset units; ValueError where it cannot."""
 
 
@@ -125,9 +125,9 @@ class StudentPolicy(Policy):
         )
         self._history.append((seen.image, own.astype(np.float32)))
 
-    def _sight(self) -> Sight:
+    def _sight(self) -> StudentObservation:
         images = np.stack([image for image, _ in self._history])
-        return Sight({CAMERA: images}, np.stack([own for _, own in self._history]))
+        return StudentObservation({CAMERA: images}, np.stack([own for _, own in self._history]))
 
     def _ask(self, question: Question) -> None:
         """Have a chunk made of this step where one is due, and take those that are ready."""

@@ -29,8 +29,8 @@ from rldg_core.message_values import SECOND, nanoseconds
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_distill.weights import check_fit, read_weights
-from rldg_rl.environment.reward import Verdict
 from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.rewards.judge import Verdict
 from rldg_rl.robot.observation import Observation
 from rldg_rl.vision.image_encoder import FEATURES, image_layers
 from rldg_rl.vision.pixels import as_pixels, varied

@@ -46,7 +46,7 @@ class Attention:
 
 
 @dataclass(frozen=True)
-class Person:
+class PersonTraits:
     """Everything that makes an operator who they are, as their YAML says."""
 
     eye: EyeTraits
@@ -55,7 +55,7 @@ class Person:
     attention: Attention
 
 
-def load_person(name: str) -> Person:
+def load_person(name: str) -> PersonTraits:
     """Read `operators/<name>.yaml`.
 
     Raises:
@@ -66,13 +66,15 @@ def load_person(name: str) -> Person:
     if not path.is_file():
         names = ", ".join(sorted(file.stem for file in OPERATORS.glob("*.yaml")))
         raise UnknownPerson(f"no operator '{name}'; there are: {names}")
-    return read_yaml(path, Person, strict=True)
+    return read_yaml(path, PersonTraits, strict=True)
 
 
 class ScriptedOperator:
     """Leads demonstrations, leads specialists in up to the task's hand-over, helps policies that are stuck."""
 
-    def __init__(self, task: Task, seed: int | Sequence[int], person: Person | None = None) -> None:
+    def __init__(
+        self, task: Task, seed: int | Sequence[int], person: PersonTraits | None = None
+    ) -> None:
         self.task = task
         self.person = person or load_person("default")
         self._rng = np.random.default_rng(seed)

@@ -43,14 +43,12 @@ from rldg_distill.datasets.episode import (
 )
 from rldg_distill.datasets.image_codec import IMAGE_TYPES, ImageFormat
 from rldg_distill.recordings.bag_storage import some
+from rldg_distill.recordings.camera_names import POLICY_CAMERA, way_out
 from rldg_distill.recordings.identity import bag_name
-from rldg_distill.recordings.resampling import MAX_AGE
+from rldg_distill.recordings.own.state_stream import StateStream
 from rldg_distill.recordings.spool import Span, Spool, Spooled
-from rldg_distill.recordings.state_stream import StateStream
+from rldg_distill.recordings.staleness import MAX_AGE
 
-POLICY_CAMERA = "image"
-"""feature of the camera that the policy saw, by whose stamps the steps name their images"""
-ONLY_POLICY_CAMERA = f"--camera {POLICY_CAMERA}"
 STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
 OPEN, SUCCESS, ABORTED = 0, 1, 3
 WIDTH = PROPRIOCEPTION.index("gripper_width [m]")
@@ -73,30 +71,6 @@ def check_closed(path: Path) -> None:
         raise BadBag(str(error)) from error
     if version != CONTRACT_VERSION:
         raise BadBag(f"has contract version {version}, this code reads {CONTRACT_VERSION}")
-
-
-def camera_names(topics: set[str]) -> dict[str, str]:
-    """Feature of every image topic: `image` for the policy's camera, the others keep their names.
-
-    `front_camera/color/image_raw` becomes `front_camera`; where two topics share their first part, the whole topic
-    with underscores.
-    """
-    others = sorted(topics - {WRIST_IMAGE.name})
-    first = [topic.split("/")[0] for topic in others]
-    names = {WRIST_IMAGE.name: POLICY_CAMERA}
-    for topic, name in zip(others, first, strict=True):
-        unique = first.count(name) == 1 and name not in (
-            POLICY_CAMERA,
-            WRIST_IMAGE.name.split("/")[0],
-            "state",
-        )
-        names[topic] = name if unique else topic.replace("/", "_")
-    return names
-
-
-def way_out(camera: str) -> str:
-    """What helps against the trouble with a camera: all but the policy's can be left out."""
-    return "" if camera == POLICY_CAMERA else f". Without that camera: {ONLY_POLICY_CAMERA}"
 
 
 class Camera:

@@ -18,7 +18,7 @@ from rldg_core.contract import WRIST_IMAGE
 from rldg_core.image_contract import KEY, SIZE, ImageContract
 from rldg_core.user_error import UserError
 from rldg_distill.recordings.cameras import first_size
-from rldg_distill.recordings.recording import Recording
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class View:
 
 
 def settle_view(
-    bags: Iterable[Path], recordings: Mapping[Path, Recording]
-) -> tuple[View, str, dict[Path, Recording]]:
+    bags: Iterable[Path], recordings: Mapping[Path, ForeignBag]
+) -> tuple[View, str, dict[Path, ForeignBag]]:
     """How the pictures of all bags become alike.
 
     Args:

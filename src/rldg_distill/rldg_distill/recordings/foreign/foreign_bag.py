@@ -41,8 +41,8 @@ from rldg_distill.recordings.bag_storage import (
     messages,
     topics,
 )
-from rldg_distill.recordings.gripper_joints import gripper_joints, joint_names
-from rldg_distill.recordings.gripper_width import GripperRange
+from rldg_distill.recordings.foreign.gripper_joints import gripper_joints, joint_names
+from rldg_distill.recordings.foreign.gripper_width import GripperRange
 from rldg_distill.recordings.selection import STATUSES
 
 MOTION = "motion"
@@ -179,7 +179,7 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Recording:
+class ForeignBag:
     """What a bag made elsewhere is taken for."""
 
     told: Told
@@ -243,7 +243,7 @@ class Recording:
         return about | ({"pictures": self.pictures} if self.pictures else {})
 
 
-def is_recording(path: Path) -> bool:
+def is_foreign(path: Path) -> bool:
     """Whether a bag was made by something else than this project's recorder."""
     try:
         if is_complete(path):
@@ -255,7 +255,7 @@ def is_recording(path: Path) -> bool:
 
 
 @damage_told()
-def find_recording(path: Path, told: Told) -> Recording:
+def find_foreign(path: Path, told: Told) -> ForeignBag:
     """What a bag made elsewhere is taken for.
 
     Raises:
@@ -379,7 +379,7 @@ def _about(
     used: dict[str, str],
     episode_topic: str | None,
     joints: tuple[str, ...],
-) -> Recording:
+) -> ForeignBag:
     """Task and outcome: from `Episode` messages, else from the user."""
     heard = messages(path, [episode_topic]) if episode_topic else ()
     spoken = [(time, decode(EPISODE, cdr)) for _, time, cdr in heard]
@@ -389,7 +389,7 @@ def _about(
                 "was recorded elsewhere and does not name its task: --recorded task=connector/vga, or the same in "
                 "its custom_data"
             )
-        return Recording(told, used, load_task(told.task).instruction, 0, ALWAYS, joints)
+        return ForeignBag(told, used, load_task(told.task).instruction, 0, ALWAYS, joints)
     if len({episode.episode_id for _, episode in spoken}) > 1:
         raise BadBag("holds several episodes. Record each in a bag of its own")
     first, last = spoken[0][1], spoken[-1][1]
@@ -415,4 +415,4 @@ def _about(
     opened = times[0] if int(first.status) == OPEN else ALWAYS[0]
     closed = times[-1] if int(last.status) != OPEN else ALWAYS[1]
     instruction = last.instruction.strip() or load_task(told.task).instruction
-    return Recording(told, used, instruction, int(last.seed), (opened, closed), joints)
+    return ForeignBag(told, used, instruction, int(last.seed), (opened, closed), joints)

@@ -17,8 +17,8 @@ from rldg_robot.ros import listen_to, publish_on, to_stamp
 WHOM = "the person at ./rldg run rldg_rl keyboard"
 
 
-class Person:
-    """Implements `reward_asked.Watcher` over `person/question` and `person/answer`."""
+class PersonClient:
+    """Implements `asking_judges.Watcher` over `person/question` and `person/answer`."""
 
     def __init__(self, node: Node, wait: Callable[[Callable[[], bool], str], None]) -> None:
         """Ask nothing yet.
@@ -47,15 +47,15 @@ class Person:
 
     @property
     def said(self) -> bool | None:
-        """See `reward_asked.Watcher`."""
+        """See `asking_judges.Watcher`."""
         return self._said
 
     def invite(self, question: str, seen: Observation) -> None:
-        """See `reward_asked.Watcher`."""
+        """See `asking_judges.Watcher`."""
         self._ask(question, seen.state_stamp, waits=False)
 
     def answer(self, question: str, seen: Observation) -> bool:
-        """See `reward_asked.Watcher`.
+        """See `asking_judges.Watcher`.
 
         Raises:
             EpisodeAborted: the stack was stopped in the meantime.
@@ -67,7 +67,7 @@ class Person:
         return self._said
 
     def dismiss(self) -> None:
-        """See `reward_asked.Watcher`."""
+        """See `asking_judges.Watcher`."""
         self._ask("", 0, waits=False)
 
     def _ask(self, text: str, stamp: int, waits: bool) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rldg_core.task import Task
-from rldg_rl.environment.reward import Judge, Verdict
+from rldg_rl.rewards.judge import Judge, Verdict
 from rldg_rl.robot.observation import Observation
 
 SECONDS_OF_PEACE = 1.0
@@ -18,7 +18,7 @@ SECONDS_OF_PEACE = 1.0
 
 
 class Watcher(Protocol):
-    """A person who watches the robot; see `person.Person`."""
+    """A person who watches the robot; see `acting.person_client.PersonClient`."""
 
     @property
     def said(self) -> bool | None:
@@ -42,11 +42,11 @@ class KeyboardJudge:
         self._task = task
 
     def begin(self, seen: Observation) -> None:
-        """See `reward.Judge`."""
+        """See `judge.Judge`."""
         self._person.invite(f"{self._task.id} runs. Is it done, or has it failed?", seen)
 
     def verdict(self, seen: Observation, last: bool) -> Verdict:
-        """See `reward.Judge`."""
+        """See `judge.Judge`."""
         said = self._person.said
         if said is None and last:
             said = self._person.answer(f"{self._task.id}: the time is out. Is it done?", seen)
@@ -65,12 +65,12 @@ class AttendedJudge:
         self._task = task
 
     def begin(self, seen: Observation) -> None:
-        """See `reward.Judge`."""
+        """See `judge.Judge`."""
         self._judge.begin(seen)
         self._person.invite(f"{self._task.id} is recorded. Is it done, or do you give it up?", seen)
 
     def verdict(self, seen: Observation, last: bool) -> Verdict:
-        """See `reward.Judge`."""
+        """See `judge.Judge`."""
         verdict = self._judge.verdict(seen, last)
         if verdict is Verdict.GOES_ON and self._person.said is not None:
             verdict = Verdict.DONE if self._person.said else Verdict.FAILED
@@ -89,13 +89,13 @@ class ConfirmedJudge:
         self._peace = 0
 
     def begin(self, seen: Observation) -> None:
-        """See `reward.Judge`."""
+        """See `judge.Judge`."""
         self._judge.begin(seen)
         self._person.dismiss()
         self._peace = 0
 
     def verdict(self, seen: Observation, last: bool) -> Verdict:
-        """See `reward.Judge`. In the last step of the time the person is asked even if they just said no."""
+        """See `judge.Judge`. In the last step of the time the person is asked even if they just said no."""
         suggested = self._judge.verdict(seen, last)
         self._peace -= 1
         if suggested is not Verdict.DONE or (self._peace > 0 and not last):

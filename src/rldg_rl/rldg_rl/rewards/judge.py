@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
@@ -70,6 +70,7 @@ class PoseJudge:
         return Verdict.done_if(is_there(self._goal.relative_to(seen.pose)))
 
 
+@runtime_checkable
 class Declaring(Protocol):
     """Hands that can say that it is done; see `hands.Hands.declares_done`."""
 

@@ -15,8 +15,9 @@ import numpy as np
 from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.datasets.plausibility import WIDTH_SLACK
-from rldg_distill.recordings.gripper_joints import positions
-from rldg_distill.recordings.resampling import MAX_AGE, Stream
+from rldg_distill.recordings.foreign.gripper_joints import positions
+from rldg_distill.recordings.foreign.resampling import Stream
+from rldg_distill.recordings.staleness import MAX_AGE
 
 APART = 0.01
 """[m] by which two fingers that one screw moves may differ; beyond it one of them is not measured"""

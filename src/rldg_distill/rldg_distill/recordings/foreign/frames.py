@@ -16,8 +16,8 @@ from rldg_core.contract import (
     TARGET_POSE,
 )
 from rldg_distill.datasets.episode import BadBag
-from rldg_distill.recordings.recording import MOTION
-from rldg_distill.recordings.resampling import Stream
+from rldg_distill.recordings.foreign.foreign_bag import MOTION
+from rldg_distill.recordings.foreign.resampling import Stream
 
 TARGETS = (POLICY_TARGET_POSE.name, TARGET_POSE.name)
 FRAMED = (CURRENT_POSE.name, CURRENT_TWIST.name, EXTERNAL_WRENCH.name, *TARGETS)

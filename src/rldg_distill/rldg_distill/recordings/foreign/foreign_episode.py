@@ -39,33 +39,31 @@ from rldg_distill.datasets.episode import (
     dataset_action,
 )
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_distill.datasets.plausibility import implausible
-from rldg_distill.recordings.bag_episode import POLICY_CAMERA, read_episode, way_out
-from rldg_distill.recordings.bag_storage import damage_told, messages
-from rldg_distill.recordings.finger_motion import commands, may_hold
-from rldg_distill.recordings.frames import check_frames
-from rldg_distill.recordings.gripper_width import check_asked, check_talk, widths
-from rldg_distill.recordings.identity import bag_name
-from rldg_distill.recordings.recording import (
+from rldg_distill.recordings.bag_storage import messages
+from rldg_distill.recordings.camera_names import POLICY_CAMERA, way_out
+from rldg_distill.recordings.foreign.finger_motion import commands, may_hold
+from rldg_distill.recordings.foreign.foreign_bag import (
     CUT,
     MOTION,
     NEEDED,
-    Recording,
+    ForeignBag,
     Told,
-    find_recording,
-    is_recording,
+    find_foreign,
     width_wanted,
 )
-from rldg_distill.recordings.resampling import (
-    MAX_AGE,
+from rldg_distill.recordings.foreign.frames import check_frames
+from rldg_distill.recordings.foreign.gripper_width import check_asked, check_talk, widths
+from rldg_distill.recordings.foreign.resampling import (
     Stream,
     check_clocks,
     common_ticks,
     read_streams,
     without_jumps,
 )
+from rldg_distill.recordings.foreign.view import View
+from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.spool import Span, Spool, Spooled
-from rldg_distill.recordings.view import View
+from rldg_distill.recordings.staleness import MAX_AGE
 
 DEMONSTRATION = 2  # executed_by
 FARTHEST = 5.0
@@ -74,37 +72,7 @@ PUSHED = 2.0
 """of a SpaceMouse's full deflection: some give a little more than 1, and what is more than this is no share of it"""
 
 
-@damage_told()
-def read_bag(
-    path: Path,
-    image_format: ImageFormat,
-    cameras: dict[str, str],
-    told: Told,
-    view: View | None = None,
-) -> Episode:
-    """The episode of a bag, whoever made it.
-
-    Args:
-        path: the bag's folder.
-        image_format: of the images.
-        cameras: feature by image topic.
-        told: about bags made elsewhere.
-        view: of their policy camera; None: its pictures stay as they are.
-
-    Raises:
-        BadBag: it cannot be converted.
-    """
-    if is_recording(path):
-        episode = read_recording(path, image_format, cameras, told, view)
-    else:
-        episode = read_episode(path, image_format, cameras)
-    period = SECOND / load_task(episode.metadata.task_id).control_rate
-    for what in implausible(episode, period):
-        raise BadBag(what)
-    return episode
-
-
-def read_recording(
+def read_foreign(
     path: Path,
     image_format: ImageFormat,
     cameras: dict[str, str],
@@ -112,7 +80,7 @@ def read_recording(
     view: View | None = None,
 ) -> Episode:
     """The episode of a bag made elsewhere; arguments and errors are those of `read_bag`."""
-    recording = find_recording(path, told)
+    recording = find_foreign(path, told)
     task = load_task(recording.task)
     if recording.width is None and task.gripper != "closed":
         raise BadBag(
@@ -130,7 +98,7 @@ def read_recording(
     return replace(episode, remarks=(*remarks, *cut))
 
 
-def _late(recording: Recording, streams: Mapping[str, Stream]) -> Iterator[str]:
+def _late(recording: ForeignBag, streams: Mapping[str, Stream]) -> Iterator[str]:
     """Why a bag's beginning is in no step."""
     asked = recording.topics.get(recording.asked or "")
     steady = [stream for topic, stream in streams.items() if topic != asked]
@@ -140,7 +108,7 @@ def _late(recording: Recording, streams: Mapping[str, Stream]) -> Iterator[str]:
         yield f"begins {late / SECOND:.2f} s later than its first message, where {last.topic} begins"
 
 
-def _early(recording: Recording, moments: Moments) -> Iterator[str]:
+def _early(recording: ForeignBag, moments: Moments) -> Iterator[str]:
     """Why a bag's end is in no step: who commands let go, or the node that did died.
 
     Raises:
@@ -181,7 +149,7 @@ class Moments:
         return self.ticks[:-1]
 
 
-def _moments(recording: Recording, task: Task, streams: dict[str, Stream]) -> Moments:
+def _moments(recording: ForeignBag, task: Task, streams: dict[str, Stream]) -> Moments:
     parts = {name: streams[topic] for name, topic in recording.topics.items()}
     pose = parts[CURRENT_POSE.name]
     check_frames(parts)
@@ -219,7 +187,7 @@ def _poses(stream: Stream, ticks: np.ndarray) -> list[Pose]:
     return poses
 
 
-def _widths(recording: Recording, gripper: list[Stream], ticks: np.ndarray) -> np.ndarray:
+def _widths(recording: ForeignBag, gripper: list[Stream], ticks: np.ndarray) -> np.ndarray:
     if not gripper:
         return np.zeros(len(ticks))
     found = gripper[0].messages(ticks)
@@ -227,7 +195,7 @@ def _widths(recording: Recording, gripper: list[Stream], ticks: np.ndarray) -> n
 
 
 def _episode(
-    recording: Recording,
+    recording: ForeignBag,
     task: Task,
     bag: str,
     moments: Moments,
@@ -288,7 +256,7 @@ def _states(moments: Moments) -> np.ndarray:
         return np.array(rows).astype(np.float32)
 
 
-def _actions(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
+def _actions(recording: ForeignBag, task: Task, moments: Moments) -> np.ndarray:
     """(T, 7) float32: what was commanded; where nobody recorded that, what was done."""
     opened = _opened(recording, task, moments)
     poses = moments.poses[:-1]
@@ -323,7 +291,7 @@ def _deflection(topic: str, axes: np.ndarray) -> np.ndarray:
     return push
 
 
-def _opened(recording: Recording, task: Task, moments: Moments) -> np.ndarray:
+def _opened(recording: ForeignBag, task: Task, moments: Moments) -> np.ndarray:
     """(T,) 1.0 where the gripper is asked to be open, else 0.0."""
     steps = moments.steps
     if task.gripper == "closed":

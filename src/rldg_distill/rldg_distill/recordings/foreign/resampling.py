@@ -16,11 +16,10 @@ from rldg_core.contract import JOINT_STATES
 from rldg_core.message_values import SECOND, frame_of, stamp_of
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import messages, topics
-from rldg_distill.recordings.clock_jumps import behind, clock_jumps
-from rldg_distill.recordings.gripper_joints import names_all
+from rldg_distill.recordings.foreign.clock_jumps import behind, clock_jumps
+from rldg_distill.recordings.foreign.gripper_joints import names_all
+from rldg_distill.recordings.staleness import MAX_AGE
 
-MAX_AGE = SECOND // 2
-"""[ns] beyond which the latest message says nothing of a tick, and two clocks are not the same"""
 LONGEST = 3600 * SECOND
 """[ns] of an episode; stamps are anybody's numbers, and every step takes memory"""
 LATEST = 2**62

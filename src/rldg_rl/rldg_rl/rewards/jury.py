@@ -9,11 +9,8 @@ from pathlib import Path
 
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
-from rldg_rl.acting.hands import Hands
-from rldg_rl.acting.played_hands import PlayedHands
-from rldg_rl.environment.reward import Judge, PersonJudge, PoseJudge, TwinJudge
-from rldg_rl.environment.reward_asked import AttendedJudge, ConfirmedJudge, KeyboardJudge
-from rldg_rl.rewards.person import Person
+from rldg_rl.rewards.asking_judges import AttendedJudge, ConfirmedJudge, KeyboardJudge, Watcher
+from rldg_rl.rewards.judge import Declaring, Judge, PersonJudge, PoseJudge, TwinJudge
 
 SOMEBODY = "use operator:=scripted, spacemouse, keyboard or gamepad"
 
@@ -39,7 +36,7 @@ class Jury:
         """Whether somebody has to be there to answer."""
         return self.reward == "keyboard" or self.confirm
 
-    def judge(self, task: Task, hands: Hands | PlayedHands, person: Person) -> Judge:
+    def judge(self, task: Task, hands: object, person: Watcher) -> Judge:
         """For one task.
 
         Raises:
@@ -52,12 +49,12 @@ class Jury:
             return AttendedJudge(judge, person, task)
         return ConfirmedJudge(judge, person, task) if self.confirm else judge
 
-    def _alone(self, task: Task, hands: Hands | PlayedHands) -> Judge:
+    def _alone(self, task: Task, hands: object) -> Judge:
         """One that asks nobody."""
         if self.reward == "pose":
             return PoseJudge(task)
         if self.reward == "person":
-            if isinstance(hands, PlayedHands):
+            if not isinstance(hands, Declaring):
                 raise UserError(f"reward:=person needs one: {SOMEBODY}")
             return PersonJudge(hands, task)
         if self.reward == "classifier":
