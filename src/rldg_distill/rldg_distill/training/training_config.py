@@ -40,8 +40,8 @@ class TrainingConfig:
     weights: tuple[float, ...] = ()
     """share of every dataset in the batches, in any unit; by default every step is as likely as any other"""
     loss: str = ""
-    """own (imitate what was done), teacher_kl (the teacher's distribution) or teacher_expected (its mean action), as
-    far as the student has them; its first by default"""
+    """what is imitated: own (the executed action), teacher_kl (the teacher's distribution) or teacher_expected (its
+    mean action). By default the student's first"""
     steps: int = 5000
     """updates"""
     batch_size: int = 64

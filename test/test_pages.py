@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The pages: links that lead somewhere, sentences that can be read, words that a stranger knows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    ROOT / name
+    for name in subprocess.check_output(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        cwd=ROOT,
+        text=True,
+    ).split()
+)
+GUIDES = [ROOT / "README.md", ROOT / "docs/glossary.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
+
+WORDS = 24
+"""in a sentence at most"""
+
+IDIOMS = (
+    "at the wheel",
+    "has the wheel",
+    "did the corn",
+    "as it comes",
+    "as they come",
+    "is told",
+    "was told",
+    "are told",
+    "nobody tells",
+    "lived again",
+    "was lived",
+    "is lived",
+    "lives the episodes",
+    "lives the same",
+    "a hand on the robot",
+    "by hand in a training",
+    "what it takes",
+    "number that is none",
+    "pose that is none",
+    "tell us",
+    "wish",
+    "hears nothing",
+    "for ever",
+    "learning to see",
+)
+"""turns of phrase of the authors, which explain nothing to others"""
+
+
+def prose(text: str) -> list[str]:
+    """Paragraphs, list items and table cells of a page, without code blocks, headings and addresses.
+
+    Inline code, whatever is in it, becomes one word.
+    """
+    text = re.sub(r"^ *```.*?^ *```", "\n", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"`[^`]*`", "code", text)
+    text = re.sub(r"\]\([^)]*\)", "]", text)
+    blocks: list[str] = [""]
+    for line in text.splitlines():
+        if not line.strip() or line.startswith("#"):
+            blocks.append("")
+        elif line.startswith("    ") and not blocks[-1]:
+            continue
+        elif line.lstrip().startswith("|"):
+            blocks += [*line.split("|"), ""]
+        elif item := re.match(r" *(?:[-*]|\d+\.) (.*)", line):
+            blocks.append(item[1])
+        else:
+            blocks[-1] += " " + line
+    return [block.strip() for block in blocks if block.strip()]
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a page's prose: they end with a full stop, a question or an exclamation mark."""
+    return [
+        sentence
+        for block in prose(text)
+        for sentence in re.split(r"(?<=[.!?])[\])*\"]*\s+", block)
+        if re.search(r"\w", sentence)
+    ]
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link behind `#` can name: the headings of a page, as GitHub spells them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {
+        re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings
+    }
+
+
+def dead_links(page: Path) -> list[str]:
+    """Links of a page that lead to no file, or to no heading of it."""
+    text = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL)
+    dead = []
+    for name, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)\s]*))?\)", text):
+        target = page.parent / name if name else page
+        if "://" in name:
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            dead.append(f"{name}#{anchor}" if anchor else name)
+    return dead
+
+
+def title(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_links_lead_somewhere(page: Path) -> None:
+    assert dead_links(page) == []
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=title)
+def test_sentences_are_short(page: Path) -> None:
+    assert [one for one in sentences(page.read_text()) if len(one.split()) > WORDS] == []
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=title)
+def test_words_are_the_fields_own(page: Path) -> None:
+    text = " ".join(prose(page.read_text())).lower()
+    assert [idiom for idiom in IDIOMS if re.search(rf"\b{idiom}\b", text)] == []
+
+
+def test_the_first_page_is_short_and_names_every_command() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 120
+    command = (ROOT / "rldg").read_text().partition("cat <<'EOF'")[2].partition("EOF")[0]
+    verbs = set(re.findall(r"\./rldg ([a-z-]+)", command))
+    stacks = (ROOT / "src/rldg_bringup/rldg_bringup/stacks.py").read_text()
+    verbs |= {f"launch {name}" for name in re.findall(r'Stack\(\s*"(\w+)"', stacks)} - {
+        "launch doctor"
+    }
+    assert [verb for verb in verbs - {"launch"} if f"`./rldg {verb}" not in text] == []
+
+
+def test_the_glossary_has_two_sentences_for_a_term_and_pages_link_to_it() -> None:
+    text = (ROOT / "docs/glossary.md").read_text()
+    terms = re.findall(r"^### (.*)\n+((?:.+\n)+)", text, flags=re.MULTILINE)
+    assert len(terms) == text.count("\n### ")
+    assert [name for name, meaning in terms if len(sentences(meaning)) > 2] == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs/README.md").read_text()
+    pages = [page.relative_to(ROOT / "docs") for page in (ROOT / "docs").rglob("*.md")]
+    assert [
+        page for page in map(str, pages) if page != "README.md" and f"({page})" not in index
+    ] == []
+
+
+def test_the_checks_find_faults(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# A heading\n\n" + "word " * 25 + "end. Short one.\n\n    code " + "x " * 40 + "\n\n"
+        "| cell | " + "word " * 25 + "|\n\n[dead](none.md) [lost](#nowhere) [found](#a-heading)\n"
+    )
+    assert [len(one.split()) > WORDS for one in sentences(page.read_text())] == [
+        *(True, False, False, True),
+        False,
+    ]
+    assert dead_links(page) == ["none.md", "#nowhere"]
