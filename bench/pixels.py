@@ -87,7 +87,9 @@ def main() -> None:
         )
 
     pupil = ScratchEncoder(task)
-    learning = Agent(config, pupil.output_dim, ACTION_DIM, 0, encoder=pupil.tensors, pupil=pupil)
+    learning = Agent(
+        config, pupil.output_dim, ACTION_DIM, 0, encoder=pupil.tensors, trainable_encoder=pupil
+    )
 
     def with_images(size: int) -> Batch:
         rows = rng.integers(STEPS, size=size)

@@ -31,7 +31,7 @@ def make_agent(config: AgentConfig) -> tuple[Agent, ScratchEncoder]:
     encoder = make_encoder("scratch", VGA, 0)
     assert isinstance(encoder, ScratchEncoder)
     sizes = (encoder.output_dim, ACTION_DIM, 0)
-    return Agent(config, *sizes, encoder=encoder.tensors, pupil=encoder), encoder
+    return Agent(config, *sizes, encoder=encoder.tensors, trainable_encoder=encoder), encoder
 
 
 def make_buffer(encoder: ScratchEncoder, folder: Path | None = None) -> ReplayBuffer:

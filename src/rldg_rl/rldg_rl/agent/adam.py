@@ -21,14 +21,14 @@ class Adam:
         self._parameters = list(parameters.values())
         self._gradients = gradients
         self._learning_rate = learning_rate
-        self._means = [torch.zeros_like(p) for p in self._parameters]
-        self._squares = [torch.zeros_like(p) for p in self._parameters]
+        self._first_moments = [torch.zeros_like(p) for p in self._parameters]
+        self._second_moments = [torch.zeros_like(p) for p in self._parameters]
         self._steps = [torch.zeros(()) for _ in self._parameters]
         self.state: dict[str, Tensor] = {}
         """the moments and counts by name, in place"""
         for kind, tensors in (
-            ("mean", self._means),
-            ("square", self._squares),
+            ("mean", self._first_moments),
+            ("square", self._second_moments),
             ("step", self._steps),
         ):
             self.state |= {f"{n}.{kind}": t for n, t in zip(parameters, tensors, strict=True)}
@@ -40,8 +40,8 @@ class Adam:
         torch._fused_adam_(
             self._parameters,
             self._gradients,
-            self._means,
-            self._squares,
+            self._first_moments,
+            self._second_moments,
             [],
             self._steps,
             lr=self._learning_rate,

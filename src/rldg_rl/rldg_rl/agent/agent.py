@@ -35,8 +35,8 @@ class Agent:
 
     With a `grasp_penalty` (see `Task`), 0 included, the last of the action's dimensions is the
     gripper's and chosen by a `GripperCritic`; with None all of them are motion. The weights of an
-    `encoder` that makes the observations go along with the policy's, in place; a `pupil` is one that
-    learns here, from batches with images. The same seed and the same batches give the same weights,
+    `encoder` that makes the observations go along with the policy's, in place; a `trainable_encoder`
+    learns with the critics, from batches with images. The same seed and the same batches give the same weights,
     also across `state_dict`.
     """
 
@@ -48,7 +48,7 @@ class Agent:
         seed: int,
         grasp_penalty: float | None = None,
         encoder: Mapping[str, np.ndarray] | None = None,
-        pupil: ScratchEncoder | None = None,
+        trainable_encoder: ScratchEncoder | None = None,
     ) -> None:
         self.config = config
         self.observation_dim = observation_dim
@@ -61,8 +61,8 @@ class Agent:
         critic = partial(network, observation_dim + motion_dim, output_dim=1)
         self._actor = network(observation_dim, output_dim=2 * motion_dim, members=1)
         self._critic = critic(members=config.critics)
-        self._target = critic(members=config.critics)
-        self._target.flat.copy_(self._critic.flat)
+        self._target_critic = critic(members=config.critics)
+        self._target_critic.flat.copy_(self._critic.flat)
         # softplus(_raw_temperature) is the temperature: always positive
         self._raw_temperature = torch.tensor([math.log(math.expm1(config.initial_temperature))])
         self._temperature_gradient = torch.zeros(1)
@@ -74,12 +74,16 @@ class Agent:
         self._critic_adam = Adam(
             {"critic": self._critic.flat}, [self._critic.gradient], config.learning_rate
         )
-        self._pupil = pupil
+        self._trainable_encoder = trainable_encoder
         self._adams = [self._actor_adam, self._critic_adam]
-        if pupil is not None:
-            self._pupil_adam = Adam({"encoder": pupil.flat}, [pupil.gradient], config.learning_rate)
-            self._adams.append(self._pupil_adam)
-        self._memory = self._allocate(config.batch_size)
+        if trainable_encoder is not None:
+            self._encoder_adam = Adam(
+                {"encoder": trainable_encoder.flat},
+                [trainable_encoder.gradient],
+                config.learning_rate,
+            )
+            self._adams.append(self._encoder_adam)
+        self._workspace = self._allocate(config.batch_size)
         self._target_entropy = config.target_entropy_per_dimension * motion_dim
         tensors = _named(self._actor.tensors)
         self._gripper: GripperCritic | None = None
@@ -89,13 +93,15 @@ class Agent:
         tensors |= {ENCODER + name: tensor for name, tensor in (encoder or {}).items()}
         self.policy = GaussianPolicy(tensors, np.random.default_rng(seed))
         """acts with this agent's weights as they are now"""
-        self._acting = {"": self._actor} | (
+        self._policy_networks = {"": self._actor} | (
             {GRIPPER: self._gripper.online} if self._gripper else {}
         )
-        self._flats = {prefix: network.flat for prefix, network in self._acting.items()}
-        if pupil is not None:
-            self._flats[ENCODER] = pupil.flat
-        self._averages = {prefix: flat.clone() for prefix, flat in self._flats.items()}
+        self._current_weights = {
+            prefix: network.flat for prefix, network in self._policy_networks.items()
+        }
+        if trainable_encoder is not None:
+            self._current_weights[ENCODER] = trainable_encoder.flat
+        self._averages = {prefix: flat.clone() for prefix, flat in self._current_weights.items()}
         self.averaged = self._averaged(seed)
         """acts with an average of the last weights, which is steadier: what is judged and kept"""
 
@@ -127,27 +133,29 @@ class Agent:
                 batch.gripper_changed,
             )
         )
-        seen = None
-        if self._pupil is not None:
-            seen, next_observation = self._pupil.look(batch, self._generator)
-            observation = seen.detach()
+        encoded = None
+        if self._trainable_encoder is not None:
+            encoded, next_observation = self._trainable_encoder.encode_batch(batch, self._generator)
+            observation = encoded.detach()
         rows = len(reward)
-        if rows != self._memory.rows:
-            self._memory = self._allocate(rows)
+        if rows != self._workspace.rows:
+            self._workspace = self._allocate(rows)
         # one pass of the policy serves the critics' target and the policy's own step
         if full:
-            draw = self._draw(torch.cat((next_observation, observation)), self._memory.actor)
+            sample = self._sample_action(
+                torch.cat((next_observation, observation)), self._workspace.actor
+            )
         else:
-            draw = self._draw(next_observation, self._memory.actor.rows(0, rows))
+            sample = self._sample_action(next_observation, self._workspace.actor.rows(0, rows))
         metrics = self._update_critic(
             torch.cat((observation, action[:, : self._motion_dim]), 1),
-            torch.cat((next_observation, draw.action[:rows]), 1),
+            torch.cat((next_observation, sample.action[:rows]), 1),
             reward,
             mask,
-            seen,
+            encoded,
         )
         if full:
-            metrics |= self._update_actor(observation, draw.rows(rows, 2 * rows))
+            metrics |= self._update_actor(observation, sample.rows(rows, 2 * rows))
         if self._gripper is not None:
             choice = action[:, self._motion_dim]
             metrics |= self._gripper.update(
@@ -161,15 +169,15 @@ class Agent:
         """Polyak averaging; at first over a tenth of the updates so far, lest the first weights count for long."""
         rate = max(self.config.average_rate, 10.0 / (self.updates + 9.0))
         for prefix, average in self._averages.items():
-            average.lerp_(self._flats[prefix], rate)
+            average.lerp_(self._current_weights[prefix], rate)
 
     def _averaged(self, seed: int) -> GaussianPolicy:
         """The policy again, over the averages."""
         tensors = dict(self.policy.tensors)
-        for prefix, network in self._acting.items():
+        for prefix, network in self._policy_networks.items():
             tensors |= _named(network.views(self._averages[prefix]), prefix)
-        if self._pupil is not None:
-            views = self._pupil.views(self._averages[ENCODER])
+        if self._trainable_encoder is not None:
+            views = self._trainable_encoder.views(self._averages[ENCODER])
             tensors |= {ENCODER + name: tensor.numpy() for name, tensor in views.items()}
         return GaussianPolicy(tensors, np.random.default_rng(seed))
 
@@ -209,75 +217,90 @@ class Agent:
         """Everything but generator and count, as views."""
         state = {f"policy.{name}": tensor for name, tensor in self.policy.tensors.items()}
         state |= {f"average.{prefix}flat": a.numpy() for prefix, a in self._averages.items()}
-        for prefix, network in (("critic", self._critic), ("target", self._target)):
+        for prefix, network in (("critic", self._critic), ("target", self._target_critic)):
             state |= {f"{prefix}.{name}": t.numpy() for name, t in network.tensors.items()}
         state["temperature"] = self._raw_temperature.numpy()
         for adam in self._adams:
             state |= {f"adam.{name}": tensor.numpy() for name, tensor in adam.state.items()}
         return state | (self._gripper.state() if self._gripper is not None else {})
 
-    def _allocate(self, rows: int) -> _Memory:
-        return _Memory(rows, self._actor.tape(2 * rows), self._critic.tape(rows))
+    def _allocate(self, rows: int) -> _Workspace:
+        return _Workspace(rows, self._actor.tape(2 * rows), self._critic.tape(rows))
 
-    def _draw(self, observation: Tensor, tape: Tape) -> _Draw:
-        """Draws one action for each observation."""
+    def _sample_action(self, observation: Tensor, tape: Tape) -> _ActionSample:
+        """Samples one action for each observation, by the reparametrisation trick."""
         mean, raw_log_std = self._actor.forward(observation, tape)[0].chunk(2, dim=1)
         log_std = raw_log_std.clamp(math.log(STD_MIN), math.log(STD_MAX))
         noise = torch.randn(mean.shape, generator=self._generator)
         raw_action = torch.addcmul(mean, log_std.exp(), noise)
-        return _Draw(tape, mean, raw_log_std, log_std, noise, raw_action, raw_action.tanh())
+        return _ActionSample(tape, mean, raw_log_std, log_std, noise, raw_action, raw_action.tanh())
 
     def _update_critic(
-        self, pair: Tensor, next_pair: Tensor, reward: Tensor, mask: Tensor, seen: Tensor | None
+        self,
+        critic_input: Tensor,
+        next_critic_input: Tensor,
+        reward: Tensor,
+        mask: Tensor,
+        encoded: Tensor | None,
     ) -> dict[str, float]:
-        """Towards reward + discount * the least of the target critics, in the mean square.
+        """One step down the mean squared TD error of all critics.
 
-        `seen`: the observations, where they lead back to an encoder that learns.
+        td_target = reward + discount * mask * min over the target critics; without an entropy bonus.
+
+        Args:
+            critic_input: (rows, observation + motion).
+            next_critic_input: (rows, observation + motion), the motion sampled from the policy.
+            reward: (rows,).
+            mask: (rows,) 0 where the episode terminated.
+            encoded: (rows, observation) under autograd, where an encoder learns; else None.
         """
-        tape = self._memory.critic
-        next_value = self._target.forward(next_pair, tape).amin(0)[:, 0]
-        goal = torch.addcmul(reward, mask, next_value, value=self.config.discount)
-        value = self._critic.forward(pair, tape)
-        error = value - goal[:, None]
-        gradient = error * (2.0 / error.numel())
-        self._critic.backward(tape, gradient)
-        if self._pupil is not None and seen is not None:
-            wished = self._critic.input_gradient(tape, gradient).sum(0)
-            self._pupil.backward(seen, wished[:, : self.observation_dim])
-            self._pupil_adam.step()
+        tape = self._workspace.critic
+        next_q = self._target_critic.forward(next_critic_input, tape).amin(0)[:, 0]
+        td_target = torch.addcmul(reward, mask, next_q, value=self.config.discount)
+        q = self._critic.forward(critic_input, tape)
+        td_error = q - td_target[:, None]
+        q_gradient = td_error * (2.0 / td_error.numel())
+        self._critic.backward(tape, q_gradient)
+        if self._trainable_encoder is not None and encoded is not None:
+            input_gradient = self._critic.input_gradient(tape, q_gradient).sum(0)
+            observation_gradient = input_gradient[:, : self.observation_dim]
+            self._trainable_encoder.backward(encoded, observation_gradient)
+            self._encoder_adam.step()
         self._critic_adam.step()
-        self._target.flat.lerp_(self._critic.flat, self.config.target_rate)
-        return {"critic_loss": float(error.square().mean()), "q": float(value.mean())}
+        self._target_critic.flat.lerp_(self._critic.flat, self.config.target_rate)
+        critic_loss = td_error.square().mean()
+        return {"critic_loss": float(critic_loss), "q": float(q.mean())}
 
-    def _update_actor(self, observation: Tensor, draw: _Draw) -> dict[str, float]:
-        """Policy: down temperature * log-probability - mean value; temperature: to its target."""
-        action, temperature, rows = draw.action, self.temperature, len(observation)
-        tape = self._memory.critic
-        value = self._critic.forward(torch.cat((observation, action), 1), tape)
+    def _update_actor(self, observation: Tensor, sample: _ActionSample) -> dict[str, float]:
+        """One step of policy and temperature.
+
+        actor_loss = mean(temperature * log_prob - mean over the critics of q);
+        temperature_loss = temperature * (entropy - target_entropy), with the entropy held.
+        """
+        action, temperature, rows = sample.action, self.temperature, len(observation)
+        tape = self._workspace.critic
+        q = self._critic.forward(torch.cat((observation, action), 1), tape)
+        # of mean(q) with respect to the action: all critics count alike
         action_gradient = self._critic.input_gradient(
-            tape, torch.full_like(value, 1.0 / value.numel()), start=self.observation_dim
+            tape, torch.full_like(q, 1.0 / q.numel()), start=self.observation_dim
         ).sum(0)
         # d log_prob / d raw_action = 2 action (from the tanh; the noise stays)
-        raw_gradient = action * (2.0 * temperature / rows) - action_gradient * (1.0 - action**2)
-        log_std_gradient = raw_gradient * (draw.raw_action - draw.mean) - temperature / rows
-        log_std_gradient *= draw.log_std == draw.raw_log_std  # none beyond the bounds
-        self._actor.backward(draw.tape, torch.cat((raw_gradient, log_std_gradient), 1)[None])
-        log_prob = draw.log_prob()
-        entropy = -float(log_prob.mean())
+        mean_gradient = action * (2.0 * temperature / rows) - action_gradient * (1.0 - action**2)
+        log_std_gradient = mean_gradient * (sample.raw_action - sample.mean) - temperature / rows
+        log_std_gradient *= sample.log_std == sample.raw_log_std  # none beyond the bounds
+        self._actor.backward(sample.tape, torch.cat((mean_gradient, log_std_gradient), 1)[None])
+        entropy = -float(sample.log_prob().mean())
         self._temperature_gradient.copy_(
             self._raw_temperature.sigmoid() * (entropy - self._target_entropy)
         )
         self._actor_adam.step()
-        return {
-            "actor_loss": -temperature * entropy - float(value.mean()),
-            "entropy": entropy,
-            "temperature": temperature,
-        }
+        actor_loss = -temperature * entropy - float(q.mean())
+        return {"actor_loss": actor_loss, "entropy": entropy, "temperature": temperature}
 
 
 @dataclass(frozen=True)
-class _Memory:
-    """Where the passes of an update happen."""
+class _Workspace:
+    """Preallocated memory for the passes of an update."""
 
     rows: int
     """transitions in a batch"""
@@ -288,8 +311,11 @@ class _Memory:
 
 
 @dataclass(frozen=True)
-class _Draw:
-    """Actions drawn from the policy for a batch; all but the tape (batch, action_dim)."""
+class _ActionSample:
+    """Actions sampled from the policy for a batch; all but the tape (batch, motion_dim).
+
+    raw_action = mean + exp(log_std) * noise, action = tanh(raw_action).
+    """
 
     tape: Tape
     mean: Tensor
@@ -299,19 +325,21 @@ class _Draw:
     raw_action: Tensor
     action: Tensor
 
-    def rows(self, start: int, stop: int) -> _Draw:
+    def rows(self, start: int, stop: int) -> _ActionSample:
         """The part that belongs to some rows of the batch."""
         tensors = (self.mean, self.raw_log_std, self.log_std, self.noise)
         parts = [t[start:stop] for t in (*tensors, self.raw_action, self.action)]
-        return _Draw(self.tape.rows(start, stop), *parts)
+        return _ActionSample(self.tape.rows(start, stop), *parts)
 
     def log_prob(self) -> Tensor:
         """(batch,) the actions' log density, after the tanh."""
-        gaussian = -0.5 * self.noise.square() - self.log_std - 0.5 * math.log(2.0 * math.pi)
+        gaussian_log_prob = (
+            -0.5 * self.noise.square() - self.log_std - 0.5 * math.log(2.0 * math.pi)
+        )
         # log(1 - tanh(u)^2), in a form that does not run into log(0)
         u = self.raw_action
-        squash = 2.0 * (math.log(2.0) - u - torch.nn.functional.softplus(-2.0 * u))
-        return (gaussian - squash).sum(1)
+        log_tanh_derivative = 2.0 * (math.log(2.0) - u - torch.nn.functional.softplus(-2.0 * u))
+        return (gaussian_log_prob - log_tanh_derivative).sum(1)
 
 
 def _named(tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, np.ndarray]:
@@ -324,12 +352,15 @@ def _named(tensors: Mapping[str, Tensor], prefix: str = "") -> dict[str, np.ndar
 
 def _copy_into(into: Mapping[str, np.ndarray], tensors: Mapping[str, np.ndarray]) -> None:
     """Overwrites arrays in place with those of the same names and shapes."""
-    own, given = ({n: t.shape for n, t in d.items()} for d in (into, tensors))
-    if own != given:
-        other = sorted(n for n in own.keys() | given.keys() if own.get(n) != given.get(n))
-        told = ", ".join(f"{n} is {given.get(n)}, not {own.get(n)}" for n in other[:SHOWN])
+    own_shapes, given_shapes = ({n: t.shape for n, t in d.items()} for d in (into, tensors))
+    if own_shapes != given_shapes:
+        names = own_shapes.keys() | given_shapes.keys()
+        other = sorted(n for n in names if own_shapes.get(n) != given_shapes.get(n))
+        differences = ", ".join(
+            f"{n} is {given_shapes.get(n)}, not {own_shapes.get(n)}" for n in other[:SHOWN]
+        )
         raise ValueError(
-            f"these weights are another agent's: {len(other)} differ ({told}); "
+            f"these weights are another agent's: {len(other)} differ ({differences}); "
             f"load them with the task, observation and sizes that they were trained with"
         )
     for name, array in into.items():

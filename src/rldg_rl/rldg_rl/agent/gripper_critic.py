@@ -35,8 +35,8 @@ class GripperCritic:
         )
         self.online = network()
         """acts: the choice of the greatest value"""
-        self._target = network()
-        self._target.flat.copy_(self.online.flat)
+        self._target_critic = network()
+        self._target_critic.flat.copy_(self.online.flat)
         self._adam = Adam(
             {"gripper": self.online.flat}, [self.online.gradient], config.learning_rate
         )
@@ -51,36 +51,41 @@ class GripperCritic:
         mask: Tensor,
         changed: Tensor,
     ) -> dict[str, float]:
-        """One gradient step, towards reward - penalty * changed + discount * the value of the best next choice.
+        """One step down the mean squared TD error.
+
+        td_target = reward - penalty * changed + discount * mask * target critic's value of the next choice.
 
         `choice` (rows,) holds one of GRIPPER_CHOICES a row, the rest is as in `Batch`. Returns gripper_loss and
         gripper_q.
         """
         rows, config = len(reward), self._config
         online, target = self._tapes(rows)
-        values = self.online.forward(torch.cat((next_observation, observation)), online)[0]
-        best = values[:rows].argmax(1, keepdim=True)
-        next_value = self._target.forward(next_observation, target)[0].gather(1, best)[:, 0]
-        goal = reward - self._penalty * changed + config.discount * mask * next_value
+        q_of_choices = self.online.forward(torch.cat((next_observation, observation)), online)[0]
+        next_choice = q_of_choices[:rows].argmax(1, keepdim=True)
+        next_q = self._target_critic.forward(next_observation, target)[0].gather(1, next_choice)[
+            :, 0
+        ]
+        td_target = reward - self._penalty * changed + config.discount * mask * next_q
         index = (choice - CLOSE).long()[:, None]
-        value = values[rows:].gather(1, index)[:, 0]
-        error = value - goal
-        gradient = torch.zeros(rows, len(GRIPPER_CHOICES))
-        gradient.scatter_(1, index, error[:, None] * (2.0 / rows))
-        self.online.backward(online.rows(rows, 2 * rows), gradient[None])
-        metrics = {"gripper_loss": float(error.square().mean()), "gripper_q": float(value.mean())}
+        q = q_of_choices[rows:].gather(1, index)[:, 0]
+        td_error = q - td_target
+        q_gradient = torch.zeros(rows, len(GRIPPER_CHOICES))
+        q_gradient.scatter_(1, index, td_error[:, None] * (2.0 / rows))
+        self.online.backward(online.rows(rows, 2 * rows), q_gradient[None])
+        gripper_loss = td_error.square().mean()
+        metrics = {"gripper_loss": float(gripper_loss), "gripper_q": float(q.mean())}
         self._adam.step()
-        self._target.flat.lerp_(self.online.flat, config.target_rate)
+        self._target_critic.flat.lerp_(self.online.flat, config.target_rate)
         return metrics
 
     def state(self) -> dict[str, np.ndarray]:
         """All that the next updates depend on, as views; but for `online`, which belongs to the policy."""
-        target = {f"gripper_target.{n}": t.numpy() for n, t in self._target.tensors.items()}
+        target = {f"gripper_target.{n}": t.numpy() for n, t in self._target_critic.tensors.items()}
         return target | {f"adam.{n}": t.numpy() for n, t in self._adam.state.items()}
 
     def _tapes(self, rows: int) -> tuple[Tape, Tape]:
         """Memory for a pass over next observations and observations, and for one over the former."""
         if rows != self._rows:
             self._rows = rows
-            self._memory = (self.online.tape(2 * rows), self._target.tape(rows))
+            self._memory = (self.online.tape(2 * rows), self._target_critic.tape(rows))
         return self._memory

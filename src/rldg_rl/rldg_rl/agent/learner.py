@@ -60,16 +60,16 @@ class Learner:
             batch = self.buffer.sample(config.batch_size, self._rng, config.demo_fraction)
             self.metrics |= self.agent.update(batch, full=left == 0)
 
-    def learn_from_prior(self, told: Callable[[int], None]) -> None:
+    def learn_from_prior(self, on_update: Callable[[int], None]) -> None:
         """Updates from what the buffer holds before the first training step; they count for none.
 
         Args:
-            told: called with their number after those of every step.
+            on_update: called with their number after those of every step.
         """
         wanted, per_step = self.config.prior_updates, self.agent.config.updates_per_step
         for done in range(per_step, wanted + 1, per_step):
             self.update()
-            told(done)
+            on_update(done)
         self.agent.updates = 0
         self._recent = [(time.monotonic(), 0)]
 

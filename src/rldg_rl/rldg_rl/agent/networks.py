@@ -43,7 +43,7 @@ class _Layer:
 class _Activations:
     """What a hidden layer's backward pass needs."""
 
-    normal: Tensor
+    normalised: Tensor
     """(members, rows, width) before the layer norm's scale and shift"""
     inverse_std: Tensor
     """(members, rows, 1)"""
@@ -94,7 +94,7 @@ class StackedMLP:
             for part in ("bias", "scale", "shift") if n < len(hidden) else ("bias",):
                 self._shapes[f"{name}.{part}"] = (members, 1, fan_out)
         self.members = members
-        self._ends = (input_dim, output_dim)
+        self._widths = (input_dim, output_dim)
         self.flat = torch.zeros(sum(math.prod(shape) for shape in self._shapes.values()))
         self.gradient = torch.zeros_like(self.flat)
         self.tensors = self.views(self.flat)
@@ -130,31 +130,33 @@ class StackedMLP:
         hidden: list[_Activations] = []
         for layer in self._layers[:-1]:
             shape = (self.members, rows, layer.weight.shape[2])
-            normal, output, gradient, scratch = (torch.empty(shape) for _ in range(4))
-            hidden.append(_Activations(normal, normal[..., :1].clone(), output, gradient, scratch))
-        return Tape(hidden, *(torch.empty(self.members, rows, width) for width in self._ends))
+            normalised, output, gradient, scratch = (torch.empty(shape) for _ in range(4))
+            hidden.append(
+                _Activations(normalised, normalised[..., :1].clone(), output, gradient, scratch)
+            )
+        return Tape(hidden, *(torch.empty(self.members, rows, width) for width in self._widths))
 
     def forward(self, x: Tensor, tape: Tape) -> Tensor:
         """Maps (rows, input) to (members, rows, output), which lies on the tape."""
         x = tape.input = x.expand(self.members, -1, -1)
-        for layer, kept in zip(self._layers, tape.hidden, strict=False):
-            torch.baddbmm(layer.bias, x, layer.weight, out=kept.normal)
-            _normalise(kept.normal, kept.inverse_std)
-            x = torch.addcmul(layer.shift, kept.normal, layer.scale, out=kept.output).tanh_()
+        for layer, saved in zip(self._layers, tape.hidden, strict=False):
+            torch.baddbmm(layer.bias, x, layer.weight, out=saved.normalised)
+            _layer_norm(saved.normalised, saved.inverse_std)
+            x = torch.addcmul(layer.shift, saved.normalised, layer.scale, out=saved.output).tanh_()
         head = self._layers[-1]
         return torch.baddbmm(head.bias, x, head.weight, out=tape.output)
 
     def backward(self, tape: Tape, gradient: Tensor) -> None:
         """From the gradient (members, rows, output) of a loss, overwrites that of the weights."""
         for n in reversed(range(len(self._layers))):
-            layer, into = self._layers[n], self._gradients[n]
+            layer, gradients = self._layers[n], self._gradients[n]
             x = tape.hidden[n - 1].output if n else tape.input
-            torch.bmm(x.mT, gradient, out=into.weight)
-            torch.sum(gradient, 1, keepdim=True, out=into.bias)
+            torch.bmm(x.mT, gradient, out=gradients.weight)
+            torch.sum(gradient, 1, keepdim=True, out=gradients.bias)
             if n:
-                kept = tape.hidden[n - 1]
-                gradient = torch.bmm(gradient, layer.weight.mT, out=kept.gradient)
-                _hidden_backward(kept, self._layers[n - 1], self._gradients[n - 1])
+                saved = tape.hidden[n - 1]
+                gradient = torch.bmm(gradient, layer.weight.mT, out=saved.gradient)
+                _layer_norm_tanh_backward(saved, self._layers[n - 1], self._gradients[n - 1])
 
     def input_gradient(self, tape: Tape, gradient: Tensor, start: int = 0) -> Tensor:
         """The same for the input from column `start` on, (members, rows, input - start).
@@ -162,13 +164,13 @@ class StackedMLP:
         The weights' gradient stays.
         """
         for n in range(len(tape.hidden), 0, -1):
-            kept = tape.hidden[n - 1]
-            gradient = torch.bmm(gradient, self._layers[n].weight.mT, out=kept.gradient)
-            _hidden_backward(kept, self._layers[n - 1], None)
+            saved = tape.hidden[n - 1]
+            gradient = torch.bmm(gradient, self._layers[n].weight.mT, out=saved.gradient)
+            _layer_norm_tanh_backward(saved, self._layers[n - 1], None)
         return torch.bmm(gradient, self._layers[0].weight[:, start:].mT)
 
 
-def _normalise(x: Tensor, inverse_std: Tensor) -> None:
+def _layer_norm(x: Tensor, inverse_std: Tensor) -> None:
     """Layer norm without scale and shift, in place; half the cost of torch's on a CPU."""
     width = x.shape[-1]
     x.sub_(x.sum(-1, keepdim=True), alpha=1.0 / width)
@@ -177,20 +179,20 @@ def _normalise(x: Tensor, inverse_std: Tensor) -> None:
     x.mul_(inverse_std)
 
 
-def _hidden_backward(kept: _Activations, layer: _Layer, into: _Layer | None) -> None:
-    """Back through tanh and layer norm: `kept.gradient` becomes that of the dense layer's output.
+def _layer_norm_tanh_backward(saved: _Activations, layer: _Layer, gradients: _Layer | None) -> None:
+    """Back through tanh and layer norm: `saved.gradient` becomes that of the dense layer's output.
 
     Overwrites the gradients of scale and shift, if there is where to.
     """
-    gradient, scratch = kept.gradient, kept.scratch
-    torch.ops.aten.tanh_backward.grad_input(gradient, kept.output, grad_input=gradient)
-    torch.mul(gradient, kept.normal, out=scratch)
-    if into is not None:
-        torch.sum(gradient, 1, keepdim=True, out=into.shift)
-        torch.sum(scratch, 1, keepdim=True, out=into.scale)
+    gradient, scratch = saved.gradient, saved.scratch
+    torch.ops.aten.tanh_backward.grad_input(gradient, saved.output, grad_input=gradient)
+    torch.mul(gradient, saved.normalised, out=scratch)
+    if gradients is not None:
+        torch.sum(gradient, 1, keepdim=True, out=gradients.shift)
+        torch.sum(scratch, 1, keepdim=True, out=gradients.scale)
     # what changes a row's mean or length has no effect beyond the norm: take that out
     share = 1.0 / gradient.shape[-1]
     gradient.mul_(layer.scale)
     along = scratch.mul_(layer.scale).sum(-1, keepdim=True)
     gradient.sub_(gradient.sum(-1, keepdim=True), alpha=share)
-    gradient.addcmul_(kept.normal, along, value=-share).mul_(kept.inverse_std)
+    gradient.addcmul_(saved.normalised, along, value=-share).mul_(saved.inverse_std)

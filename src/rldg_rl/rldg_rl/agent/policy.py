@@ -81,10 +81,10 @@ class GaussianPolicy:
         x = np.asarray(observation, np.float32)
         mean, log_std = np.split(self._motion(x), 2)
         log_std = log_std.clip(np.log(STD_MIN), np.log(STD_MAX)).astype(np.float32)
-        raw = mean
+        raw_action = mean
         if not deterministic:
-            raw = mean + np.exp(log_std) * self.rng.standard_normal(len(mean), np.float32)
-        action = np.tanh(raw)
+            raw_action = mean + np.exp(log_std) * self.rng.standard_normal(len(mean), np.float32)
+        action = np.tanh(raw_action)
         if self._gripper is not None:
             choice = GRIPPER_CHOICES[self._gripper(x).argmax()]
             action = np.append(action, np.float32(choice))

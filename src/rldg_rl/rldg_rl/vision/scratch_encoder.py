@@ -46,19 +46,19 @@ class ScratchEncoder(Encoder):
         """See `Encoder`."""
         return torch.cat((body, self.features(pixels)), 1)
 
-    def look(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def encode_batch(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """Observations and next ones of a batch with images, under other light; the former lead back to the weights."""
         assert batch.image is not None and batch.next_image is not None, "the buffer kept no image"
         pixels = varied(as_pixels(batch.image), generator)
-        seen = self.observe(pixels, torch.from_numpy(batch.observation))
+        encoded = self.observe(pixels, torch.from_numpy(batch.observation))
         with torch.no_grad():
             pixels = varied(as_pixels(batch.next_image), generator)
-            return seen, self.observe(pixels, torch.from_numpy(batch.next_observation))
+            return encoded, self.observe(pixels, torch.from_numpy(batch.next_observation))
 
-    def backward(self, seen: Tensor, gradient: Tensor) -> None:
-        """From the gradient of a loss on what `look` gave first, overwrites that of the weights."""
+    def backward(self, encoded: Tensor, gradient: Tensor) -> None:
+        """From the gradient of a loss on what `encode_batch` gave first, overwrites that of the weights."""
         self.gradient.zero_()
-        seen.backward(gradient)
+        encoded.backward(gradient)
 
 
 def unseen(step: StoredStep, task: Task) -> StoredStep:
