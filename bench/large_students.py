@@ -93,7 +93,7 @@ class OctoSubject:
     def loss(self) -> Tensor:
         """Squared error of the noise told."""
         embedding = self.octo(self.many).float()
-        drawn = self.octo.head.draw(embedding)
+        drawn = self.octo.head.sample_time_and_noise(embedding)
         return self.octo.head.loss(embedding, self.action, self.mask, *drawn)
 
 

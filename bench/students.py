@@ -57,7 +57,9 @@ class OurOcto:
         """One step of the optimiser."""
         embedding = self.octo(self.many)
         mask = torch.ones(self.action.shape[:-1], dtype=torch.bool)
-        loss = self.octo.head.loss(embedding, self.action, mask, *self.octo.head.draw(embedding))
+        loss = self.octo.head.loss(
+            embedding, self.action, mask, *self.octo.head.sample_time_and_noise(embedding)
+        )
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

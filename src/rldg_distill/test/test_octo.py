@@ -128,13 +128,13 @@ def test_learns_which_images_go_with_which_actions(case: Case) -> None:
     optimizer = torch.optim.Adam(octo.parameters(), 3e-3)
     for _ in range(300):
         embedding = octo(inputs).repeat(16, 1, 1)
-        loss = octo.head.loss(embedding, action, mask, *octo.head.draw(embedding))
+        loss = octo.head.loss(embedding, action, mask, *octo.head.sample_time_and_noise(embedding))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
     with torch.inference_mode():
         embedding = octo(inputs).repeat(16, 1, 1)
-        draw = octo.head.draw(embedding)
+        draw = octo.head.sample_time_and_noise(embedding)
         right = octo.head.loss(embedding, action, mask, *draw)
         wrong = octo.head.loss(embedding.roll(1, 0), action, mask, *draw)
     assert right < 1 < wrong / 4  # saying nothing at all costs 7
@@ -143,7 +143,7 @@ def test_learns_which_images_go_with_which_actions(case: Case) -> None:
 def test_masked_actions_do_not_move_the_loss(case: Case) -> None:
     embedding, action = torch.randn(2, 1, 32), torch.randn(2, 1, 3, 7)
     mask = torch.tensor([[[True, True, False]], [[True, False, False]]])
-    time, noise = case.octo.head.draw(embedding)
+    time, noise = case.octo.head.sample_time_and_noise(embedding)
     loss = case.octo.head.loss(embedding, action, mask, time, noise)
     error = torch.stack(
         [

@@ -91,10 +91,10 @@ def test_the_losses_differ_in_their_targets_alone(tiny: OctoStudent) -> None:
 def test_teacher_kl_draws_anew_from_the_teacher(tiny: OctoStudent) -> None:
     given = batch(tiny, 64)
     given.teacher_log_std = torch.full_like(given.teacher_mean, -1.0)
-    from rldg_distill.students.octo.targets import drawn_action
+    from rldg_distill.students.octo.targets import sampled_action
 
     torch.manual_seed(0)
-    drawn = torch.stack([drawn_action(given) for _ in range(400)])
+    drawn = torch.stack([sampled_action(given) for _ in range(400)])
     raw = torch.atanh(drawn[..., :6] / SCALE)
     assert torch.allclose(raw.mean(0), given.teacher_mean[..., :6], atol=0.1)
     assert raw.std(0).mean().item() == pytest.approx(np.exp(-1.0), rel=0.02)

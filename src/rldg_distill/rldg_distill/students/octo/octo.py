@@ -4,7 +4,7 @@
     [task | step 0: images, state, the task again, readout | step 1: ...]
 
 Groups of tokens are named as in the original: task_language, obs_primary, obs_wrist, obs_proprio, obs_task_language,
-readout_action. A mask acts on what is read: tokens that are masked are computed all the same.
+readout_action. A mask acts on keys alone: masked tokens are computed all the same.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from rldg_distill.students.octo.config import OctoConfig
 from rldg_distill.students.octo.diffusion_head import DiffusionHead
 from rldg_distill.students.octo.initial import dense
 from rldg_distill.students.octo.stem import Stem
-from rldg_distill.students.octo.transformer import Transformer, attention_bias, may_read
+from rldg_distill.students.octo.transformer import Transformer, attention_bias, block_causal_mask
 
-TASK, TASK_AGAIN, STATE, READOUT = (
+TASK, REPEATED_TASK, STATE, READOUT = (
     "task_language",
     "obs_task_language",
     "obs_proprio",
@@ -49,25 +49,25 @@ class OctoInputs:
 
 
 @dataclass
-class Group:
+class TokenGroup:
     """Tokens of one kind at every step of the window."""
 
     tokens: Tensor
     """(B, W, n, width)"""
     valid: Tensor
-    """(B, W) bool; False: nobody reads them"""
+    """(B, W) bool; False: padding, which no token attends to"""
 
 
 @dataclass
-class Sequence:
-    """What the transformer is given."""
+class TokenSequence:
+    """The input of the transformer."""
 
     tokens: Tensor
     """(B, N, width)"""
     bias: Tensor
     """(B, 1, N, N), from `attention_bias`"""
-    readouts: Tensor
-    """(W,) places of the readouts"""
+    readout_positions: Tensor
+    """(W,) of the readout tokens in the sequence"""
     counts: dict[str, int]
     """tokens of every group of a step, in their order"""
 
@@ -103,13 +103,13 @@ class Octo(nn.Module):
         self.head = DiffusionHead(config)
 
     def forward(self, inputs: OctoInputs) -> Tensor:
-        """(B, W, width): what is read out at every step, for the head.
+        """(B, W, width): the readout token of every step after the transformer, which the head takes.
 
         Raises:
             ValueError: an input of a wrong shape or name.
         """
         sequence = self._sequence(inputs)
-        return self.transformer(sequence.tokens, sequence.bias, sequence.readouts)
+        return self.transformer(sequence.tokens, sequence.bias, sequence.readout_positions)
 
     def tokens(self, inputs: OctoInputs) -> dict[str, Tensor]:
         """Every group of tokens after the transformer.
@@ -127,53 +127,53 @@ class Octo(nn.Module):
         parts = steps.split(list(sequence.counts.values()), 2)
         return {TASK: out[:, :task], **dict(zip(sequence.counts, parts, strict=True))}
 
-    def _sequence(self, inputs: OctoInputs) -> Sequence:
-        """All tokens in a row, and who reads whom."""
+    def _sequence(self, inputs: OctoInputs) -> TokenSequence:
+        """All tokens in a row, with the mask of their attention."""
         self._check(inputs)
         task = self.projections[TASK](inputs.language) + self.positions[TASK]
-        groups = self._groups(inputs, task)
+        groups = self._token_groups(inputs, task)
         counts = {name: group.tokens.shape[2] for name, group in groups.items()}
         steps = torch.cat([group.tokens for group in groups.values()], 2)
         tokens = torch.cat((task, steps.flatten(1, 2)), 1)
 
-        spread = [
+        valid_by_group = [
             group.valid[..., None].expand(-1, -1, counts[name]) for name, group in groups.items()
         ]
         task_valid = inputs.language_mask[:, None].expand(-1, task.shape[1])
-        valid = torch.cat((task_valid, torch.cat(spread, 2).flatten(1)), 1)
+        valid = torch.cat((task_valid, torch.cat(valid_by_group, 2).flatten(1)), 1)
 
         per_step = steps.shape[2]
-        place = torch.arange(tokens.shape[1], device=tokens.device) - task.shape[1]
-        step = place.div(per_step, rounding_mode="floor").clamp(min=-1)
-        readouts = torch.arange(1, steps.shape[1] + 1, device=tokens.device) * per_step - 1
-        is_readout = torch.isin(place, readouts)
-        bias = attention_bias(may_read(step, is_readout), valid, tokens.dtype)
-        return Sequence(tokens, bias, readouts + task.shape[1], counts)
+        position = torch.arange(tokens.shape[1], device=tokens.device) - task.shape[1]
+        step = position.div(per_step, rounding_mode="floor").clamp(min=-1)
+        readout_positions = torch.arange(1, steps.shape[1] + 1, device=tokens.device) * per_step - 1
+        is_readout = torch.isin(position, readout_positions)
+        bias = attention_bias(block_causal_mask(step, is_readout), valid, tokens.dtype)
+        return TokenSequence(tokens, bias, readout_positions + task.shape[1], counts)
 
-    def _groups(self, inputs: OctoInputs, task: Tensor) -> dict[str, Group]:
+    def _token_groups(self, inputs: OctoInputs, task: Tensor) -> dict[str, TokenGroup]:
         """The tokens of a step, group by group; the readout comes last."""
         window, present = inputs.step_mask.shape[1], torch.ones_like(inputs.step_mask)
-        found = {
-            f"obs_{name}": Group(
-                self._patches(name, images, inputs.goals.get(name)),
+        token_groups = {
+            f"obs_{name}": TokenGroup(
+                self._image_tokens(name, images, inputs.goals.get(name)),
                 inputs.step_mask & inputs.image_masks.get(name, present),
             )
             for name, images in inputs.images.items()
         }
         if inputs.state is not None:
-            found[STATE] = Group(inputs.state[..., None], inputs.step_mask)
-        for name, group in found.items():
+            token_groups[STATE] = TokenGroup(inputs.state[..., None], inputs.step_mask)
+        for name, group in token_groups.items():
             group.tokens = self.projections[name](group.tokens) + self.positions[name][:window]
         # As in the original, a step before the episode's beginning does not hide the task.
-        found[TASK_AGAIN] = Group(
+        token_groups[REPEATED_TASK] = TokenGroup(
             task[:, None].expand(-1, window, -1, -1),
             inputs.language_mask[:, None].expand(-1, window),
         )
         readout = self.positions[READOUT][:window].expand(len(task), -1, -1, -1)
-        found[READOUT] = Group(readout, present)
-        return found
+        token_groups[READOUT] = TokenGroup(readout, present)
+        return token_groups
 
-    def _patches(self, name: str, images: Tensor, goal: Tensor | None) -> Tensor:
+    def _image_tokens(self, name: str, images: Tensor, goal: Tensor | None) -> Tensor:
         """(B, W, tokens, patch_width) of a tokenizer."""
         batch, window = images.shape[:2]
         goals = None

@@ -18,7 +18,7 @@ from rldg_distill.students.language import T5, LanguageEncoder, LanguageError, M
 from rldg_distill.students.octo import checkpoint
 from rldg_distill.students.octo.config import SIZES, OctoConfig
 from rldg_distill.students.octo.octo import Octo, OctoInputs
-from rldg_distill.students.octo.targets import drawn_action
+from rldg_distill.students.octo.targets import sampled_action
 from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.students.teacher import expected_action
 
@@ -185,7 +185,7 @@ class OctoStudent(Student):
     # --- training and acting --------------------------------------------------------------------------------------
 
     def loss(self, batch: Batch, kind: str) -> dict[str, Tensor]:
-        """Squared error of the noise told, in the actions that were done or in the teacher's.
+        """Squared error of the predicted noise, in the actions that were done or in the teacher's.
 
         own: the actions that were done. teacher_expected: the teacher's mean action where it is known. teacher_kl: one
         drawn anew from the teacher's distribution every time; a diffusion loss bounds, up to weights of its terms and
@@ -196,30 +196,30 @@ class OctoStudent(Student):
         """
         if kind not in self.losses:
             raise StudentError(f"octo has no loss '{kind}'; there are: {', '.join(self.losses)}")
-        targets = {"teacher_kl": drawn_action, "teacher_expected": expected_action}
+        targets = {"teacher_kl": sampled_action, "teacher_expected": expected_action}
         action = targets[kind](batch) if kind in targets else batch.action
-        embedding = self.octo(self._see(batch)).float()
+        readout = self.octo(self._octo_inputs(batch)).float()
         loss = self.octo.head.loss(
-            embedding,
+            readout,
             self.normalize_action(action),
             batch.action_mask,
-            *self.octo.head.draw(embedding),
+            *self.octo.head.sample_time_and_noise(readout),
         )
         return {"loss": loss}
 
     def predict(self, inputs: Inputs) -> Tensor:
         """(B, K, 7) float32: drawn from what it learned, by torch's default generator."""
-        embedding = self.octo(self._see(inputs))[:, -1].float()
-        return self.normalize_action.undo(self.octo.head.sample(embedding))
+        readout = self.octo(self._octo_inputs(inputs))[:, -1].float()
+        return self.normalize_action.undo(self.octo.head.sample(readout))
 
-    def _see(self, inputs: Inputs) -> OctoInputs:
+    def _octo_inputs(self, inputs: Inputs) -> OctoInputs:
         device = inputs.step_mask.device
-        told = torch.tensor([bool(text) for text in inputs.instruction], device=device)
+        has_instruction = torch.tensor([bool(text) for text in inputs.instruction], device=device)
         return OctoInputs(
             images={name: inputs.images[camera] for name, camera in self.config.cameras.items()},
             step_mask=inputs.step_mask,
             language=self.language(inputs.instruction).to(device),
-            language_mask=told,
+            language_mask=has_instruction,
             state=self.normalize_state(inputs.state) if self.config.state else None,
         )
 

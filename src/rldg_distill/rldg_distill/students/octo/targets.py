@@ -9,10 +9,10 @@ from torch import Tensor
 from rldg_distill.students.batch import Batch
 
 
-def drawn_action(batch: Batch) -> Tensor:
-    """(B, W, K, 7) in dataset units: drawn from the teacher's distribution where it is known, else what was done.
+def sampled_action(batch: Batch) -> Tensor:
+    """(B, W, K, 7) in dataset units: sampled from the teacher's distribution where it is known, else what was done.
 
-    The gripper is always the one that was done. Draws from torch's default generator of the device.
+    The gripper is always the one that was done. Samples from torch's default generator of the device.
     """
     mean, log_std = batch.teacher_mean[..., :6], batch.teacher_log_std[..., :6]
     motion = torch.tanh(mean + log_std.exp() * torch.randn_like(mean))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The transformer, and which token may read which."""
+"""The transformer and its attention mask."""
 
 from __future__ import annotations
 
@@ -11,40 +11,41 @@ from rldg_distill.students.octo.initial import xavier_dense
 
 EPSILON = 1e-6
 """of every layer norm, as Flax has it"""
-HIDDEN = -1e30
-"""what the logit of a token gets that may not be read; finite in bfloat16 too"""
+MASKED_LOGIT = -1e30
+"""added to the attention logit of a token that is masked; finite in bfloat16 too"""
 
 
-def may_read(step: Tensor, is_readout: Tensor) -> Tensor:
-    """Who may read whom, block by block: the present and the past, and no readout but its own.
+def block_causal_mask(step: Tensor, is_readout: Tensor) -> Tensor:
+    """Block-wise causal: a token attends to its own step and to earlier ones; only readouts attend to readouts.
 
     Args:
         step: (N,) integers, the step of the window that a token belongs to; -1 for those of the task, which
-            therefore read the task alone.
+            therefore attend to the task alone.
         is_readout: (N,) bool.
 
     Returns:
-        (N, N) bool: row reads column.
+        (N, N) bool: row attends to column.
     """
     return (step[None] <= step[:, None]) & (~is_readout[None] | is_readout[:, None])
 
 
-def attention_bias(allowed: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor:
-    """What is added to the logits of attention.
+def attention_bias(mask: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor:
+    """The mask as what is added to the logits of attention.
 
-    A large number rather than infinity: a row with nothing to read (the task's tokens where no task is
-    given) then reads everything evenly, as in the original, instead of becoming NaN. Nobody reads such a row.
+    A large number rather than infinity: a row that may attend to nothing (the task's tokens where no task is
+    given) then attends to everything evenly, as in the original, instead of becoming NaN. No token attends
+    to such a row.
 
     Args:
-        allowed: (N, N) bool.
-        valid: (B, N) bool; False: nobody reads this token.
+        mask: (N, N) bool from `block_causal_mask`.
+        valid: (B, N) bool; False: padding, which no token attends to.
         dtype: of the result.
 
     Returns:
         (B, 1, N, N)
     """
-    readable = allowed & valid[:, None, None, :]
-    return torch.zeros_like(readable, dtype=dtype).masked_fill(~readable, HIDDEN)
+    attended = mask & valid[:, None, None, :]
+    return torch.zeros_like(attended, dtype=dtype).masked_fill(~attended, MASKED_LOGIT)
 
 
 class Attention(nn.Module):
@@ -63,13 +64,13 @@ class Attention(nn.Module):
         query, key, value = self.qkv(x).view(shape).permute(2, 0, 3, 1, 4)
         if rows is not None:
             query, bias = query[:, :, rows], bias[:, :, rows]
-        found = functional.scaled_dot_product_attention(query, key, value, bias)
-        read: Tensor = self.out(found.transpose(1, 2).flatten(2))
-        return read
+        attended = functional.scaled_dot_product_attention(query, key, value, bias)
+        output: Tensor = self.out(attended.transpose(1, 2).flatten(2))
+        return output
 
 
 class Block(nn.Module):
-    """One layer: normalise, attend, add; normalise, think, add."""
+    """One pre-norm layer: layer norm, attention, residual; layer norm, MLP, residual."""
 
     def __init__(self, width: int, heads: int, mlp_width: int) -> None:
         super().__init__()
@@ -81,8 +82,8 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor, rows: Tensor | None = None) -> Tensor:
         """(B, N, width) to the same, or to those rows of it."""
-        read = self.attention(self.attention_norm(x), bias, rows)
-        x = read + (x if rows is None else x[:, rows])
+        attended = self.attention(self.attention_norm(x), bias, rows)
+        x = attended + (x if rows is None else x[:, rows])
         hidden = functional.gelu(self.up(self.mlp_norm(x)), approximate="tanh")
         return x + self.down(hidden)
 
