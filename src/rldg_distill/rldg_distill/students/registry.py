@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The students by name. A student is a folder here whose `student.py` names its class `STUDENT`."""
+"""The students by name: folders here whose `student.py` names its class `STUDENT`, and what a program registers."""
 
 from __future__ import annotations
 
@@ -17,9 +17,25 @@ class UnknownStudent(UserError, ValueError):
     """No student of that name; the message lists those that exist."""
 
 
+_REGISTERED: dict[str, type[Student]] = {}
+"""students from outside of this package, by name"""
+
+
+def register(kind: type[Student]) -> None:
+    """Make a student from outside of this package known to this process, by its `name`.
+
+    Raises:
+        ValueError: there is another one of that name.
+    """
+    if kind.name in names() and _REGISTERED.get(kind.name) is not kind:
+        raise ValueError(f"there is a student '{kind.name}' already: give yours another name")
+    _REGISTERED[kind.name] = kind
+
+
 def names() -> list[str]:
     """Every student, without importing one."""
-    return sorted(file.parent.name for file in Path(__file__).parent.glob("*/student.py"))
+    folders = {file.parent.name for file in Path(__file__).parent.glob("*/student.py")}
+    return sorted(folders | _REGISTERED.keys())
 
 
 def student_class(name: str) -> type[Student]:
@@ -30,6 +46,8 @@ def student_class(name: str) -> type[Student]:
     """
     if name not in names():
         raise UnknownStudent(f"no student '{name[:40]}'; there are: {', '.join(names())}")
+    if name in _REGISTERED:
+        return _REGISTERED[name]
     found: type[Student] = import_module(f"rldg_distill.students.{name}.student").STUDENT
     return found
 
