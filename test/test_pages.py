@@ -18,36 +18,37 @@ PAGES = sorted(
         text=True,
     ).split()
 )
-GUIDES = [ROOT / "README.md", ROOT / "docs/glossary.md", *sorted(ROOT.glob("docs/how-to/*.md"))]
+GUIDES = [
+    ROOT / "README.md",
+    ROOT / "docs/glossary.md",
+    *sorted(ROOT.glob("docs/how-to/*.md")),
+    *sorted(ROOT.glob("docs/reference/*.md")),
+]
+"""pages for everybody; those below docs/results are the laboratory's notebook"""
 
 WORDS = 24
 """in a sentence at most"""
 
 IDIOMS = (
-    "at the wheel",
-    "has the wheel",
+    "the wheel",
     "did the corn",
     "as it comes",
     "as they come",
-    "is told",
-    "was told",
-    "are told",
-    "nobody tells",
-    "lived again",
-    "was lived",
-    "is lived",
-    "lives the episodes",
-    "lives the same",
+    "told",
+    "nobody",
+    "somebody",
+    "lived",
     "a hand on the robot",
-    "by hand in a training",
     "what it takes",
-    "number that is none",
-    "pose that is none",
+    "that is none",
     "tell us",
     "wish",
+    "wishes",
     "hears nothing",
     "for ever",
     "learning to see",
+    "pictures",
+    "mended",
 )
 """turns of phrase of the authors, which explain nothing to others"""
 
@@ -83,6 +84,12 @@ def sentences(text: str) -> list[str]:
         for sentence in re.split(r"(?<=[.!?])[\])*\"]*\s+", block)
         if re.search(r"\w", sentence)
     ]
+
+
+def idioms(text: str) -> list[str]:
+    """Which of the IDIOMS a page uses; what the gate says of a task 'nobody/knows' is quoted."""
+    words = " ".join(prose(text)).lower().replace("'nobody/knows'", "")
+    return [idiom for idiom in IDIOMS if re.search(rf"\b{idiom}\b", words)]
 
 
 def anchors(page: Path) -> set[str]:
@@ -122,8 +129,7 @@ def test_sentences_are_short(page: Path) -> None:
 
 @pytest.mark.parametrize("page", GUIDES, ids=title)
 def test_words_are_the_fields_own(page: Path) -> None:
-    text = " ".join(prose(page.read_text())).lower()
-    assert [idiom for idiom in IDIOMS if re.search(rf"\b{idiom}\b", text)] == []
+    assert idioms(page.read_text()) == []
 
 
 def test_the_first_page_is_short_and_names_every_command() -> None:
@@ -164,3 +170,4 @@ def test_the_checks_find_faults(tmp_path: Path) -> None:
         False,
     ]
     assert dead_links(page) == ["none.md", "#nowhere"]
+    assert idioms("It is told `what it takes`, by nobody.") == ["told", "nobody"]
