@@ -311,7 +311,14 @@ def test_a_policy_that_cannot_be_read_is_told_from_a_worker_too(
         assert "cannot load the policy" in capsys.readouterr().err
 
 
-def test_the_stack_evaluates_without_ros_too(processes: Processes) -> None:
+def test_the_stack_evaluates_without_ros_too(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_ros = processes.folder / "no_ros"
+    for module in ("rclpy", "rosidl_runtime_py"):
+        (no_ros / module).mkdir(parents=True)
+        (no_ros / module / "__init__.py").write_text("raise ImportError('there is no ROS here')\n")
+    monkeypatch.setenv("PYTHONPATH", str(no_ros), prepend=os.pathsep)
     run = trained_run(processes.folder / "runs" / "a", VGA)
     words = {"name": "a", "task": "connector/seen", "episodes": 1, "evaluation": "quick"}
     stack = processes.stack("evaluate", **words, transport="direct", workers=2)

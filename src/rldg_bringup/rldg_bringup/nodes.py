@@ -25,6 +25,7 @@ from rldg_bringup.common_arguments import (
     TASK,
     VIEWER,
 )
+from rldg_bringup.executables import output_of
 from rldg_bringup.leaders import run_folder
 from rldg_bringup.machines import Machine, apart, asked_for_keys, parts
 from rldg_bringup.operators import HANDS, hand_driver
@@ -151,7 +152,7 @@ def _viewer(values: Values, clock: Values) -> list[NodeSpec]:
     if values["viewer"] == BROWSER:
         return [NodeSpec("rldg_robot", "viewer", "viewer", task)]
     # Only where they are asked for: the one looks at the arm's model, the other needs an installation.
-    urdf = import_module("rldg_robot.robot_description").robot_description()
+    urdf = output_of(NodeSpec("rldg_robot", "robot_description", "robot_description"))
     share = import_module("ament_index_python").get_package_share_directory("rldg_bringup")
     layout = ("-d", f"{share}/rviz/rldg.rviz")
     shown = {

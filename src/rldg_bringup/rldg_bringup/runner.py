@@ -26,6 +26,7 @@ import yaml
 
 from rldg_bringup.arguments import StackError, nearest, show, split, visible
 from rldg_bringup.domain_claim import claim_domain
+from rldg_bringup.executables import find_executable
 from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stack import NodeSpec, Stack, environment
 from rldg_bringup.stacks import STACKS
@@ -205,29 +206,6 @@ def arguments_of(node: NodeSpec, logs: Path) -> Sequence[str]:
     for source, target in node.remappings:
         words += ["-r", f"{source}:={target}"]
     return words
-
-
-def find_executable(node: NodeSpec) -> Path:
-    """The node's executable in the workspace's or the system's prefixes.
-
-    Raises:
-        StackError: no prefix has it.
-    """
-    prefixes = [prefix for prefix in os.environ.get("AMENT_PREFIX_PATH", "").split(":") if prefix]
-    for prefix in prefixes:
-        path = Path(prefix, "lib", node.package, node.executable)
-        if os.access(path, os.X_OK) and path.is_file():
-            return path
-    if node.package.startswith("rldg_"):
-        fix = "build the workspace with ./rldg setup, or source install/setup.bash"
-    else:
-        name = node.package.replace("_", "-")
-        fix = f"it comes with a ROS installation: sudo apt install ros-jazzy-{name}"
-    where = ", ".join(prefixes) or "nothing: AMENT_PREFIX_PATH is empty"
-    raise StackError(
-        f"package {node.package} has no executable {node.executable} here; {fix}.\n"
-        f"    searched: {where}"
-    )
 
 
 def _write_parameters(node: NodeSpec, logs: Path) -> Path:

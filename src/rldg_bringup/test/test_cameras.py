@@ -9,7 +9,7 @@ import pytest
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.cameras import VARIABLE
-from rldg_bringup.runner import find_executable
+from rldg_bringup.executables import find_executable
 from rldg_bringup.stack import NodeSpec
 from rldg_bringup.stacks import STACKS
 

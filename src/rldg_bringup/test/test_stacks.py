@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from rldg_bringup.arguments import Resume, StackError, show
+from rldg_bringup.executables import find_executable
 from rldg_bringup.run_claim import RunClaim
-from rldg_bringup.runner import find_executable
 from rldg_bringup.stack import StackPlan, environment
 from rldg_bringup.stacks import STACKS
 from rldg_robot.enclaves import ENCLAVES

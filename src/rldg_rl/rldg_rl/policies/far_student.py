@@ -24,9 +24,8 @@ from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import CARD, StudentError
 from rldg_distill.students.registry import UnknownStudent, describe_student
 from rldg_msgs.srv import NextActions
+from rldg_rl.policies.student_policy import CAMERA
 
-CAMERA = "image"
-"""feature of the wrist image in datasets"""
 LOOK = 0.2  # [s] between two looks whether it is still there
 LEAST_PATIENCE = 5.0  # [s] for an answer
 PATIENCE = 5.0

@@ -29,9 +29,10 @@ from rldg_distill.students.student import Student, StudentConfig
 from rldg_rl.acting.actor import Belief, Policy
 from rldg_rl.acting.inference import Health, Inference, Stopwatch
 from rldg_rl.policies.chunks import Chunks, Execution
-from rldg_rl.policies.far_student import CAMERA
 from rldg_rl.robot.observation import Observation
 
+CAMERA = "image"
+"""feature of the wrist image in datasets"""
 NOTHING = np.zeros(0, np.float32)
 
 

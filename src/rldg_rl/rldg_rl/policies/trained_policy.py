@@ -7,15 +7,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rclpy.node import Node
-
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_rl.agent.checkpoint import CheckpointError, read_weights
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # an evaluation without ROS comes through here, too
+    from rclpy.node import Node
+
     from rldg_rl.policies.far_student import FarStudent
     from rldg_rl.policies.student_policy import StudentPolicy
 
