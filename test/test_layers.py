@@ -33,10 +33,13 @@ PARTS_OF_NODES = {
     """,
 }
 """modules that hold publishers, subscribers or clients for a node: with the nodes, the only ones that need rclpy"""
-LAYERS_OF_RL = (
-    *("robot", "rewards.judge", "rewards.asking_judges", "environment", "acting", "episodes"),
-    *("vision", "agent", "policies", "rewards", "evaluation"),
-)
+LAYERS = {
+    "rldg_rl": """
+        robot rewards.judge rewards.asking_judges environment acting episodes vision agent policies rewards
+        evaluation
+    """,
+    "rldg_distill": "datasets recordings conversion students training",
+}
 """folders, and modules that stand lower than their folder, from the bottom up: none imports from those after it"""
 
 
@@ -100,12 +103,15 @@ def test_there_is_no_rclpy_below_the_nodes() -> None:
     assert not way("rldg_core.contract", "mujoco") and way("rldg_robot.simulation.twin", "mujoco")
 
 
-def test_a_folder_of_the_specialist_imports_from_those_above_it() -> None:
+@pytest.mark.parametrize("package", LAYERS)
+def test_a_folder_imports_from_those_before_it(package: str) -> None:
+    layers = LAYERS[package].split()
+
     def level(name: str) -> int | None:
         parts = name.split(".")[1:]
         for layer in (".".join(parts[:2]), parts[0] if parts[1:] else ""):
-            if name.startswith("rldg_rl.") and layer in LAYERS_OF_RL:
-                return LAYERS_OF_RL.index(layer)
+            if name.startswith(f"{package}.") and layer in layers:
+                return layers.index(layer)
         return None
 
     wrong = [
