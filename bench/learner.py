@@ -32,9 +32,10 @@ from peer import Peer
 from torch import Tensor, nn
 
 from rldg_core.task import load_task
+from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
 from rldg_rl.vision.image_encoder import ImageEncoder
 from rldg_rl.vision.pixels import VARIANTS
 
@@ -151,7 +152,7 @@ def filled_buffer(rng: np.random.Generator, dim: int, variants: int = 1) -> Repl
                     index=index,
                     observation=frames[index],
                     action=actions[index],
-                    executed_by=POLICY if episode % 5 else DEMO,
+                    executed_by=ExecutedBy.POLICY if episode % 5 else ExecutedBy.DEMONSTRATION,
                     reward=float(last),
                     terminated=last,
                     next_observation=frames[index + 1] if last else None,

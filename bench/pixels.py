@@ -24,9 +24,10 @@ import torch
 from learner import ACTION_DIM, PlainAgent
 
 from rldg_core.task import load_task
+from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import SEEING_BATCH, AgentConfig
-from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
 from rldg_rl.vision.encoders import make_encoder
 from rldg_rl.vision.image_encoder import ImageEncoder
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS, as_pixels
@@ -69,7 +70,7 @@ def main() -> None:
     buffer = ReplayBuffer(2 * STEPS, encoder.output_dim, ACTION_DIM, VARIANTS)
     for index in range(STEPS):
         action = np.tanh(rng.standard_normal(ACTION_DIM)).astype(np.float32)
-        who = POLICY if index % 2 else DEMO
+        who = ExecutedBy.POLICY if index % 2 else ExecutedBy.DEMONSTRATION
         buffer.add(StoredStep(f"policy_{index % 2}", index // 2, look(index), action, who, 0.0))
 
     def sample() -> Batch:

@@ -33,25 +33,15 @@ import torch
 from rich.progress import Progress
 
 from rldg_core.task import Task, load_task
-from rldg_rl.acting.actor import (
-    DEMONSTRATION,
-    EVALUATION,
-    POLICY,
-    Actor,
-    Belief,
-    EpisodeResult,
-    LivedStep,
-    Policy,
-    Status,
-)
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
+from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, LivedStep, Policy
 from rldg_rl.acting.played_hands import played_deflection
 from rldg_rl.acting.schedule import episode_seed
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import agent_config
 from rldg_rl.environment.environment import RobotEnv
-from rldg_rl.episodes.replay_buffer import DEMO, Batch, ReplayBuffer, StoredStep
-from rldg_rl.episodes.replay_buffer import POLICY as ONLINE
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import GOAL, Observation, state_dim
 from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
@@ -101,10 +91,14 @@ class HilSerlBuffer:
         pair = replace(
             step, episode_id=f"{step.episode_id}/{step.index}", index=0, terminated=ended
         )
-        if step.executed_by != DEMO:
-            self.online.add(replace(pair, executed_by=ONLINE))
-        if step.executed_by != ONLINE:
-            self.demo.add(replace(pair, executed_by=DEMO, observation=self._out_of_date(step)))
+        if step.executed_by != ExecutedBy.DEMONSTRATION:
+            self.online.add(replace(pair, executed_by=ExecutedBy.POLICY))
+        if step.executed_by != ExecutedBy.POLICY:
+            self.demo.add(
+                replace(
+                    pair, executed_by=ExecutedBy.DEMONSTRATION, observation=self._out_of_date(step)
+                )
+            )
             self._kept = step
 
     def _out_of_date(self, step: StoredStep) -> np.ndarray:
@@ -170,7 +164,7 @@ class Run:
         self.person = Person(task, seed)
         self.specialist = Specialist(self.agent)
         self.actor = Actor(RobotEnv(DirectRobot(task, looks=False), task), self.person, self)
-        self.numbers = dict.fromkeys((DEMONSTRATION, POLICY, EVALUATION), 0)
+        self.numbers = dict.fromkeys((Source.DEMONSTRATION, Source.POLICY, Source.EVALUATION), 0)
         self.source = ""
         self.held: list[StoredStep] = []
 
@@ -195,16 +189,16 @@ class Run:
             step.truncated,
             step.next_state if step.terminated or step.truncated else None,
         )
-        if self.source == DEMONSTRATION:
+        if self.source == Source.DEMONSTRATION:
             self.held.append(stored)
-        elif self.source == POLICY:
+        elif self.source == Source.POLICY:
             self.learner.take_in(stored)
             while self.learner.owed > 0:
                 self.learner.update()
 
     def closed(self, result: EpisodeResult) -> None:
         """See `actor.Witness`: of demonstrations the successful ones count."""
-        if result.status is Status.SUCCESS:
+        if result.status is EpisodeStatus.SUCCESS:
             for step in self.held:
                 self.learner.take_in(step)
 
@@ -212,17 +206,17 @@ class Run:
         """One episode; without a number the next."""
         self.numbers[source] += 1
         seed = episode_seed(self.seed, source, self.numbers[source])
-        self.specialist.judged = source == EVALUATION
+        self.specialist.judged = source == Source.EVALUATION
         return self.actor.run_episode(
             f"{source}_{self.numbers[source]:05d}",
             source,
             seed if number is None else JUDGED_SEED + number,
-            None if source == DEMONSTRATION else self.specialist,
+            None if source == Source.DEMONSTRATION else self.specialist,
         )
 
     def judge(self) -> float:
         """Share of successes without help, on the same starts every time."""
-        results = [self.episode(EVALUATION, number) for number in range(JUDGED_ON)]
+        results = [self.episode(Source.EVALUATION, number) for number in range(JUDGED_ON)]
         return float(np.mean([result.autonomous_success for result in results]))
 
 
@@ -247,12 +241,12 @@ def train(task: str, buffer: str, seed: int, steps: int) -> Curve:
     run = Run(task, buffer, seed)
     shown = 0
     while shown < DEMONSTRATIONS:
-        shown += run.episode(DEMONSTRATION).status is Status.SUCCESS
+        shown += run.episode(Source.DEMONSTRATION).status is EpisodeStatus.SUCCESS
     at: list[int] = []
     success: list[float] = []
     by_hand = 0
     while run.learner.policy_steps < steps:
-        by_hand += run.episode(POLICY).interventions
+        by_hand += run.episode(Source.POLICY).interventions
         if run.learner.policy_steps >= JUDGED_EVERY * (len(at) + 1):
             at.append(run.learner.policy_steps)
             success.append(run.judge())

@@ -24,8 +24,9 @@ from rldg_core.bags.bag_reader import images, messages_of
 from rldg_core.message_values import nanoseconds
 from rldg_core.perturbation import read_perturbation
 from rldg_core.task import load_task
+from rldg_core.vocabulary import Source
 from rldg_msgs.msg import Episode
-from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, HandsOff, LivedStep
+from rldg_rl.acting.actor import Actor, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import stored_steps
 from rldg_rl.episodes.replay import read_recorded
@@ -81,7 +82,7 @@ def lived_directly(run: Path, task_id: str, seed: int, perturb: str = "") -> lis
     policy = trained_policy(checkpoint, task, Execution(), beside=False)
     robot = DirectRobot(task, perturbation=read_perturbation(perturb))
     actor = Actor(RobotEnv(robot, task), HandsOff(), diary)
-    actor.run_episode("evaluation_00000", EVALUATION, seed, policy)
+    actor.run_episode("evaluation_00000", Source.EVALUATION, seed, policy)
     return diary.steps
 
 

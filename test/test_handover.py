@@ -18,6 +18,7 @@ from test_evaluate import evaluate, records
 
 from rldg_core import contract
 from rldg_core.task import load_task
+from rldg_core.vocabulary import ExecutedBy
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
 from rldg_msgs.msg import Transition
@@ -29,7 +30,6 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot.ros import listen_to
 
 TASK = load_task("fmb_assembly/rectangle")
-DEMO = 2
 
 
 def inserting_policy() -> GaussianPolicy:
@@ -112,7 +112,7 @@ def test_hybrid_episodes_become_a_dataset_that_says_who_acted(processes: Process
     assert convert([str(processes.folder / "runs" / "hybrid"), "--out", str(data)]) == 0
     for episode in (e for split in ("train", "val") for e in Dataset(data).episodes(split)):
         first = episode.executed_by.tolist().index(0)
-        assert first > 20 and set(episode.executed_by[:first]) == {DEMO}
+        assert first > 20 and set(episode.executed_by[:first]) == {ExecutedBy.DEMONSTRATION}
         assert set(episode.executed_by[first:]) == {0}
         assert set(episode.teacher_version[:first]) == {-1}
         assert set(episode.teacher_version[first:]) == {7}

@@ -24,11 +24,11 @@ from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
+from rldg_core.vocabulary import Source
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.foreign_bag import Told
 from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Step
-from rldg_rl.acting.actor import RELABELLED
 from rldg_rl.actor_node import ActorNode
 from rldg_rl.agent.checkpoint import policy_to_bytes
 from rldg_rl.episodes.bag import lived_steps, stored_steps
@@ -214,7 +214,7 @@ def test_relabelled_episodes_are_nothing_to_learn_from(tmp_path: Path, domain: i
     prior = RunFolder(tmp_path / "relabelled")
     prior.prepare()
     name = "demonstration_00000"
-    made = EpisodeSummary(name, RELABELLED, "success", "connector/vga", 3, STEPS, 0, 0.5)
+    made = EpisodeSummary(name, Source.RELABELLED, "success", "connector/vga", 3, STEPS, 0, 0.5)
     write_episode(prior.bags / name, close=False).close(made)
     init(run=tmp_path / "run", prior=prior.path)
     node = LearnerNode()

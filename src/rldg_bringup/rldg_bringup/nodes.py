@@ -32,6 +32,7 @@ from rldg_bringup.operators import HANDS, hand_driver
 from rldg_bringup.pictures import compare_pictures
 from rldg_bringup.robot_stop import is_real_arm, stop_file
 from rldg_bringup.stack import NodeSpec
+from rldg_core.vocabulary import Source
 
 LEARNED = Path("checkpoints/learner.safetensors")
 """in a run's folder: what its learner goes on with"""
@@ -372,7 +373,7 @@ def collect(values: Values) -> list[NodeSpec]:
     actor |= {
         "task": tasks,
         "policy": values["checkpoints"],
-        "source": "policy" if values["source"] == "policy" else "demonstration",
+        "source": str(Source.POLICY if values["source"] == "policy" else Source.DEMONSTRATION),
         "mode": "collect",
         **_reward(values),
         **_pace(values),

@@ -19,6 +19,7 @@ from rldg_core.commands.argument_types import named_place, place, whole
 from rldg_core.commands.command_line import Parser, UsageError, command
 from rldg_core.commands.console import plain_console, tell_error
 from rldg_core.user_error import UserError
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy
 from rldg_distill.conversion.options import FOLDERS
 from rldg_distill.conversion.validation import (
     compare_with_bags,
@@ -80,7 +81,7 @@ def summarize(dataset: Dataset) -> Summary:
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             metadata = episode.metadata
-            outcome = "success" if metadata.success else "failure"
+            outcome = EpisodeStatus.SUCCESS if metadata.success else EpisodeStatus.FAILURE
             summary.episodes[f"{split}  {metadata.task_id}  {metadata.source}  {outcome}"] += 1
             summary.lengths.append(len(episode))
             summary.instructions.update(episode.instruction[:1])
@@ -141,9 +142,9 @@ def show_info(dataset: Dataset, console: Console) -> None:
     console.print(
         f"lengths: {lengths.min()} to {lengths.max()}, median {np.median(lengths):.0f}  {bars(lengths)}"
     )
-    who = ("policy", "intervention", "demonstration")
     console.print(
-        "executed by: " + ", ".join(f"{who[k]} {n}" for k, n in sorted(summary.executed_by.items()))
+        "executed by: "
+        + ", ".join(f"{ExecutedBy(k).word} {n}" for k, n in sorted(summary.executed_by.items()))
     )
     console.print(
         f"steps with a teacher: {summary.taught}; time gaps: {summary.gaps}; "

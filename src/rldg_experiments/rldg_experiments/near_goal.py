@@ -10,6 +10,7 @@ import numpy as np
 from rldg_core.bags.bag_reader import bags_in, is_complete, messages_of, nearest, read_summary
 from rldg_core.contract import STEP, TASK_STATE
 from rldg_core.message_values import nanoseconds, vector_of
+from rldg_core.vocabulary import EpisodeStatus
 
 SIDEWAYS, ALONG = 0.004, 0.010
 """[m] from the goal, in the TCP frame: what is near, as in the paper's figure 8"""
@@ -21,7 +22,7 @@ def actions_near_goal(run: Path) -> np.ndarray:
     The paper shows one pose, from which one corner is the right one; mirrored, it is the same corner from everywhere.
     """
     bags = [bag for bag in bags_in(run) if is_complete(bag)]
-    won = [bag for bag in bags if read_summary(bag).status == "success"]
+    won = [bag for bag in bags if read_summary(bag).status == EpisodeStatus.SUCCESS]
     return np.concatenate([np.zeros((0, 3)), *(_of_episode(bag) for bag in won)])
 
 

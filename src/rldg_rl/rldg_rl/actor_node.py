@@ -18,20 +18,9 @@ from rldg_core.bags.bag_reader import EpisodeSummary, messages_of
 from rldg_core.perturbation import read_perturbation
 from rldg_core.task import Task, load_task, named_tasks
 from rldg_core.user_error import UserError
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
 from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights
-from rldg_rl.acting.actor import (
-    DEMONSTRATION,
-    EVALUATION,
-    POLICY,
-    Actor,
-    EpisodeAborted,
-    EpisodeResult,
-    ExecutedBy,
-    GateStop,
-    LivedStep,
-    Policy,
-    Status,
-)
+from rldg_rl.acting.actor import Actor, EpisodeAborted, EpisodeResult, GateStop, LivedStep, Policy
 from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.demonstrator import Demonstrator
@@ -159,7 +148,7 @@ class ActorNode(Node):
 
     def _make_plan(self) -> RunPlan | CollectionPlan:
         if self.mode == "collect":
-            source = self._parameter("source", POLICY)
+            source = self._parameter("source", str(Source.POLICY))
             wanted = self._parameter("episodes", 50)
             return CollectionPlan(tuple(self.tasks), source, wanted, endless=wanted == 0)
         episodes = self._parameter("episodes", 20)
@@ -215,7 +204,7 @@ class ActorNode(Node):
                 f"{FEWEST_DEMONSTRATIONS} at least; or encoder:=scratch"
             )
         alone = self.operator == "none" and not self.policy
-        if alone and demos > len(self.run.succeeded(DEMONSTRATION)):
+        if alone and demos > len(self.run.succeeded(Source.DEMONSTRATION)):
             raise UserError(
                 f"demos:={demos} need a person: {SOMEBODY}, init:=<a student>, or demos:=0"
             )
@@ -372,7 +361,7 @@ class ActorNode(Node):
         if not isinstance(self.progress, Progress):
             return
         known = {record.bag for record in self._records.read()}
-        finished = [e.episode_id for e in self.progress.finished(EVALUATION)]
+        finished = [e.episode_id for e in self.progress.finished(Source.EVALUATION)]
         if lost := [name for name in finished if name not in known]:
             raise UserError(
                 f"{self.run.records} lacks {len(lost)} evaluation episodes whose bags are there, beginning with "
@@ -383,8 +372,8 @@ class ActorNode(Node):
     def _next_episode(self, source: str) -> None:
         if self.progress.trouble:
             raise UserError(self.progress.trouble)
-        if source != DEMONSTRATION and self.training:
-            self._wait_for_weights(final=source == EVALUATION)
+        if source != Source.DEMONSTRATION and self.training:
+            self._wait_for_weights(final=source == Source.EVALUATION)
         if far := self._far:
             self._wait_for(lambda: far.is_there, "the student on the other machine")
         if not self._loop_closed:
@@ -405,7 +394,7 @@ class ActorNode(Node):
         self._source = source
         number = self.run.next_episode_number(source)
         self._trial = number
-        if isinstance(self.progress, Progress) and source == EVALUATION:
+        if isinstance(self.progress, Progress) and source == Source.EVALUATION:
             # Aborted episodes take numbers too, and every policy is to be judged on the same starts.
             self._trial = self.progress.evaluations(self.progress.task)
         if self._releases and self._is_alone(source) and "wrench" in self.robot.stopped:
@@ -441,14 +430,14 @@ class ActorNode(Node):
 
     def _leader(self, source: str) -> Policy | None:
         """The policy that leads; none where a person does."""
-        if source == DEMONSTRATION:
+        if source == Source.DEMONSTRATION:
             return self._demonstrator if self.training else None
-        judged = self.training and source == EVALUATION
+        judged = self.training and source == Source.EVALUATION
         return self._judged if judged else self.policies[self.progress.task]
 
     def _is_alone(self, source: str) -> bool:
         """Whether nobody stands by who would release the gate."""
-        return source == EVALUATION or self.operator == "none"
+        return source == Source.EVALUATION or self.operator == "none"
 
     @property
     def _releases(self) -> bool:
@@ -488,7 +477,7 @@ class ActorNode(Node):
             return
         opening = messages_of(self.run.bags / name, contract.EPISODE)[0]
         task = load_task(f"{opening.task}/{opening.variant}")
-        orphan = EpisodeResult(name, task, opening.source, int(opening.seed), Status.ABORTED)
+        orphan = EpisodeResult(name, task, opening.source, int(opening.seed), EpisodeStatus.ABORTED)
         orphan.instruction = opening.instruction
         orphan.reason = "the actor was restarted"
         self.robot.wait_for(lambda: self.announcer.is_heard, "the recorder", 10.0)
@@ -502,7 +491,7 @@ class ActorNode(Node):
             caught_up = self._learner.ready and self._learner.updates >= self._owed()
             return caught_up and self._judged.version >= self._learner.updates
 
-        if final and self._source == POLICY:
+        if final and self._source == Source.POLICY:
             self.robot.spin(SETTLE_SECONDS)  # for the last transition to arrive there
         self._wait_for(there, "the learner", lambda: str(self._learner.note))
 
@@ -571,8 +560,8 @@ class ActorNode(Node):
             self.robot.wait_for(self._gate_is_on_task, "the safety gate to take up the task", 5.0)
         if not self._on_disk():
             self.robot.wait_for(self._on_disk, "the recorder", 10.0)
-        if self._source == POLICY and self.training and self.lockstep and self._ahead():
-            self._tell_status(POLICY)
+        if self._source == Source.POLICY and self.training and self.lockstep and self._ahead():
+            self._tell_status(Source.POLICY)
             while rclpy.ok() and self._ahead():
                 self.robot.spin(0.005)
 
@@ -593,7 +582,7 @@ class ActorNode(Node):
     def _training_steps(self) -> int:
         """Steps of a policy so far, those of the open episode included; those of its lead-in are none."""
         own = self._lived_steps - self._lead_in
-        return self.progress.steps + (own if self._source == POLICY else 0)
+        return self.progress.steps + (own if self._source == Source.POLICY else 0)
 
     def _ahead(self) -> bool:
         return self._owed() - self._learner.updates > MAX_LAG * self._agent_config.updates_per_step
@@ -601,9 +590,9 @@ class ActorNode(Node):
     def lived(self, step: LivedStep) -> None:
         """Publish the step."""
         self._lived_steps += 1
-        self._lead_in += step.executed_by is ExecutedBy.DEMO
+        self._lead_in += step.executed_by is ExecutedBy.DEMONSTRATION
         self._trace.add(step)
-        learns = self.training and self._source != EVALUATION and step.handed_over
+        learns = self.training and self._source != Source.EVALUATION and step.handed_over
         self.announcer.step(step, to_learner=learns, with_image=self._sees)
         if policy := self.policies.get(self.progress.task):
             self.announcer.health(policy.health)
@@ -613,13 +602,13 @@ class ActorNode(Node):
         """Close the episode for everybody."""
         if not rclpy.ok():
             return
-        if result.source == EVALUATION and result.status is not Status.ABORTED:
+        if result.source == Source.EVALUATION and result.status is not EpisodeStatus.ABORTED:
             self._records.add(make_record(result, self._trace, self._trial, result.episode_id))
         self.announcer.episode(result)
         summary = EpisodeSummary(
             episode_id=result.episode_id,
             source=result.source,
-            status=result.status.name.lower(),
+            status=str(result.status),
             task=result.task.id,
             seed=result.seed,
             steps=result.steps,
@@ -630,7 +619,7 @@ class ActorNode(Node):
         self.progress.add(summary)
         self._lived_steps = self._lead_in = 0
         self.run.keep_wall_seconds(self.announcer.wall_seconds)
-        if result.status is not Status.ABORTED:
+        if result.status is not EpisodeStatus.ABORTED:
             self.announcer.outcome(summary, self.progress)
 
     def _tell_status(

@@ -26,6 +26,7 @@ from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.picture import BadPicture
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
 from rldg_msgs.msg import (
     EncoderWeights,
     LearnerStatus,
@@ -34,7 +35,6 @@ from rldg_msgs.msg import (
     RunStatus,
     Transition,
 )
-from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY, RELABELLED
 from rldg_rl.acting.schedule import DONE, PHASES
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
@@ -51,7 +51,7 @@ from rldg_rl.agent_config import agent_config
 from rldg_rl.episodes.bag import lived_steps, stored_steps
 from rldg_rl.episodes.bag_exchange import BagTaker
 from rldg_rl.episodes.messages import stored_step
-from rldg_rl.episodes.replay_buffer import DEMO, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.robot.observation import state_dim
@@ -279,7 +279,7 @@ class LearnerNode(Node):
     def _take_in_own(self, bags: Iterable[Path]) -> None:
         """Episodes of this run."""
         for bag in sorted(bags):
-            if not bag.name.startswith(EVALUATION):
+            if not bag.name.startswith(Source.EVALUATION):
                 for step in self._stored_steps(bag):
                     self.learner.take_in(self._for_task(step))
 
@@ -310,9 +310,9 @@ class LearnerNode(Node):
         """Another run's episodes as what others did: they are drawn like demonstrations, whoever acted in them."""
         before = self.learner.buffer.steps_received
         for episode in run.episodes():
-            if episode.source == EVALUATION or episode.status == "aborted":
+            if episode.source == Source.EVALUATION or episode.status == EpisodeStatus.ABORTED:
                 continue
-            if episode.source == RELABELLED:
+            if episode.source == Source.RELABELLED:
                 raise UserError(
                     f"the actions in {run.path} are relabelled: its states followed from others, so that nothing can "
                     "be learned from them here; give prior:= the run that it was made of"
@@ -327,7 +327,9 @@ class LearnerNode(Node):
                 # Not an episode of this run, and none of its training steps.
                 name = f"{prefix}/{step.episode_id}"
                 self.learner.take_in(
-                    replace(self._for_task(step), episode_id=name, executed_by=DEMO)
+                    replace(
+                        self._for_task(step), episode_id=name, executed_by=ExecutedBy.DEMONSTRATION
+                    )
                 )
         steps = self.learner.buffer.steps_received - before
         if not steps:
@@ -354,7 +356,7 @@ class LearnerNode(Node):
         self._await_demonstrations()
         demonstrations = [
             [step for step in lived_steps(bag, self.task, looks=True) if step.handed_over]
-            for bag in self.run.succeeded(DEMONSTRATION)
+            for bag in self.run.succeeded(Source.DEMONSTRATION)
         ]
         threads = torch.get_num_threads()
         torch.set_num_threads(os.cpu_count() or 1)  # the robot stands still
@@ -378,7 +380,7 @@ class LearnerNode(Node):
         heard = 0 < wanted <= self._run_status.demos
         if heard:
             self._fetch()
-        return heard and len(self.run.succeeded(DEMONSTRATION)) >= wanted
+        return heard and len(self.run.succeeded(Source.DEMONSTRATION)) >= wanted
 
     def _tell_sight(self, update: int) -> None:
         self._note = f"learning to see, {10 * (10 * update // UPDATES)} %"
@@ -470,7 +472,11 @@ class LearnerNode(Node):
     def _waits(self) -> str:
         """What keeps it from learning; empty: nothing. For steps that do not come it owes no updates."""
         silent = time.monotonic() - self._step_heard
-        if self._run_status.phase != PHASES[POLICY] or self.learner.owed > 0 or silent < PATIENCE:
+        if (
+            self._run_status.phase != PHASES[Source.POLICY]
+            or self.learner.owed > 0
+            or silent < PATIENCE
+        ):
             return ""
         return f"no step came for {silent:.0f} s, waits for the actor"
 

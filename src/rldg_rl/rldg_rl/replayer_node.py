@@ -19,7 +19,8 @@ from rldg_core.files.atomic_file import write_atomically
 from rldg_core.poses import Pose
 from rldg_core.task import Task, load_task
 from rldg_core.user_error import UserError
-from rldg_rl.acting.actor import REPLAY, Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
+from rldg_core.vocabulary import Source
+from rldg_rl.acting.actor import Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
 from rldg_rl.acting.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.acting.recorder_watch import RecorderWatch
 from rldg_rl.environment.environment import RobotEnv
@@ -101,8 +102,8 @@ class ReplayerNode(Node):
         self._recording, reason = recording, ""
         try:
             actor.run_episode(
-                f"{REPLAY}_{summary.episode_id}",
-                REPLAY,
+                f"{Source.REPLAY}_{summary.episode_id}",
+                Source.REPLAY,
                 summary.seed,
                 RecordedActions(recording),
             )

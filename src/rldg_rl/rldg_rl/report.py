@@ -14,7 +14,7 @@ from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import read_json
 from rldg_core.task import load_task
-from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_core.vocabulary import EpisodeStatus, Source
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
 from rldg_rl.environment.reset_count import summarize_resets
@@ -52,7 +52,7 @@ def summarize_run(
         "wall_seconds": round(wall_seconds, 1),
         "sim_seconds": round(progress.seconds, 1),
         **summarize(records),
-        "demo_cycle_seconds": _rounded(mean_seconds(progress.episodes[DEMONSTRATION])),
+        "demo_cycle_seconds": _rounded(mean_seconds(progress.episodes[Source.DEMONSTRATION])),
     }
 
 
@@ -69,7 +69,7 @@ def summarize_collection(seed: int, collection: Collection, wall_seconds: float)
 
 
 def _outcomes(episodes: list[EpisodeSummary]) -> dict[str, Any]:
-    successes = sum(e.status == "success" for e in episodes)
+    successes = sum(e.status == EpisodeStatus.SUCCESS for e in episodes)
     return {
         **rate(successes, len(episodes)),
         "mean_cycle_seconds": _rounded(mean_seconds(episodes)),
@@ -95,7 +95,7 @@ def report_run(
     summary = summarize_run(seed, progress, records, updates, wall_seconds, perturb)
     summary |= judged_by(run, progress, reward) | summarize_resets(run)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
-    if progress.finished(POLICY):
+    if progress.finished(Source.POLICY):
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
     film_episodes(
         run, "evaluation.mp4", [(record.task, record.bag) for record in worth_filming(records)]
@@ -111,21 +111,23 @@ def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
     if reward == "twin":
         return {}
     counts = {"episodes": 0, "wrongly": 0, "missed": 0}
-    for episode in (e for some in logbook.episodes.values() for e in some if e.status != "aborted"):
+    for episode in (
+        e for some in logbook.episodes.values() for e in some if e.status != EpisodeStatus.ABORTED
+    ):
         # After its steps: a bag holds the last word of before, and on a busy machine the first of the next reset.
         steps = lived_steps(run.bags / episode.episode_id, load_task(episode.task))
         truth = [step.after.success for step in steps]
         if not truth:  # of a damaged bag
             continue
         counts["episodes"] += 1
-        counts["wrongly"] += episode.status == "success" and not truth[-1]
-        counts["missed"] += episode.status != "success" and any(truth)
+        counts["wrongly"] += episode.status == EpisodeStatus.SUCCESS and not truth[-1]
+        counts["missed"] += episode.status != EpisodeStatus.SUCCESS and any(truth)
     return {"reward": {"source": reward, **counts}}
 
 
 def finished_records(run: RunFolder, progress: Progress) -> list[Record]:
     """Of the evaluation episodes whose bags were closed: a kill may have come in between."""
-    finished = {episode.episode_id for episode in progress.finished(EVALUATION)}
+    finished = {episode.episode_id for episode in progress.finished(Source.EVALUATION)}
     return [record for record in RecordFile(run.records).read() if record.bag in finished]
 
 
@@ -155,7 +157,7 @@ def report_collection(
     each = max(FILMED_EPISODES // len(collection.plan.tasks), 1)
     filmed = []
     for task in collection.plan.tasks:
-        filmed += [e for e in collection.of(task) if e.status == "success"][:each]
+        filmed += [e for e in collection.of(task) if e.status == EpisodeStatus.SUCCESS][:each]
     film_episodes(run, "collection.mp4", [(episode.task, episode.episode_id) for episode in filmed])
 
 
@@ -177,7 +179,7 @@ def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress)
     """Success, cycle time and a person's help over training steps, demonstrations and evaluation beside them."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - no start waits for what only an end needs
 
-    episodes = progress.finished(POLICY)
+    episodes = progress.finished(Source.POLICY)
     steps = np.cumsum([e.own_steps for e in episodes])
     success = np.array([autonomous_success(e) for e in episodes], float)
     helped = np.array([e.interventions / max(e.own_steps, 1) for e in episodes])
@@ -197,8 +199,10 @@ def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress)
         )
     above.set(ylabel="success without help [%]", ylim=(-3, 103), title=progress.task)
     above.legend(loc="lower right")
-    won = [e.status == "success" for e in episodes]
-    below.plot(steps[won], [e.seconds for e in episodes if e.status == "success"], ".", ms=4)
+    won = [e.status == EpisodeStatus.SUCCESS for e in episodes]
+    below.plot(
+        steps[won], [e.seconds for e in episodes if e.status == EpisodeStatus.SUCCESS], ".", ms=4
+    )
     if summary["demo_cycle_seconds"]:
         below.axhline(summary["demo_cycle_seconds"], ls="--", c="0.4", label="demonstrations, mean")
         below.legend()

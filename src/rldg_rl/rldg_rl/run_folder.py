@@ -26,6 +26,7 @@ from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, read_json, read_yaml
 from rldg_core.files.regular_file import open_regular, regular
 from rldg_core.files.safe_name import MAX_LENGTH, NAME
+from rldg_core.vocabulary import EpisodeStatus
 
 EPISODE = re.compile(
     rf"(?P<source>demonstration|policy|evaluation)_(?P<number>\d{{1,9}})|replay_{NAME.pattern}",
@@ -193,7 +194,7 @@ class RunFolder:
         return [
             self.bags / episode.episode_id
             for episode in self.episodes()
-            if (episode.source, episode.status) == (source, "success")
+            if (episode.source, episode.status) == (source, EpisodeStatus.SUCCESS)
         ]
 
     def next_episode_number(self, source: str) -> int:

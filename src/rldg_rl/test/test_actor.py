@@ -9,19 +9,8 @@ import numpy as np
 import pytest
 
 from rldg_core.task import Task, load_task
-from rldg_rl.acting.actor import (
-    DEMONSTRATION,
-    EVALUATION,
-    POLICY,
-    Actor,
-    Belief,
-    EpisodeAborted,
-    EpisodeResult,
-    ExecutedBy,
-    LivedStep,
-    Policy,
-    Status,
-)
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
+from rldg_rl.acting.actor import Actor, Belief, EpisodeAborted, EpisodeResult, LivedStep, Policy
 from rldg_rl.acting.demonstrator import Demonstrator
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.direct_robot import DirectRobot
@@ -70,7 +59,7 @@ class Diary:
         self.abort_at = abort_at
 
     def opened(self, result: EpisodeResult) -> None:
-        assert result.status is Status.OPEN
+        assert result.status is EpisodeStatus.OPEN
         self.opened_.append(result)
 
     def before_step(self) -> None:
@@ -92,7 +81,7 @@ def env() -> RobotEnv:
 def test_an_intervention_is_decided_once_per_step_and_released_with_a_delay(env: RobotEnv) -> None:
     diary = Diary()
     actor = Actor(env, Hands([OFF, OFF, PUSH, PUSH]), diary)
-    result = actor.run_episode("policy_00000", POLICY, 0, Stay())
+    result = actor.run_episode("policy_00000", Source.POLICY, 0, Stay())
     by = [step.executed_by for step in diary.steps]
     assert by[:2] == [ExecutedBy.POLICY] * 2
     assert by[2:7] == [ExecutedBy.INTERVENTION] * 5, "two pushes and 0.3 s of release delay"
@@ -106,8 +95,8 @@ def test_an_intervention_is_decided_once_per_step_and_released_with_a_delay(env:
 def test_a_policy_demonstrates_in_the_persons_place(env: RobotEnv) -> None:
     diary = Diary()
     actor = Actor(env, Hands([PUSH] * 50), diary)
-    result = actor.run_episode("demonstration_00000", DEMONSTRATION, 0, Demonstrator(Stay()))
-    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMO}
+    result = actor.run_episode("demonstration_00000", Source.DEMONSTRATION, 0, Demonstrator(Stay()))
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMONSTRATION}
     assert not any(step.action[:6].any() for step in diary.steps), "a hand moved it"
     assert result.interventions == result.lead_in == 0
 
@@ -116,7 +105,7 @@ def test_a_button_is_a_hand_at_the_wheel_where_the_gripper_is_learned() -> None:
     task = replace(TASK, gripper="learned")
     diary = Diary()
     actor = Actor(RobotEnv(DirectRobot(task), task), Hands([*[OFF] * 6, -BUTTON, OFF]), diary)
-    actor.run_episode("policy_00000", POLICY, 0, Open())
+    actor.run_episode("policy_00000", Source.POLICY, 0, Open())
     by = [step.executed_by for step in diary.steps[:13]]
     assert by == [ExecutedBy.POLICY] * 6 + [ExecutedBy.INTERVENTION] * 4 + [ExecutedBy.POLICY] * 3
     grippers = [step.action[6] for step in diary.steps[:13]]
@@ -128,7 +117,7 @@ def test_a_button_is_a_hand_at_the_wheel_where_the_gripper_is_learned() -> None:
 
 def test_a_button_does_nothing_where_the_task_holds_the_gripper(env: RobotEnv) -> None:
     diary = Diary()
-    Actor(env, Hands([BUTTON, OFF]), diary).run_episode("policy_00000", POLICY, 0, Stay())
+    Actor(env, Hands([BUTTON, OFF]), diary).run_episode("policy_00000", Source.POLICY, 0, Stay())
     assert {step.executed_by for step in diary.steps} == {ExecutedBy.POLICY}
     assert {step.action[6] for step in diary.steps} == {-1.0}
     assert not any(step.gripper_changed for step in diary.steps)
@@ -136,30 +125,30 @@ def test_a_button_does_nothing_where_the_task_holds_the_gripper(env: RobotEnv) -
 
 def test_a_person_leads_a_demonstration_throughout(env: RobotEnv) -> None:
     diary = Diary()
-    Actor(env, Hands([PUSH]), diary).run_episode("demonstration_00000", DEMONSTRATION, 0)
-    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMO}
+    Actor(env, Hands([PUSH]), diary).run_episode("demonstration_00000", Source.DEMONSTRATION, 0)
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMONSTRATION}
     assert all(step.belief is None for step in diary.steps)
 
 
 def test_nobody_intervenes_in_an_evaluation(env: RobotEnv) -> None:
     diary = Diary()
     result = Actor(env, Hands([PUSH] * 50), diary).run_episode(
-        "evaluation_00000", EVALUATION, 0, Stay()
+        "evaluation_00000", Source.EVALUATION, 0, Stay()
     )
     assert {step.executed_by for step in diary.steps} == {ExecutedBy.POLICY}
-    assert result.status is Status.FAILURE and result.steps == TASK.horizon
+    assert result.status is EpisodeStatus.FAILURE and result.steps == TASK.horizon
 
 
 def test_nobody_intervenes_where_nobody_is_to_help(env: RobotEnv) -> None:
     diary = Diary()
     actor = Actor(env, Hands([PUSH] * 50), diary, helped=False)
-    actor.run_episode("policy_00000", POLICY, 0, Stay())
+    actor.run_episode("policy_00000", Source.POLICY, 0, Stay())
     assert {step.executed_by for step in diary.steps} == {ExecutedBy.POLICY}
 
 
 def test_steps_are_adjacent_and_counted(env: RobotEnv) -> None:
     diary = Diary()
-    result = Actor(env, Hands([]), diary).run_episode("policy_00001", POLICY, 2, Stay())
+    result = Actor(env, Hands([]), diary).run_episode("policy_00001", Source.POLICY, 2, Stay())
     assert [step.index for step in diary.steps] == list(range(TASK.horizon))
     for this, following in zip(diary.steps, diary.steps[1:], strict=False):
         assert np.array_equal(this.next_state, following.state)
@@ -171,6 +160,6 @@ def test_steps_are_adjacent_and_counted(env: RobotEnv) -> None:
 def test_an_aborted_episode_is_closed_as_such(env: RobotEnv) -> None:
     diary = Diary(abort_at=3)
     with pytest.raises(EpisodeAborted):
-        Actor(env, Hands([]), diary).run_episode("policy_00002", POLICY, 0, Stay())
-    assert [r.status for r in diary.closed_] == [Status.ABORTED]
+        Actor(env, Hands([]), diary).run_episode("policy_00002", Source.POLICY, 0, Stay())
+    assert [r.status for r in diary.closed_] == [EpisodeStatus.ABORTED]
     assert diary.closed_[0].reason == "the gate stopped" and diary.closed_[0].steps == 3

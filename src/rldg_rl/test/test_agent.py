@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.adam import Adam
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
 
 OBSERVATION, ACTION, ROWS = 5, 2, 32
 SMALL = AgentConfig(hidden=(24, 16), critics=3, batch_size=ROWS)
@@ -248,10 +249,10 @@ def test_it_learns_a_sparse_task_from_a_few_demonstrations() -> None:
     episode = 0
 
     def store(index, point, action, reached, timed_out, following) -> None:
-        author = DEMO if episode < 8 else POLICY
+        author = ExecutedBy.DEMONSTRATION if episode < 8 else ExecutedBy.POLICY
         ends = (float(reached), reached, timed_out, following if reached or timed_out else None)
         buffer.add(StoredStep(str(episode), index, point, action, author, *ends))
-        if author == POLICY:
+        if author == ExecutedBy.POLICY:
             for full in (False, True):
                 agent.update(buffer.sample(config.batch_size, rng), full)
 

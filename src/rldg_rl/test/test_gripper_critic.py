@@ -13,6 +13,7 @@ import torch
 from test_agent import forward, part, same
 
 from rldg_core.gripper_command import CLOSE, LEAVE, OPEN, command_after
+from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
@@ -25,14 +26,7 @@ from rldg_rl.agent.checkpoint import (
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent.policy import GRIPPER_CHOICES, GaussianPolicy
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import (
-    DEMO,
-    INTERVENTION,
-    POLICY,
-    Batch,
-    ReplayBuffer,
-    StoredStep,
-)
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
 
 OBSERVATION, ACTION, ROWS = 5, 3, 32
 PENALTY = 0.25
@@ -134,7 +128,7 @@ def learned_values(
         action = np.array([0.0, choice], np.float32)
         learner.take_in(
             StoredStep(
-                *(f"policy_{number}", 0, state, action, POLICY, 1.0),
+                *(f"policy_{number}", 0, state, action, ExecutedBy.POLICY, 1.0),
                 **ends,
                 next_observation=state,
                 gripper_changed=choice == CLOSE,
@@ -161,7 +155,10 @@ def test_a_time_out_bootstraps_and_a_termination_does_not() -> None:
 def test_what_people_did_with_the_button_is_learned_from() -> None:
     """Demonstrations and interventions are transitions as all others, the untouched button included."""
     buffer = ReplayBuffer(100, 1, 2)
-    for episode, author, choice in (("a", DEMO, CLOSE), ("b", INTERVENTION, LEAVE)):
+    for episode, author, choice in (
+        ("a", ExecutedBy.DEMONSTRATION, CLOSE),
+        ("b", ExecutedBy.INTERVENTION, LEAVE),
+    ):
         for index in range(3):
             last = index == 2
             action = np.array([0.0, choice], np.float32)
@@ -255,7 +252,7 @@ class Fetch:
             out_of_time = index == self.HORIZON - 1 and not fetched
             over = fetched or out_of_time
             yield StoredStep(
-                *("", index, seen, action, POLICY, float(fetched), fetched, out_of_time),
+                *("", index, seen, action, ExecutedBy.POLICY, float(fetched), fetched, out_of_time),
                 next_observation=self._seen() if over else None,
                 gripper_changed=changed,
             )
@@ -291,10 +288,12 @@ def test_it_learns_to_fetch_from_a_few_demonstrations() -> None:
 
     episode = 0
     while agent.updates < 3000:
-        author = DEMO if episode < 20 else POLICY
-        for step in task.episode(demonstrate if author == DEMO else lambda s: agent.act(s)[0]):
+        author = ExecutedBy.DEMONSTRATION if episode < 20 else ExecutedBy.POLICY
+        for step in task.episode(
+            demonstrate if author == ExecutedBy.DEMONSTRATION else lambda s: agent.act(s)[0]
+        ):
             buffer.add(replace(step, episode_id=str(episode), executed_by=author))
-            for full in (False, True) if author == POLICY else ():
+            for full in (False, True) if author == ExecutedBy.POLICY else ():
                 agent.update(buffer.sample(config.batch_size, rng), full)
         episode += 1
     test = Fetch(1)

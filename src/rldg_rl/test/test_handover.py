@@ -8,17 +8,8 @@ import pytest
 from test_actor import OFF, PUSH, Diary, Hands
 
 from rldg_core.task import Task, load_task
-from rldg_rl.acting.actor import (
-    DEMONSTRATION,
-    EVALUATION,
-    POLICY,
-    Actor,
-    Belief,
-    EpisodeResult,
-    ExecutedBy,
-    Policy,
-    Status,
-)
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
+from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, Policy
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.direct_robot import DirectRobot
@@ -67,7 +58,7 @@ class Demonstrator(PlayedHands):
 
     def begin(self, task: Task, seed: int) -> None:
         super().begin(task, seed)
-        self._operator.begin(DEMONSTRATION)
+        self._operator.begin(Source.DEMONSTRATION)
 
 
 class PushesOn(PlayedHands):
@@ -91,7 +82,7 @@ def env() -> RobotEnv:
 
 
 def live(
-    env: RobotEnv, policy: Policy | None, source: str = EVALUATION, seed: int = 0
+    env: RobotEnv, policy: Policy | None, source: str = Source.EVALUATION, seed: int = 0
 ) -> tuple[Diary, EpisodeResult]:
     diary = Diary()
     result = Actor(env, PlayedHands(), diary).run_episode(f"{source}_0", source, seed, policy)
@@ -103,18 +94,18 @@ def test_a_person_grasps_and_carries_and_the_specialist_inserts(env: RobotEnv) -
     reached = [step.seen.progress >= TASK.handover for step in diary.steps]
     first = reached.index(True)
     by = [step.executed_by for step in diary.steps]
-    assert by == [ExecutedBy.DEMO] * first + [ExecutedBy.POLICY] * (len(by) - first)
+    assert by == [ExecutedBy.DEMONSTRATION] * first + [ExecutedBy.POLICY] * (len(by) - first)
     assert [step.handed_over for step in diary.steps] == [i >= first for i in range(len(by))]
     assert [step.belief is None for step in diary.steps] == [i < first for i in range(len(by))]
     assert first > 50 and (result.lead_in, result.interventions) == (first, 0)
-    assert result.status is Status.SUCCESS and result.autonomous_success
+    assert result.status is EpisodeStatus.SUCCESS and result.autonomous_success
 
 
 def test_a_lead_in_follows_the_episodes_seed_alone(env: RobotEnv) -> None:
     hands = PlayedHands()
     first, again, other = Diary(), Diary(), Diary()
     for diary, seed in ((first, 3), (other, 4), (again, 3)):
-        Actor(env, hands, diary).run_episode("evaluation_0", EVALUATION, seed, Inserts())
+        Actor(env, hands, diary).run_episode("evaluation_0", Source.EVALUATION, seed, Inserts())
     actions = [np.array([step.action for step in diary.steps]) for diary in (first, again)]
     np.testing.assert_array_equal(*actions)
     assert not np.array_equal(first.steps[40].action, other.steps[40].action)
@@ -123,12 +114,12 @@ def test_a_lead_in_follows_the_episodes_seed_alone(env: RobotEnv) -> None:
 def test_who_took_over_keeps_the_lead_when_progress_is_lost(env: RobotEnv) -> None:
     diary, result = live(env, GoesAway())
     own = diary.steps[result.lead_in :]
-    assert own[-1].seen.progress < TASK.handover and result.status is Status.FAILURE
+    assert own[-1].seen.progress < TASK.handover and result.status is EpisodeStatus.FAILURE
     assert {step.executed_by for step in own} == {ExecutedBy.POLICY}
     assert all(step.handed_over for step in own)
 
 
-@pytest.mark.parametrize("source", [POLICY, EVALUATION])
+@pytest.mark.parametrize("source", [Source.POLICY, Source.EVALUATION])
 def test_nobody_leads_a_student_in(env: RobotEnv, source: str) -> None:
     diary = Diary()
     actor = Actor(env, PlayedHands(), diary, helped=False)
@@ -139,16 +130,18 @@ def test_nobody_leads_a_student_in(env: RobotEnv, source: str) -> None:
 
 def test_a_person_who_never_gets_there_makes_a_failure(env: RobotEnv) -> None:
     diary = Diary()
-    result = Actor(env, Hands([]), diary).run_episode("evaluation_0", EVALUATION, 0, Inserts())
-    assert result.status is Status.FAILURE and result.lead_in == result.steps == TASK.horizon
+    result = Actor(env, Hands([]), diary).run_episode(
+        "evaluation_0", Source.EVALUATION, 0, Inserts()
+    )
+    assert result.status is EpisodeStatus.FAILURE and result.lead_in == result.steps == TASK.horizon
     assert result.reason == "the time ran out before the hand-over"
     assert not any(step.handed_over for step in diary.steps)
 
 
 def test_a_demonstration_is_led_to_its_end_and_says_where_the_hand_over_is(env: RobotEnv) -> None:
     diary = Diary()
-    Actor(env, Demonstrator(), diary).run_episode("demonstration_0", DEMONSTRATION, 0)
-    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMO}
+    Actor(env, Demonstrator(), diary).run_episode("demonstration_0", Source.DEMONSTRATION, 0)
+    assert {step.executed_by for step in diary.steps} == {ExecutedBy.DEMONSTRATION}
     assert diary.steps[-1].terminated
     before = {step.seen.progress for step in diary.steps if not step.handed_over}
     assert before == {0.0, 0.25}
@@ -156,7 +149,7 @@ def test_a_demonstration_is_led_to_its_end_and_says_where_the_hand_over_is(env: 
 
 def test_the_hand_that_led_in_is_no_intervention_until_it_was_off(env: RobotEnv) -> None:
     diary = Diary()
-    result = Actor(env, PushesOn(), diary).run_episode("policy_0", POLICY, 0, Stays())
+    result = Actor(env, PushesOn(), diary).run_episode("policy_0", Source.POLICY, 0, Stays())
     by = [step.executed_by for step in diary.steps[result.lead_in :]]
     assert by[:5] == [ExecutedBy.POLICY] * 5
     assert by[5:9] == [ExecutedBy.INTERVENTION] * 4, "with the release delay"

@@ -12,8 +12,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 
 from rldg_core.poses import Pose
 from rldg_core.task import Task, load_task
+from rldg_core.vocabulary import ExecutedBy
 from rldg_msgs.msg import Transition
-from rldg_rl.acting.actor import ExecutedBy, LivedStep
+from rldg_rl.acting.actor import LivedStep
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
@@ -70,7 +71,7 @@ def demonstration(rng: np.random.Generator, task: Task = VGA, grasp: int = -1) -
             action=np.zeros(7, np.float32),
             gripper_changed=index == grasp,
             handed_over=True,
-            executed_by=ExecutedBy.DEMO,
+            executed_by=ExecutedBy.DEMONSTRATION,
             belief=None,
             reward=float(index == STEPS - 1),
             terminated=index == STEPS - 1,

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import DEMO, POLICY, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, StoredStep
 from rldg_rl.learner_config import LearnerConfig
 
 
@@ -21,7 +22,7 @@ def test_prior_episodes_are_learned_from_and_count_for_nothing() -> None:
     agent = Agent(AgentConfig(hidden=(8,), batch_size=4), 4, 2, seed=0)
     learner = Learner(agent, ReplayBuffer(200, 4, 2), LearnerConfig(starts=10, prior_updates=6))
     for index in range(20):
-        learner.take_in(step("first/policy_00000", index, DEMO))
+        learner.take_in(step("first/policy_00000", index, ExecutedBy.DEMONSTRATION))
     assert (learner.policy_steps, learner.buffer.online_size, learner.owed) == (0, 0, 0)
     before, told = agent.policy_state(), []
     learner.learn_from_prior(told.append)
@@ -29,5 +30,5 @@ def test_prior_episodes_are_learned_from_and_count_for_nothing() -> None:
     after = agent.policy_state()
     assert all((before[name] != after[name]).any() for name in before if name.endswith("weight"))
     for index in range(10):
-        learner.take_in(step("policy_00000", index, POLICY))
+        learner.take_in(step("policy_00000", index, ExecutedBy.POLICY))
     assert learner.owed == 20, "as many as without"

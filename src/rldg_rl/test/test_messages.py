@@ -11,8 +11,9 @@ from rclpy.serialization import deserialize_message, serialize_message
 from test_actor import Diary, Hands, Stay
 
 from rldg_core.task import load_task
+from rldg_core.vocabulary import Source
 from rldg_msgs.msg import Transition
-from rldg_rl.acting.actor import POLICY, Actor
+from rldg_rl.acting.actor import Actor
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
@@ -32,7 +33,7 @@ def diary() -> Diary:
     push = np.array([0.0, 0.0, -0.5, 0.0, 0.0, 0.0, 0.0])
     env = RobotEnv(DirectRobot(TASK), TASK)
     Actor(env, Hands([push * 0] * 2 + [push] * 2), diary).run_episode(
-        "policy_00000", POLICY, 0, Stay()
+        "policy_00000", Source.POLICY, 0, Stay()
     )
     return diary
 

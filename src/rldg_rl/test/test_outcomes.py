@@ -11,15 +11,8 @@ import pytest
 
 from rldg_core.gripper_command import CLOSE, LEAVE, OPEN
 from rldg_core.task import Task, WrenchLimit, load_task
-from rldg_rl.acting.actor import (
-    EVALUATION,
-    Actor,
-    Belief,
-    EpisodeResult,
-    HandsOff,
-    LivedStep,
-    Policy,
-)
+from rldg_core.vocabulary import Source
+from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, HandsOff, LivedStep, Policy
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.evaluation.outcomes import (
     DROPPED,
@@ -94,7 +87,7 @@ class Judge:
 def live(policy: Policy, task: Task = TASK, seed: int = 1) -> tuple[str | None, Judge, DirectRobot]:
     robot, judge = DirectRobot(task, looks=False), Judge()
     actor = Actor(RobotEnv(robot, task), HandsOff(), judge)
-    result = actor.run_episode("evaluation_00000", EVALUATION, seed, policy)
+    result = actor.run_episode("evaluation_00000", Source.EVALUATION, seed, policy)
     return judge.trace.failure(result), judge, robot
 
 
@@ -187,6 +180,6 @@ def test_what_was_held_and_let_go_in_the_air_is_dropped(then: float, failure: st
 
 
 def test_without_a_step_nothing_was_measured() -> None:
-    trace, result = Trace(), EpisodeResult("evaluation_00000", TASK, EVALUATION, 0)
+    trace, result = Trace(), EpisodeResult("evaluation_00000", TASK, Source.EVALUATION, 0)
     assert (trace.peak_force, trace.peak_torque) == (0.0, 0.0)
     assert trace.failure(result) == TIMED_OUT

@@ -15,16 +15,8 @@ from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.poses import Pose
 from rldg_core.task import load_task
-from rldg_rl.acting.actor import (
-    EVALUATION,
-    REPLAY,
-    Actor,
-    Belief,
-    EpisodeResult,
-    ExecutedBy,
-    Policy,
-    Status,
-)
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
+from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, Policy
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import BagWriter
 from rldg_rl.episodes.replay import (
@@ -63,12 +55,12 @@ def path_of(diary: Diary) -> list[Pose]:
 
 
 def test_the_same_actions_from_the_same_start_lead_along_the_same_path() -> None:
-    lived, _ = live(Wild(), EVALUATION, 12)
-    authors = (ExecutedBy.DEMO,) * 11 + (ExecutedBy.INTERVENTION,)
+    lived, _ = live(Wild(), Source.EVALUATION, 12)
+    authors = (ExecutedBy.DEMONSTRATION,) * 11 + (ExecutedBy.INTERVENTION,)
     actions = np.array([step.action for step in lived.steps])
     recording = RecordedEpisode(SUMMARY, actions, authors, tuple(path_of(lived)))
 
-    again, result = live(RecordedActions(recording), REPLAY, 12)
+    again, result = live(RecordedActions(recording), Source.REPLAY, 12)
 
     found = compare(recording, result, path_of(again))
     assert (found.start_mm, found.largest_mm, found.final_mm) == (0.0, 0.0, 0.0)
@@ -83,14 +75,14 @@ def test_the_same_actions_from_the_same_start_lead_along_the_same_path() -> None
 def test_a_path_that_strays_is_measured_step_by_step() -> None:
     straight = tuple(Pose(np.array([0.1 * i, 0, 0]), np.array([0, 0, 0, 1.0])) for i in range(4))
     recording = RecordedEpisode(
-        SUMMARY, np.zeros((3, 7), np.float32), (ExecutedBy.DEMO,) * 3, straight
+        SUMMARY, np.zeros((3, 7), np.float32), (ExecutedBy.DEMONSTRATION,) * 3, straight
     )
     shifts, turns = (0.001, 0.005, 0.002), (0.0, 0.0, 0.1)  # it ends a step earlier
     strayed = [
         pose @ Pose.from_rotvec([0, 0, shift], [0, turn, 0])
         for pose, shift, turn in zip(straight, shifts, turns, strict=False)
     ]
-    result = EpisodeResult("a", TASK, REPLAY, 7, Status.SUCCESS, steps=2)
+    result = EpisodeResult("a", TASK, Source.REPLAY, 7, EpisodeStatus.SUCCESS, steps=2)
 
     found = compare(recording, result, strayed)
 
@@ -104,23 +96,26 @@ def test_a_path_that_strays_is_measured_step_by_step() -> None:
 @pytest.mark.parametrize(
     ("recorded", "replayed", "agrees"),
     [
-        ("success", Status.SUCCESS, True),
-        ("success", Status.FAILURE, False),
-        ("failure", Status.FAILURE, True),
-        ("failure", Status.SUCCESS, False),
-        ("aborted", Status.FAILURE, True),
-        ("aborted", Status.ABORTED, False),
-        ("failure", Status.ABORTED, False),
+        ("success", EpisodeStatus.SUCCESS, True),
+        ("success", EpisodeStatus.FAILURE, False),
+        ("failure", EpisodeStatus.FAILURE, True),
+        ("failure", EpisodeStatus.SUCCESS, False),
+        ("aborted", EpisodeStatus.FAILURE, True),
+        ("aborted", EpisodeStatus.ABORTED, False),
+        ("failure", EpisodeStatus.ABORTED, False),
     ],
 )
 def test_a_replay_agrees_if_it_ends_by_itself_and_solves_what_was_solved(
-    recorded: str, replayed: Status, agrees: bool
+    recorded: str, replayed: EpisodeStatus, agrees: bool
 ) -> None:
     here = (Pose.identity(), Pose.identity())
     summary = replace(SUMMARY, status=recorded)
     recording = RecordedEpisode(summary, np.zeros((1, 7), np.float32), (ExecutedBy.POLICY,), here)
 
-    assert compare(recording, EpisodeResult("a", TASK, REPLAY, 7, replayed), here).agrees is agrees
+    assert (
+        compare(recording, EpisodeResult("a", TASK, Source.REPLAY, 7, replayed), here).agrees
+        is agrees
+    )
 
 
 @pytest.mark.parametrize("close", [True, False])

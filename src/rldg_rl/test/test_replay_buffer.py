@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldg_rl.episodes.replay_buffer import (
-    DEMO,
-    INTERVENTION,
-    POLICY,
-    Batch,
-    ReplayBuffer,
-    StoredStep,
-)
+from rldg_core.vocabulary import ExecutedBy
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
 
 ACTION_DIM = 2
 
@@ -30,8 +24,8 @@ def frame(episode: int, index: int) -> np.ndarray:
 def author(episode: int, index: int) -> int:
     """Every third episode is a demonstration; the others have interventions in between."""
     if episode % 3 == 0:
-        return DEMO
-    return INTERVENTION if (index // 3) % 2 else POLICY
+        return ExecutedBy.DEMONSTRATION
+    return ExecutedBy.INTERVENTION if (index // 3) % 2 else ExecutedBy.POLICY
 
 
 def episode_steps(episode: int, length: int, terminated: bool) -> list[StoredStep]:
@@ -110,8 +104,8 @@ def test_every_sampled_pair_happened(
     authors = [author(*now.astype(int)) for now in batch.observation]
     demos = round(len(authors) * demo_fraction) if buffer.demo_size else 0
     demos = demos if buffer.online_size else len(authors)
-    assert all(who != POLICY for who in authors[:demos])
-    assert all(who != DEMO for who in authors[demos:])
+    assert all(who != ExecutedBy.POLICY for who in authors[:demos])
+    assert all(who != ExecutedBy.DEMONSTRATION for who in authors[demos:])
 
 
 @settings(max_examples=50, deadline=None)

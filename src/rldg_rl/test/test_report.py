@@ -16,7 +16,7 @@ from test_bag import PERIOD, START, STEPS, encode, header, message, write_episod
 from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.task import load_task
-from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_core.vocabulary import Source
 from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.pace import Pace
 from rldg_rl.acting.schedule import Progress, RunPlan
@@ -44,12 +44,12 @@ def progress() -> Progress:
     return Progress(
         RunPlan((TASK.id,), demos=2),
         [
-            *[episode(DEMONSTRATION, "success", 40)] * 2,
-            episode(DEMONSTRATION, "failure", 100),
-            *[episode(POLICY, "failure", 100, 20)] * 3,
-            *[episode(POLICY, "success", 15)] * 10,
-            *[episode(EVALUATION, "success", 12)] * 19,
-            episode(EVALUATION, "failure", 100),
+            *[episode(Source.DEMONSTRATION, "success", 40)] * 2,
+            episode(Source.DEMONSTRATION, "failure", 100),
+            *[episode(Source.POLICY, "failure", 100, 20)] * 3,
+            *[episode(Source.POLICY, "success", 15)] * 10,
+            *[episode(Source.EVALUATION, "success", 12)] * 19,
+            episode(Source.EVALUATION, "failure", 100),
         ],
     )
 
@@ -108,7 +108,7 @@ def test_the_learning_curve_is_drawn(tmp_path: Path) -> None:
 
 
 def test_a_training_without_a_finished_episode_is_reported_without_a_curve(tmp_path: Path) -> None:
-    aborted = EpisodeSummary("policy_00000", POLICY, "aborted", TASK.id, 0, 9, 0, 0.9)
+    aborted = EpisodeSummary("policy_00000", Source.POLICY, "aborted", TASK.id, 0, 9, 0, 0.9)
     run = RunFolder(tmp_path)
     run.prepare()
     report_run(run, Progress(RunPlan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
@@ -201,9 +201,9 @@ def test_the_table_says_that_a_person_led_in(tmp_path: Path) -> None:
 
 
 def test_a_collection_shows_its_own_goal_and_table_only(tmp_path: Path) -> None:
-    plan = CollectionPlan(("connector/vga", "connector/usb_a"), POLICY, 4)
+    plan = CollectionPlan(("connector/vga", "connector/usb_a"), Source.POLICY, 4)
     won = [
-        EpisodeSummary("x_0", POLICY, "success", task, 0, 12, 0, seconds)
+        EpisodeSummary("x_0", Source.POLICY, "success", task, 0, 12, 0, seconds)
         for task, seconds in (("connector/vga", 1.0), ("connector/vga", 2.0), (plan.tasks[1], 3.0))
     ]
     summary = summarize_collection(5, Collection(plan, won), 12.34)
@@ -235,9 +235,9 @@ def test_a_judge_is_held_against_the_truth_of_its_episode_alone(
         stamp = START + step * PERIOD
         state = encode(contract.TASK_STATE, header=header(stamp), offset=pose, success=done)
         writer.write(contract.TASK_STATE.name, stamp, state)
-    episode = EpisodeSummary("policy_00000", POLICY, status, TASK.id, 0, STEPS, 0, 0.5)
+    episode = EpisodeSummary("policy_00000", Source.POLICY, status, TASK.id, 0, STEPS, 0, 0.5)
     writer.close(episode)
-    collection = Collection(CollectionPlan((TASK.id,), POLICY, 1), [episode])
+    collection = Collection(CollectionPlan((TASK.id,), Source.POLICY, 1), [episode])
     found = {"source": "keyboard", "episodes": 1, "wrongly": wrongly, "missed": missed}
     assert judged_by(run, collection, "keyboard") == {"reward": found}
     assert judged_by(run, collection, "twin") == {}

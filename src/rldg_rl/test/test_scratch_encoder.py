@@ -12,12 +12,13 @@ import pytest
 import torch
 from test_image_encoder import VGA, demonstrations
 
+from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import policy_to_bytes
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes.messages import stored_step, transition_message
-from rldg_rl.episodes.replay_buffer import DEMO, POLICY, Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.robot.observation import state_dim
 from rldg_rl.vision.encoders import encoder_of, make_encoder
@@ -153,7 +154,10 @@ def test_a_learner_finds_out_what_only_the_image_tells() -> None:
     for number in range(200):
         left = bool(number // 2 % 2)
         action = rng.uniform(-1, 1, ACTION_DIM).astype(np.float32)
-        who, reward = (DEMO, POLICY)[number % 2], float((action[0] > 0) == left)
+        who, reward = (
+            (ExecutedBy.DEMONSTRATION, ExecutedBy.POLICY)[number % 2],
+            float((action[0] > 0) == left),
+        )
         name = f"policy_{number}"
         learner.take_in(
             StoredStep(name, 0, state, action, who, reward, terminated=True, image=view(left))

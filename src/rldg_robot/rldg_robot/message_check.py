@@ -14,6 +14,7 @@ from typing import Any
 from rldg_core import contract
 from rldg_core.contract import BASE_FRAME, JOINT_NAMES, TCP_FRAME, Topic
 from rldg_core.task import task_ids
+from rldg_core.vocabulary import EpisodeStatus
 from rldg_robot.safety import GateState
 
 FRAMES = {
@@ -33,8 +34,6 @@ MOST_OBJECTS = 100
 """in a scene"""
 MOST_SHARES = 10
 """of the training episodes, in a run's status"""
-EPISODE_STATUS = range(4)
-"""OPEN to ABORTED"""
 LONGEST = 80
 """letters that are repeated of what somebody said"""
 
@@ -102,7 +101,7 @@ def _joy(message: Any) -> str:
 
 def _episode(message: Any) -> str:
     name = f"{message.task}/{message.variant}"
-    if message.status not in EPISODE_STATUS:
+    if message.status not in range(len(EpisodeStatus)):
         return f"{message.status} is no status of an episode"
     return "" if name in task_ids() else f"there is no task {told(name)}"
 

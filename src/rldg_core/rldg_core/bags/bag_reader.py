@@ -35,17 +35,12 @@ from rldg_core.files.checked_file import (
 )
 from rldg_core.files.regular_file import open_regular, regular
 from rldg_core.message_values import SECOND, nanoseconds
+from rldg_core.vocabulary import LED_BY_POLICY, EpisodeStatus, ExecutedBy
 
 METADATA = "metadata.yaml"
 WHOLE = "rosbag2_bagfile_information"
 """the one key of that file"""
 SUMMARY_KEY = "episode"
-STATUS = {
-    0: "aborted",
-    1: "success",
-    2: "failure",
-    3: "aborted",
-}  # an episode left open was aborted
 T = TypeVar("T")
 
 
@@ -55,9 +50,9 @@ class EpisodeSummary:
 
     episode_id: str
     source: str
-    """demonstration, policy, evaluation, replay or relabelled"""
+    """of `Source`"""
     status: str
-    """success, failure or aborted"""
+    """of `OUTCOMES`"""
     task: str
     """family/variant"""
     seed: int
@@ -273,17 +268,19 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
     """Summary of an episode from its last Episode message and its Step messages."""
     # Not from the first to the last: between two steps a person may have been asked.
     lived = [nanoseconds(s.next_state_stamp) - nanoseconds(s.state_stamp) for s in steps]
-    of_policy = episode.source in ("policy", "evaluation")
+    of_policy = episode.source in LED_BY_POLICY
     return EpisodeSummary(
         episode_id=episode.episode_id,
         source=episode.source,
-        status=STATUS[int(episode.status)],
+        status=EpisodeStatus.of(int(episode.status)).closed,
         task=f"{episode.task}/{episode.variant}",
         seed=int(episode.seed),
         steps=len(steps),
-        interventions=sum(int(step.executed_by) == 1 for step in steps),
+        interventions=sum(int(step.executed_by) == ExecutedBy.INTERVENTION for step in steps),
         seconds=sum(lived) / SECOND,
-        lead_in=sum(int(step.executed_by) == 2 for step in steps) if of_policy else 0,
+        lead_in=sum(int(step.executed_by) == ExecutedBy.DEMONSTRATION for step in steps)
+        if of_policy
+        else 0,
     )
 
 

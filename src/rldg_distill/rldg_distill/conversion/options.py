@@ -10,15 +10,14 @@ from pathlib import Path
 from rldg_core.commands.argument_types import named_place, place, ray_address, share, whole
 from rldg_core.commands.command_line import Parser, once
 from rldg_core.task import task_ids
+from rldg_core.vocabulary import OUTCOMES, EpisodeStatus, Source
 from rldg_distill.datasets import rlds
-from rldg_distill.datasets.episode import RECORDED
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.foreign.foreign_bag import Told
-from rldg_distill.recordings.selection import STATUSES, Filters
+from rldg_distill.recordings.selection import Filters
 
 FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}
 """of the dataset in `data/<name>`, by its format"""
-SOURCES = ("demonstration", "policy", "evaluation", "replay", "relabelled", RECORDED)
 """who may have lived an episode"""
 
 
@@ -74,14 +73,14 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     parser.add_argument(
         "--source",
         action="append",
-        choices=SOURCES,
+        choices=tuple(map(str, Source)),
         default=[],
         help="demonstration, policy, evaluation, replay, relabelled or recorded; may be repeated",
     )
     parser.add_argument(
         "--status",
         action="append",
-        choices=(*STATUSES, "all"),
+        choices=(*map(str, OUTCOMES), "all"),
         help="may be repeated; success alone by default",
     )
     parser.add_argument(
@@ -159,7 +158,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         told = Told.parse(given.recorded, given.topic, given.gripper_joint, given.gripper_range)
     except ValueError as error:
         parser.error(str(error))
-    statuses = tuple(once("--status", given.status or ("success",)))
+    statuses = tuple(once("--status", given.status or (EpisodeStatus.SUCCESS,)))
     if "all" in statuses and len(statuses) > 1:
         parser.error(f"--status all has every other: leave out --status {statuses[0]}")
     filters = Filters(

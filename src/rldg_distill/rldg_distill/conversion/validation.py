@@ -18,9 +18,10 @@ import numpy as np
 
 from rldg_core.files.checked_file import typed
 from rldg_core.image_contract import ImageContract
+from rldg_core.vocabulary import Source
 from rldg_distill.datasets import image_codec, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
-from rldg_distill.datasets.episode import RECORDED, BadBag, Episode
+from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.datasets.rlds import Dataset
@@ -212,7 +213,7 @@ def faults(episode: Episode, period: float) -> Iterator[str]:
 
 def tolerances(episode: Episode) -> tuple[float, float]:
     """Periods from which on two images or two states, and image and state, are too far apart."""
-    recorded = episode.metadata.source == RECORDED
+    recorded = episode.metadata.source == Source.RECORDED
     return (RESAMPLED_GAP, RESAMPLED_APART) if recorded else (GAP, APART)
 
 

@@ -19,7 +19,6 @@ ACTION = (
 """name and unit of every dimension; motion of the TCP in its own frame, per control step"""
 ACTION_DIM = len(ACTION)
 STATE_DIM = len(PROPRIOCEPTION)
-RECORDED = "recorded"
 """source of an episode whose bag was made elsewhere: resampled, so that its stamps lie about a control step apart"""
 NO_TEACHER = -1
 """version of a step that no policy decided"""
@@ -38,7 +37,7 @@ class EpisodeMetadata:
     variant: str
     """e.g. vga"""
     source: str
-    """demonstration, policy, evaluation, replay or relabelled; `RECORDED` for a bag made elsewhere"""
+    """of `Source`"""
     seed: int
     """of the environment's reset"""
     success: bool

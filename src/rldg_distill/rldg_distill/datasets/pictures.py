@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from rldg_core.files.picture import BadPicture
 from rldg_core.files.video_file import video_writer
+from rldg_core.vocabulary import EpisodeStatus
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.rlds import Dataset
@@ -55,7 +56,7 @@ def contact_sheet(path: Path, episodes: list[Episode], camera: str) -> None:
 def title(episode: Episode) -> str:
     """An episode in one line."""
     metadata = episode.metadata
-    outcome = "success" if metadata.success else "failure"
+    outcome = EpisodeStatus.SUCCESS if metadata.success else EpisodeStatus.FAILURE
     parts = (metadata.bag, metadata.task_id, metadata.source, outcome, f"{len(episode)} steps")
     return "  ".join((*parts, f"'{episode.instruction[0]}'"))
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from rldg_core.proprioception import PROPRIOCEPTION
+from rldg_core.vocabulary import ExecutedBy
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import ACTION, NO_TEACHER, Episode
 from rldg_distill.datasets.rlds import Dataset, NotADataset, from_example
@@ -28,8 +29,6 @@ _DIMENSIONS = {
     "teacher_log_std": ACTION,
 }
 """names of what students learn from"""
-POLICY = 0
-"""`executed_by` of a step that the policy decided"""
 
 
 @dataclass
@@ -186,7 +185,7 @@ class StepIndex:
         rows.teacher_mean.append(episode.teacher_mean)
         rows.teacher_log_std.append(episode.teacher_log_std)
         rows.teacher_known.append(
-            (episode.teacher_version != NO_TEACHER) & (episode.executed_by == POLICY)
+            (episode.teacher_version != NO_TEACHER) & (episode.executed_by == ExecutedBy.POLICY)
         )
         wordings = [numbers.setdefault(text, len(numbers)) for text in episode.instruction]
         rows.instruction.append(np.array(wordings, np.int32))

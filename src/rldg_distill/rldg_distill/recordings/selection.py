@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from rldg_core.vocabulary import EpisodeStatus
 from rldg_distill.recordings.identity import name_rank
-
-STATUSES = ("success", "failure", "aborted")
 
 
 class Described(Protocol):
@@ -18,11 +17,11 @@ class Described(Protocol):
 
     @property
     def source(self) -> str:
-        """Demonstration, policy, evaluation, replay, relabelled or recorded."""
+        """One of `Source`."""
 
     @property
     def status(self) -> str:
-        """One of `STATUSES`."""
+        """One of `OUTCOMES`."""
 
     @property
     def task(self) -> str:
@@ -34,9 +33,9 @@ class Filters:
     """What of the bags is wanted. An empty tuple takes everything."""
 
     sources: tuple[str, ...] = ()
-    """demonstration, policy, evaluation, replay, relabelled, recorded"""
-    statuses: tuple[str, ...] = ("success",)
-    """of `STATUSES`"""
+    """of `Source`"""
+    statuses: tuple[str, ...] = (EpisodeStatus.SUCCESS,)
+    """of `OUTCOMES`"""
     tasks: tuple[str, ...] = ()
     """`family/variant`, or `family` for all its variants"""
     count: int | None = None

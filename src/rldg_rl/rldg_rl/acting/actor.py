@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import Protocol
 
 import numpy as np
@@ -13,31 +12,12 @@ import numpy as np
 from rldg_core.message_values import SECOND
 from rldg_core.task import Task
 from rldg_core.twist_action import action_from_twist
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
 from rldg_rl.acting.inference import Health
 from rldg_rl.acting.intervention import InterventionLatch
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.robot.observation import Observation
 from rldg_robot.safety import excess
-
-DEMONSTRATION, POLICY, EVALUATION = "demonstration", "policy", "evaluation"
-REPLAY, RELABELLED = "replay", "relabelled"
-
-
-class ExecutedBy(IntEnum):
-    """Who acted; the numbers are those of rldg_msgs/Step."""
-
-    POLICY = 0
-    INTERVENTION = 1
-    DEMO = 2
-
-
-class Status(IntEnum):
-    """How an episode ended; the numbers are those of rldg_msgs/Episode."""
-
-    OPEN = 0
-    SUCCESS = 1
-    FAILURE = 2
-    ABORTED = 3
 
 
 @dataclass(frozen=True)
@@ -87,7 +67,7 @@ class EpisodeResult:
     task: Task
     source: str
     seed: int
-    status: Status = Status.OPEN
+    status: EpisodeStatus = EpisodeStatus.OPEN
     steps: int = 0
     interventions: int = 0
     lead_in: int = 0
@@ -104,7 +84,7 @@ class EpisodeResult:
     @property
     def autonomous_success(self) -> bool:
         """Success without a person's hand, but for what the task leaves to one."""
-        return self.status is Status.SUCCESS and self.interventions == 0
+        return self.status is EpisodeStatus.SUCCESS and self.interventions == 0
 
 
 class Policy(ABC):
@@ -220,13 +200,13 @@ class Actor:
         try:
             self._live(result, view["state"], policy, deterministic)
         except GateStop as stop:
-            result.status, result.reason, result.stopped = Status.FAILURE, str(stop), True
+            result.status, result.reason, result.stopped = EpisodeStatus.FAILURE, str(stop), True
         except Exception as error:
-            result.status, result.reason = Status.ABORTED, str(error)
+            result.status, result.reason = EpisodeStatus.ABORTED, str(error)
             raise
         finally:
-            if result.status is Status.OPEN:  # not an Exception: Ctrl-C
-                result.status, result.reason = Status.ABORTED, "interrupted"
+            if result.status is EpisodeStatus.OPEN:  # not an Exception: Ctrl-C
+                result.status, result.reason = EpisodeStatus.ABORTED, "interrupted"
             self._witness.closed(result)
         return result
 
@@ -238,7 +218,7 @@ class Actor:
         deterministic: bool,
     ) -> None:
         done = handed_over = False
-        judged = result.source == EVALUATION
+        judged = result.source == Source.EVALUATION
         too_much = self._too_much(result)
         if judged and too_much:
             raise GateStop(too_much)
@@ -279,7 +259,7 @@ class Actor:
                 raise GateStop(too_much)
             done = terminated or truncated
             state = (self._env.look_again() if info["stood_still"] and not done else view)["state"]
-        result.status = Status.SUCCESS if terminated else Status.FAILURE
+        result.status = EpisodeStatus.SUCCESS if terminated else EpisodeStatus.FAILURE
         led_throughout = 0 < result.lead_in == result.steps
         in_time = " before the hand-over" if led_throughout else ""
         over = "a person gave it up" if info["given_up"] else "the time ran out"
@@ -295,13 +275,13 @@ class Actor:
         self, source: str, seen: Observation, belief: Belief | None
     ) -> tuple[np.ndarray, ExecutedBy]:
         """The action (7,) and its author: decided once per step."""
-        if belief is not None and (source != POLICY or not self._helped):
+        if belief is not None and (source != Source.POLICY or not self._helped):
             return _with_gripper(belief.action), belief.author
         # where the task holds the gripper, its buttons are no hand at the wheel
         deflection = self._hands.deflection(seen)[: self._env.task.action_dim]
         if belief is None:
             self._latch.lead()
-            return action_by_hand(deflection, seen), ExecutedBy.DEMO
+            return action_by_hand(deflection, seen), ExecutedBy.DEMONSTRATION
         if self._latch.decide(seen.state_stamp, deflection):
             return action_by_hand(deflection, seen), ExecutedBy.INTERVENTION
         return _with_gripper(belief.action), ExecutedBy.POLICY

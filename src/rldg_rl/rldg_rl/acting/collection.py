@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rldg_core.bags.bag_reader import EpisodeSummary
+from rldg_core.vocabulary import EpisodeStatus
 from rldg_rl.acting.schedule import Logbook
 
 HOPELESS = 20
@@ -62,7 +63,7 @@ class Collection(Logbook):
 
     def successes(self, task: str) -> int:
         """Successful episodes of a task."""
-        return sum(e.status == "success" for e in self.of(task))
+        return sum(e.status == EpisodeStatus.SUCCESS for e in self.of(task))
 
     @property
     def missing(self) -> dict[str, int]:
@@ -87,7 +88,11 @@ class Collection(Logbook):
         """Why it makes no sense to go on; empty where it does."""
         lived = [e for e in self.of(self.task) if e.episode_id not in self._earlier]
         last = lived[-HOPELESS:]
-        if self.plan.endless or len(last) < HOPELESS or any(e.status == "success" for e in last):
+        if (
+            self.plan.endless
+            or len(last) < HOPELESS
+            or any(e.status == EpisodeStatus.SUCCESS for e in last)
+        ):
             return ""
         return (
             f"{HOPELESS} episodes of {self.task} failed in a row: look at their bags; "

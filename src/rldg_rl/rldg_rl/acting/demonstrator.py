@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from rldg_rl.acting.actor import Belief, ExecutedBy, Policy
+from rldg_core.vocabulary import ExecutedBy
+from rldg_rl.acting.actor import Belief, Policy
 from rldg_rl.robot.observation import Observation
 
 
@@ -23,4 +24,6 @@ class Demonstrator(Policy):
 
     def act(self, seen: Observation, state: np.ndarray, deterministic: bool) -> Belief:
         """See `actor.Policy`."""
-        return replace(self._policy.act(seen, state, deterministic), author=ExecutedBy.DEMO)
+        return replace(
+            self._policy.act(seen, state, deterministic), author=ExecutedBy.DEMONSTRATION
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from rldg_core.task import Task
-from rldg_rl.acting.actor import EVALUATION
+from rldg_core.vocabulary import Source
 from rldg_rl.robot.observation import Observation
 from rldg_robot.person.eye import Sight
 from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
@@ -24,7 +24,7 @@ class PlayedHands:
         """See `actor.Hands`."""
         # Start pose and policy are drawn from this seed too: not the same numbers again.
         self._operator = ScriptedOperator(task, [seed, 2], self._person)
-        self._operator.begin(EVALUATION)
+        self._operator.begin(Source.EVALUATION)
 
     def deflection(self, seen: Observation) -> np.ndarray:
         """See `actor.Hands`."""

@@ -12,18 +12,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from rldg_core.bags.bag_reader import EpisodeSummary
-from rldg_rl.acting.actor import DEMONSTRATION, EVALUATION, POLICY
+from rldg_core.vocabulary import EpisodeStatus, Source
 
 WINDOW = 20
 """episodes that a success rate is told over"""
-TYPICAL_STEPS = {DEMONSTRATION: 55.0, POLICY: 20.0, EVALUATION: 20.0}
+TYPICAL_STEPS = {Source.DEMONSTRATION: 55.0, Source.POLICY: 20.0, Source.EVALUATION: 20.0}
 """steps of an episode before any was seen"""
 BY_HAND_PARTS = 10
 MAX_FAILED_DEMOS = 3
 """times the wanted number"""
 DONE = "done"
-PHASES = {DEMONSTRATION: "demonstrations", POLICY: "training", EVALUATION: "evaluation"}
-_STREAM = {DEMONSTRATION: 1, POLICY: 2, EVALUATION: 3}
+PHASES = {
+    Source.DEMONSTRATION: "demonstrations",
+    Source.POLICY: "training",
+    Source.EVALUATION: "evaluation",
+}
+_STREAM = {Source.DEMONSTRATION: 1, Source.POLICY: 2, Source.EVALUATION: 3}
 
 
 class Logbook:
@@ -31,9 +35,9 @@ class Logbook:
 
     def __init__(self, episodes: Sequence[EpisodeSummary] = ()) -> None:
         self.episodes: dict[str, list[EpisodeSummary]] = {
-            DEMONSTRATION: [],
-            POLICY: [],
-            EVALUATION: [],
+            Source.DEMONSTRATION: [],
+            Source.POLICY: [],
+            Source.EVALUATION: [],
         }
         for episode in episodes:
             self.add(episode)
@@ -44,7 +48,7 @@ class Logbook:
 
     def finished(self, source: str) -> list[EpisodeSummary]:
         """Episodes that ended by themselves."""
-        return [e for e in self.episodes[source] if e.status != "aborted"]
+        return [e for e in self.episodes[source] if e.status != EpisodeStatus.ABORTED]
 
     @property
     def steps(self) -> int:
@@ -52,7 +56,7 @@ class Logbook:
 
         Those that a person led, up to the task's hand-over, are none of them.
         """
-        return sum(e.own_steps for e in self.episodes[POLICY])
+        return sum(e.own_steps for e in self.episodes[Source.POLICY])
 
     @property
     def seconds(self) -> float:
@@ -106,17 +110,17 @@ class Progress(Logbook):
     @property
     def demos(self) -> int:
         """Successful demonstrations."""
-        return sum(e.status == "success" for e in self.episodes[DEMONSTRATION])
+        return sum(e.status == EpisodeStatus.SUCCESS for e in self.episodes[Source.DEMONSTRATION])
 
     @property
     def interventions(self) -> int:
         """Training steps that a person acted in."""
-        return sum(e.interventions for e in self.episodes[POLICY])
+        return sum(e.interventions for e in self.episodes[Source.POLICY])
 
     @property
     def by_hand(self) -> list[float]:
         """Share of steps that a person acted in, of every tenth of the training episodes so far."""
-        episodes = self.finished(POLICY)
+        episodes = self.finished(Source.POLICY)
         parts = np.array_split(np.arange(len(episodes)), min(len(episodes), BY_HAND_PARTS) or 1)
         sums = [
             (sum(episodes[i].interventions for i in part), sum(episodes[i].own_steps for i in part))
@@ -129,18 +133,22 @@ class Progress(Logbook):
         """Whether the last training episodes all succeeded without help, after the fewest steps."""
         if self.steps < self.plan.least_steps:
             return False
-        last = self.finished(POLICY)[-self.plan.mastered :]
+        last = self.finished(Source.POLICY)[-self.plan.mastered :]
         return len(last) == self.plan.mastered and all(map(autonomous_success, last))
 
     @property
     def source(self) -> str | None:
         """Source of the next episode, or None when the run is done."""
-        if self.demos < self.plan.demos and not self.episodes[POLICY]:
-            return DEMONSTRATION
-        if self.steps < self.plan.steps and not self.mastered and not self.episodes[EVALUATION]:
-            return POLICY
+        if self.demos < self.plan.demos and not self.episodes[Source.POLICY]:
+            return Source.DEMONSTRATION
+        if (
+            self.steps < self.plan.steps
+            and not self.mastered
+            and not self.episodes[Source.EVALUATION]
+        ):
+            return Source.POLICY
         if self.plan.endless or self.evaluations(self.task) < self.plan.evaluations:
-            return EVALUATION
+            return Source.EVALUATION
         return None
 
     @property
@@ -150,13 +158,13 @@ class Progress(Logbook):
 
     def evaluations(self, task: str) -> int:
         """Evaluation episodes of a task that ended by themselves."""
-        return sum(e.task == task for e in self.finished(EVALUATION))
+        return sum(e.task == task for e in self.finished(Source.EVALUATION))
 
     @property
     def trouble(self) -> str:
         """Why it makes no sense to go on; empty where it does."""
-        failed = len(self.finished(DEMONSTRATION)) - self.demos
-        if self.source != DEMONSTRATION or failed <= MAX_FAILED_DEMOS * self.plan.demos:
+        failed = len(self.finished(Source.DEMONSTRATION)) - self.demos
+        if self.source != Source.DEMONSTRATION or failed <= MAX_FAILED_DEMOS * self.plan.demos:
             return ""
         return (
             f"{failed} demonstrations failed against {self.demos} that succeeded: "
@@ -167,16 +175,16 @@ class Progress(Logbook):
     def steps_left(self) -> float:
         """Estimate for the whole run, if training takes all its steps."""
         plan = self.plan
-        lived = sum(e.steps for e in self.episodes[POLICY])
+        lived = sum(e.steps for e in self.episodes[Source.POLICY])
         lived_for_each = lived / self.steps if self.steps else 1.0  # lead-ins take time, too
         steps = max(plan.steps - self.steps, 0) * lived_for_each * (not self.mastered)
         demos = max(plan.demos - self.demos, 0)
         wanted = plan.evaluations * len(plan.tasks)
-        evaluations = max(wanted - len(self.finished(EVALUATION)), 0)
+        evaluations = max(wanted - len(self.finished(Source.EVALUATION)), 0)
         return (
             steps
-            + demos * self.mean_steps(DEMONSTRATION)
-            + evaluations * self.mean_steps(EVALUATION)
+            + demos * self.mean_steps(Source.DEMONSTRATION)
+            + evaluations * self.mean_steps(Source.EVALUATION)
         )
 
     def phase(self, source: str) -> str:
@@ -190,8 +198,8 @@ class Progress(Logbook):
             "demos_wanted": self.plan.demos,
             "steps": self.steps,
             "steps_wanted": self.plan.steps,
-            "episodes": len(self.finished(POLICY)),
-            "evaluations": len(self.finished(EVALUATION)),
+            "episodes": len(self.finished(Source.POLICY)),
+            "evaluations": len(self.finished(Source.EVALUATION)),
             "evaluations_wanted": self.plan.evaluations * len(self.plan.tasks),
             "interventions": self.interventions,
             "by_hand": self.by_hand,
@@ -200,12 +208,12 @@ class Progress(Logbook):
 
 def autonomous_success(episode: EpisodeSummary) -> bool:
     """Success without a person's hand, or by a person alone."""
-    return episode.status == "success" and episode.interventions == 0
+    return episode.status == EpisodeStatus.SUCCESS and episode.interventions == 0
 
 
 def mean_seconds(episodes: Sequence[EpisodeSummary]) -> float | None:
     """Mean duration of the successes among episodes [s of ROS time]; None if there are none."""
-    seconds = [e.seconds for e in episodes if e.status == "success"]
+    seconds = [e.seconds for e in episodes if e.status == EpisodeStatus.SUCCESS]
     return float(np.mean(seconds)) if seconds else None
 
 

@@ -10,8 +10,9 @@ from tensorboard.summary import Writer
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary
+from rldg_core.vocabulary import Source
 from rldg_msgs.msg import RunStatus
-from rldg_rl.acting.actor import DEMONSTRATION, POLICY, EpisodeResult, LivedStep
+from rldg_rl.acting.actor import EpisodeResult, LivedStep
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.inference import Health
 from rldg_rl.acting.pace import Pace
@@ -47,7 +48,7 @@ class Announcer:
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
         self._health_told = 0.0
         self._status_told = 0.0
-        self._source = DEMONSTRATION  # told of last
+        self._source = Source.DEMONSTRATION  # told of last
         self.reset_seconds = 0.0
         """mean of the motions to a start so far [s of ROS time]"""
         self._episode = publish_on(node, contract.EPISODE)
@@ -87,7 +88,7 @@ class Announcer:
     def outcome(self, episode: EpisodeSummary, progress: Progress | Collection) -> None:
         """Write an episode's outcome to TensorBoard; a policy's over its steps, the others' over episodes."""
         source = episode.source
-        number = progress.steps if source == POLICY else len(progress.finished(source))
+        number = progress.steps if source == Source.POLICY else len(progress.finished(source))
         phase = progress.phase(source)
         for name, value in {
             "success": float(autonomous_success(episode)),

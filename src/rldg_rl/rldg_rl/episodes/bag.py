@@ -33,7 +33,6 @@ from rldg_core.bags import mcap_file
 from rldg_core.bags.bag_reader import (
     METADATA,
     SUMMARY_KEY,
-    DamagedMessage,
     EpisodeSummary,
     decode,
     nearest,
@@ -62,7 +61,8 @@ from rldg_core.image_contract import KEY as IMAGE_CONTRACT
 from rldg_core.image_message import colours
 from rldg_core.message_values import nanoseconds, pose_of, vector_of
 from rldg_core.task import Task
-from rldg_rl.acting.actor import ExecutedBy, LivedStep
+from rldg_core.vocabulary import ExecutedBy
+from rldg_rl.acting.actor import LivedStep
 from rldg_rl.episodes.replay_buffer import StoredStep
 from rldg_rl.robot.observation import Observation, state_vector
 
@@ -185,7 +185,7 @@ def _summary(episode_id: str, messages: list[tuple[str, str, int, bytes]]) -> Ep
         return None
     try:
         return summarize(episode_id, messages)
-    except (DamagedMessage, KeyError):  # a status that is none
+    except ValueError:  # a message is damaged, or its status is none
         return None
 
 

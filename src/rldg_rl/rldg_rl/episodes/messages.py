@@ -21,7 +21,7 @@ def episode_message(result: EpisodeResult, stamp: int) -> Episode:
     """An episode as it stands now: open, or closed with its outcome."""
     message = Episode(
         episode_id=result.episode_id,
-        status=int(result.status),
+        status=result.status.number,
         task=result.task.family,
         variant=result.task.variant,
         instruction=result.instruction or result.task.instruction,

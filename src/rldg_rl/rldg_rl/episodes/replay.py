@@ -23,7 +23,8 @@ from rldg_core.bags.bag_reader import (
 from rldg_core.contract import CONTRACT_VERSION, CURRENT_POSE, EPISODE, STEP
 from rldg_core.message_values import nanoseconds, pose_of
 from rldg_core.poses import Pose
-from rldg_rl.acting.actor import REPLAY, Belief, EpisodeResult, ExecutedBy, Policy
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
+from rldg_rl.acting.actor import Belief, EpisodeResult, Policy
 from rldg_rl.robot.observation import Observation
 from rldg_rl.run_folder import is_episode
 
@@ -70,7 +71,7 @@ def read_recorded(bag: Path) -> RecordedEpisode:
             poses[nanoseconds(pose.header.stamp)] = pose_of(pose.pose)
     if not episodes or not steps or not poses:
         raise NotExecutable(f"{bag} holds no step of an episode: there is nothing to send again")
-    if not is_episode(f"{REPLAY}_{episodes[-1].episode_id}"):
+    if not is_episode(f"{Source.REPLAY}_{episodes[-1].episode_id}"):
         raise NotExecutable(
             f"{bag} calls its episode {episodes[-1].episode_id[:100]!r}, which cannot be the name of a bag"
         )
@@ -122,8 +123,10 @@ class Comparison:
     @property
     def agrees(self) -> bool:
         """Whether the replay ended by itself, and solved the task if and only if the recording did."""
-        solved = (self.recorded == "success") == (self.replayed == "success")
-        return solved and self.replayed != "aborted"
+        solved = (self.recorded == EpisodeStatus.SUCCESS) == (
+            self.replayed == EpisodeStatus.SUCCESS
+        )
+        return solved and self.replayed != EpisodeStatus.ABORTED
 
 
 def compare(recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Pose]) -> Comparison:
@@ -141,7 +144,7 @@ def compare(recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Po
     return Comparison(
         episode_id=recording.summary.episode_id,
         recorded=recording.summary.status,
-        replayed=result.status.name.lower(),
+        replayed=str(result.status),
         reason=result.reason,
         recorded_steps=len(recording.actions),
         replayed_steps=result.steps,

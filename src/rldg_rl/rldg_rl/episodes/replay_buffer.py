@@ -17,8 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-POLICY, INTERVENTION, DEMO = 0, 1, 2
-"""Who acted, as in rldg_msgs/Step."""
+from rldg_core.vocabulary import ExecutedBy
 
 _NONE = -1
 _NOBODY = 255  # a frame that no action followed: the end of an episode
@@ -37,7 +36,7 @@ class StoredStep:
     action: np.ndarray
     """(action_dim,) the executed action in [-1, 1]"""
     executed_by: int
-    """POLICY, INTERVENTION or DEMO"""
+    """of `ExecutedBy`"""
     reward: float
     """reward of this step"""
     terminated: bool = False
@@ -265,9 +264,9 @@ class ReplayBuffer:
     def _offer(self, slot: int) -> None:
         if self._executed_by[slot] == _NOBODY:
             return
-        if self._executed_by[slot] != POLICY:
+        if self._executed_by[slot] != ExecutedBy.POLICY:
             self._demo.add(slot)
-        if self._executed_by[slot] != DEMO:
+        if self._executed_by[slot] != ExecutedBy.DEMONSTRATION:
             self._online.add(slot)
 
     def _withdraw(self, slot: int) -> None:

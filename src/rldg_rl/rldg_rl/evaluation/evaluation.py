@@ -17,7 +17,8 @@ import numpy as np
 
 from rldg_core.perturbation import NOMINAL, Perturbation
 from rldg_core.task import load_task
-from rldg_rl.acting.actor import EVALUATION, Actor, EpisodeResult, LivedStep
+from rldg_core.vocabulary import Source
+from rldg_rl.acting.actor import Actor, EpisodeResult, LivedStep
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.acting.schedule import episode_seed
 from rldg_rl.environment.environment import RobotEnv
@@ -118,10 +119,10 @@ class Stage:
 
     def live(self, number: int) -> Record:
         """Live an episode."""
-        seed = episode_seed(self._assignment.seed, EVALUATION, number)
+        seed = episode_seed(self._assignment.seed, Source.EVALUATION, number)
         deterministic = self._assignment.deterministic
-        name = f"{EVALUATION}_{number:05d}"
-        result = self._actor.run_episode(name, EVALUATION, seed, self._policy, deterministic)
+        name = f"{Source.EVALUATION}_{number:05d}"
+        result = self._actor.run_episode(name, Source.EVALUATION, seed, self._policy, deterministic)
         return make_record(result, self._trace, number)
 
     # What the actor tells (see actor.Witness)

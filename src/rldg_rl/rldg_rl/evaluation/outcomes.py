@@ -23,7 +23,8 @@ import numpy as np
 
 from rldg_core.gripper_command import CLOSE, command_after, command_at_start
 from rldg_core.task import Task
-from rldg_rl.acting.actor import EpisodeResult, LivedStep, Status
+from rldg_core.vocabulary import EpisodeStatus
+from rldg_rl.acting.actor import EpisodeResult, LivedStep
 
 GATE_STOP = "gate stop"
 DROPPED = "dropped"
@@ -104,7 +105,7 @@ class Trace:
 
     def failure(self, result: EpisodeResult) -> str | None:
         """One of FAILURES; None where the task was solved."""
-        if result.status is Status.SUCCESS:
+        if result.status is EpisodeStatus.SUCCESS:
             return None
         if result.stopped:
             return GATE_STOP

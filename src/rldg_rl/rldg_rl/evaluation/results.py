@@ -16,7 +16,8 @@ from rldg_core.files.atomic_file import settle, write_atomically
 from rldg_core.files.checked_file import FormatError, parse_json
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
-from rldg_rl.acting.actor import EpisodeResult, Status
+from rldg_core.vocabulary import EpisodeStatus
+from rldg_rl.acting.actor import EpisodeResult
 from rldg_rl.evaluation.outcomes import Trace
 
 FILMED_EPISODES = 6
@@ -53,7 +54,7 @@ def make_record(result: EpisodeResult, trace: Trace, number: int, bag: str = "")
         task=result.task.id,
         number=number,
         seed=result.seed,
-        success=result.status is Status.SUCCESS,
+        success=result.status is EpisodeStatus.SUCCESS,
         seconds=round(result.seconds, 3),
         steps=result.steps,
         peak_force=round(trace.peak_force, 3),

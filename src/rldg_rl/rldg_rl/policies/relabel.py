@@ -36,7 +36,8 @@ from rldg_core.files.safe_name import check_name
 from rldg_core.image_contract import KEY as IMAGE_CONTRACT
 from rldg_core.task import load_task, task_ids
 from rldg_core.user_error import UserError
-from rldg_rl.acting.actor import RELABELLED, Belief, ExecutedBy
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
+from rldg_rl.acting.actor import Belief
 from rldg_rl.agent.checkpoint import CheckpointError
 from rldg_rl.episodes.bag import BagWriter, lived_steps
 from rldg_rl.named_run import named_run
@@ -72,9 +73,9 @@ def relabel(bag: Path, out: Path, policy: LivePolicy, seed: int) -> None:
         if topic == STEP.name:
             content = _encode(STEP, _relabelled(decode(STEP, cdr), actions))
         elif topic == EPISODE.name:
-            content = _encode(EPISODE, replace(decode(EPISODE, cdr), source=RELABELLED))
+            content = _encode(EPISODE, replace(decode(EPISODE, cdr), source=Source.RELABELLED))
         writer.write(topic, time, content)
-    writer.close(replace(read_summary(bag), source=RELABELLED, interventions=0))
+    writer.close(replace(read_summary(bag), source=Source.RELABELLED, interventions=0))
 
 
 def _relabelled(step: Any, actions: Mapping[int, Belief]) -> Any:
@@ -114,7 +115,7 @@ def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], se
         UsageError: a policy has no episodes.
         CheckpointError: a policy cannot be read.
     """
-    episodes = [episode for episode in run.episodes() if episode.status == "success"]
+    episodes = [episode for episode in run.episodes() if episode.status == EpisodeStatus.SUCCESS]
     if not episodes:
         raise RelabelError(f"{run.path} has no successful episodes")
     if unled := {episode.task for episode in episodes} - set(policies):
@@ -146,7 +147,7 @@ def _summary(run: RunFolder, episodes: list[EpisodeSummary]) -> dict[str, Any]:
             "successes": len(seconds),
             "mean_cycle_seconds": round(float(np.mean(seconds)), 3),
         }
-    return {"source": RELABELLED, "of": run.path.name, "tasks": tasks}
+    return {"source": Source.RELABELLED, "of": run.path.name, "tasks": tasks}
 
 
 @command("relabel")

@@ -20,7 +20,7 @@ from rldg_core.commands.console import plain_console, visible
 from rldg_core.files.checked_file import FormatError, read_yaml
 from rldg_core.task import Task, UnknownTask, load_task
 from rldg_core.user_error import UserError
-from rldg_rl.acting.actor import DEMONSTRATION
+from rldg_core.vocabulary import Source
 from rldg_rl.named_run import named_run
 from rldg_rl.rewards.false_firings import Firing, firings, mined, strike
 from rldg_rl.rewards.reward_classifier import (
@@ -163,7 +163,7 @@ def train(given: argparse.Namespace) -> None:
     """
     run = _run(given, given.run)
     task = _task(run)
-    found = [label for bag in run.succeeded(DEMONSTRATION) for label in labels_of(bag, task)]
+    found = [label for bag in run.succeeded(Source.DEMONSTRATION) for label in labels_of(bag, task)]
     mine = once("--mine", given.mine)
     false = [label for name in mine for label in mined(_run(given, name), task)]
     labels = thinned(found, given.images, given.seed) + some(false, given.images // 2, given.seed)

@@ -23,6 +23,7 @@ from rldg_core.files.safe_name import check_name
 from rldg_core.message_values import SECOND, nanoseconds
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
+from rldg_core.vocabulary import EpisodeStatus
 from rldg_rl.episodes.bag import lived_steps
 from rldg_rl.rewards.reward_classifier import IN_A_ROW, Label
 from rldg_rl.run_folder import RunFolder
@@ -61,7 +62,9 @@ def firings(run: RunFolder, task: Task) -> list[Firing]:
             f"{run.path}: the reward was said by {said_by or 'nobody'}; "
             "a review is of what reward:=classifier said alone"
         )
-    ended = [episode.episode_id for episode in run.episodes() if episode.status == "success"]
+    ended = [
+        episode.episode_id for episode in run.episodes() if episode.status == EpisodeStatus.SUCCESS
+    ]
     return [Firing(name, _last_images(run.bags / name, task)) for name in ended]
 
 

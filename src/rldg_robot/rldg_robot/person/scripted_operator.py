@@ -16,6 +16,7 @@ from rldg_core.poses import Pose
 from rldg_core.task import Task
 from rldg_core.twist_action import action_from_twist
 from rldg_core.user_error import UserError
+from rldg_core.vocabulary import LED_BY_POLICY, Source
 from rldg_robot.person.eye import Eye, EyeTraits, Sight
 from rldg_robot.person.hand import Hand, HandTraits
 from rldg_robot.person.intention import Intention, IntentionTraits, Phase
@@ -85,9 +86,9 @@ class ScriptedOperator:
         watches policies and leaves evaluations alone.
         """
         person, rng = self.person, self._rng
-        self._leads = source == "demonstration"
-        self._leads_in = source in ("policy", "evaluation")
-        self._watches = source == "policy" and rng.random() < person.attention.probability
+        self._leads = source == Source.DEMONSTRATION
+        self._leads_in = source in LED_BY_POLICY
+        self._watches = source == Source.POLICY and rng.random() < person.attention.probability
         self.eye = Eye(person.eye, rng)
         self._take_up()
         self._nearest = np.inf

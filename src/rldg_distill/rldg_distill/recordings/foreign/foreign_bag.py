@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from rldg_core.bags.bag_reader import STATUS, custom_data, decode, is_complete
+from rldg_core.bags.bag_reader import custom_data, decode, is_complete
 from rldg_core.bags.mcap_file import channels
 from rldg_core.contract import (
     CURRENT_POSE,
@@ -32,7 +32,8 @@ from rldg_core.contract import (
 from rldg_core.files.regular_file import regular
 from rldg_core.message_values import nanoseconds
 from rldg_core.task import UnknownTask, load_task
-from rldg_distill.datasets.episode import RECORDED, BadBag
+from rldg_core.vocabulary import OUTCOMES, EpisodeStatus, Source
+from rldg_distill.datasets.episode import BadBag
 from rldg_distill.datasets.image_codec import IMAGE_TYPES
 from rldg_distill.recordings.bag_storage import (
     TopicInfo,
@@ -43,7 +44,6 @@ from rldg_distill.recordings.bag_storage import (
 )
 from rldg_distill.recordings.foreign.gripper_joints import gripper_joints, joint_names
 from rldg_distill.recordings.foreign.gripper_width import GripperRange
-from rldg_distill.recordings.selection import STATUSES
 
 MOTION = "motion"
 LONGEST = 300
@@ -61,7 +61,6 @@ PARTS = {topic.name: topic for topic in (*NEEDED, *STATE, *COMMANDS, *GRIPPER, E
 CUT = "cut"
 """what becomes of a bag whose clock was set, where that is asked for: it begins behind the jump"""
 GRIPPER_FACTS = ("gripper_joint", "gripper_range")
-OPEN = 0  # status of an Episode message
 ALWAYS = (0, 2**63 - 1)
 
 
@@ -75,7 +74,7 @@ class Told:
 
     task: str = ""
     """family/variant"""
-    status: str = "success"
+    status: str = EpisodeStatus.SUCCESS
     embodiment: str = "fr3_hand"
     region: str = "table"
     domain: str = "real"
@@ -97,7 +96,7 @@ class Told:
         if self.task:
             load_task(self.task)
         for name, valid in (
-            ("status", STATUSES),
+            ("status", OUTCOMES),
             ("action", ("", *ACTIONS)),
             ("clock", CLOCKS),
             ("clock_jump", ("", CUT)),
@@ -193,7 +192,7 @@ class ForeignBag:
     """[ns] what an `Episode` message opens and closes"""
     joints: tuple[str, ...] = ()
     """whose positions tell the gripper's width; empty where a topic tells it"""
-    source: str = RECORDED
+    source: str = Source.RECORDED
     pictures: str = ""
     """image contract by which those of the policy's camera are cropped and sized; empty: they are kept as they are"""
 
@@ -210,7 +209,7 @@ class ForeignBag:
 
     @property
     def status(self) -> str:
-        """One of `STATUSES`."""
+        """One of `OUTCOMES`."""
         return self.told.status
 
     @property
@@ -397,22 +396,24 @@ def _about(
         nanoseconds(episode.header.stamp) if told.clock == "header" else time
         for time, episode in spoken
     ]
-    if int(last.status) not in STATUS:
+    try:
+        status = EpisodeStatus.of(int(last.status))
+    except ValueError as error:
         raise BadBag(
             f"says in {episode_topic} the status {int(last.status)}, and there is none such"
-        )
+        ) from error
     try:
         told = replace(
             told,
             task=f"{last.task}/{last.variant}",
-            status=STATUS[int(last.status)],
+            status=status.closed,
             embodiment=last.embodiment,
             region=last.region,
             domain=last.domain,
         )
     except UnknownTask as error:
         raise BadBag(str(error)) from error
-    opened = times[0] if int(first.status) == OPEN else ALWAYS[0]
-    closed = times[-1] if int(last.status) != OPEN else ALWAYS[1]
+    opened = times[0] if int(first.status) == EpisodeStatus.OPEN.number else ALWAYS[0]
+    closed = times[-1] if status is not EpisodeStatus.OPEN else ALWAYS[1]
     instruction = last.instruction.strip() or load_task(told.task).instruction
     return ForeignBag(told, used, instruction, int(last.seed), (opened, closed), joints)

@@ -29,6 +29,7 @@ from rldg_core.poses import Pose
 from rldg_core.proprioception import proprioception
 from rldg_core.task import Task, load_task
 from rldg_core.twist_action import action_from_twist
+from rldg_core.vocabulary import EpisodeStatus, ExecutedBy
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import (
     ACTION_DIM,
@@ -65,7 +66,6 @@ from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.staleness import MAX_AGE
 
-DEMONSTRATION = 2  # executed_by
 FARTHEST = 5.0
 """[m] of a measured position from its frame's origin, along an axis"""
 PUSHED = 2.0
@@ -202,7 +202,7 @@ def _episode(
     images: Mapping[str, Sequence[bytes]],
 ) -> Episode:
     steps = moments.steps
-    success = recording.status == "success"
+    success = recording.status == EpisodeStatus.SUCCESS
     is_last = np.arange(len(steps)) == len(steps) - 1
     solved = is_last & success
     return Episode(
@@ -228,7 +228,7 @@ def _episode(
         is_first=np.arange(len(steps)) == 0,
         is_last=is_last,
         is_terminal=solved,
-        executed_by=np.full(len(steps), DEMONSTRATION, np.int64),
+        executed_by=np.full(len(steps), ExecutedBy.DEMONSTRATION, np.int64),
         teacher_mean=np.zeros((len(steps), ACTION_DIM), np.float32),
         teacher_log_std=np.zeros((len(steps), ACTION_DIM), np.float32),
         teacher_version=np.full(len(steps), NO_TEACHER, np.int64),

@@ -31,6 +31,7 @@ from rldg_core.gripper_command import command_after, command_at_start
 from rldg_core.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
 from rldg_core.proprioception import PROPRIOCEPTION, proprioception
 from rldg_core.task import UnknownTask, load_task
+from rldg_core.vocabulary import EpisodeStatus
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import (
     ACTION_DIM,
@@ -50,7 +51,6 @@ from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.staleness import MAX_AGE
 
 STATE_TOPICS = {t.name: t for t in (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, GRIPPER_STATE)}
-OPEN, SUCCESS, ABORTED = 0, 1, 3
 WIDTH = PROPRIOCEPTION.index("gripper_width [m]")
 
 
@@ -200,7 +200,7 @@ def _check(
         raise BadBag(
             f"has no message of {EPISODE.name} with the id {path.name}: empty, cut off or renamed"
         )
-    if int(episodes[-1].status) == OPEN:
+    if int(episodes[-1].status) == EpisodeStatus.OPEN.number:
         raise BadBag(
             f"ends after {len(steps)} steps without the message that closes its episode: cut off"
         )
@@ -259,7 +259,7 @@ def _episode(
             variant=closing.variant,
             source=closing.source,
             seed=int(closing.seed),
-            success=int(closing.status) == SUCCESS,
+            success=int(closing.status) == EpisodeStatus.SUCCESS.number,
             embodiment=closing.embodiment,
             region=closing.region,
             domain=closing.domain,
