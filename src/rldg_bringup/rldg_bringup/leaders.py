@@ -8,10 +8,11 @@ from pathlib import Path
 from rldg_bringup.arguments import StackError, Value, Values, nearest, place
 from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
-from rldg_bringup.run_settings import SETTINGS, Settings
+from rldg_bringup.run_settings import Settings
 from rldg_core.files.checked_file import FormatError, read_yaml
+from rldg_core.run_paths import RunPaths
 
-POLICIES = (Path("checkpoints/policy.safetensors"), Path("checkpoints/student"))
+POLICIES = RunPaths(Path()).policies
 """In a run folder: the specialist, or the student."""
 OPERATORS = {"policy": "none", "operator": "scripted"} | {hand: hand for hand in HANDS}
 """whose hand is on the SpaceMouse, by source"""
@@ -145,9 +146,11 @@ def task_of(run: Path) -> str:
         StackError: the run does not say.
     """
     try:
-        return str(read_yaml(run / SETTINGS, Settings).arguments["task"])
+        return str(read_yaml(RunPaths(run).arguments, Settings).arguments["task"])
     except (OSError, FormatError, KeyError):
-        raise StackError(f"{run / SETTINGS} names no task: give task:=family/variant") from None
+        raise StackError(
+            f"{RunPaths(run).arguments} names no task: give task:=family/variant"
+        ) from None
 
 
 def run_folder(text: str, runs: Path) -> Path:

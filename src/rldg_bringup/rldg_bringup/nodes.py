@@ -32,10 +32,8 @@ from rldg_bringup.operators import HANDS, hand_driver
 from rldg_bringup.pictures import compare_pictures
 from rldg_bringup.robot_stop import is_real_arm, stop_file
 from rldg_bringup.stack import NodeSpec
+from rldg_core.run_paths import RunPaths
 from rldg_core.vocabulary import Source
-
-LEARNED = Path("checkpoints/learner.safetensors")
-"""in a run's folder: what its learner goes on with"""
 
 
 def _clocked(values: Values) -> dict[str, Value]:
@@ -231,15 +229,15 @@ def _buffer(values: Values) -> dict[str, Value]:
 
 def _beginning(values: Values) -> tuple[Values, Values]:
     """Parameters of learner and actor that say what to begin with; a run that has learned goes on with its own."""
-    if not values["init"] or Path(str(values["run"]), LEARNED).is_file():
+    if not values["init"] or RunPaths(Path(str(values["run"]))).learner_checkpoint.is_file():
         return {}, {}
     runs = place(values["runs"])
-    run = run_folder(str(values["init"]), runs)
-    specialist, student = run / LEARNED, run / "checkpoints" / "student"
+    run = RunPaths(run_folder(str(values["init"]), runs))
+    specialist, student = run.learner_checkpoint, run.student
     if student.is_dir():
         return {"demos_first": True}, {"policy": str(student)}
     if not specialist.is_file():
-        raise StackError(f"{run} has nothing to begin with: no {specialist}, no {student}")
+        raise StackError(f"{run.path} has nothing to begin with: no {specialist}, no {student}")
     return {"init": str(specialist)}, {}
 
 
@@ -250,7 +248,7 @@ def _prior(values: Values) -> dict[str, Value]:
     runs = place(values["runs"])
     folders = [run_folder(name, runs) for name in str(values["prior"]).split(",") if name]
     for folder in folders:
-        if not (folder / "bags").is_dir():
+        if not RunPaths(folder).bags.is_dir():
             raise StackError(
                 f"{folder} has no episodes to learn from: prior:= takes runs with bags"
             )

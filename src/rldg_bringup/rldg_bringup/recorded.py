@@ -9,6 +9,7 @@ from typing import Any
 
 from rldg_bringup.arguments import StackError, Value, Values, place
 from rldg_core.files.checked_file import FormatError, parse_json, read_yaml
+from rldg_core.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def recorded(values: Values) -> dict[str, Value]:
 
 def tasks_of(bag: Path) -> list[str]:
     """Tasks of a bag, or of all bags of a folder or run, in alphabetical order."""
-    places = ("metadata.yaml", "*/metadata.yaml", "bags/*/metadata.yaml")
+    places = ("metadata.yaml", "*/metadata.yaml", f"{RunPaths(Path()).bags}/*/metadata.yaml")
     found = {_task(path) for place in places for path in bag.glob(place)}
     return sorted(found - {""})
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from rldg_bringup.arguments import Values
 from rldg_bringup.bodies import is_arm, simulated
+from rldg_core.run_paths import RunPaths
 
 STATE = Path(".local/state/rldg/stopped")
 """in the home of whoever starts stacks on this machine, whatever the environment says of it"""
@@ -25,7 +26,7 @@ def is_real_arm(values: Values) -> bool:
 def stop_file(values: Values) -> Path:
     """The robot's file (`rldg_core.stop_memory`): an arm's by its address, a simulated one's in its run."""
     if not is_real_arm(values):
-        return Path(str(values["run"]), "logs", "gate_stopped.json")
+        return RunPaths(Path(str(values["run"]))).gate_stop
     address = re.sub(r"[^A-Za-z0-9.-]", "_", str(values["robot_ip"]).lower())
     return _home() / STATE / f"{address}.json"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import yaml
 
 from rldg_bringup.arguments import StackError
-from rldg_bringup.run_settings import SETTINGS
 from rldg_bringup.stack import StackPlan
 from rldg_core.files.atomic_file import write_atomically
+from rldg_core.run_paths import RunPaths
 
 LOCK = ".lock"
 DERIVED = ("run", "runs", "evaluation", "started", "tasks", "checkpoint", "checkpoints", "leader")
@@ -32,8 +32,8 @@ class RunClaim:
         Raises:
             StackError: another stack uses the run, or the folder cannot be written.
         """
-        self.logs = plan.run / "logs"
-        self._settings = plan.run / SETTINGS
+        self.logs = RunPaths(plan.run).logs
+        self._settings = RunPaths(plan.run).arguments
         self._before: str | None = None
         try:
             self.logs.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,7 @@ from typing import Any
 
 from rldg_bringup.arguments import StackError, Value
 from rldg_core.files.checked_file import FormatError, read_yaml
-
-SETTINGS = "arguments.yaml"
-"""In a run folder: the stack that made the run, and the arguments it was last started with."""
+from rldg_core.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ def settings(run: Path, maker: str | None) -> dict[str, Value]:
     Raises:
         StackError: another stack made it, or the file is there but says something else.
     """
-    path = run / SETTINGS
+    path = RunPaths(run).arguments
     try:
         kept = read_yaml(path, Settings)
     except (FileNotFoundError, NotADirectoryError):

@@ -29,7 +29,8 @@ from rldg_bringup.known import check_known
 from rldg_bringup.machines import Machine, check_name, own_enclave, parts
 from rldg_bringup.pictures import own_crop
 from rldg_bringup.robot_stop import standing_stop
-from rldg_bringup.run_settings import SETTINGS, settings
+from rldg_bringup.run_settings import settings
+from rldg_core.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ class Stack:
         plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
         name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name
-        evaluation = run / "evaluations" / str(values.get("evaluation") or started)
+        evaluation = RunPaths(run).evaluations / str(values.get("evaluation") or started)
         values |= {"name": name, "run": str(run), "evaluation": str(evaluation), "started": started}
         found = variables(values)
         here = [node for node in self.build(values) if node.machine in parts(values)]
@@ -167,12 +168,12 @@ class Stack:
                 argument.name: argument.read(as_text(found[argument.name])) for argument in kept
             }
         except StackError as error:
-            raise StackError(f"{run / SETTINGS} cannot be used: {error}") from error
+            raise StackError(f"{RunPaths(run).arguments} cannot be used: {error}") from error
 
 
 def names(runs: Path) -> list[str]:
     """Names of the runs in a folder."""
-    return sorted(path.parent.name for path in runs.glob(f"*/{SETTINGS}"))
+    return sorted(path.parent.name for path in runs.glob(str(RunPaths(Path("*")).arguments)))
 
 
 def environment() -> dict[str, str]:

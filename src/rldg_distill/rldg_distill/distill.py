@@ -189,7 +189,7 @@ def settle(order: Order, data: TrainingData) -> None:
         "training": plain(order.training),
         "data": data.card.fingerprints,
     }
-    if path.is_file() and order.run.state.is_file():
+    if path.is_file() and order.run.student_training.is_file():
         before = read_json(path, Settings, fix="Delete the run's folder, or give another --name")
         differences = order.training.differences(before.training)
         differences += [
@@ -259,7 +259,7 @@ def make_trainer(
         training.batch_size,
     )
     trainer = Trainer(training, student, loader, held_out, order.run, world, told)
-    if order.run.state.is_file():
+    if order.run.student_training.is_file():
         trainer.resume()
     return trainer
 

@@ -419,7 +419,7 @@ def test_a_loss_that_is_no_number_ends_it(
         pytest.raises(distill.TrainingError, match="lower --learning-rate"),
     ):
         trainer.train()
-    assert not order.run.state.exists()
+    assert not order.run.student_training.exists()
 
 
 # --- options and docs ------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.stats import binomtest, t
 
 from rldg_core.files.checked_file import FormatError, parse_json, read_bytes
+from rldg_core.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ def outcomes(folder: Path) -> list[Outcome]:
         FormatError: a line is damaged, or there is none.
         OSError: the file cannot be read.
     """
-    path = folder / "episodes.jsonl"
+    path = RunPaths(folder).records
     fix = f"Delete {folder}, and it is evaluated again"
     lines = read_bytes(path).splitlines()
     if not lines:
@@ -53,7 +54,7 @@ def outcomes(folder: Path) -> list[Outcome]:
 
 def video(folder: Path) -> Path:
     """Film of the first failures; where there are none, of the first successes."""
-    return folder / "videos" / "evaluation.mp4"
+    return RunPaths(folder).videos / "evaluation.mp4"
 
 
 def success_rate(episodes: Sequence[Outcome]) -> Interval:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from rldg_core.files.checked_file import read_json, typed
+from rldg_core.run_paths import RunPaths
 from rldg_core.task import load_task
 from rldg_experiments import paper
 from rldg_experiments.evaluation import (
@@ -25,7 +26,6 @@ from rldg_experiments.stages import Episodes, Relabelled, Specialist, Stage
 from rldg_experiments.store import NOTE, Note, code, note_of
 
 HELD, REVERSED, OPEN = "held", "reversed", "open"
-SUMMARY = "summary.json"
 DONE_AGAIN = f"Delete {NOTE} beside it, and the stage is done again where it is needed"
 
 
@@ -210,7 +210,7 @@ def figures_of(episodes: Sequence[Outcome]) -> Figures:
 
 
 def _data(episodes: Episodes | Relabelled) -> Data:
-    tasks = read_json(episodes.artefact / SUMMARY, Collected, fix=DONE_AGAIN).tasks
+    tasks = read_json(RunPaths(episodes.artefact).summary, Collected, fix=DONE_AGAIN).tasks
     return Data(episodes.tasks[0].split("/")[0], episodes.source, tasks)
 
 
@@ -227,7 +227,7 @@ def _trainings(plan: ExperimentPlan, rows: Sequence[Row]) -> tuple[Training, ...
 
 
 def _training(specialist: Specialist, note: Note, success: Figures | None) -> Training:
-    steps = read_json(specialist.artefact / SUMMARY, Trained, fix=DONE_AGAIN).steps
+    steps = read_json(RunPaths(specialist.artefact).summary, Trained, fix=DONE_AGAIN).steps
     measured = None if note.resumed or note.cpu_seconds is None else note.cpu_seconds / 60
     return Training(
         specialist.task, steps, measured, load_task(specialist.task).cpu_budget, success

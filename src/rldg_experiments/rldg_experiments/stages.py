@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from rldg_core.operators import OPERATORS
+from rldg_core.run_paths import RunPaths
 from rldg_core.task import Task, load_task
 from rldg_experiments.commands import Command, option
 from rldg_experiments.experiment import HUMAN, RELABELLED
@@ -331,7 +332,7 @@ class Evaluation(Stage):
     @property
     def artefact(self) -> Path:
         """In the policy's run."""
-        return RUNS / self.policy.name / "evaluations" / self.name
+        return RunPaths(RUNS / self.policy.name).evaluations / self.name
 
     @property
     def command(self) -> Command:

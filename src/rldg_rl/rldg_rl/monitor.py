@@ -17,6 +17,7 @@ from rich.text import Text
 
 from rldg_core.commands.console import visible
 from rldg_core.files.checked_file import read_json
+from rldg_core.run_paths import RunPaths
 
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -164,7 +165,7 @@ def _seconds(value: float | None) -> str:
 
 def outcome(run: Path) -> RenderableType:
     """The table at the end, from the run's summary.json."""
-    summary = read_json(run / "summary.json", dict[str, Any])
+    summary = read_json(RunPaths(run).summary, dict[str, Any])
     rows = _collected(run, summary) if "tasks" in summary else _judged(summary)
     table = Table(show_header=False, title_justify="left")
     table.title = f"{run.name}: {summary.get('task', 'collection')}"

@@ -41,7 +41,6 @@ from rldg_robot.terminal import say
 
 START_SECONDS = 60.0  # of wall time, for the recorder to come up
 RECORDER_SECONDS = 10.0
-REPORT = "replay.json"
 
 
 class ReplayerNode(Node):
@@ -116,7 +115,7 @@ class ReplayerNode(Node):
         if self.comparisons:
             plain_console().print(table(self.comparisons))
             told = {"stopped": reason, "episodes": [asdict(each) for each in self.comparisons]}
-            write_atomically(self.run.path / REPORT, json.dumps(told, indent=2))
+            write_atomically(self.run.replay_report, json.dumps(told, indent=2))
         if reason:
             say(f"stopped: {reason}")
 

@@ -26,10 +26,13 @@ from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, read_json, read_yaml
 from rldg_core.files.regular_file import open_regular, regular
 from rldg_core.files.safe_name import MAX_LENGTH, NAME
-from rldg_core.vocabulary import EpisodeStatus
+from rldg_core.run_paths import RunPaths
+from rldg_core.vocabulary import EpisodeStatus, Source
 
+NUMBERED = (Source.DEMONSTRATION, Source.POLICY, Source.EVALUATION)
+"""sources of the episodes that a run counts"""
 EPISODE = re.compile(
-    rf"(?P<source>demonstration|policy|evaluation)_(?P<number>\d{{1,9}})|replay_{NAME.pattern}",
+    rf"(?P<source>{'|'.join(NUMBERED)})_(?P<number>\d{{1,9}})|{Source.REPLAY}_{NAME.pattern}",
     re.ASCII,
 )
 """names of episodes, and of their bags; whatever else lies among a run's bags is somebody's own"""
@@ -89,56 +92,14 @@ class RunError(RuntimeError):
 
 
 @dataclass(frozen=True)
-class RunFolder:
-    """Paths and small files of one run."""
-
-    path: Path
+class RunFolder(RunPaths):
+    """Small files of one run."""
 
     @property
     def name(self) -> str:
         """What it is called among nodes, on whichever machine; an evaluation's begins with that of its run."""
-        last = 1 + 2 * (self.path.parent.name == "evaluations")
+        last = 1 + 2 * self.is_evaluation
         return "/".join(self.path.absolute().parts[-last:])
-
-    @property
-    def bags(self) -> Path:
-        """One folder per episode."""
-        return self.path / "bags"
-
-    @property
-    def learner_checkpoint(self) -> Path:
-        """Networks, optimisers and counts: all that the learner needs to go on."""
-        return self.path / "checkpoints" / "learner.safetensors"
-
-    @property
-    def policy_checkpoint(self) -> Path:
-        """The policy alone: what evaluation and collection load."""
-        return self.path / "checkpoints" / "policy.safetensors"
-
-    @property
-    def encoder_fit(self) -> Path:
-        """How well a specialist's image encoder tells where the goal is."""
-        return self.path / "checkpoints" / "encoder.json"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Event files, one folder per process."""
-        return self.path / "tensorboard"
-
-    @property
-    def videos(self) -> Path:
-        """Films of evaluation episodes."""
-        return self.path / "videos"
-
-    @property
-    def records(self) -> Path:
-        """One line per evaluation episode; see `results`."""
-        return self.path / "episodes.jsonl"
-
-    @property
-    def summary(self) -> Path:
-        """What came out."""
-        return self.path / "summary.json"
 
     def prepare(self) -> None:
         """Make the folders.
@@ -167,7 +128,7 @@ class RunFolder:
             RunError: the folder belongs to another run.
             FormatError: what was kept cannot be read.
         """
-        path = self.path / "config.yaml"
+        path = self.config
         if path.exists():
             fix = f"{POWER_CUT}: delete it, and start the run with the arguments that it was made with"
             before = read_yaml(path, dict[str, Any], fix=fix)
@@ -205,11 +166,11 @@ class RunFolder:
 
     def wall_seconds(self) -> float:
         """Wall time that earlier starts spent on this run."""
-        return read_count(self.path / "wall_seconds.json", float, 0.0)
+        return read_count(self.wall_time, float, 0.0)
 
     def keep_wall_seconds(self, seconds: float) -> None:
         """Remember the wall time spent so far."""
-        write_atomically(self.path / "wall_seconds.json", json.dumps(round(seconds, 1)))
+        write_atomically(self.wall_time, json.dumps(round(seconds, 1)))
 
 
 def read_count(path: Path, kind: type[T], none: T) -> T:

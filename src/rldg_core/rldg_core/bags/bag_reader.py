@@ -35,6 +35,7 @@ from rldg_core.files.checked_file import (
 )
 from rldg_core.files.regular_file import open_regular, regular
 from rldg_core.message_values import SECOND, nanoseconds
+from rldg_core.run_paths import bags_below
 from rldg_core.vocabulary import LED_BY_POLICY, EpisodeStatus, ExecutedBy
 
 METADATA = "metadata.yaml"
@@ -155,8 +156,7 @@ def bags_in(path: Path) -> list[Path]:
     """
     if any(map(regular, path.glob("*.mcap"))):
         return [path]
-    folder = path / "bags" if (path / "bags").is_dir() else path
-    files = (f for f in folder.glob("*/*.mcap") if not f.parent.name.startswith("."))
+    files = (f for f in bags_below(path).glob("*/*.mcap") if not f.parent.name.startswith("."))
     bags = {file.parent for file in files if regular(file)}
     if not bags:
         raise FileNotFoundError(f"{path} holds no bags: give a bag, a folder of bags or a run")

@@ -14,6 +14,7 @@ from rldg_core.bags.bag_reader import METADATA, in_order
 from rldg_core.commands.command_line import UsageError
 from rldg_core.files.regular_file import regular
 from rldg_core.message_values import SECOND
+from rldg_core.run_paths import bags_below
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import STORAGE, ros1, span_of
 
@@ -65,8 +66,7 @@ def _below(path: Path) -> Found:
         else:
             _take(path, found)
         return found
-    bags = path / "bags"  # of a run
-    for folder, files in _folders(bags if bags.is_dir() else path, found):
+    for folder, files in _folders(bags_below(path), found):
         _look(folder, files, found)
     return found
 

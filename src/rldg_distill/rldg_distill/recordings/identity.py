@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from rldg_core.run_paths import RunPaths
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import every_message, span_of
 
@@ -25,7 +26,9 @@ SHORT = 8
 def bag_name(path: Path) -> str:
     """`run/episode` of a bag in `runs/<run>/bags/<episode>`, for people; two bags may have the same."""
     path = path.resolve()
-    run = path.parents[1] if path.parent.name == "bags" else path.parent
+    run = path.parent.parent
+    if path.parent != RunPaths(run).bags:
+        run = path.parent
     return f"{run.name}/{path.name}"
 
 

@@ -14,10 +14,8 @@ from typing import Any
 
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, parse_json, typed
+from rldg_core.run_paths import RunPaths
 from rldg_core.user_error import UserError
-
-STUDENT = Path("checkpoints", "student")
-"""in a run's folder: what a policy loads"""
 
 
 class RunError(UserError):
@@ -25,25 +23,8 @@ class RunError(UserError):
 
 
 @dataclass(frozen=True)
-class StudentRun:
-    """Paths and small files."""
-
-    path: Path
-
-    @property
-    def student(self) -> Path:
-        """What a policy loads."""
-        return self.path / STUDENT
-
-    @property
-    def state(self) -> Path:
-        """All that the next update depends on."""
-        return self.path / "checkpoints" / "training.safetensors"
-
-    @property
-    def tensorboard(self) -> Path:
-        """Event files."""
-        return self.path / "tensorboard" / "distill"
+class StudentRun(RunPaths):
+    """Small files of a distillation."""
 
     @property
     def metrics(self) -> Path:
@@ -54,11 +35,6 @@ class StudentRun:
     def curve(self) -> Path:
         """The loss curve as a picture."""
         return self.path / "loss_curve.png"
-
-    @property
-    def summary(self) -> Path:
-        """What came out."""
-        return self.path / "summary.json"
 
     @property
     def settings(self) -> Path:
@@ -72,10 +48,10 @@ class StudentRun:
         Raises:
             RunError: another process has it, it cannot be written, or it is a run of another kind.
         """
-        if (self.path / "bags").exists():
+        if self.bags.exists():
             raise RunError(f"{self.path} is a run with bags: give another --name")
         try:
-            self.state.parent.mkdir(parents=True, exist_ok=True)
+            self.student_training.parent.mkdir(parents=True, exist_ok=True)
             lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror}") from error

@@ -87,12 +87,14 @@ class Trainer:
             StudentError: it is damaged or of another student.
         """
         self.progress = training_state.load(
-            self.run.state, self.student, self.optimizer, self._average
+            self.run.student_training, self.student, self.optimizer, self._average
         )
         try:
             self.loader.restore(self.progress.loader or {})
         except FormatError as error:
-            raise StudentError(f"{self.run.state}: {error}: {training_state.FIX}") from error
+            raise StudentError(
+                f"{self.run.student_training}: {error}: {training_state.FIX}"
+            ) from error
 
     def train(self) -> None:
         """Until the last update, an early stop, or `stopped`; ends with a checkpoint.
@@ -103,7 +105,7 @@ class Trainer:
         self.student.train()
         if self.world.leads:
             self.run.keep_lines(self.progress.step)
-            self._board = Writer(str(self.run.tensorboard))
+            self._board = Writer(str(self.run.tensorboard / "distill"))
         if self.config.patience and not self.progress.best_validation:
             # What was best before patience was asked for is on no disk.
             self.progress.best, self.progress.stale = None, 0
@@ -227,7 +229,7 @@ class Trainer:
         tensors = training_state.tensors(self.student, self.optimizer, self._average)
         tensors = sharding.whole(tensors, self.world)
         if self.world.leads:
-            training_state.save(self.run.state, tensors, self.progress)
+            training_state.save(self.run.student_training, tensors, self.progress)
         self.world.wait()
 
     def _save_student(self) -> None:

@@ -16,18 +16,22 @@ from rldg_core.vocabulary import EpisodeStatus, Source
 
 WINDOW = 20
 """episodes that a success rate is told over"""
-TYPICAL_STEPS = {Source.DEMONSTRATION: 55.0, Source.POLICY: 20.0, Source.EVALUATION: 20.0}
+TYPICAL_STEPS: dict[str, float] = {
+    Source.DEMONSTRATION: 55.0,
+    Source.POLICY: 20.0,
+    Source.EVALUATION: 20.0,
+}
 """steps of an episode before any was seen"""
 BY_HAND_PARTS = 10
 MAX_FAILED_DEMOS = 3
 """times the wanted number"""
 DONE = "done"
-PHASES = {
+PHASES: dict[str, str] = {
     Source.DEMONSTRATION: "demonstrations",
     Source.POLICY: "training",
     Source.EVALUATION: "evaluation",
 }
-_STREAM = {Source.DEMONSTRATION: 1, Source.POLICY: 2, Source.EVALUATION: 3}
+_STREAM: dict[str, int] = {Source.DEMONSTRATION: 1, Source.POLICY: 2, Source.EVALUATION: 3}
 
 
 class Logbook:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from rldg_core.files.atomic_file import write_atomically
@@ -38,12 +37,12 @@ class ResetCount:
 
 def read_resets(run: RunFolder) -> ResetCount:
     """What the run says; nothing where the twin put the arm at its starts."""
-    return read_count(_path(run), ResetCount, ResetCount())
+    return read_count(run.resets, ResetCount, ResetCount())
 
 
 def keep_resets(run: RunFolder, count: ResetCount) -> None:
     """Remember them."""
-    write_atomically(_path(run), json.dumps(asdict(count)))
+    write_atomically(run.resets, json.dumps(asdict(count)))
 
 
 def summarize_resets(run: RunFolder) -> dict[str, Any]:
@@ -55,7 +54,3 @@ def summarize_resets(run: RunFolder) -> dict[str, Any]:
     return {
         "resets": {"count": count.resets, "mean_seconds": mean, "stalled": count.stalled},
     }
-
-
-def _path(run: RunFolder) -> Path:
-    return run.path / "resets.json"

@@ -48,7 +48,7 @@ class Announcer:
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
         self._health_told = 0.0
         self._status_told = 0.0
-        self._source = Source.DEMONSTRATION  # told of last
+        self._source: str = Source.DEMONSTRATION  # told of last
         self.reset_seconds = 0.0
         """mean of the motions to a start so far [s of ROS time]"""
         self._episode = publish_on(node, contract.EPISODE)

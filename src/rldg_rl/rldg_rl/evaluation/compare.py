@@ -64,7 +64,7 @@ def evaluated(path: Path, wanted: Conditions) -> Evaluated:
         UserError: there are none, or a file is damaged.
     """
     own = RunFolder(path).records
-    files = [own, *path.glob("evaluations/*/episodes.jsonl")]
+    files = [own, *(RunFolder(each).records for each in RunFolder(path).evaluations.glob("*"))]
     there = sorted((f for f in files if f.is_file()), key=lambda file: file.stat().st_mtime)
     if not there:
         raise UserError(

@@ -41,7 +41,7 @@ def conditions_of(evaluation: RunFolder) -> Conditions:
     Raises:
         FormatError: the file cannot be read.
     """
-    path = evaluation.path / "config.yaml"
+    path = evaluation.config
     fix = "Without it nobody knows what was off: delete it only if nothing was"
     config = read_yaml(path, dict[str, Any], fix=fix) if path.exists() else {}
     return Conditions(

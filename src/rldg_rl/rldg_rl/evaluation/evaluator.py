@@ -27,7 +27,6 @@ from rldg_core.task import UnknownTask, named_tasks
 from rldg_core.user_error import UserError
 from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
-from rldg_distill.training.student_run import STUDENT
 from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
 from rldg_rl.evaluation.meter import Meter
 from rldg_rl.evaluation.results import Record, RecordFile, summarize, worth_filming
@@ -80,7 +79,7 @@ class Order:
     @property
     def folder(self) -> RunFolder:
         """Where everything of it lies."""
-        return RunFolder(self.run / "evaluations" / self.name)
+        return RunFolder(RunFolder(self.run).evaluations / self.name)
 
     @property
     def trials(self) -> list[Trial]:
@@ -226,7 +225,7 @@ def policy_of(run: Path) -> Path:
     Raises:
         UserError: there is none.
     """
-    places = RunFolder(run).policy_checkpoint, run / STUDENT
+    places = RunFolder(run).policies
     for path in places:
         if path.exists():
             return path

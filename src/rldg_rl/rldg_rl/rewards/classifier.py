@@ -186,7 +186,7 @@ def train(given: argparse.Namespace) -> None:
 
 def _task(run: RunFolder) -> Task:
     try:
-        name = read_yaml(run.path / "config.yaml", OfOneTask).task
+        name = read_yaml(run.config, OfOneTask).task
     except (OSError, FormatError) as error:
         raise UserError(
             f"{run.path} is no run of one task ({error}): ./rldg launch label makes one with labels"

@@ -73,7 +73,7 @@ def _said_by(run: RunFolder) -> str:
 
 
 def _config(run: RunFolder) -> dict[str, Any]:
-    path = run.path / "config.yaml"
+    path = run.config
     return read_yaml(path, dict[str, Any]) if path.is_file() else {}
 
 
@@ -91,11 +91,7 @@ def strike(run: RunFolder, fired: Collection[Firing], numbers: Collection[int]) 
     if wrong := sorted(set(numbers) - set(range(1, len(names) + 1))):
         raise UserError(f"there is no image {wrong[0]}: they are numbered 1 to {len(names)}")
     review = Review(tuple(names[number - 1] for number in sorted(numbers)))
-    write_atomically(_review(run), json.dumps(asdict(review), indent=2) + "\n")
-
-
-def _review(run: RunFolder) -> Path:
-    return run.path / "false_firings.json"
+    write_atomically(run.false_firings, json.dumps(asdict(review), indent=2) + "\n")
 
 
 def mined(run: RunFolder, task: Task) -> list[Label]:
@@ -104,7 +100,7 @@ def mined(run: RunFolder, task: Task) -> list[Label]:
     Raises:
         UserError: it is of another task, or nobody was asked, neither at once nor afterwards.
     """
-    review = _review(run)
+    review = run.false_firings
     if _config(run).get("task") != task.id:
         raise UserError(f"{run.path} says nothing of {task.id}: it is no run of that task")
     if _said_by(run).startswith("classifier, confirmed"):
