@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The player: publishes what was recorded, byte for byte, on the topics that it was recorded on, and the clock."""
+"""The player: publishes what was recorded, on the topics that it was recorded on, and the clock.
+
+Byte for byte; a message of an earlier definition of its type in the form of today's, which subscribers know.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from rosgraph_msgs.msg import Clock as ClockMsg
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import bags_in, raw_messages
+from rldg_core.bags.earlier_messages import DamagedMessage
 from rldg_core.user_error import UserError
 from rldg_robot.alone import others_on, somebody
 from rldg_robot.node_main import run_main
@@ -47,7 +51,10 @@ class PlayerNode(Node):
         time.sleep(SETTLE_SECONDS)
         self._stay_alone()
         while rclpy.ok():
-            played = sum(self._play(bag) for bag in self.bags)
+            try:
+                played = sum(self._play(bag) for bag in self.bags)
+            except DamagedMessage as error:
+                raise UserError(f"cannot be played on: {error}") from error
             if not played:
                 raise UserError(f"there is no message in {self.bags[0].parent}")
             if not self.loop:

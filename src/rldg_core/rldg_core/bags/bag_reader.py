@@ -8,10 +8,9 @@ the end, one that is damaged all but the damage.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,11 +18,11 @@ from typing import Any, TypeVar
 import numpy as np
 import yaml
 from ament_index_python.packages import get_package_share_directory
-from rosbags.serde import SerdeError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from rldg_core.bags import mcap_file
+from rldg_core.bags.earlier_messages import DAMAGE, DamagedMessage, EarlierForm, earlier_form
 from rldg_core.contract import EPISODE, STEP, Topic
 from rldg_core.files.checked_file import (
     FormatError,
@@ -71,10 +70,6 @@ class EpisodeSummary:
         return self.steps - self.lead_in
 
 
-class DamagedMessage(ValueError):
-    """Bytes that are no message of their type."""
-
-
 @dataclass(frozen=True)
 class TopicMetadata:
     """What `metadata.yaml` says of a topic."""
@@ -113,6 +108,17 @@ def typestore() -> Typestore:
     return store
 
 
+def installed_form(channel: mcap_file.Channel) -> EarlierForm | None:
+    """How messages of a channel become those of the installed definition of their type; None where they are."""
+    return _installed_form(channel.type, channel.definition)
+
+
+@lru_cache(256)
+def _installed_form(kind: str, definition: str) -> EarlierForm | None:
+    """Every bag of a run carries the same ones."""
+    return earlier_form(typestore(), kind, definition)
+
+
 def raw_messages(
     path: Path,
     topics: Collection[str] | None = None,
@@ -120,15 +126,22 @@ def raw_messages(
 ) -> Iterator[tuple[str, str, int, bytes]]:
     """Topic (without the leading slash), type, time [ns] and CDR bytes of every message, in file order.
 
+    The bytes are of the installed definition of their type, whatever it was when they were recorded.
     A file that ends in the middle gives all that lies before the end, a damaged one all but the damage.
 
     Args:
         path: the bag's folder.
         topics: of these alone; None: of all.
         account: what was read and what was skipped, whole once the last message was taken.
+
+    Raises:
+        FileNotFoundError: the folder holds no file.
+        DamagedMessage: a message of an earlier definition cannot be read.
     """
     files = bag_files(path)
-    return chain.from_iterable(mcap_file.messages(file, topics, account) for file in files)
+    return chain.from_iterable(
+        mcap_file.messages(file, topics, account, form=installed_form) for file in files
+    )
 
 
 def bag_files(path: Path) -> list[Path]:
@@ -313,7 +326,7 @@ def decode_as(kind: str, cdr: bytes) -> Any:
     """
     try:
         return typestore().deserialize_cdr(cdr, kind)
-    except (SerdeError, struct.error, LookupError, ValueError, MemoryError) as error:
+    except DAMAGE as error:
         raise DamagedMessage(f"{kind}: {error}") from error
 
 

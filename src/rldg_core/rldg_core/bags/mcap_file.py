@@ -16,10 +16,10 @@ import re
 import struct
 import zlib
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from rldg_core.files.regular_file import open_regular
 from rldg_core.files.unpacking import MAX_PART, MAX_RATIO, CannotUnpack, most_of, unpack
@@ -27,6 +27,8 @@ from rldg_core.files.unpacking import MAX_PART, MAX_RATIO, CannotUnpack, most_of
 MAGIC = b"\x89MCAP0\r\n"
 HEADER, FOOTER, SCHEMA, CHANNEL, MESSAGE, CHUNK, MESSAGE_INDEX = range(1, 8)
 ATTACHMENT, STATISTICS, METADATA, METADATA_INDEX, DATA_END = 0x09, 0x0B, 0x0C, 0x0D, 0x0F
+ROS2MSG = "ros2msg"
+"""encoding of definitions in the language of .msg files"""
 PRIVATE = 0x80
 """opcodes from here on are somebody's own, and passed over"""
 PASSED_OVER = (HEADER, ATTACHMENT, METADATA)
@@ -62,6 +64,12 @@ class Channel:
     encoding: str
     """of the messages; `cdr` in ROS 2"""
     metadata: dict[str, str]
+    definition: str = ""
+    """text of the type and of every type in it (`ros2msg`); empty where the file has none"""
+
+
+Form = Callable[[bytes], bytes]
+"""makes of a message as it was recorded what is read of it"""
 
 
 @dataclass
@@ -103,6 +111,7 @@ def messages(
     topics: Collection[str] | None = None,
     account: Account | None = None,
     known: Mapping[int, tuple[str, str]] | None = None,
+    form: Callable[[Channel], Form | None] | None = None,
 ) -> Iterator[tuple[str, str, int, bytes]]:
     """Topic (without the leading slash), type, log time [ns] and data of every message, in file order.
 
@@ -111,50 +120,72 @@ def messages(
         topics: of these alone; None: of all.
         account: is filled in, whole once the last message was taken.
         known: topic and type by channel where the file, damaged, does not name them any more.
+        form: of a channel's messages; None, or None of a channel: as they were recorded.
 
     Raises:
         OSError: it cannot be read, or is no file.
     """
     account = account if account is not None else Account()
-    kinds: dict[int, str] = {}
-    channels: dict[int, tuple[str, str, bool]] = {}
+    schemas: dict[int, Schema] = {}
+    outputs: dict[int, _Output] = {}
     counts: Counter[int] = Counter()
     with open_regular(file) as stream:
         for opcode, content in _records(stream, account):
             try:
                 if opcode == MESSAGE:
                     number, _, time, _ = MESSAGE_HEAD.unpack_from(content)
-                    if number not in channels:
-                        topic, kind = _late(file, number, known or {})
-                        channels[number] = (topic, kind, bool(topic) and _asked(topic, topics))
-                    topic, kind, wanted = channels[number]
+                    if number not in outputs:
+                        outputs[number] = _output(_late(file, number, known or {}), topics, form)
+                    topic, kind, wanted, recast = outputs[number]
                     counts[number] += 1
                     if wanted:
-                        yield topic, kind, time, content[MESSAGE_HEAD.size :]
+                        data = content[MESSAGE_HEAD.size :]
+                        yield topic, kind, time, recast(data) if recast else data
                 elif opcode == CHANNEL:
-                    number, found = _channel(content, kinds)
-                    channels[number] = (found.topic, found.type, _asked(found.topic, topics))
+                    number, channel = _channel(content, schemas)
+                    outputs[number] = _output(channel, topics, form)
                 elif opcode == SCHEMA:
-                    number, kind = _schema(content)
-                    kinds[number] = kind
+                    number, schema = _schema(content)
+                    schemas[number] = schema
             except DAMAGE as error:
                 account.damage.append(f"a record that is damaged ({type(error).__name__})")
     for number, count in counts.items():
-        account.read[channels[number][0]] += count
+        account.read[outputs[number].topic] += count
     if nameless := account.read.pop("", 0):
         account.damage.append(f"{nameless} messages of topics that it does not name")
 
 
-def _asked(topic: str, topics: Collection[str] | None) -> bool:
-    return topics is None or topic in topics
+@dataclass(frozen=True)
+class Schema:
+    """What a file says of a type."""
+
+    type: str
+    definition: str
 
 
-def _late(file: Path, number: int, known: Mapping[int, tuple[str, str]]) -> tuple[str, str]:
-    """Topic and type of a channel that was not named before its messages; empty where nobody names it."""
+class _Output(NamedTuple):
+    """What becomes of a channel's messages."""
+
+    topic: str
+    type: str
+    wanted: bool
+    form: Form | None
+
+
+def _output(
+    channel: Channel, topics: Collection[str] | None, form: Callable[[Channel], Form | None] | None
+) -> _Output:
+    wanted = bool(channel.topic) and (topics is None or channel.topic in topics)
+    return _Output(channel.topic, channel.type, wanted, form(channel) if form and wanted else None)
+
+
+def _late(file: Path, number: int, known: Mapping[int, tuple[str, str]]) -> Channel:
+    """A channel that was not named before its messages; of no topic where nobody names it."""
     about = summary(file)
     if about and number in about.channels:
-        return about.channels[number].topic, about.channels[number].type
-    return known.get(number, ("", ""))
+        return about.channels[number]
+    topic, kind = known.get(number, ("", ""))
+    return Channel(topic, kind, "", {})
 
 
 def summary(file: Path) -> Summary | None:
@@ -182,15 +213,15 @@ def summary(file: Path) -> Summary | None:
 
 
 def _summary(records: Iterable[tuple[int, bytes]]) -> Summary:
-    kinds: dict[int, str] = {}
+    schemas: dict[int, Schema] = {}
     channels: dict[int, Channel] = {}
     counts, span, metadata = None, (0, 0, 0), None
     for opcode, content in records:
         if opcode == SCHEMA:
-            number, kind = _schema(content)
-            kinds[number] = kind
+            number, schema = _schema(content)
+            schemas[number] = schema
         elif opcode == CHANNEL:
-            number, channel = _channel(content, kinds)
+            number, channel = _channel(content, schemas)
             channels[number] = channel
         elif opcode == STATISTICS:
             count, *_, first, last = STATISTICS_HEAD.unpack_from(content)
@@ -207,17 +238,17 @@ def channels(file: Path) -> dict[int, Channel]:
     Raises:
         OSError: it cannot be read, or is no file.
     """
-    kinds: dict[int, str] = {}
+    schemas: dict[int, Schema] = {}
     found: dict[int, Channel] = {}
     with open_regular(file) as stream:
         for opcode, content in _records(stream, Account()):
             try:
                 if opcode == CHANNEL:
-                    number, channel = _channel(content, kinds)
+                    number, channel = _channel(content, schemas)
                     found[number] = channel
                 elif opcode == SCHEMA:
-                    number, kind = _schema(content)
-                    kinds[number] = kind
+                    number, schema = _schema(content)
+                    schemas[number] = schema
             except DAMAGE:
                 continue
     return found
@@ -397,14 +428,20 @@ def _texts(data: bytes) -> dict[str, str]:
     return found
 
 
-def _schema(content: bytes) -> tuple[int, str]:
+def _schema(content: bytes) -> tuple[int, Schema]:
     (number,) = struct.unpack_from("<H", content)
-    return number, _text(content, 2)[0]
+    kind, end = _text(content, 2)
+    encoding, end = _text(content, end)
+    definition, _ = _sized(content, end)
+    return number, Schema(kind, definition.decode(errors="replace") if encoding == ROS2MSG else "")
 
 
-def _channel(content: bytes, kinds: Mapping[int, str]) -> tuple[int, Channel]:
+def _channel(content: bytes, schemas: Mapping[int, Schema]) -> tuple[int, Channel]:
     number, schema = CHANNEL_HEAD.unpack_from(content)
     topic, end = _text(content, CHANNEL_HEAD.size)
     encoding, end = _text(content, end)
     metadata, _ = _sized(content, end)
-    return number, Channel(topic.lstrip("/"), kinds.get(schema, ""), encoding, _texts(metadata))
+    about = schemas.get(schema, Schema("", ""))
+    return number, Channel(
+        topic.lstrip("/"), about.type, encoding, _texts(metadata), about.definition
+    )

@@ -12,7 +12,7 @@ import errno
 import re
 import struct
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -25,14 +25,15 @@ from rldg_core.bags import mcap_file
 from rldg_core.bags.bag_reader import (
     METADATA,
     BagMetadata,
-    DamagedMessage,
     custom_data,
     in_order,
+    installed_form,
     is_complete,
     metadata,
     parse_metadata,
 )
-from rldg_core.bags.mcap_file import Account, Channel
+from rldg_core.bags.earlier_messages import DamagedMessage
+from rldg_core.bags.mcap_file import Account, Channel, Form
 from rldg_core.files.regular_file import open_regular, regular
 from rldg_core.files.unpacking import ZSTD_MAGIC, CannotUnpack, unpack_file, unpack_message
 from rldg_core.task import UnknownTask
@@ -157,17 +158,25 @@ def _content(file: Path) -> tuple[dict[int, Channel], Counter[str]]:
 def messages(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, int, bytes]]:
     """Topic, time of recording [ns] and CDR bytes of every message of some topics, in file order.
 
+    The bytes are of the installed definition of their type, whatever it was when they were recorded.
+
     Raises:
         BadBag: the bag is damaged, or, told at the end, less of it can be read than was recorded.
     """
+    return _read(path, wanted, _installed)
+
+
+def _read(
+    path: Path, wanted: Collection[str], form: Callable[[Channel], Form]
+) -> Iterator[tuple[str, int, bytes]]:
     account = Account()
     told: Counter[str] = Counter()
     with damage_told():
         for file in files_of(path):
             with _plain(file) as plain:
                 told += _told(plain)
-                for topic, _, time, data in _messages(plain, wanted, account):
-                    yield topic, time, _message(data)
+                for topic, _, time, data in _messages(plain, wanted, account, form):
+                    yield topic, time, data
         _compare(account, told | _recorded(metadata_of(path)), wanted)
 
 
@@ -178,15 +187,20 @@ def _told(file: Path) -> Counter[str]:
 
 
 def _messages(
-    file: Path, wanted: Collection[str], account: Account
+    file: Path, wanted: Collection[str], account: Account, form: Callable[[Channel], Form]
 ) -> Iterator[tuple[str, str, int, bytes]]:
     if _begins(file) == SQLITE:
-        return db3_file.messages(file, wanted, account)
-    return mcap_file.messages(file, wanted, account)
+        return db3_file.messages(file, wanted, account, form)
+    return mcap_file.messages(file, wanted, account, form=form)
 
 
-def _message(data: bytes) -> bytes:
-    """Unpacked, where it was compressed by itself: CDR begins with a zero and cannot be taken for zstd."""
+def _installed(channel: Channel) -> Form:
+    form = installed_form(channel)
+    return (lambda data: form(_unpacked(data))) if form else _unpacked
+
+
+def _unpacked(data: bytes) -> bytes:
+    """A message that may be compressed by itself: CDR begins with a zero and cannot be taken for zstd."""
     return unpack_message(data) if data.startswith(ZSTD_MAGIC) else data
 
 
@@ -205,12 +219,12 @@ def _compare(account: Account, told: Counter[str], wanted: Collection[str]) -> N
 
 
 def every_message(path: Path) -> Iterator[tuple[str, int, bytes]]:
-    """All messages of a bag; see `messages`.
+    """Topic, time of recording [ns] and CDR bytes of all messages of a bag, as they were recorded.
 
     Raises:
         BadBag: it cannot be read.
     """
-    return messages(path, topics(path))
+    return _read(path, topics(path), lambda _: _unpacked)
 
 
 @damage_told()

@@ -10,18 +10,20 @@ from __future__ import annotations
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
 from itertools import count
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from rldg_core.bags.mcap_file import Account, Channel
+from rldg_core.bags.mcap_file import ROS2MSG, Account, Channel, Form
 from rldg_core.files.regular_file import open_regular, regular
 from rldg_core.files.unpacking import MAX_PART
 
 LEFT_BEHIND = ("-wal", "-journal")
 """files beside one that was never closed"""
+DEFINITIONS = "message_definitions"
+"""table with the text of every type"""
 MAX_NAME = 1 << 16
 PATIENCE, PATIENCE_STEPS = 4, 10_000_000
 """steps of SQLite per byte of the file, and for any file: a message takes a dozen, pages in a ring take for ever"""
@@ -73,10 +75,15 @@ def _checked(connection: sqlite3.Connection, size: int) -> sqlite3.Connection:
     missing = {"topics", "messages"} - set(tables)
     if missing:
         raise DamagedFile(f"has no table {' or '.join(sorted(missing))}: it is no bag")
-    for name in ("topics", "messages"):
+    for name in {"topics", "messages", DEFINITIONS} & set(tables):
         if any(hidden for *_, hidden in connection.execute(f"PRAGMA table_xinfo({name})")):
             raise DamagedFile(f"its table {name} is not that of a bag")
     return connection
+
+
+def _is_table(connection: sqlite3.Connection, name: str) -> bool:
+    asked = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = ?"
+    return bool(connection.execute(asked, (name,)).fetchone()[0])
 
 
 def channels(file: Path) -> dict[int, Channel]:
@@ -91,11 +98,29 @@ def channels(file: Path) -> dict[int, Channel]:
 
 
 def _channels(connection: sqlite3.Connection) -> dict[int, Channel]:
+    definitions = _definitions(connection)
     rows = connection.execute("SELECT id, name, type, serialization_format FROM topics")
     return {
-        int(number): Channel(str(name)[:MAX_NAME].lstrip("/"), str(kind), str(encoding), {})
+        int(number): Channel(
+            str(name)[:MAX_NAME].lstrip("/"),
+            str(kind),
+            str(encoding),
+            {},
+            definitions.get(str(kind), ""),
+        )
         for number, name, kind, encoding in rows
     }
+
+
+def _definitions(connection: sqlite3.Connection) -> dict[str, str]:
+    """Text of every type; none in files that are older than ROS 2 Iron."""
+    if not _is_table(connection, DEFINITIONS):
+        return {}
+    rows = connection.execute(
+        f"SELECT topic_type, encoded_message_definition FROM {DEFINITIONS} WHERE encoding = ?",
+        (ROS2MSG,),
+    )
+    return {str(kind): str(definition) for kind, definition in rows}
 
 
 def counts(file: Path) -> Counter[str]:
@@ -139,14 +164,15 @@ def kept_metadata(file: Path) -> str | None:
 
 
 def messages(
-    file: Path, topics: Collection[str], account: Account
+    file: Path, topics: Collection[str], account: Account, form: Callable[[Channel], Form]
 ) -> Iterator[tuple[str, str, int, bytes]]:
-    """Topic (without the leading slash), type, time of recording [ns] and data of some topics, as they were recorded.
+    """Topic (without the leading slash), type, time of recording [ns] and data of some topics.
 
     Args:
         file: the file.
         topics: of these alone.
         account: is filled in, whole once the last message was taken; damage ends the file.
+        form: of a topic's messages.
 
     Raises:
         OSError: it cannot be read, or is no file.
@@ -156,6 +182,7 @@ def messages(
             names = _channels(connection)
             most = sum(path.stat().st_size for path in (file, *left_behind(file)))
             wanted = [number for number, channel in names.items() if channel.topic in topics]
+            forms = {number: form(names[number]) for number in wanted}
             places = ",".join("?" * len(wanted))
             for number, time, data in connection.execute(
                 f"SELECT topic_id, timestamp, data FROM messages WHERE topic_id IN ({places}) ORDER BY id",
@@ -167,6 +194,6 @@ def messages(
                 if most < 0:
                     raise DamagedFile(f"{file.name} is damaged: it gives more than it is long")
                 account.read[names[number].topic] += 1
-                yield names[number].topic, names[number].type, time, data
+                yield names[number].topic, names[number].type, time, forms[number](data)
     except DamagedFile as error:
         account.damage.append(str(error))

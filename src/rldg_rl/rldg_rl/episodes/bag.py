@@ -35,11 +35,13 @@ from rldg_core.bags.bag_reader import (
     SUMMARY_KEY,
     EpisodeSummary,
     decode,
+    installed_form,
     nearest,
     raw_messages,
     summarize,
     typestore,
 )
+from rldg_core.bags.earlier_messages import DamagedMessage
 from rldg_core.bags.mcap_file import Account
 from rldg_core.contract import (
     CONTRACT_VERSION,
@@ -160,7 +162,7 @@ def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
     workplace = path.parent / ".recovering"
     shutil.rmtree(workplace, ignore_errors=True)
     file, account = path / f"{path.name}.mcap", Account()
-    messages = list(mcap_file.messages(file, None, account, CHANNELS)) if regular(file) else []
+    messages = _readable(file, account) if regular(file) else []
     summary = _summary(path.name, messages)
     if summary is None:
         put_aside(path)
@@ -177,6 +179,14 @@ def recover(path: Path, image_contract: str = "") -> EpisodeSummary | None:
     settle_folder(path)
     shutil.rmtree(workplace)
     return summary
+
+
+def _readable(file: Path, account: Account) -> list[tuple[str, str, int, bytes]]:
+    """All messages, as today's definitions have them; none where one of an earlier definition is damaged."""
+    try:
+        return list(mcap_file.messages(file, None, account, CHANNELS, installed_form))
+    except DamagedMessage:
+        return []
 
 
 def _summary(episode_id: str, messages: list[tuple[str, str, int, bytes]]) -> EpisodeSummary | None:
