@@ -167,7 +167,7 @@ VIEWER = Argument(
 REAL_TIME_FACTOR = Argument(
     "real_time_factor",
     "0",
-    "Speed of the twin in multiples of real time; 0: as fast as the machine can, or 1 with a person at the wheel.",
+    "Speed of the twin in multiples of real time; 0: as fast as the machine can, or 1 where a person drives.",
     parse=real(0.0, 1000.0),
     needs=(THROUGH_ROS,),
 )

@@ -13,7 +13,7 @@ OPERATOR = Argument(
     "operator",
     "scripted",
     "Who demonstrates and intervenes; scripted: a script that plays a person; spacemouse, gamepad: a person with one; "
-    "keyboard: a person at ./rldg run rldg_robot keyboard_teleop; none: nobody.",
+    "keyboard: a person at ./rldg run rldg_robot keyboard_teleop; none: no person.",
     choices=("scripted", *HANDS, "none"),
     resume=Resume.KEPT,
 )
@@ -38,7 +38,7 @@ DEADBAND = Argument(
     "deadband",
     "0.05",
     "Share of a SpaceMouse's or gamepad's full deflection, per axis, that is taken for a hand at rest: more where the "
-    "arm drifts though nobody pushes.",
+    "arm drifts without a push.",
     parse=real(0.0, 0.9),
     resume=Resume.KEPT,
     needs=(only_with("operator", "spacemouse", "gamepad"),),

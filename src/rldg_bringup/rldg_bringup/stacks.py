@@ -118,7 +118,7 @@ STACKS: Mapping[str, Stack] = {
         ),
         Stack(
             "policy",
-            "A trained policy, specialist or student, acts until somebody stops it.",
+            "A trained policy, specialist or student, controls the robot until it is stopped.",
             (
                 replace(POLICY, default=None, parse=something),
                 replace(
@@ -130,7 +130,7 @@ STACKS: Mapping[str, Stack] = {
                 Argument(
                     "instruction",
                     "",
-                    "What a student is told, in words. Empty: the task's own. Later: the topic policy/instruction.",
+                    "The student's instruction, in words. Empty: the task's own. Later: the topic policy/instruction.",
                     needs=(BY_STUDENT,),
                 ),
                 replace(
