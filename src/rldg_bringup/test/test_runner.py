@@ -17,7 +17,7 @@ import yaml
 from domains import free_domain
 
 PACKAGE = Path(__file__).parents[1]
-PATHS = f"{PACKAGE}:{PACKAGE.parent / 'rldg_robot'}"
+PATHS = f"{PACKAGE}:{PACKAGE.parent / 'rldg_core'}"
 NODES = {
     "rldg_robot": ("twin", "safety_gate", "operator", "viewer"),
     "rldg_rl": ("recorder", "learner", "actor", "monitor"),
