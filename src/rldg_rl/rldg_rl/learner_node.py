@@ -18,11 +18,11 @@ import rclpy
 import torch
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
-from tensorboard.summary import Writer
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import is_complete
 from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.event_file import EventFile
 from rldg_core.files.picture import BadPicture
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
@@ -130,7 +130,7 @@ class LearnerNode(Node):
         listen_to_own(self, contract.TRANSITION, self.run, self._on_transition)
         listen_to_own(self, contract.RECORDER_STATUS, self.run, self._on_recorder)
         listen_to_own(self, contract.RUN_STATUS, self.run, self._on_run)
-        self.board = Writer(str(self.run.tensorboard / "learner"))
+        self.board = EventFile(self.run.tensorboard / "learner")
 
     def _make_encoder(self, name: str) -> Encoder:
         self._variants = torch.Generator().manual_seed(self.seed)

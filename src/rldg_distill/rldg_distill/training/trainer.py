@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from tensorboard.summary import Writer
 from torch import Tensor
 from torch.nn.parallel import DistributedDataParallel
 
 from rldg_core.files.checked_file import FormatError
+from rldg_core.files.event_file import EventFile
 from rldg_core.user_error import UserError
 from rldg_distill.students.batch import Batch
 from rldg_distill.students.card import StudentError
@@ -77,7 +77,7 @@ class Trainer:
             self._network = DistributedDataParallel(student, find_unused_parameters=True)
         self._recipe = RECIPES[config.augment]
         self._autocast = _autocast(config, world.device)
-        self._board: Writer | None = None
+        self._board: EventFile | None = None
         self._since = time.monotonic()
 
     def resume(self) -> None:
@@ -105,7 +105,7 @@ class Trainer:
         self.student.train()
         if self.world.leads:
             self.run.keep_lines(self.progress.step)
-            self._board = Writer(str(self.run.tensorboard / "distill"))
+            self._board = EventFile(self.run.tensorboard / "distill")
         if self.config.patience and not self.progress.best_validation:
             # What was best before patience was asked for is on no disk.
             self.progress.best, self.progress.stale = None, 0

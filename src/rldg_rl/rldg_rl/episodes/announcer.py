@@ -6,10 +6,10 @@ from __future__ import annotations
 import time
 
 from rclpy.node import Node
-from tensorboard.summary import Writer
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary
+from rldg_core.files.event_file import EventFile
 from rldg_core.vocabulary import Source
 from rldg_msgs.msg import RunStatus
 from rldg_rl.acting.actor import EpisodeResult, LivedStep
@@ -55,7 +55,7 @@ class Announcer:
         self._step = publish_on(node, contract.STEP)
         self._transition = publish_on(node, contract.TRANSITION)
         self._status = publish_on(node, contract.RUN_STATUS)
-        self._board = Writer(str(run.tensorboard / "actor"))
+        self._board = EventFile(run.tensorboard / "actor")
 
     @property
     def wall_seconds(self) -> float:
@@ -97,7 +97,6 @@ class Announcer:
             "interventions": episode.interventions,
         }.items():
             self._board.add_scalar(f"{phase}/{name}", value, number)
-        self._board.flush()
 
     def status(
         self,
