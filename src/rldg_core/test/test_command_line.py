@@ -17,7 +17,8 @@ from rich.text import Text
 
 from rldg_core.commands import argument_types
 from rldg_core.commands.command_line import Parser, UsageError, command, once
-from rldg_core.commands.console import plain_console, visible
+from rldg_core.commands.console import plain_console
+from rldg_core.commands.visible import visible
 
 HOSTILE = "peg [/] \x1b[2J [bold]in[/bold] \x9b31m\r\u202e\udcff :smile:"
 SHOWN = r"peg [/] \x1b[2J [bold]in[/bold] \x9b31m\x0d\u202e\udcff :smile:"

@@ -17,7 +17,8 @@ from rich.text import Text
 
 from rldg_core.commands.argument_types import named_place, place, whole
 from rldg_core.commands.command_line import Parser, UsageError, command
-from rldg_core.commands.console import plain_console, tell_error
+from rldg_core.commands.console import plain_console
+from rldg_core.commands.visible import tell_error
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy
 from rldg_distill.conversion.options import FOLDERS

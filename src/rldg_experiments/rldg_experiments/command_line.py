@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from rldg_core.commands.command_line import Parser, command
-from rldg_core.commands.console import tell_error, visible
+from rldg_core.commands.visible import tell_error, visible
 from rldg_core.user_error import UserError
 from rldg_experiments import draw_command, pipeline, report
 from rldg_experiments.commands import Stopped

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from rldg_core.commands.console import visible
+from rldg_core.commands.visible import visible
 from rldg_core.files.checked_file import read_json
 from rldg_core.run_paths import RunPaths
 

@@ -25,7 +25,7 @@ from cryptography.x509.oid import NameOID
 
 from rldg_core.commands.argument_types import named_place
 from rldg_core.commands.command_line import Parser, command
-from rldg_core.commands.console import visible
+from rldg_core.commands.visible import visible
 from rldg_core.user_error import UserError
 from rldg_robot.enclaves import ENCLAVES, PREFIX, enclave, governance, permissions
 

@@ -17,7 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
 
 from rldg_core.commands.command_line import print_anything
-from rldg_core.commands.console import tell_error
+from rldg_core.commands.visible import tell_error
 from rldg_core.ros_domain import domain_of
 from rldg_core.task import UnknownTask
 from rldg_core.user_error import UserError

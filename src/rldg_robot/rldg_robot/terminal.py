@@ -11,7 +11,7 @@ import tty
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rldg_core.commands.console import visible
+from rldg_core.commands.visible import visible
 from rldg_core.user_error import UserError
 
 

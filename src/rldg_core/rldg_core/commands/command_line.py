@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn, TypeVar
 
-from rldg_core.commands.console import tell_error
+from rldg_core.commands.visible import tell_error
 from rldg_core.user_error import UserError
 
 USAGE = 2

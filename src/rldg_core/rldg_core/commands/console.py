@@ -6,8 +6,6 @@ What a terminal would obey instead of showing it, an escape sequence in a folder
 
 from __future__ import annotations
 
-import re
-import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,21 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-_OBEYED = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters, but tab and line feed
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # what turns the direction of writing
-    "\ud800-\udfff]"  # halves of a character: bytes of a file's name that are no text
-)
-
-
-def visible(text: object) -> str:
-    """The text with an escape in the place of everything that a terminal obeys, or that cannot be written."""
-    return _OBEYED.sub(lambda found: _escape(found[0]), str(text))
-
-
-def _escape(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+from rldg_core.commands.visible import OBEYED, visible
 
 
 class _PlainConsole(Console):
@@ -41,7 +25,7 @@ class _PlainConsole(Console):
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
-            if segment.control or not _OBEYED.search(segment.text):
+            if segment.control or not OBEYED.search(segment.text):
                 yield segment
             else:
                 yield Segment(visible(segment.text), segment.style)
@@ -68,8 +52,3 @@ class SlowLines:
         if not self._console.is_terminal and time.monotonic() - self._told >= self._period:
             self._told = time.monotonic()
             self._console.print(line())
-
-
-def tell_error(program: str, error: object) -> None:
-    """Say on one line of stderr why a program cannot go on."""
-    print(f"{program}: {visible(error)}", file=sys.stderr, flush=True)

@@ -20,7 +20,8 @@ from rich.console import Console
 
 from rldg_core.commands.argument_types import name_of, ray_address, real, seed_value, whole
 from rldg_core.commands.command_line import Parser, command, pointless
-from rldg_core.commands.console import plain_console, tell_error
+from rldg_core.commands.console import plain_console
+from rldg_core.commands.visible import tell_error
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.perturbation import EXAMPLE, help_text, read_perturbation
 from rldg_core.task import UnknownTask, named_tasks

@@ -29,7 +29,7 @@ from rldg_core.bags.bag_reader import (
 )
 from rldg_core.commands.argument_types import name_of, place, seed_value
 from rldg_core.commands.command_line import Parser, UsageError, command, once, pointless
-from rldg_core.commands.console import tell_error, visible
+from rldg_core.commands.visible import tell_error, visible
 from rldg_core.contract import EPISODE, STEP, Topic
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.safe_name import check_name

@@ -16,7 +16,8 @@ from rich.table import Table
 
 from rldg_core.commands.argument_types import listed, named_place, place, seed_value, share, whole
 from rldg_core.commands.command_line import Parser, command, once
-from rldg_core.commands.console import plain_console, visible
+from rldg_core.commands.console import plain_console
+from rldg_core.commands.visible import visible
 from rldg_core.files.checked_file import FormatError, read_yaml
 from rldg_core.task import Task, UnknownTask, load_task
 from rldg_core.user_error import UserError

@@ -3,10 +3,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from rldg_robot.devices.hand_device import Push
 
@@ -25,5 +25,6 @@ class Mounting:
         """(6,) in [-1, 1], linear then angular, in axes of `base`: what `spacenav/joy` carries."""
         strength = (np.abs(push.axes) - self.deadband) / (1.0 - self.deadband)
         axes = np.sign(push.axes) * np.clip(strength, 0.0, 1.0)
-        turned = Rotation.from_euler("z", self.facing, degrees=True).apply(axes.reshape(2, 3))
+        sine, cosine = math.sin(math.radians(self.facing)), math.cos(math.radians(self.facing))
+        turned = axes.reshape(2, 3) @ [[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]]
         return np.clip(turned.flatten(), -1.0, 1.0)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from rldg_core.commands.argument_types import named_place, seed_value, whole
 from rldg_core.commands.command_line import Parser, command
-from rldg_core.commands.console import visible
+from rldg_core.commands.visible import visible
 from rldg_core.contract import JOINT_NAMES
 from rldg_core.poses import Pose
 from rldg_core.task import Task, UnknownTask, load_task
