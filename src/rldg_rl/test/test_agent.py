@@ -120,6 +120,26 @@ def test_an_update_follows_the_gradients_of_the_losses() -> None:
     assert metrics["temperature"] == pytest.approx(temperature.item(), rel=1e-4)
 
 
+def test_the_gradient_of_the_temperature_is_that_of_autograd() -> None:
+    agent = train(Agent(SMALL, OBSERVATION, ACTION, seed=1), 6)
+    before = agent.state_dict()
+    raw = torch.from_numpy(before["temperature"]).requires_grad_()
+    entropy = agent.update(random_batch(99), full=True)["entropy"]
+    temperature_loss = functional.softplus(raw) * (entropy + 0.5 * ACTION)
+    (gradient,) = torch.autograd.grad(temperature_loss.sum(), raw)
+    assert gradient.abs() > 1e-4
+    expected = 0.9 * before["adam.temperature.mean"] + 0.1 * gradient.numpy()
+    np.testing.assert_allclose(agent.state_dict()["adam.temperature.mean"], expected, rtol=1e-4)
+
+
+def test_no_gradient_beyond_the_bounds_of_the_standard_deviation() -> None:
+    agent = Agent(SMALL, OBSERVATION, ACTION, seed=1)
+    agent.policy.tensors["head.bias"][ACTION:] = (100.0, -1.0)  # beyond the bound, and within
+    agent.update(random_batch(5), full=True)
+    gradient = agent._actor.views(agent._actor.gradient)["head.bias"][0, 0, ACTION:]
+    assert gradient[0] == 0.0 and gradient[1] != 0.0
+
+
 def test_adam_is_torchs() -> None:
     ours, gradient = torch.linspace(-1, 1, 50), torch.zeros(50)
     theirs = torch.nn.Parameter(ours.clone())
