@@ -15,7 +15,7 @@ from steering import trained_run
 
 from rldg_experiments import pipeline
 from rldg_experiments.experiment import load
-from rldg_experiments.plan import Plan, make_plan
+from rldg_experiments.plan import ExperimentPlan, make_plan
 from rldg_experiments.stages import Episodes, Stage
 from rldg_experiments.store import NOTE, finish, in_order, note_of
 
@@ -31,17 +31,17 @@ figures: [success, scaling, cycle_time, actions]
 """
 
 
-def plan_of(folder: Path, text: str = TINY) -> Plan:
+def plan_of(folder: Path, text: str = TINY) -> ExperimentPlan:
     path = folder / "tiny.yaml"
     path.write_text(text)
     return make_plan(load(str(path)))
 
 
-def missing(plan: Plan) -> list[Stage]:
+def missing(plan: ExperimentPlan) -> list[Stage]:
     return [stage for stage in in_order(plan.targets) if note_of(stage) is None]
 
 
-def made_at(plan: Plan) -> dict[str, int]:
+def made_at(plan: ExperimentPlan) -> dict[str, int]:
     """When every finished stage was noted [ns]."""
     return {
         s.name: (s.artefact / NOTE).stat().st_mtime_ns for s in in_order(plan.targets) if note_of(s)
@@ -49,7 +49,7 @@ def made_at(plan: Plan) -> dict[str, int]:
 
 
 @pytest.fixture
-def plan(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Plan:
+def plan(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> ExperimentPlan:
     """A tiny experiment in the folder of the test; a steering policy stands for the specialist."""
     monkeypatch.chdir(processes.folder)
     plan = plan_of(processes.folder)
@@ -61,7 +61,7 @@ def plan(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
-    processes: Processes, plan: Plan
+    processes: Processes, plan: ExperimentPlan
 ) -> None:
     command = (executable("rldg_experiments", "experiment"), "tiny.yaml")
     stages = [type(stage).__name__ for stage in missing(plan)]
@@ -113,7 +113,9 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     assert [stage.label for stage in missing(wider)] == ["connector_xlr"] * 2
 
 
-def test_a_stopped_experiment_stops_what_it_started(processes: Processes, plan: Plan) -> None:
+def test_a_stopped_experiment_stops_what_it_started(
+    processes: Processes, plan: ExperimentPlan
+) -> None:
     experiment = processes.start(executable("rldg_experiments", "experiment"), "tiny.yaml")
     data = plan.data[0]
     assert isinstance(data, Episodes)
