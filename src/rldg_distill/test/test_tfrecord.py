@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldg_core.files.record_crc import masked_crc
@@ -47,6 +47,7 @@ def test_an_example_has_the_bytes_that_tensorflow_gives_it() -> None:
     assert bytes(encode_example(features)).hex() == EXPECTED_EXAMPLE
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.binary(max_size=40)),
     st.lists(st.floats(width=32, allow_nan=False)),

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldg_core.bags.bag_reader import EpisodeSummary
@@ -20,6 +20,7 @@ def episode(task: str, status: str = "success") -> EpisodeSummary:
     return EpisodeSummary("policy_00000", Source.POLICY, status, task, 0, 10, 0, 1.0)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 3), st.integers(1, 12), st.lists(st.booleans(), min_size=60))
 def test_the_mix_is_even_whatever_fails(tasks: int, episodes: int, outcomes: list[bool]) -> None:
     collection = Collection(CollectionPlan(TASKS[:tasks], Source.POLICY, episodes))
