@@ -33,7 +33,7 @@ def write(results: Results, folder: Path) -> None:
     write_atomically(folder / "results.json", results.json())
     drawings = [draw(name, results) for name in plan.experiment.figures]
     for drawing in drawings:
-        (pictures / f"{drawing.name}.png").write_bytes(drawing.png)
+        write_atomically(pictures / f"{drawing.name}.png", drawing.png)
     videos = list(_videos(plan))
     shown = [(path, caption) for path, caption, fits in videos if fits]
     families = plan.experiment.tasks

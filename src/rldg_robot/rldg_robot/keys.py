@@ -26,6 +26,7 @@ from cryptography.x509.oid import NameOID
 from rldg_core.commands.argument_types import named_place
 from rldg_core.commands.command_line import Parser, command
 from rldg_core.commands.visible import visible
+from rldg_core.files.atomic_file import publish
 from rldg_core.user_error import UserError
 from rldg_robot.enclaves import ENCLAVES, PREFIX, enclave, governance, permissions
 
@@ -103,7 +104,7 @@ def make_keys(folder: Path, now: datetime) -> None:
             _write(place, "governance.p7s", rules)
             _write(place, "permissions.xml", document)
             _write(place, "permissions.p7s", authority.sign(document))
-        draft.rename(folder)
+        publish(draft, folder)
     except OSError as error:
         raise UserError(f"cannot write {folder}: {error.strerror or error}") from error
 

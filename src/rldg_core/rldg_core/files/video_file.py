@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import imageio.v2 as imageio
+
+from rldg_core.files.atomic_file import written_whole
 
 FAST = ("-preset", "veryfast")
 """for x264: half of the time of its default, at a few per cent more bytes"""
@@ -21,8 +22,8 @@ def video_writer(path: Path, rate: float) -> Iterator[Any]:
 
     The file is there when all of it is; without a frame there is none.
     """
-    draft = path.with_name(f".{path.stem}.draft{path.suffix}")
-    with imageio.get_writer(draft, fps=rate, macro_block_size=2, output_params=[*FAST]) as writer:
+    with (
+        written_whole(path) as draft,
+        imageio.get_writer(draft, fps=rate, macro_block_size=2, output_params=[*FAST]) as writer,
+    ):
         yield writer
-    if draft.is_file():
-        os.replace(draft, path)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from rldg_core.files.atomic_file import publish
 from rldg_core.files.checked_file import FormatError, parse_json
 from rldg_distill.conversion.plan import Recipe, Shard
 from rldg_distill.conversion.workplace import Workplace
@@ -58,8 +58,7 @@ def write_shard(shard: Shard, recipe: Recipe, workplace: Workplace) -> Iterator[
                 outcome.rejected[str(bag)] = str(error)
             yield bag
         outcome.size = stream.tell()
-        _settle(stream)
-    part.rename(workplace.data / shard.name)
+    publish(part, workplace.data / shard.name)
     motion = joined(motions)
     outcome.steps = len(motion[0])
     _write_outcome(workplace, shard, outcome, motion)
@@ -84,14 +83,7 @@ def _write_outcome(workplace: Workplace, shard: Shard, outcome: Outcome, motion:
     with part.open("wb") as stream:
         about = np.array(json.dumps(asdict(outcome)))
         np.savez(stream, about=about, action=motion[0], state=motion[1])
-        _settle(stream)
-    part.rename(workplace.outcome(shard.name))
-
-
-def _settle(stream: BinaryIO) -> None:
-    """What counts as finished must survive a power cut too."""
-    stream.flush()
-    os.fsync(stream.fileno())
+    publish(part, workplace.outcome(shard.name))
 
 
 def read_outcome(workplace: Workplace, shard: Shard) -> Outcome | None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from rldg_core.commands.command_line import UsageError
-from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.atomic_file import publish, write_atomically
 from rldg_core.files.checked_file import FormatError, read_json
 from rldg_distill.datasets import rlds
 
@@ -120,7 +120,7 @@ class Workplace:
                 path.unlink()
         shutil.rmtree(self.exported, ignore_errors=True)
         self.data.mkdir(exist_ok=True)
-        plan.write_text(fingerprint)
+        write_atomically(plan, fingerprint)
 
     def publish(self, whole: Path, final: Path) -> None:
         """Let a whole dataset take its name, in the place of an older one, and leave nothing else behind."""
@@ -128,6 +128,6 @@ class Workplace:
         shutil.rmtree(old, ignore_errors=True)
         if final.exists():
             final.rename(old)
-        whole.rename(final)
+        publish(whole, final)
         for path in (old, self.data, self.progress):
             shutil.rmtree(path, ignore_errors=True)

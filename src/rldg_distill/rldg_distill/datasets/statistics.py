@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, read_json, typed
 from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.tfrecord import checksums
@@ -121,9 +122,7 @@ def compute(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
 def write(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
     """Compute and write them; reads the dataset unless all its steps are given."""
     statistics = compute(dataset, motion)
-    temporary = dataset.folder / f".{STATISTICS}"
-    temporary.write_text(json.dumps(statistics, indent=2) + "\n")
-    temporary.replace(dataset.folder / STATISTICS)
+    write_atomically(dataset.folder / STATISTICS, json.dumps(statistics, indent=2) + "\n")
     return statistics
 
 

@@ -11,7 +11,6 @@ A new student is one folder here with a `student.py` that ends with `STUDENT = <
 from __future__ import annotations
 
 import json
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -24,6 +23,7 @@ import torch
 from torch import Tensor, nn
 
 from rldg_core.contract import CONTRACT_VERSION
+from rldg_core.files.atomic_file import write_atomically, written_whole
 from rldg_core.image_contract import SIZE
 from rldg_distill.students.batch import Batch, Inputs, StudentObservation
 from rldg_distill.students.card import CARD, DataCard, StudentCard, StudentError, read_card
@@ -287,13 +287,12 @@ class Student(nn.Module, ABC):
         card = StudentCard(
             self.name, CONTRACT_VERSION, asdict(self.config), self.crop, data=self.data
         )
-        _replace(folder / CARD, json.dumps(asdict(card), indent=2).encode())
+        write_atomically(folder / CARD, json.dumps(asdict(card), indent=2))
 
     def save_weights(self, folder: Path, tensors: dict[str, Tensor]) -> None:
         """Write `student.safetensors`."""
-        draft = folder / f".{WEIGHTS}.draft"
-        safetensors.torch.save_file(tensors, draft)
-        _settle(draft, folder / WEIGHTS)
+        with written_whole(folder / WEIGHTS) as draft:
+            safetensors.torch.save_file(tensors, draft)
 
     def load_weights(self, folder: Path) -> None:
         """Read what `save_weights` wrote.
@@ -313,16 +312,3 @@ class Student(nn.Module, ABC):
 def _filled(values: np.ndarray, window: int) -> np.ndarray:
     """(window, ...): the first step repeated in front of what is there."""
     return np.concatenate([np.repeat(values[:1], window - len(values), axis=0), values])
-
-
-def _replace(path: Path, content: bytes) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_bytes(content)
-    _settle(draft, path)
-
-
-def _settle(draft: Path, path: Path) -> None:
-    """Give a finished file its name, durably."""
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(draft, path)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
+from rldg_core.files.atomic_file import written_whole
 from rldg_core.files.checked_file import FormatError, parse_json, typed
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.student import Student
@@ -120,12 +120,9 @@ def tensors(
 
 def save(path: Path, tensors: Mapping[str, Tensor], progress: Progress) -> None:
     """Write everything; after a crash the old or the new file is there, whole."""
-    draft = path.with_name(f".{path.name}.draft")
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    safetensors.torch.save_file(contiguous, draft, {_PROGRESS: json.dumps(asdict(progress))})
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
-    os.replace(draft, path)
+    with written_whole(path) as draft:
+        safetensors.torch.save_file(contiguous, draft, {_PROGRESS: json.dumps(asdict(progress))})
 
 
 def load(

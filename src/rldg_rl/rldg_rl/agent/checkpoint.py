@@ -9,10 +9,8 @@ sizes the weights belong to, and loading checks it. Nothing here imports torch: 
 from __future__ import annotations
 
 import json
-import os
 import zlib
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +20,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from rldg_core.contract import CONTRACT_VERSION
+from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, parse_json, typed
 from rldg_core.files.versioned import version_of
 from rldg_core.user_error import UserError
@@ -245,28 +244,11 @@ def read_weights(path: Path) -> bytes:
 
 
 def _write(path: Path, data: bytes) -> None:
-    draft = path.with_name(f".{path.name}.draft")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with draft.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-        _sync_folder(path.parent)
+        write_atomically(path, data)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink()
         raise CheckpointError(
             f"cannot write {path} ({error.strerror}), {len(data) / 1e6:.1f} MB: free some space "
             "or make the folder writable; the run goes on when it is started again"
         ) from error
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes a rename durable, not only the bytes."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

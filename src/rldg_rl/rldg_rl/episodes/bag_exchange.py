@@ -15,7 +15,7 @@ from rclpy.node import Node
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import METADATA, is_complete
-from rldg_core.files.atomic_file import settle_folder, write_atomically
+from rldg_core.files.atomic_file import publish
 from rldg_msgs.srv import NextBag
 from rldg_rl.episodes.bag import put_aside
 from rldg_rl.own_run import tell_stranger
@@ -51,11 +51,10 @@ def keep(run: RunFolder, given: NextBag.Response) -> Path:
     shutil.rmtree(workplace, ignore_errors=True)
     draft = workplace / given.name
     draft.mkdir(parents=True)
-    # The metadata last: where it is, the rest is.
-    write_atomically(draft / f"{given.name}.mcap", bytes(given.mcap))
-    write_atomically(draft / METADATA, given.metadata)
-    path = draft.rename(run.bags / given.name)
-    settle_folder(run.bags)
+    (draft / f"{given.name}.mcap").write_bytes(bytes(given.mcap))
+    (draft / METADATA).write_text(given.metadata)
+    path = run.bags / given.name
+    publish(draft, path)
     workplace.rmdir()
     return path
 

@@ -7,7 +7,6 @@ tensor then goes straight to its device and type: the peak is the model and one 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
+from rldg_core.files.atomic_file import written_whole
 from rldg_core.files.checked_file import FormatError, read_json
 from rldg_core.files.safe_name import check_name
 from rldg_distill.students.card import StudentError
@@ -170,9 +170,6 @@ def write(
     path: Path, tensors: Mapping[str, torch.Tensor], said: Mapping[str, str] | None = None
 ) -> None:
     """Writes tensors, and in their header what is said; after a crash the old or the new file is there, whole."""
-    draft = path.with_name(f".{path.name}.draft")
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
-    save_file(contiguous, draft, metadata={"format": "pt", **(said or {})})
-    with draft.open("rb") as stream:
-        os.fsync(stream.fileno())
-    draft.replace(path)
+    with written_whole(path) as draft:
+        save_file(contiguous, draft, metadata={"format": "pt", **(said or {})})

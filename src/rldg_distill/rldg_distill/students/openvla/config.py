@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import read_json
 from rldg_core.user_error import UserError
 from rldg_distill.students.card import StudentError
@@ -185,7 +186,7 @@ def read(folder: Path) -> OpenVLAConfig:
 
 def write(config: OpenVLAConfig, folder: Path) -> None:
     """Writes openvla.json, which `read` reads."""
-    (folder / OURS).write_text(json.dumps(asdict(config), indent=2) + "\n")
+    write_atomically(folder / OURS, json.dumps(asdict(config), indent=2) + "\n")
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors
 from torch import Tensor
 
+from rldg_core.files.atomic_file import write_atomically
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.config import OpenVLAConfig, tiny
 
@@ -111,7 +112,7 @@ class PromptTokenizer:
 
     def save(self, folder: Path) -> None:
         """Writes tokenizer.json."""
-        (folder / TOKENIZER).write_text(self.tokenizer.to_str())
+        write_atomically(folder / TOKENIZER, self.tokenizer.to_str())
 
     def encode(self, instruction: str) -> list[int]:
         """Tokens of the prompt without the first one (begin of sequence), with `EMPTY` behind them.
