@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from rldg_bringup.stacks import STACKS
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
     ROOT / name
@@ -113,6 +115,16 @@ def dead_links(page: Path) -> list[str]:
     return dead
 
 
+def unknown_arguments(text: str) -> list[str]:
+    """Stacks with arguments that they do not have, in the commands of a page."""
+    return [
+        f"{stack} {name}"
+        for stack, rest in re.findall(r"\./rldg launch (\w+)([^\n`#|]*)", text.replace("\\\n", " "))
+        for name in re.findall(r"(\w+):=", rest)
+        if name not in {argument.name for argument in STACKS[stack].arguments}
+    ]
+
+
 def title(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
@@ -130,6 +142,12 @@ def test_sentences_are_short(page: Path) -> None:
 @pytest.mark.parametrize("page", GUIDES, ids=title)
 def test_words_are_the_fields_own(page: Path) -> None:
     assert idioms(page.read_text()) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=title)
+def test_launches_on_pages_have_arguments_that_exist(page: Path) -> None:
+    if page.name != "CHANGELOG.md":  # what it says was true of its day
+        assert unknown_arguments(page.read_text()) == []
 
 
 def test_the_first_page_is_short_and_names_every_command() -> None:
@@ -175,4 +193,7 @@ def test_the_checks_find_faults(tmp_path: Path) -> None:
         False,
     ]
     assert dead_links(page) == ["none.md", "#nowhere"]
+    assert unknown_arguments("./rldg launch collect policy:=a \\\n  colour:=red") == [
+        "collect colour"
+    ]
     assert idioms("It is told `what it takes`, by nobody.") == ["told", "nobody"]
