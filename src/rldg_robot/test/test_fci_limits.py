@@ -120,4 +120,4 @@ def test_a_spring_that_pulls_thirty_times_as_hard_breaks_one_and_it_is_told(serv
         assert "violation" in arm.trouble()
         with pytest.raises(ArmRefuses, match="violation"):
             arm.follow(start)
-        assert "recovered from" in arm.recover() and arm.state().errors == ()
+        assert "recovered from" in arm.recover().text and arm.state().errors == ()

@@ -23,6 +23,7 @@ from rldg_core.task import Clip, Compliance
 from rldg_core.user_error import UserError
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.modes import MODES, REMEDY, ArmRefuses, meaning, why_not
+from rldg_robot.arm.recovery import Recovery, not_recovered, recovered_from
 
 Array = NDArray[np.float64]
 
@@ -160,7 +161,7 @@ class FciArm:
         if self.following:
             self._robot.move(franky.TorqueStopMotion(), asynchronous=True)
 
-    def recover(self) -> str:
+    def recover(self) -> Recovery:
         """Clear the robot's errors, because a person asked for it; returns what came of it.
 
         Raises:
@@ -171,11 +172,11 @@ class FciArm:
         except (franky.NetworkException, RuntimeError) as error:
             raise ArmLost(f"the arm does not answer any more: {error}") from error
         except franky.Exception as error:
-            return f"not recovered: {error}"
+            return not_recovered(str(error))
         if not cleared:
-            return f"not recovered: {', '.join(_raised(self._robot.state.current_errors))}"
+            return not_recovered(", ".join(_raised(self._robot.state.current_errors)))
         was, self._trouble = self._trouble, ""
-        return f"recovered from: {was}" if was else "there was nothing to recover from"
+        return recovered_from(was)
 
     def close(self) -> None:
         """Brake, wait for rest, disconnect."""

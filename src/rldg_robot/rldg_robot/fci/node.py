@@ -55,11 +55,11 @@ class FciNode(ArmNode[FciArm, FciGripper]):
     def on_recover(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         """Clear the robot's errors, because a person asked for it."""
         try:
-            response.message = self.arm.recover()
+            recovery = self.arm.recover()
         except ArmLost as error:
             self._end(error)
-        response.success = not response.message.startswith("not")
-        if response.success:
+        response.success, response.message = recovery.done, recovery.text
+        if recovery.done:
             self._refusal = ""
         return response
 

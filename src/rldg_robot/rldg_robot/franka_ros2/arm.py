@@ -26,6 +26,7 @@ from rldg_core.task import Compliance
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.modes import REMEDY
 from rldg_robot.arm.node import STATE_RATE
+from rldg_robot.arm.recovery import Recovery, not_recovered, recovered_from
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.control import FrankaRos2Control
 from rldg_robot.franka_ros2.moment import Array, Joints, Moments, WrongArm
@@ -147,15 +148,15 @@ class FrankaRos2Arm:
         off = executor.create_task(self._control.switch, False)
         executor.spin_until_future_complete(off, CLOSE_SECONDS)
 
-    async def recover(self) -> str:
+    async def recover(self) -> Recovery:
         """Clear the robot's errors, because a person asked for it; returns what came of it."""
         trouble = self.refusal()
         if not trouble:
-            return "there was nothing to recover from"
+            return recovered_from("")
         if wrong := await self._control.recover():
-            return f"not recovered: {wrong}"
+            return not_recovered(wrong)
         self._ended = self._refusal = ""
-        return f"recovered from: {trouble.removesuffix(REMEDY)}"
+        return recovered_from(trouble.removesuffix(REMEDY))
 
     @property
     def _trouble(self) -> str:

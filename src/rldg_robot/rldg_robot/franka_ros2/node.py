@@ -57,8 +57,8 @@ class FrankaRos2Node(ArmNode[FrankaRos2Arm, FrankaRos2Gripper]):
         self, request: Trigger.Request, response: Trigger.Response
     ) -> Trigger.Response:
         """Clear the robot's errors, because a person asked for it."""
-        response.message = await self.arm.recover()
-        response.success = not response.message.startswith("not")
+        recovery = await self.arm.recover()
+        response.success, response.message = recovery.done, recovery.text
         return response
 
     def details(self) -> Mapping[str, str]:
