@@ -70,7 +70,7 @@ def test_a_student_acts_from_another_machine_and_survives_a_kill_there(
     notes: list[str] = []
 
     listen_to(node, contract.EPISODE, episodes.append)
-    listen_to(node, contract.RUN_STATUS, lambda message: notes.append(message.phase))
+    listen_to(node, contract.RUN_STATUS, lambda message: notes.append(message.note))
 
     def answers() -> int:
         return int(health.get("answers", 0))

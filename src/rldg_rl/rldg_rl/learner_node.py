@@ -472,11 +472,9 @@ class LearnerNode(Node):
     def _waits(self) -> str:
         """What keeps it from learning; empty: nothing. For steps that do not come it owes no updates."""
         silent = time.monotonic() - self._step_heard
-        if (
-            self._run_status.phase != PHASES[Source.POLICY]
-            or self.learner.owed > 0
-            or silent < PATIENCE
-        ):
+        run = self._run_status
+        trains = run.phase == PHASES[Source.POLICY] and not run.note
+        if not trains or self.learner.owed > 0 or silent < PATIENCE:
             return ""
         return f"no step came for {silent:.0f} s, waits for the actor"
 

@@ -56,6 +56,8 @@ class MonitorState:
     """why the safety gate stopped, or holds until a person has seen to it"""
     attention: str = ""
     """what a person has to see to before the run goes on"""
+    note: str = ""
+    """what the run waits for; empty: nothing"""
     view: str = ""
     """where the scene can be watched"""
 
@@ -69,6 +71,11 @@ class MonitorState:
             ("collection", self.collected, self.collected_wanted),
         )
         return [goal for goal in every if goal[2]]
+
+    @property
+    def doing(self) -> str:
+        """What the run waits for, otherwise its phase."""
+        return self.note or self.phase
 
 
 def render(scene: MonitorState) -> RenderableType:
@@ -92,13 +99,13 @@ def render(scene: MonitorState) -> RenderableType:
         parts.append(Text(f"learner: {scene.learner}", style="yellow"))
     if scene.view:
         parts.append(Text(f"watch the scene: {scene.view}", style="dim"))
-    if scene.phase.startswith("waiting for"):
-        parts.append(Text(scene.phase, style="bold yellow"))  # often too long for the title
+    if scene.note:
+        parts.append(Text(scene.note, style="bold yellow"))  # often too long for the title
     if scene.gate:
         parts.append(Text(f"safety gate: {scene.gate}", style="bold red"))
     if scene.attention:
         parts.append(Text(scene.attention, style="bold red"))
-    title = Text.assemble((scene.name, "bold"), f"  {scene.task}  ", (scene.phase, "cyan"))
+    title = Text.assemble((scene.name, "bold"), f"  {scene.task}  ", (scene.doing, "cyan"))
     return Panel(Group(*parts), title=title, title_align="left", width=82)
 
 
@@ -143,7 +150,7 @@ def line(scene: MonitorState) -> str:
         parts.append(f"safety gate: {scene.gate}")
     if scene.attention:
         parts.append(scene.attention)
-    return visible(f"[{clock(scene.wall_seconds)}] {scene.phase}: {', '.join(parts)}")
+    return visible(f"[{clock(scene.wall_seconds)}] {scene.doing}: {', '.join(parts)}")
 
 
 def spark(shares: Sequence[float]) -> str:

@@ -156,7 +156,7 @@ def test_the_view_shows_whom_it_waits_for_in_full() -> None:
     whom = "waiting for the person at ./rldg run rldg_rl keyboard"
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(
-        render(MonitorState("connector_vga_20261121_153000", "connector/vga", whom, 20, 20))
+        render(MonitorState("connector_vga_20261121_153000", "connector/vga", demos=20, note=whom))
     )
     assert whom in console.export_text()
 

@@ -111,26 +111,28 @@ class Announcer:
 
         Args:
             progress: of the run.
-            source: of the episodes that are being lived; None when the run is done.
+            source: of the episodes that are being lived; None: of the last ones, and without a note the run is done.
             steps: of a policy so far, those of the open episode included.
-            note: to be told in place of the phase.
+            note: what the run waits for; empty: nothing.
             force: tell it now.
             attention: what a person has to see to before the run goes on.
         """
         if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
             return
         self._status_told = time.monotonic()
+        self._source = source or self._source
+        done = source is None and not note
         message = RunStatus(
             **(progress.counts() | {"steps": steps}),
             run=self._run,
             task=progress.task,
-            phase=note or (DONE if source is None else progress.phase(source)),
+            phase=DONE if done else progress.phase(self._source),
+            note=note,
             steps_per_second=self._pace.per_second(),
             wall_seconds=self.wall_seconds,
             reset_seconds=self.reset_seconds,
             attention=attention,
         )
-        self._source = source or self._source
         message.success_rate = progress.success_rate(self._source)
         message.cycle_seconds = progress.cycle_seconds(self._source)
         if source is not None:
