@@ -25,6 +25,7 @@ from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus
 from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.rewards.judge import CLASSIFIER, said_by
 from rldg_rl.rewards.reward_classifier import IN_A_ROW, Label
 from rldg_rl.run_folder import RunFolder
 
@@ -56,10 +57,10 @@ def firings(run: RunFolder, task: Task) -> list[Firing]:
     Raises:
         UserError: the run's reward was no classifier's, or a person confirmed it.
     """
-    said_by = _said_by(run)
-    if said_by != "classifier":
+    source = _reward_source(run)
+    if source != CLASSIFIER:
         raise UserError(
-            f"{run.path}: the reward was said by {said_by or 'nobody'}; "
+            f"{run.path}: the reward was said by {source or 'nobody'}; "
             "a review is of what reward:=classifier said alone"
         )
     ended = [
@@ -68,7 +69,7 @@ def firings(run: RunFolder, task: Task) -> list[Firing]:
     return [Firing(name, _last_images(run.bags / name, task)) for name in ended]
 
 
-def _said_by(run: RunFolder) -> str:
+def _reward_source(run: RunFolder) -> str:
     return str(_config(run).get("reward", ""))
 
 
@@ -103,7 +104,7 @@ def mined(run: RunFolder, task: Task) -> list[Label]:
     review = run.false_firings
     if _config(run).get("task") != task.id:
         raise UserError(f"{run.path} says nothing of {task.id}: it is no run of that task")
-    if _said_by(run).startswith("classifier, confirmed"):
+    if _reward_source(run) == said_by(CLASSIFIER, confirmed=True):
         bags = [run.bags / episode.episode_id for episode in run.episodes()]
         found = {bag.name: _refused(bag, task) for bag in bags}
     elif review.is_file():

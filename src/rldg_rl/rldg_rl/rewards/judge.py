@@ -15,6 +15,15 @@ HELD_SECONDS = 1.0
 """that a person says so without a break, until it counts"""
 
 
+CLASSIFIER = "classifier"
+"""reward:=classifier, as runs name it"""
+
+
+def said_by(reward: str, confirmed: bool) -> str:
+    """Who says that a task is done, as a run's files name it: `reward`, and whether a person confirms it."""
+    return f"{reward}, confirmed by a person" if confirmed else reward
+
+
 class Verdict(Enum):
     """What becomes of an episode after a step."""
 

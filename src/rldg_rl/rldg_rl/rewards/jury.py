@@ -10,7 +10,15 @@ from pathlib import Path
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_rl.rewards.asking_judges import AttendedJudge, ConfirmedJudge, KeyboardJudge, Watcher
-from rldg_rl.rewards.judge import Declaring, Judge, PersonJudge, PoseJudge, TwinJudge
+from rldg_rl.rewards.judge import (
+    CLASSIFIER,
+    Declaring,
+    Judge,
+    PersonJudge,
+    PoseJudge,
+    TwinJudge,
+    said_by,
+)
 
 SOMEBODY = "use operator:=scripted, spacemouse, keyboard or gamepad"
 
@@ -29,7 +37,7 @@ class Jury:
     """folder of the one that `reward` names"""
 
     def __str__(self) -> str:
-        return f"{self.reward}, confirmed by a person" if self.confirm else self.reward
+        return said_by(self.reward, self.confirm)
 
     @property
     def asks(self) -> bool:
@@ -57,7 +65,7 @@ class Jury:
             if not isinstance(hands, Declaring):
                 raise UserError(f"reward:=person needs one: {SOMEBODY}")
             return PersonJudge(hands, task)
-        if self.reward == "classifier":
+        if self.reward == CLASSIFIER:
             # The other judges need no torch.
             classifiers = import_module("rldg_rl.rewards.reward_classifier")
             judge: Judge = classifiers.ClassifierJudge(Path(self.classifier), task)
