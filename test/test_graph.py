@@ -216,6 +216,7 @@ def test_a_gate_that_is_killed_and_started_again_releases_no_stop(
     running = gate()
     remembered = told()
     assert remembered.state == SafetyState.STOPPED and remembered.reason == "emergency stop"
+    assert remembered.reason_code == SafetyState.REASON_EMERGENCY_STOP
     assert probe.call(probe.release, Trigger.Request()).message == "released: emergency stop"
     running.kill()
     gate()
@@ -328,7 +329,7 @@ def test_no_message_ends_the_nodes_of_a_stack_and_an_unknown_task_stops_the_gate
             Episode(task="../..", variant="\0"),
             Episode(task="connector", variant="vga", status=77),
         ],
-        contract.SAFETY_STATE: [SafetyState(state=99)],
+        contract.SAFETY_STATE: [SafetyState(state=99), SafetyState(reason_code=99)],
         contract.JOINT_STATES: [JointState(name=["a"], position=[1.0, float("nan")])],
         contract.TASK_STATE: [TaskState(progress=float("nan"))],
         contract.CURRENT_POSE: [to_pose_stamped(Pose(np.full(3, np.nan), [0, 0, 0, 0]), 0, "base")],
@@ -342,6 +343,7 @@ def test_no_message_ends_the_nodes_of_a_stack_and_an_unknown_task_stops_the_gate
                 rclpy.spin_once(probe, timeout_sec=0.1)
     probe.until(probe.stopped)
     assert "an episode of " in probe.safety.reason and "knows" in probe.safety.reason
+    assert probe.safety.reason_code == SafetyState.REASON_UNKNOWN_TASK
     for _ in range(20):
         rclpy.spin_once(probe, timeout_sec=0.05)
     assert [process.poll() for process in processes.started] == [None] * 5

@@ -14,6 +14,7 @@ from rldg_bringup.arguments import StackError
 from rldg_bringup.robot_stop import RELEASE
 from rldg_bringup.stack import StackPlan
 from rldg_bringup.stacks import STACKS
+from rldg_core.gate_reason import ReasonCode
 
 STOP = {"reason": "emergency stop", "since": "2026-12-01 10:00:00", "start": "x", "lasts": True}
 
@@ -71,7 +72,7 @@ def test_a_start_says_that_its_robot_is_stopped_since_when_why_and_what_releases
     file.write_text(json.dumps(STOP))
     told = "the robot is stopped since 2026-12-01 10:00:00: emergency stop"
     assert plan.standing_stop == f"{told}. {RELEASE}"
-    file.write_text(json.dumps(STOP | {"lasts": False}))
+    file.write_text(json.dumps(STOP | {"lasts": False, "code": int(ReasonCode.WRENCH)}))
     assert plan.standing_stop == ""
     for content in (b"", b"\0\0", b"[]", b"{}", b"[" * 100_000):
         file.write_bytes(content)

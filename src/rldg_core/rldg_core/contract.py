@@ -67,7 +67,9 @@ INSTRUCTION = Topic("policy/instruction", "std_msgs/msg/String", depth=10)
 # The gate's own.
 EMERGENCY_STOP = Topic("emergency_stop", "std_msgs/msg/Empty", depth=10)
 SAFETY_STATE = Topic("safety_gate/state", "rldg_msgs/msg/SafetyState", latched=True)
-SAFETY_RESET = "safety_gate/reset"  # std_srvs/srv/Trigger
+SAFETY_RESET = (
+    "safety_gate/reset"  # std_srvs/srv/Trigger; success: there was a stop, and it is released
+)
 DIAGNOSTICS = Topic("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", depth=10)
 
 # To RViz and Foxglove.

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import json
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, read_json
-
-WRENCH = "external wrench"
-"""how the reason of a stop begins that lasts no longer than its stack in simulation"""
+from rldg_core.gate_reason import Reason, ReasonCode
 
 
 @dataclass(frozen=True)
@@ -25,12 +23,15 @@ class Stop:
     """A stop that is in force."""
 
     reason: str
+    """in words, for people"""
     since: str
     """date and time on this machine's clock"""
     start: str
     """of the stack that it came in"""
     lasts: bool
     """for every later start, too"""
+    code: ReasonCode = ReasonCode.NONE
+    """NONE: written before there were codes, or not readable"""
 
 
 MOST_BYTES = 1 << 16
@@ -42,11 +43,13 @@ UNREADABLE = Stop("a stop of which nothing more is known", "an earlier start", "
 def stop_in(path: Path) -> Stop | None:
     """The stop that a file speaks of; None where there is no file."""
     try:
-        return read_json(path, Stop, most=MOST_BYTES)
+        stop = read_json(path, Stop, most=MOST_BYTES)
     except FileNotFoundError:
         return None
     except (FormatError, OSError):
         return UNREADABLE
+    # A stop of which nobody knows what it was for is released by a person alone.
+    return stop if stop.code else replace(stop, lasts=True)
 
 
 class StopMemory:
@@ -64,15 +67,15 @@ class StopMemory:
         self._start, self._real = start, real
         self._stop: Stop | None = None
 
-    def recall(self) -> str:
-        """The reason that an earlier gate left; empty: it was not stopped, or not for this start."""
+    def recall(self) -> Reason | None:
+        """The reason that an earlier gate left; None: it was not stopped, or not for this start."""
         self._stop = self._read()
         if self._stop is None:
-            return ""
+            return None
         since = f" (since {self._stop.since})" if self._stop.start != self._start else ""
-        return f"{self._stop.reason}{since}"
+        return Reason(self._stop.code, f"{self._stop.reason}{since}")
 
-    def keep(self, reason: str) -> None:
+    def keep(self, reason: Reason) -> None:
         """Write a reason down. The first one of a stop stays, but for one that does not last.
 
         Raises:
@@ -81,7 +84,8 @@ class StopMemory:
         if self._path is None or (self._stop is not None and self._stop.lasts):
             return
         since = f"{datetime.now():%Y-%m-%d %H:%M:%S}"
-        stop = Stop(reason, since, self._start, self._real or not reason.startswith(WRENCH))
+        lasts = self._real or reason.code is not ReasonCode.WRENCH
+        stop = Stop(reason.text, since, self._start, lasts, reason.code)
         if stop.lasts or self._stop is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self._path, json.dumps(asdict(stop)))

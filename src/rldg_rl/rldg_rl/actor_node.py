@@ -15,6 +15,7 @@ from std_msgs.msg import String
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary, messages_of
+from rldg_core.gate_reason import Reason, ReasonCode
 from rldg_core.perturbation import read_perturbation
 from rldg_core.task import Task, load_task, named_tasks
 from rldg_core.user_error import UserError
@@ -397,7 +398,7 @@ class ActorNode(Node):
         if isinstance(self.progress, Progress) and source == Source.EVALUATION:
             # Aborted episodes take numbers too, and every policy is to be judged on the same starts.
             self._trial = self.progress.evaluations(self.progress.task)
-        if self._releases and self._is_alone(source) and "wrench" in self.robot.stopped:
+        if self._releases and self._is_alone(source) and _for_wrench(self.robot.stopped):
             self._release_gate()  # no episode fails for what was before it
         result = self.actors[self.progress.task].run_episode(
             f"{source}_{number:05d}",
@@ -412,7 +413,7 @@ class ActorNode(Node):
     def _awaits_release(self, source: str) -> bool:
         """Wait until a person releases the stop in which this start found the robot; whether there was one."""
         stop = self.robot.stopped
-        released_here = self._releases and self._is_alone(source) and "wrench" in stop
+        released_here = self._releases and self._is_alone(source) and _for_wrench(stop)
         if not stop or released_here:
             return False
         self._recover()
@@ -552,7 +553,7 @@ class ActorNode(Node):
         """Wait for recorder and learner; stop when the gate did."""
         if stop := self.robot.stopped:
             alone = self._is_alone(self._source)
-            kind = GateStop if alone and "wrench" in stop else EpisodeAborted
+            kind = GateStop if alone and _for_wrench(stop) else EpisodeAborted
             raise kind(f"the safety gate stopped the arm: {stop}")
         if self._far and not self._far.is_there:
             raise EpisodeAborted("the student on the other machine is gone")
@@ -627,6 +628,11 @@ class ActorNode(Node):
     ) -> None:
         steps = self._training_steps()
         self.announcer.status(self.progress, source, steps, note, force, attention)
+
+
+def _for_wrench(stop: Reason | None) -> bool:
+    """Whether the gate stopped the arm because it pressed too hard."""
+    return stop is not None and stop.code is ReasonCode.WRENCH
 
 
 def main() -> None:

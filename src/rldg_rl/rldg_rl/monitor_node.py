@@ -13,6 +13,7 @@ from rich.live import Live
 
 from rldg_core import contract
 from rldg_core.commands.console import plain_console
+from rldg_core.gate_reason import ReasonCode
 from rldg_core.user_error import UserError
 from rldg_msgs.msg import LearnerStatus, RunStatus, SafetyState
 from rldg_rl.monitor import MonitorState, line, outcome, render
@@ -20,7 +21,6 @@ from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to
-from rldg_robot.safety import needs_somebody
 
 REDRAW_PERIOD = 0.5  # [s]
 LINE_PERIOD = 10.0  # [s]
@@ -37,7 +37,7 @@ RUN_FIELDS = (
         "by_hand",
         "steps_per_second",
     ),
-    *("wall_seconds", "seconds_left", "reset_seconds", "attention"),
+    *("wall_seconds", "seconds_left", "reset_seconds", "attention", "note"),
 )
 
 
@@ -62,7 +62,7 @@ class MonitorNode(Node):
         self.create_timer(REDRAW_PERIOD, self._draw, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def _on_run(self, message: RunStatus) -> None:
-        changed = message.phase != self.scene.phase
+        changed = (message.phase, message.note) != (self.scene.phase, self.scene.note)
         for field in RUN_FIELDS:
             setattr(self.scene, field, getattr(message, field))
         if changed:
@@ -74,12 +74,12 @@ class MonitorNode(Node):
         self.scene.updates = message.updates
         self.scene.updates_per_second = message.updates_per_second
         self.scene.entropy = message.entropy
-        # What the whole run waits for is its phase already.
-        self.scene.learner = "" if message.note in self.scene.phase else message.note
+        # What the whole run waits for is shown already.
+        self.scene.learner = "" if message.note == self.scene.note else message.note
 
     def _on_safety(self, message: SafetyState) -> None:
         stopped = message.state == SafetyState.STOPPED
-        told = stopped or needs_somebody(message.reason)
+        told = stopped or ReasonCode(message.reason_code).needs_person
         self.scene.gate = message.reason if told else ""
 
     def _draw(self) -> None:

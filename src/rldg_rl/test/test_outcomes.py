@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rldg_core.gate_reason import PASSING, ReasonCode
 from rldg_core.gripper_command import CLOSE, LEAVE, OPEN
 from rldg_core.task import Task, WrenchLimit, load_task
 from rldg_core.vocabulary import Source
@@ -147,10 +148,11 @@ def test_a_stop_of_the_gate_ends_the_episode_and_the_next_reset_releases_it() ->
     assert failure == GATE_STOP
     last = judge.steps[-1]
     assert last.truncated and not last.terminated and len(judge.steps) < TASK.horizon
-    assert np.linalg.norm(last.after.wrench[:3]) > 6.0 and "wrench" in robot.gate.reason
+    assert np.linalg.norm(last.after.wrench[:3]) > 6.0 and "wrench" in robot.gate.reason.text
+    assert robot.stopped and robot.stopped.code is ReasonCode.WRENCH
     seen = robot.reset(2, weak.id)
     robot.act(seen.pose, -1.0, seen.state_stamp)
-    assert robot.gate.reason == ""
+    assert robot.gate.reason == PASSING
 
 
 def test_a_stop_of_the_gate_in_the_step_that_solves_the_task_is_told_and_no_failure() -> None:
@@ -160,14 +162,16 @@ def test_a_stop_of_the_gate_in_the_step_that_solves_the_task_is_told_and_no_fail
     weak = replace(TASK, wrench_limit=WrenchLimit(force=(last + max(before)) / 2, torque=5.0))
     failure, judge, robot = live(Steered(into_the_hole), weak)
     assert judge.steps[-1].terminated and failure is None
-    assert judge.result.stopped and "wrench" in robot.stopped
+    assert judge.result.stopped and "wrench" in str(robot.stopped)
+    assert robot.stopped and robot.stopped.code is ReasonCode.WRENCH
 
 
 def test_too_much_force_before_the_first_step_is_a_stop_of_the_gate() -> None:
     failure, judge, robot = live(
         Steered(straight_down), replace(TASK, wrench_limit=WrenchLimit(force=0.0, torque=0.0))
     )
-    assert "wrench" in robot.stopped
+    assert robot.stopped and robot.stopped.code is ReasonCode.WRENCH
+    assert "wrench" in robot.stopped.text
     assert failure == GATE_STOP and judge.steps == []
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rldg_core.gate_reason import Reason, ReasonCode
 from rldg_core.gripper_command import CLOSE
 from rldg_core.poses import Pose
 from rldg_core.task import Task, load_task
@@ -220,7 +221,7 @@ def test_an_emergency_stop_ends_it() -> None:
     robot = Watched(VGA)
     robot.reset(0, VGA.id)
     insert(robot)
-    robot.gate.stop("emergency stop")
+    robot.gate.stop(Reason(ReasonCode.EMERGENCY_STOP, "emergency stop"))
     where = robot.measure().pose
     with pytest.raises(ResetStalled, match="gate stopped it: emergency stop"):
         bring_to_start(robot, VGA, seed=5)

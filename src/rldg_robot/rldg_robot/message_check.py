@@ -13,6 +13,7 @@ from typing import Any
 
 from rldg_core import contract
 from rldg_core.contract import BASE_FRAME, JOINT_NAMES, TCP_FRAME, Topic
+from rldg_core.gate_reason import ReasonCode
 from rldg_core.task import task_ids
 from rldg_core.vocabulary import EpisodeStatus
 from rldg_robot.safety import GateState
@@ -107,8 +108,10 @@ def _episode(message: Any) -> str:
 
 
 def _safety(message: Any) -> str:
-    known = message.state in set(GateState)
-    return "" if known else f"{message.state} is no state of the gate"
+    if message.state not in set(GateState):
+        return f"{message.state} is no state of the gate"
+    known = message.reason_code in set(ReasonCode)
+    return "" if known else f"{message.reason_code} is no code of a reason"
 
 
 def _run_status(message: Any) -> str:

@@ -15,7 +15,6 @@ from rldg_core import contract
 from rldg_core.contract import Topic
 from rldg_robot.alone import UNKNOWN, others_on
 from rldg_robot.ros import listen_to
-from rldg_robot.safety import CROWDED
 
 DRIVEN = (contract.TARGET_POSE, contract.GRIPPER_COMMAND)
 """what a driver follows"""
@@ -23,7 +22,7 @@ LOOK_PERIOD = 1.0  # [s]
 WARY_SECONDS = 1.0
 """after somebody came beside the gate, even if they left at once: what they said may still wait to be heard"""
 CAME = (
-    f"somebody came beside the gate: target_pose or gripper/command had two {CROWDED} for a moment"
+    "somebody came beside the gate: target_pose or gripper/command had two publishers for a moment"
 )
 NO_NODE = "one that gives no name"
 LONGEST = 80  # letters of a name that somebody gave themselves
@@ -93,7 +92,7 @@ def _crowd(node: Node, topic: Topic) -> str:
     others = others_on(node, topic.name)
     names = ", ".join(map(_name, others))
     own = len(others) < number
-    return f"{topic.name} has {number} {CROWDED}, {'also' if own else 'namely'} {names}"
+    return f"{topic.name} has {number} publishers, {'also' if own else 'namely'} {names}"
 
 
 def _name(name: str) -> str:

@@ -12,10 +12,10 @@ from enum import IntEnum
 import numpy as np
 
 from rldg_core.contract import BASE_FRAME
+from rldg_core.gate_reason import PASSING, Reason, ReasonCode
 from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
 from rldg_core.message_values import SECOND
 from rldg_core.poses import Pose
-from rldg_core.stop_memory import WRENCH
 from rldg_core.task import Task, WrenchLimit
 
 MAX_GRIPPER_SPEED, MAX_GRIPPER_FORCE = 0.2, 140.0
@@ -25,13 +25,10 @@ OUT, OUT_TURN = 0.015, 0.1
 BACK, BACK_TURN = 0.01, 0.05
 """[m, rad] beyond the box within which an arm that was outside is inside again"""
 OUTSIDE, RETURN = "outside of the box", "guide it back by hand"
-CROWDED = "publishers"
-"""in the reason where somebody else publishes what only the gate may"""
 
 
-def needs_somebody(reason: str) -> bool:
-    """Whether the reason of a held arm is one that a person has to mend."""
-    return OUTSIDE in reason or CROWDED in reason
+BEGINNING = Reason(ReasonCode.WAITING, "waiting for the robot's state")
+"""of a gate that has just been started"""
 
 
 class GateState(IntEnum):
@@ -91,16 +88,13 @@ class Decision:
     reason: str = ""
 
 
-"""what the reason of a stop for one begins with"""
-
-
 def excess(wrench: np.ndarray, limit: WrenchLimit) -> str:
     """What is too much about an external wrench (6,) [N, Nm], in words; empty where it is within the limit."""
     force, torque = np.linalg.norm(wrench[:3]), np.linalg.norm(wrench[3:])
     if force <= limit.force and torque <= limit.torque:
         return ""
     return (
-        f"{WRENCH} of {force:.1f} N, {torque:.1f} Nm is beyond the limit of "
+        f"external wrench of {force:.1f} N, {torque:.1f} Nm is beyond the limit of "
         f"{limit.force:.0f} N, {limit.torque:.0f} Nm"
     )
 
@@ -142,7 +136,7 @@ class Gate:
     patience: Patience = field(default_factory=Patience)
 
     state: GateState = GateState.HOLD
-    reason: str = "waiting for the robot's state"
+    reason: Reason = BEGINNING
     rejected: int = 0
     clamped: int = 0
     pose: Pose | None = None
@@ -175,25 +169,26 @@ class Gate:
         """An external wrench (6,) [N, Nm] arrived: stop if it is beyond the task's limit or no number."""
         self.wrench_stamp = stamp
         if too_much := excess(wrench, self.task.wrench_limit):
-            self.stop(too_much)
+            self.stop(Reason(ReasonCode.WRENCH, too_much))
 
-    def stop(self, reason: str) -> None:
+    def stop(self, reason: Reason) -> None:
         """Stop until `reset`. The first reason is kept, but for a wrench's, which others than a person may release."""
         self._grip = None
         if self.state is not GateState.STOPPED:
             self._hold = self.pose
             self.state, self.reason = GateState.STOPPED, reason
-        elif self.reason.startswith(WRENCH) and not reason.startswith(WRENCH):
+        elif self.reason.code is ReasonCode.WRENCH and reason.code is not ReasonCode.WRENCH:
             self.reason = reason
 
-    def reset(self) -> str:
-        """Release a stop; a person asked for it. Returns what was released."""
+    def reset(self) -> Reason | None:
+        """Release a stop; a person asked for it. Returns why the arm was stopped; None: it was not."""
         if self.state is not GateState.STOPPED:
-            return "was not stopped"
+            return None
         released = self.reason
-        self.state, self.reason = GateState.HOLD, "reset; waiting for the policy"
+        self.state = GateState.HOLD
+        self.reason = Reason(ReasonCode.WAITING, "reset; waiting for the policy")
         self.command_stamp = 0
-        return f"released: {released}"
+        return released
 
     def take_up(self, task: Task) -> None:
         """Another task's limits hold from now on; the arm is held until the policy speaks again."""
@@ -203,7 +198,9 @@ class Gate:
         self._outside = False
         if self.state is GateState.PASS:
             self.command_stamp = 0
-            self._begin_hold(f"took up {task.id}; waiting for the policy")
+            self._begin_hold(
+                Reason(ReasonCode.WAITING, f"took up {task.id}; waiting for the policy")
+            )
 
     def knows_state_of(self, stamp: int) -> bool:
         """Whether the state that a target with this stamp was decided on has arrived here too."""
@@ -224,7 +221,7 @@ class Gate:
             now: ROS time, see `moment`.
         """
         if self.state is GateState.STOPPED:
-            return self._rejection(self.reason)
+            return self._rejection(self.reason.text)
         fault = self._fault(stamp, frame, target, now)
         if fault:
             return self._rejection(fault)
@@ -232,8 +229,8 @@ class Gate:
         trouble = self._trouble(now)
         if trouble:
             self._begin_hold(trouble)
-            return self._rejection(trouble)
-        self.state, self.reason, self._hold = GateState.PASS, "", None
+            return self._rejection(trouble.text)
+        self.state, self.reason, self._hold = GateState.PASS, PASSING, None
         self._blocked = False
         return self._clamp(target)
 
@@ -247,7 +244,7 @@ class Gate:
         if not trouble:
             return None
         self._begin_hold(trouble)
-        return Decision(self.hold_pose, passed=False, reason=trouble)
+        return Decision(self.hold_pose, passed=False, reason=trouble.text)
 
     @property
     def hold_pose(self) -> Pose:
@@ -281,7 +278,7 @@ class Gate:
 
     def _gripper_fault(self, stamp: int, grip: Grip, now: int) -> str:
         if self.state is GateState.STOPPED:
-            return self.reason
+            return self.reason.text
         if not grip.is_finite():
             return "width, speed or force is NaN or infinite"
         return self._stale(stamp, now)
@@ -301,14 +298,19 @@ class Gate:
             return f"target is not of now: {stale}"
         return ""
 
-    def _trouble(self, now: int) -> str:
-        """Why no target passes, whatever it is."""
+    def _trouble(self, now: int) -> Reason | None:
+        """Why no target passes, whatever it is; None: nothing keeps it from that."""
         return self._in_the_way(now) or self._silence(now)
 
-    def _in_the_way(self, now: int) -> str:
-        """What no target and no patience mends, but somebody has to."""
-        why = self.rivals or self._place(now)
-        self._blocked = self._blocked or bool(why)
+    def _in_the_way(self, now: int) -> Reason | None:
+        """What no target and no patience mends, but a person has to."""
+        if self.rivals:
+            why = Reason(ReasonCode.SECOND_PUBLISHER, self.rivals)
+        elif place := self._place(now):
+            why = Reason(ReasonCode.OUTSIDE_BOX, place)
+        else:
+            return None
+        self._blocked = True
         return why
 
     def _place(self, now: int) -> str:
@@ -332,10 +334,11 @@ class Gate:
         if why := self._in_the_way(now):
             self.reason = why
         elif self._blocked:
-            self.reason = "nothing is in the way any more; waiting for the policy"
+            text = "nothing is in the way any more; waiting for the policy"
+            self.reason = Reason(ReasonCode.WAITING, text)
             self._blocked = False
 
-    def _silence(self, now: int) -> str:
+    def _silence(self, now: int) -> Reason | None:
         streams = {
             "state": (self.pose_stamp, self.patience.state, "current_pose"),
             "wrench": (self.wrench_stamp, self.patience.state, "external_wrench"),
@@ -345,14 +348,11 @@ class Gate:
         for name, (stamp, patience, topic) in streams.items():
             age = (now - stamp) / SECOND
             if abs(age) > patience:
-                return (
-                    f"{name} is silent: {topic} is {aged(age)}"
-                    if stamp
-                    else f"{topic} was never heard"
-                )
-        return ""
+                late = f"{name} is silent: {topic} is {aged(age)}"
+                return Reason(ReasonCode.SILENT, late if stamp else f"{topic} was never heard")
+        return None
 
-    def _begin_hold(self, reason: str) -> None:
+    def _begin_hold(self, reason: Reason) -> None:
         if self.state is GateState.PASS or self._hold is None:
             self._hold = self.pose
         self.state, self.reason = GateState.HOLD, reason

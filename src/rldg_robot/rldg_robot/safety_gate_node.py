@@ -15,6 +15,7 @@ from std_srvs.srv import Trigger
 
 from rldg_core import contract
 from rldg_core.contract import BASE_FRAME
+from rldg_core.gate_reason import Reason, ReasonCode
 from rldg_core.message_values import nanoseconds, pose_of, stamp_of
 from rldg_core.stop_memory import StopMemory
 from rldg_core.task import load_task, named_tasks
@@ -57,7 +58,7 @@ class SafetyGateNode(Node):
             self.gate.stop(reason)
         self._waiting: PoseStamped | None = None
         self._waiting_grip: GripperCommand | None = None
-        self._told: tuple[GateState, str, str] | None = None
+        self._told: tuple[GateState, Reason, str] | None = None
         self._said: deque[SafetyState] = deque(maxlen=ON_THE_WAY)
         self._contradicted = False
 
@@ -141,7 +142,7 @@ class SafetyGateNode(Node):
         self._gripper.publish(command)
 
     def _on_stop(self, _: Empty) -> None:
-        self.gate.stop("emergency stop")
+        self.gate.stop(Reason(ReasonCode.EMERGENCY_STOP, "emergency stop"))
         self._tell()
 
     def _on_episode(self, message: Episode) -> None:
@@ -152,14 +153,15 @@ class SafetyGateNode(Node):
         if name in self._tasks:
             self.gate.take_up(self._tasks[name])
         else:
-            self.gate.stop(
-                f"an episode of {told(name)} began, but the limits given are of {', '.join(self._tasks)}"
-            )
+            known = ", ".join(self._tasks)
+            text = f"an episode of {told(name)} began, but the limits given are of {known}"
+            self.gate.stop(Reason(ReasonCode.UNKNOWN_TASK, text))
         self._tell()
 
     def _on_reset(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-        response.success = True
-        response.message = self.gate.reset()
+        released = self.gate.reset()
+        response.success = released is not None
+        response.message = f"released: {released}" if released else "was not stopped"
         self._tell()
         return response
 
@@ -189,7 +191,8 @@ class SafetyGateNode(Node):
             self._memory.forget()
         message = SafetyState(
             state=int(self.gate.state),
-            reason=self.gate.reason,
+            reason=self.gate.reason.text,
+            reason_code=int(self.gate.reason.code),
             task=self.gate.task.id,
             rejected=self.gate.rejected,
             clamped=self.gate.clamped,
@@ -227,7 +230,7 @@ class SafetyGateNode(Node):
         status = DiagnosticStatus(
             level=LEVELS[self.gate.state],
             name="safety_gate",
-            message=self.gate.reason or "targets pass",
+            message=self.gate.reason.text or "targets pass",
             values=[
                 KeyValue(key="state", value=self.gate.state.name),
                 KeyValue(key="rejected", value=str(self.gate.rejected)),

@@ -169,7 +169,7 @@ def outcome_of(fault: Callable[[World], None]) -> Outcome:
         world.gate.state,
         -(-took // PERIOD) if held else None,
         world.gate.clamped > 0,
-        world.gate.reason,
+        world.gate.reason.text,
     )
 
 

@@ -26,12 +26,18 @@ from faults import (
     swapped,
 )
 
+from rldg_core.gate_reason import Reason, ReasonCode
 from rldg_core.poses import Pose
 from rldg_robot.safety import GateState
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "safety.md"
 BEGIN, END = "<!-- faults: written by test_faults.py -->\n", "<!-- end of faults -->\n"
 NAN = np.full(3, np.nan)
+UNKNOWN = Reason(
+    ReasonCode.UNKNOWN_TASK,
+    "an episode of 'nobody/knows' began, but the limits given are of connector/vga",
+)
+PRESSED = Reason(ReasonCode.EMERGENCY_STOP, "emergency stop")
 
 
 def at(pose: Pose, position: object) -> Pose:
@@ -82,10 +88,8 @@ FAULTS: dict[str, Callable[[World], None]] = {
     "arm pushed 10 mm out of its box": guided([0.07, 0.0, 0.03], [0.0, 0.0, 0.0]),
     "second publisher on `target_pose`": crowded("target_pose"),
     "second publisher on `gripper/command`": crowded("gripper/command"),
-    "episode of a task that is not among the gate's": lambda world: world.gate.stop(
-        "an episode of 'nobody/knows' began, but the limits given are of connector/vga"
-    ),
-    "emergency stop": lambda world: world.gate.stop("emergency stop"),
+    "episode of a task that is not among the gate's": lambda world: world.gate.stop(UNKNOWN),
+    "emergency stop": lambda world: world.gate.stop(PRESSED),
     "clock of the gate's machine jumps 10 s ahead": clock(10.0),
     "clock of the gate's machine jumps 10 s back": clock(-10.0),
     "clocks 0.1 s apart": clock(0.1),

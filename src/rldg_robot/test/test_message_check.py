@@ -87,6 +87,7 @@ FAULTS: list[tuple[Topic, Callable[[Any], None], str]] = [
     (contract.EPISODE, put(task=WORD), "there is no task 'rldg"),
     (contract.EPISODE, put(status=200), "200 is no status"),
     (contract.SAFETY_STATE, put(state=7), "7 is no state of the gate"),
+    (contract.SAFETY_STATE, put(reason_code=77), "77 is no code of a reason"),
     (contract.RUN_STATUS, put(wall_seconds=INFINITY), "NaN or infinity"),
     (contract.RUN_STATUS, put(success_rate=NAN), "NaN or infinity"),
     (contract.RUN_STATUS, put(by_hand=[-1e30]), "by_hand"),

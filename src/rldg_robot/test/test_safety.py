@@ -8,13 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from rldg_core.gate_reason import PASSING, Reason, ReasonCode
 from rldg_core.message_values import SECOND
 from rldg_core.poses import Pose
-from rldg_core.stop_memory import WRENCH
 from rldg_core.task import load_task
 from rldg_robot.safety import BACK, OUT, Gate, GateState, Grip, beyond
 
 NOW = 1_000 * SECOND
+PRESSED = Reason(ReasonCode.EMERGENCY_STOP, "emergency stop")
 GRIP = Grip(0.04, 0.1, 10.0)
 TASK = load_task("connector/vga")
 START = TASK.goal_pose @ Pose.from_rotvec([0.0, 0.0, -0.04], np.zeros(3))
@@ -141,7 +142,8 @@ def test_silence_holds_the_arm(gate: Gate, silent: str, name: str) -> None:
         gate.command_stamp = now
     decision = gate.watch(now)
     assert decision is not None and name in decision.reason
-    assert gate.state is GateState.HOLD and name in gate.reason
+    assert gate.state is GateState.HOLD and name in gate.reason.text
+    assert gate.reason.code is ReasonCode.SILENT
 
 
 def test_held_by_silence_a_target_is_rejected_until_the_stream_is_back(gate: Gate) -> None:
@@ -173,7 +175,7 @@ def test_the_held_arm_does_not_creep(gate: Gate) -> None:
 @pytest.mark.parametrize("stopped", [True, False])
 def test_an_arm_that_somebody_moved_stays_where_they_put_it(gate: Gate, stopped: bool) -> None:
     if stopped:
-        gate.stop("emergency stop")
+        gate.stop(PRESSED)
     else:
         gate.watch(later(1.0))
     for step in range(1, 51):  # guided 10 cm up
@@ -187,7 +189,8 @@ def test_an_arm_that_somebody_moved_stays_where_they_put_it(gate: Gate, stopped:
 @pytest.mark.parametrize("wrench", [[61, 0, 0, 0, 0, 0], [0, 0, 0, 0, 11, 0], [np.nan] + [0] * 5])
 def test_the_wrench_limit_stops(gate: Gate, wrench: list[float]) -> None:
     gate.on_wrench(NOW, np.array(wrench, float))
-    assert gate.state is GateState.STOPPED and "wrench" in gate.reason
+    assert gate.state is GateState.STOPPED and "wrench" in gate.reason.text
+    assert gate.reason.code is ReasonCode.WRENCH and not gate.reason.code.needs_person
     assert not gate.command(NOW, "base", moved(x=0.01), NOW).passed
 
 
@@ -197,25 +200,33 @@ def test_a_wrench_within_the_limit_does_not_stop(gate: Gate) -> None:
 
 
 def test_an_emergency_stop_holds_until_an_explicit_reset(gate: Gate) -> None:
-    gate.stop("emergency stop")
+    gate.stop(PRESSED)
     decision = gate.command(NOW, "base", moved(x=0.01), NOW)
     assert not decision.passed and decision.reason == "emergency stop"
     assert np.allclose(decision.target.position, START.position)
     assert gate.gripper(NOW, GRIP, NOW) == (None, "emergency stop")
-    assert "emergency stop" in gate.reset()
+    assert gate.reset() == PRESSED
     assert gate.command(NOW, "base", moved(x=0.01), NOW).passed
 
 
 def test_a_second_stop_does_not_hide_the_first_reason(gate: Gate) -> None:
-    gate.stop("emergency stop")
+    gate.stop(PRESSED)
     gate.on_wrench(NOW, np.full(6, 100.0))
-    assert gate.reason == "emergency stop"
+    assert gate.reason == PRESSED
 
 
 def test_a_reset_does_not_move_the_arm(gate: Gate) -> None:
-    gate.stop("emergency stop")
+    gate.stop(PRESSED)
     gate.reset()
     assert gate.state is GateState.HOLD and gate.watch(NOW) is None
+    assert gate.reset() is None, "it is not stopped"
+
+
+def test_a_gate_says_for_programs_why_it_waits_and_that_it_passes(gate: Gate) -> None:
+    assert gate.reason == PASSING
+    assert Gate(TASK).reason.code is ReasonCode.WAITING
+    gate.take_up(replace(TASK, variant="other"))
+    assert gate.reason.code is ReasonCode.WAITING
 
 
 def test_another_tasks_limits_hold_from_the_moment_they_are_taken_up(gate: Gate) -> None:
@@ -227,16 +238,16 @@ def test_another_tasks_limits_hold_from_the_moment_they_are_taken_up(gate: Gate)
     gate.take_up(TASK)
     assert gate.state is GateState.PASS, "the same task changes nothing"
     gate.take_up(narrow)
-    assert gate.state is GateState.HOLD and "connector/narrow" in gate.reason
+    assert gate.state is GateState.HOLD and "connector/narrow" in gate.reason.text
     passed = gate.command(NOW, "base", aside, NOW)
     assert passed.clamped
     assert passed.target.position[0] == pytest.approx(TASK.goal_pose.position[0] - 0.001)
 
 
 def test_taking_up_a_task_releases_no_stop(gate: Gate) -> None:
-    gate.stop("emergency stop")
+    gate.stop(PRESSED)
     gate.take_up(replace(TASK, variant="other"))
-    assert gate.state is GateState.STOPPED and gate.reason == "emergency stop"
+    assert gate.state is GateState.STOPPED and gate.reason == PRESSED
 
 
 def test_it_waits_for_the_state_that_a_target_was_decided_on(gate: Gate) -> None:
@@ -284,7 +295,7 @@ def test_a_gripper_that_waited_too_long_does_not_move() -> None:
 def test_a_stop_rejects_the_gripper_that_waits() -> None:
     gate = Gate(TASK)
     gate.gripper(NOW, GRIP, NOW)
-    gate.stop("emergency stop")
+    gate.stop(PRESSED)
     gate.reset()
     assert gate.gripper_due(NOW) is None
 
@@ -315,16 +326,18 @@ def test_an_arm_outside_of_its_box_is_not_pulled_to_it(place: Pose, wanted: str)
     assert np.array_equal(arm.position, place.position)
     assert np.linalg.norm(arm.relative_to(place).rotvec) < 1e-9
     assert gate.state is GateState.HOLD
-    assert "outside of the box of connector/vga: guide it back by hand" in gate.reason
-    assert ("310 mm" if place is FAR else "3.0 rad") in gate.reason
+    assert "outside of the box of connector/vga: guide it back by hand" in gate.reason.text
+    assert ("310 mm" if place is FAR else "3.0 rad") in gate.reason.text
+    assert gate.reason.code is ReasonCode.OUTSIDE_BOX and gate.reason.code.needs_person
 
 
 def test_it_is_told_from_the_beginning_that_the_arm_is_outside_and_that_it_is_back() -> None:
     gate = Gate(TASK)
     gate.on_state(NOW, FAR)
-    assert gate.watch(NOW) is None and "outside" in gate.reason
+    assert gate.watch(NOW) is None and "outside" in gate.reason.text
     gate.on_state(later(0.1), START)
-    assert gate.watch(later(0.1)) is None and "waiting for the policy" in gate.reason
+    assert gate.watch(later(0.1)) is None and "waiting for the policy" in gate.reason.text
+    assert gate.reason.code is ReasonCode.WAITING
     heard(gate, START, later(0.2))
     assert gate.command(later(0.2), "base", START, later(0.2)).passed
 
@@ -385,18 +398,19 @@ def test_while_somebody_else_publishes_nothing_passes(gate: Gate) -> None:
     gate.rivals = "target_pose has 2 publishers, also /intruder: stop it"
     held = gate.watch(NOW)
     assert held is not None and "/intruder" in held.reason
+    assert gate.reason.code is ReasonCode.SECOND_PUBLISHER and gate.reason.code.needs_person
     assert gate.gripper(NOW, GRIP, NOW)[0] is None
     decision = gate.command(NOW, "base", moved(x=0.01), NOW)
     assert not decision.passed and "/intruder" in decision.reason
     gate.rivals = ""
     gate.watch(NOW)
-    assert "waiting for the policy" in gate.reason
+    assert "waiting for the policy" in gate.reason.text
     assert gate.command(NOW, "base", moved(x=0.01), NOW).passed
 
 
 def test_an_emergency_stop_is_not_hidden_by_a_stop_for_a_wrench(gate: Gate) -> None:
     gate.on_wrench(NOW, np.full(6, 100.0))
-    assert gate.reason.startswith(WRENCH)
-    gate.stop("emergency stop")
+    assert gate.reason.code is ReasonCode.WRENCH and gate.reason.text.startswith("external wrench")
+    gate.stop(PRESSED)
     gate.on_wrench(NOW, np.full(6, 100.0))
-    assert gate.reason == "emergency stop", "nobody but a person releases it"
+    assert gate.reason == PRESSED, "nobody but a person releases it"

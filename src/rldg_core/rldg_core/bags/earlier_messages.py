@@ -26,6 +26,7 @@ DAMAGE = (SerdeError, struct.error, LookupError, ValueError, MemoryError, Recurs
 DEFAULTS: dict[str, dict[str, Any]] = {
     "rldg_msgs/msg/SafetyState": {
         "task": "",  # a stack had one task, and its gate did not name it
+        "reason_code": 0,  # REASON_NONE: the reason is in words alone
     },
     "rldg_msgs/msg/TaskState": {
         "gripper": 0.0,  # stay as they are: every task kept the gripper closed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from rldg_core.contract import BASE_FRAME
+from rldg_core.gate_reason import Reason
 from rldg_core.gripper_command import LEAVE
 from rldg_core.message_values import SECOND
 from rldg_core.perturbation import NOMINAL, Perturbation
@@ -52,14 +53,14 @@ class DirectRobot:
         self._gripper_wish: float | None = None
 
     @property
-    def stopped(self) -> str:
+    def stopped(self) -> Reason | None:
         """See `environment.Robot`."""
-        return self.gate.reason if self.gate.state is GateState.STOPPED else ""
+        return self.gate.reason if self.gate.state is GateState.STOPPED else None
 
     @property
     def held(self) -> str:
         """See `environment.Robot`."""
-        return self.gate.reason if self.gate.state is GateState.HOLD else ""
+        return self.gate.reason.text if self.gate.state is GateState.HOLD else ""
 
     def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
         """See `environment.Robot`."""

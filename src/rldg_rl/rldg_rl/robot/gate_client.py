@@ -33,7 +33,7 @@ class GateClient:
         """
         answer = self._release.call_async(Trigger.Request())
         self._robot.wait_for(answer.done, "the safety gate's release", ANSWER_SECONDS)
-        released = answer.result().message.startswith("released")
+        released = answer.result().success
         wanted = {SafetyState.HOLD} if released else {SafetyState.HOLD, SafetyState.PASS}
         self._robot.wait_for(
             lambda: self._robot.safety.state in wanted, "the safety gate's state", ANSWER_SECONDS

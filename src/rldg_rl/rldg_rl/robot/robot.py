@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from rldg_core.gate_reason import Reason
 from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
 from rldg_core.poses import Pose
 from rldg_rl.robot.observation import Observation
@@ -16,8 +17,8 @@ class Robot(Protocol):
     """The robot contract, as the environment needs it."""
 
     @property
-    def stopped(self) -> str:
-        """Why the safety gate holds the arm until a person releases it; empty: it does not."""
+    def stopped(self) -> Reason | None:
+        """Why the safety gate stopped the arm, until that is released; None: it is not stopped."""
 
     @property
     def held(self) -> str:

@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rldg_core import contract
 from rldg_core.contract import BASE_FRAME, Topic
 from rldg_core.files.picture import BadPicture
+from rldg_core.gate_reason import Reason, ReasonCode
 from rldg_core.gripper_command import LEAVE
 from rldg_core.image_message import checked_stamp, colours, image_of
 from rldg_core.message_values import SECOND, nanoseconds, pose_of, vector_of
@@ -72,9 +73,11 @@ class RobotClient:
         self._reset = node.create_client(Reset, contract.RESET)
 
     @property
-    def stopped(self) -> str:
+    def stopped(self) -> Reason | None:
         """Why the gate stopped the arm; see `environment.Robot`."""
-        return str(self.safety.reason) if self.safety.state == SafetyState.STOPPED else ""
+        if self.safety.state != SafetyState.STOPPED:
+            return None
+        return Reason(ReasonCode(self.safety.reason_code), self.safety.reason)
 
     @property
     def held(self) -> str:

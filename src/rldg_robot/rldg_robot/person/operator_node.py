@@ -117,7 +117,8 @@ class OperatorNode(Node):
 
     def _on_safety(self, message: SafetyState) -> None:
         # Too much force is the operator's to judge; an emergency stop is released by whoever pressed it.
-        if message.state == SafetyState.STOPPED and "wrench" in message.reason:
+        for_wrench = message.reason_code == SafetyState.REASON_WRENCH
+        if message.state == SafetyState.STOPPED and for_wrench:
             self.get_logger().warning(f"the gate stopped ({message.reason}); resetting it")
             self._reset_gate.call_async(Trigger.Request())
 
