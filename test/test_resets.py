@@ -108,6 +108,9 @@ def test_a_plug_that_sticks_blocks_the_run_until_a_person_came(
     person.watch(3.0)
     assert {e.episode_id for e in person.episodes} == {"demonstration_00000"}, "no other began"
     assert person.run.attention and person.safety.state == SafetyState.STOPPED, "nor released"
+    assert (
+        person.run.phase == "collection" and "the gate stopped (emergency stop)" in person.run.note
+    )
 
     glue.unlink()
     assert person.release() == "released: emergency stop"
