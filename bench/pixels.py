@@ -27,7 +27,8 @@ from rldg_core.task import load_task
 from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import SEEING_BATCH, AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.step import StoredStep
 from rldg_rl.vision.encoders import make_encoder
 from rldg_rl.vision.image_encoder import ImageEncoder
 from rldg_rl.vision.pixels import IMAGE_SIZE, VARIANTS, as_pixels

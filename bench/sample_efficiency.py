@@ -34,14 +34,16 @@ from rich.progress import Progress
 
 from rldg_core.task import Task, load_task
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
-from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, LivedStep, Policy
+from rldg_rl.acting.actor import Actor, Policy
 from rldg_rl.acting.played_hands import played_deflection
 from rldg_rl.acting.schedule import episode_seed
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import agent_config
 from rldg_rl.environment.environment import RobotEnv
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.step import Belief, ControlStep, StoredStep, stored_step
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import GOAL, Observation, state_dim
 from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
@@ -176,19 +178,10 @@ class Run:
     def before_step(self) -> None:
         """See `actor.Witness`."""
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         """See `actor.Witness`."""
-        stored = StoredStep(
-            step.episode_id,
-            step.index,
-            step.state,
-            step.action[: self.task.action_dim],
-            int(step.executed_by),
-            step.reward,
-            step.terminated,
-            step.truncated,
-            step.next_state if step.terminated or step.truncated else None,
-        )
+        stored = stored_step(step)
+        stored = replace(stored, action=stored.action[: self.task.action_dim])
         if self.source == Source.DEMONSTRATION:
             self.held.append(stored)
         elif self.source == Source.POLICY:

@@ -26,10 +26,12 @@ from rldg_core.perturbation import read_perturbation
 from rldg_core.task import load_task
 from rldg_core.vocabulary import Source
 from rldg_msgs.msg import Episode
-from rldg_rl.acting.actor import Actor, EpisodeResult, HandsOff, LivedStep
+from rldg_rl.acting.actor import Actor, HandsOff
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import stored_steps
+from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.replay import read_recorded
+from rldg_rl.episodes.step import ControlStep
 from rldg_rl.evaluation import sweep
 from rldg_rl.evaluation.conditions import Conditions, conditions_of
 from rldg_rl.evaluation.evaluator import main
@@ -63,19 +65,19 @@ class Diary:
     """Keeps the steps of an episode."""
 
     def opened(self, result: EpisodeResult) -> None:
-        self.steps: list[LivedStep] = []
+        self.steps: list[ControlStep] = []
 
     def before_step(self) -> None:
         pass
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         self.steps.append(step)
 
     def closed(self, result: EpisodeResult) -> None:
         pass
 
 
-def lived_directly(run: Path, task_id: str, seed: int, perturb: str = "") -> list[LivedStep]:
+def lived_directly(run: Path, task_id: str, seed: int, perturb: str = "") -> list[ControlStep]:
     """The steps of an episode without ROS."""
     task, diary = load_task(task_id), Diary()
     checkpoint = run / "checkpoints" / "policy.safetensors"
@@ -145,7 +147,7 @@ def test_fingers_that_open_and_close_do_so_at_the_same_steps(processes: Processe
     assert_same_trajectory(run / "evaluations" / "ros" / "bags" / record.bag, record.task, steps)
 
 
-def assert_same_trajectory(bag: Path, task_id: str, steps: list[LivedStep]) -> None:
+def assert_same_trajectory(bag: Path, task_id: str, steps: list[ControlStep]) -> None:
     """Bit for bit: observations, actions, rewards, ends, poses and images."""
     stored = list(stored_steps(bag, load_task(task_id)))
     assert len(stored) == len(steps)

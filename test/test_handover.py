@@ -24,7 +24,7 @@ from rldg_distill.datasets.rlds import Dataset
 from rldg_msgs.msg import Transition
 from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.episodes.bag import stored_steps
-from rldg_rl.episodes.messages import stored_step
+from rldg_rl.episodes.step import received_step
 from rldg_rl.robot.observation import state_dim
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.ros import listen_to
@@ -80,7 +80,7 @@ def test_what_a_learner_rebuilds_from_bags_is_what_it_was_sent(
     ]
     assert {(step.episode_id, step.index) for step in kept} == set(learner.sent)
     for step in kept:
-        heard = asdict(stored_step(learner.sent[step.episode_id, step.index]))
+        heard = asdict(received_step(learner.sent[step.episode_id, step.index]))
         for name, value in asdict(step).items():
             np.testing.assert_array_equal(value, heard[name], name)
 

@@ -12,7 +12,7 @@ from harness import Processes, expect_exit
 
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
-from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.episodes.bag import recorded_steps
 from rldg_rl.rewards.classifier import main
 from rldg_rl.rewards.judge import Verdict
 from rldg_rl.rewards.reward_classifier import ClassifierJudge, labels_of, load_classifier, thinned
@@ -54,7 +54,7 @@ def test_from_what_a_person_declared_to_a_reward(
 
 def check_labels(bag: Path) -> None:
     """Ten images of which a person said that it was done, a few of none, and before that what was not."""
-    labels, steps = labels_of(bag, VGA), list(lived_steps(bag, VGA, looks=True))
+    labels, steps = labels_of(bag, VGA), list(recorded_steps(bag, VGA, looks=True))
     done = [label.done for label in labels]
     assert done == sorted(done) and 8 <= sum(done) <= 10
     assert len(steps) - 6 <= len(labels) <= len(steps) - 3
@@ -69,7 +69,7 @@ def check_labels(bag: Path) -> None:
 def check_judge(file: Path, bag: Path) -> None:
     """It says so soon after it is done, and not before; two images in a row have to look like it."""
     judge = ClassifierJudge(file, VGA)
-    steps = list(lived_steps(bag, VGA, looks=True))
+    steps = list(recorded_steps(bag, VGA, looks=True))
     judge.begin(steps[0].seen)
     said = [judge.verdict(step.after, last=False) is Verdict.DONE for step in steps]
     truth = [step.after.success for step in steps]

@@ -35,7 +35,8 @@ PARTS_OF_NODES = {
 """modules that hold publishers, subscribers or clients for a node: with the nodes, the only ones that need rclpy"""
 LAYERS = {
     "rldg_rl": """
-        robot rewards.judge rewards.asking_judges environment acting episodes vision agent policies rewards
+        robot rewards.judge rewards.asking_judges environment episodes.step
+        episodes.episode_result acting episodes vision agent policies rewards
         evaluation
     """,
     "rldg_distill": "datasets recordings conversion students training",

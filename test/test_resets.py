@@ -21,7 +21,7 @@ from rldg_core.bags.bag_reader import read_summary
 from rldg_core.task import load_task
 from rldg_msgs.msg import Episode, RunStatus, SafetyState
 from rldg_rl.environment.reset_motion import NEAR
-from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.episodes.bag import recorded_steps
 from rldg_robot.ros import listen_to
 
 VGA = load_task("connector/vga")
@@ -67,7 +67,7 @@ def check_starts(run: Path) -> int:
     """Every recorded episode begins at rest, at the height of the starts; returns how many there are."""
     bags = sorted((run / "bags").iterdir())
     for bag in bags:
-        first = next(iter(lived_steps(bag, VGA, looks=False))).seen
+        first = next(iter(recorded_steps(bag, VGA, looks=False))).seen
         start = first.pose.relative_to(VGA.first_pose)
         assert abs(start.position[2] + VGA.reset.height) < NEAR
         assert np.abs(start.position[:2]).max() < VGA.reset.xy + NEAR

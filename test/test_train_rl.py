@@ -31,7 +31,7 @@ from rldg_distill.recordings.foreign.foreign_bag import Told
 from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Step
 from rldg_rl.actor_node import ActorNode
 from rldg_rl.agent.checkpoint import policy_to_bytes
-from rldg_rl.episodes.bag import lived_steps, stored_steps
+from rldg_rl.episodes.bag import recorded_steps, stored_steps
 from rldg_rl.episodes.messages import transition_message
 from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
@@ -237,7 +237,7 @@ def test_steps_of_another_observation_are_told(
     tmp_path: Path, domain: int, observation: str, images: bool
 ) -> None:
     write_episode(tmp_path / "policy_00000")
-    step = next(lived_steps(tmp_path / "policy_00000", VGA, looks=True))
+    step = next(recorded_steps(tmp_path / "policy_00000", VGA, looks=True))
     init(run=tmp_path / "run", observation=observation)
     node = LearnerNode()
     with pytest.raises(UserError, match="start both machines with the same arguments"):

@@ -21,7 +21,7 @@ from rldg_core.task import Task, load_task, named_tasks
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
 from rldg_msgs.msg import EncoderWeights, LearnerStatus, PolicyWeights
-from rldg_rl.acting.actor import Actor, EpisodeAborted, EpisodeResult, GateStop, LivedStep, Policy
+from rldg_rl.acting.actor import Actor, EpisodeAborted, GateStop, Policy
 from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.demonstrator import Demonstrator
@@ -37,6 +37,8 @@ from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.environment.reset_count import ResetCount, keep_resets, read_resets
 from rldg_rl.environment.reset_motion import ResetStalled
 from rldg_rl.episodes.announcer import Announcer
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import ControlStep
 from rldg_rl.evaluation.outcomes import Trace
 from rldg_rl.evaluation.results import RecordFile, make_record
 from rldg_rl.learner_config import (
@@ -588,7 +590,7 @@ class ActorNode(Node):
     def _ahead(self) -> bool:
         return self._owed() - self._learner.updates > MAX_LAG * self._agent_config.updates_per_step
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         """Publish the step."""
         self._lived_steps += 1
         self._lead_in += step.executed_by is ExecutedBy.DEMONSTRATION

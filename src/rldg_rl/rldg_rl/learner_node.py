@@ -48,10 +48,10 @@ from rldg_rl.agent.checkpoint import (
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.agent_config import agent_config
-from rldg_rl.episodes.bag import lived_steps, stored_steps
+from rldg_rl.episodes.bag import recorded_steps, stored_steps
 from rldg_rl.episodes.bag_exchange import BagTaker
-from rldg_rl.episodes.messages import stored_step
-from rldg_rl.episodes.replay_buffer import ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import ReplayBuffer
+from rldg_rl.episodes.step import StoredStep, received_step
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY, LearnerConfig
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.robot.observation import state_dim
@@ -173,7 +173,7 @@ class LearnerNode(Node):
     def _on_transition(self, message: Transition) -> None:
         self._step_heard = time.monotonic()
         try:
-            step = self._for_task(stored_step(message))
+            step = self._for_task(received_step(message))
         except BadPicture as error:
             self.get_logger().error(f"a step was dropped: {error}", throttle_duration_sec=5.0)
             return
@@ -328,7 +328,10 @@ class LearnerNode(Node):
                 name = f"{prefix}/{step.episode_id}"
                 self.learner.take_in(
                     replace(
-                        self._for_task(step), episode_id=name, executed_by=ExecutedBy.DEMONSTRATION
+                        self._for_task(step),
+                        episode_id=name,
+                        executed_by=ExecutedBy.DEMONSTRATION,
+                        source="",
                     )
                 )
         steps = self.learner.buffer.steps_received - before
@@ -355,7 +358,7 @@ class LearnerNode(Node):
         """Train it once all demonstrations are there."""
         self._await_demonstrations()
         demonstrations = [
-            [step for step in lived_steps(bag, self.task, looks=True) if step.handed_over]
+            [step for step in recorded_steps(bag, self.task, looks=True) if step.handed_over]
             for bag in self.run.succeeded(Source.DEMONSTRATION)
         ]
         threads = torch.get_num_threads()

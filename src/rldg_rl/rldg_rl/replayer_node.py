@@ -20,10 +20,11 @@ from rldg_core.poses import Pose
 from rldg_core.task import Task, load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import Source
-from rldg_rl.acting.actor import Actor, EpisodeAborted, EpisodeResult, HandsOff, LivedStep
+from rldg_rl.acting.actor import Actor, EpisodeAborted, HandsOff
 from rldg_rl.acting.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.acting.recorder_watch import RecorderWatch
 from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import episode_message, step_message
 from rldg_rl.episodes.replay import (
     Comparison,
@@ -33,6 +34,7 @@ from rldg_rl.episodes.replay import (
     read_recorded,
     table,
 )
+from rldg_rl.episodes.step import ControlStep
 from rldg_rl.robot.robot_client import RobotClient, RobotSilent
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.node_main import run_main
@@ -140,7 +142,7 @@ class ReplayerNode(Node):
         """Whether the limits of this episode's task are in force, or none will be."""
         return bool(self.robot.stopped) or self.robot.safety.task == self._result.task.id
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         """Publish the step."""
         self._path.append(step.after.pose)
         self._step.publish(step_message(step))

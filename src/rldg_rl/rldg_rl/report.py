@@ -18,7 +18,7 @@ from rldg_core.vocabulary import EpisodeStatus, Source
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
 from rldg_rl.environment.reset_count import summarize_resets
-from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.episodes.bag import recorded_steps
 from rldg_rl.evaluation.conditions import conditions_of
 from rldg_rl.evaluation.results import (
     FILMED_EPISODES,
@@ -115,7 +115,7 @@ def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
         e for some in logbook.episodes.values() for e in some if e.status != EpisodeStatus.ABORTED
     ):
         # After its steps: a bag holds the last word of before, and on a busy machine the first of the next reset.
-        steps = lived_steps(run.bags / episode.episode_id, load_task(episode.task))
+        steps = recorded_steps(run.bags / episode.episode_id, load_task(episode.task))
         truth = [step.after.success for step in steps]
         if not truth:  # of a damaged bag
             continue

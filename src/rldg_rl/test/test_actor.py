@@ -10,9 +10,11 @@ import pytest
 
 from rldg_core.task import Task, load_task
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
-from rldg_rl.acting.actor import Actor, Belief, EpisodeAborted, EpisodeResult, LivedStep, Policy
+from rldg_rl.acting.actor import Actor, EpisodeAborted, Policy
 from rldg_rl.acting.demonstrator import Demonstrator
 from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import Belief, ControlStep
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
 
@@ -53,7 +55,7 @@ class Diary:
     """Remembers all it is told; may break off an episode."""
 
     def __init__(self, abort_at: int | None = None) -> None:
-        self.steps: list[LivedStep] = []
+        self.steps: list[ControlStep] = []
         self.opened_: list[EpisodeResult] = []
         self.closed_: list[EpisodeResult] = []
         self.abort_at = abort_at
@@ -66,7 +68,7 @@ class Diary:
         if len(self.steps) == self.abort_at:
             raise EpisodeAborted("the gate stopped")
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         self.steps.append(step)
 
     def closed(self, result: EpisodeResult) -> None:

@@ -15,7 +15,8 @@ from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.adam import Adam
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.step import StoredStep
 
 OBSERVATION, ACTION, ROWS = 5, 2, 32
 SMALL = AgentConfig(hidden=(24, 16), critics=3, batch_size=ROWS)

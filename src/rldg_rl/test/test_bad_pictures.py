@@ -10,7 +10,7 @@ import pytest
 
 from rldg_core.files.picture import BadPicture
 from rldg_msgs.msg import Transition
-from rldg_rl.episodes.messages import stored_step
+from rldg_rl.episodes.step import received_step
 
 
 def transition(height: int, width: int, size: int) -> Transition:
@@ -24,9 +24,9 @@ def test_an_image_of_another_size_than_it_says_is_a_bad_picture(
     height: int, width: int, size: int
 ) -> None:
     with pytest.raises(BadPicture, match=f"a picture of {width}x{height} has {size} bytes"):
-        stored_step(transition(height, width, size))
+        received_step(transition(height, width, size))
 
 
 def test_a_whole_one_is_taken() -> None:
-    image = stored_step(transition(2, 3, 18)).image
+    image = received_step(transition(2, 3, 18)).image
     assert image is not None and image.shape == (2, 3, 3) and image.dtype == np.uint8

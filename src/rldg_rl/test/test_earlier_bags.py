@@ -29,7 +29,7 @@ from rldg_core.task import load_task
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.bag_storage import every_message, messages
-from rldg_rl.episodes.bag import lived_steps, recover
+from rldg_rl.episodes.bag import recorded_steps, recover
 from rldg_rl.episodes.replay import read_recorded
 from rldg_robot.playback import cues
 
@@ -77,7 +77,7 @@ def test_they_are_played_in_todays_form(bag: Path) -> None:
 def test_they_are_replayed(bag: Path) -> None:
     recording = read_recorded(bag)
     assert recording.actions.shape == (STEPS, 7) and len(recording.path) == STEPS + 1
-    steps = list(lived_steps(bag, load_task("connector/vga"), looks=True))
+    steps = list(recorded_steps(bag, load_task("connector/vga"), looks=True))
     np.testing.assert_array_equal([step.action for step in steps], recording.actions)
     assert all(step.seen.image.shape == (16, 16, 3) for step in steps)
 

@@ -13,7 +13,7 @@ import torch
 from test_agent import forward, part, same
 
 from rldg_core.gripper_command import CLOSE, LEAVE, OPEN, command_after
-from rldg_core.vocabulary import ExecutedBy
+from rldg_core.vocabulary import ExecutedBy, Source
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
@@ -26,7 +26,8 @@ from rldg_rl.agent.checkpoint import (
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent.policy import GRIPPER_CHOICES, GaussianPolicy
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.step import StoredStep
 
 OBSERVATION, ACTION, ROWS = 5, 3, 32
 PENALTY = 0.25
@@ -132,6 +133,7 @@ def learned_values(
                 **ends,
                 next_observation=state,
                 gripper_changed=choice == CLOSE,
+                source=Source.POLICY,
             )
         )
     for _ in range(600 // ratio):

@@ -9,9 +9,11 @@ from test_actor import OFF, PUSH, Diary, Hands
 
 from rldg_core.task import Task, load_task
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
-from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, Policy
+from rldg_rl.acting.actor import Actor, Policy
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import Belief
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
 

@@ -14,7 +14,6 @@ from rldg_core.poses import Pose
 from rldg_core.task import Task, load_task
 from rldg_core.vocabulary import ExecutedBy
 from rldg_msgs.msg import Transition
-from rldg_rl.acting.actor import LivedStep
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import (
     CheckpointError,
@@ -24,8 +23,9 @@ from rldg_rl.agent.checkpoint import (
 )
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.messages import stored_step, transition_message
-from rldg_rl.episodes.replay_buffer import ReplayBuffer, StoredStep
+from rldg_rl.episodes.messages import transition_message
+from rldg_rl.episodes.replay_buffer import ReplayBuffer
+from rldg_rl.episodes.step import ControlStep, StoredStep, received_step
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.robot.observation import Observation, body_dim, body_part, state_dim, state_vector
 from rldg_rl.vision import encoder_training
@@ -52,7 +52,7 @@ def seen(x: float, y: float, goal: Pose) -> Observation:
     )  # fmt: skip
 
 
-def demonstration(rng: np.random.Generator, task: Task = VGA, grasp: int = -1) -> list[LivedStep]:
+def demonstration(rng: np.random.Generator, task: Task = VGA, grasp: int = -1) -> list[ControlStep]:
     """From somewhere straight to a goal that is elsewhere every time; grasps at a step."""
     (x, y), goal = (
         rng.uniform(-0.04, 0.04, 2),
@@ -63,8 +63,9 @@ def demonstration(rng: np.random.Generator, task: Task = VGA, grasp: int = -1) -
     views = [seen(*place, goal) for place in path]
     states = [state_vector(view, views[0].pose, task, 1.0) for view in views]
     return [
-        LivedStep(
+        ControlStep(
             episode_id="demonstration_00000",
+            source="demonstration",
             index=index,
             seen=views[index],
             state=states[index],
@@ -83,7 +84,7 @@ def demonstration(rng: np.random.Generator, task: Task = VGA, grasp: int = -1) -
     ]
 
 
-def demonstrations(count: int) -> list[list[LivedStep]]:
+def demonstrations(count: int) -> list[list[ControlStep]]:
     rng = np.random.default_rng(0)
     return [demonstration(rng) for _ in range(count)]
 
@@ -160,14 +161,14 @@ def test_a_step_with_its_images_arrives_bit_for_bit() -> None:
     steps = demonstrations(1)[0]
     for step in (steps[0], steps[-1]):
         wire = serialize_message(transition_message(step, with_image=True))
-        stored = stored_step(deserialize_message(wire, Transition))
+        stored = received_step(deserialize_message(wire, Transition))
         assert stored.image is not None and np.array_equal(stored.image, step.seen.image)
         if step.terminated:
             assert stored.next_image is not None
             assert np.array_equal(stored.next_image, step.after.image)
         else:
             assert stored.next_image is None, "every image travels once"
-    assert stored_step(transition_message(steps[0])).image is None
+    assert received_step(transition_message(steps[0])).image is None
 
 
 def seeing_learner(encoder: ImageEncoder) -> Learner:
@@ -189,7 +190,7 @@ def test_a_learner_looks_at_every_image_once_and_keeps_variants() -> None:
     look = learner.look
     assert look is not None
     learner.look = lambda step: looked.append(step.index) or look(step)  # type: ignore[func-returns-value]
-    steps = [stored_step(transition_message(step, True)) for step in demonstrations(1)[0]]
+    steps = [received_step(transition_message(step, True)) for step in demonstrations(1)[0]]
     for step in (*steps, *steps):
         learner.take_in(step)
     assert looked == list(range(STEPS)) and learner.buffer.demo_size == STEPS

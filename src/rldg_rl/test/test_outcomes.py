@@ -13,8 +13,10 @@ from rldg_core.gate_reason import PASSING, ReasonCode
 from rldg_core.gripper_command import CLOSE, LEAVE, OPEN
 from rldg_core.task import Task, WrenchLimit, load_task
 from rldg_core.vocabulary import Source
-from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, HandsOff, LivedStep, Policy
+from rldg_rl.acting.actor import Actor, HandsOff, Policy
 from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import Belief, ControlStep
 from rldg_rl.evaluation.outcomes import (
     DROPPED,
     EARLY_DESCENT,
@@ -72,12 +74,12 @@ class Judge:
 
     def opened(self, result: EpisodeResult) -> None:
         self.trace = Trace()
-        self.steps: list[LivedStep] = []
+        self.steps: list[ControlStep] = []
 
     def before_step(self) -> None:
         pass
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         self.trace.add(step)
         self.steps.append(step)
 

@@ -16,9 +16,10 @@ from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.poses import Pose
 from rldg_core.task import load_task
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
-from rldg_rl.acting.actor import Actor, Belief, EpisodeResult, Policy
+from rldg_rl.acting.actor import Actor, Policy
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.bag import BagWriter
+from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.replay import (
     NotExecutable,
     RecordedActions,
@@ -27,6 +28,7 @@ from rldg_rl.episodes.replay import (
     read_recorded,
     table,
 )
+from rldg_rl.episodes.step import Belief
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import Observation
 

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldg_core.vocabulary import ExecutedBy
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.step import StoredStep
 
 ACTION_DIM = 2
 

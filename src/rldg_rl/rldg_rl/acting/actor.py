@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -16,75 +15,10 @@ from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
 from rldg_rl.acting.inference import Health
 from rldg_rl.acting.intervention import InterventionLatch
 from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import Belief, ControlStep
 from rldg_rl.robot.observation import Observation
 from rldg_robot.safety import excess
-
-
-@dataclass(frozen=True)
-class Belief:
-    """What a policy wants, and what it believes of it."""
-
-    action: np.ndarray
-    """(A,) in [-1, 1], the learned dimensions: the motion (6,), then the gripper where it is learned"""
-    mean: np.ndarray
-    """(6,) of the motion's Gaussian before tanh; empty where the policy is none"""
-    log_std: np.ndarray
-    """(6,)"""
-    version: int
-    author: ExecutedBy = ExecutedBy.POLICY
-    """whose action it is; in a replay, whose it was"""
-
-
-@dataclass(frozen=True)
-class LivedStep:
-    """One control step and what came of it."""
-
-    episode_id: str
-    index: int
-    seen: Observation
-    state: np.ndarray
-    """(state_dim(task),) float32: what the policy saw"""
-    action: np.ndarray
-    """(7,) float32 as executed"""
-    gripper_changed: bool
-    """whether the action asked the gripper for something else than what held"""
-    handed_over: bool
-    """whether the task's hand-over had been reached: specialists do not learn from what comes before"""
-    executed_by: ExecutedBy
-    belief: Belief | None
-    reward: float
-    terminated: bool
-    truncated: bool
-    after: Observation
-    next_state: np.ndarray
-
-
-@dataclass
-class EpisodeResult:
-    """How an episode went."""
-
-    episode_id: str
-    task: Task
-    source: str
-    seed: int
-    status: EpisodeStatus = EpisodeStatus.OPEN
-    steps: int = 0
-    interventions: int = 0
-    lead_in: int = 0
-    """steps that a person led, up to the hand-over, in an episode of a policy"""
-    seconds: float = 0.0
-    reason: str = ""
-    stopped: bool = False
-    """the safety gate stopped the arm in it, in its last step at the latest"""
-    instruction: str = ""
-    """what the policy was told; empty: the task's own words"""
-    reset_seconds: float = 0.0
-    """[s] of robot time that the arm took to its start; 0: it was put there"""
-
-    @property
-    def autonomous_success(self) -> bool:
-        """Success without a person's hand, but for what the task leaves to one."""
-        return self.status is EpisodeStatus.SUCCESS and self.interventions == 0
 
 
 class Policy(ABC):
@@ -140,7 +74,7 @@ class Witness(Protocol):
     def before_step(self) -> None:
         """A step is about to begin; may wait, or raise to abort the episode."""
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         """A step was lived."""
 
     def closed(self, result: EpisodeResult) -> None:
@@ -234,8 +168,9 @@ class Actor:
             too_much = self._too_much(result)
             ends = judged and bool(too_much) and not terminated
             self._witness.lived(
-                LivedStep(
+                ControlStep(
                     episode_id=result.episode_id,
+                    source=result.source,
                     index=result.steps,
                     seen=seen,
                     state=state,

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from rldg_core.vocabulary import ExecutedBy
-from rldg_rl.acting.actor import Belief, Policy
+from rldg_rl.acting.actor import Policy
+from rldg_rl.episodes.step import Belief
 from rldg_rl.robot.observation import Observation
 
 

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from rldg_core.vocabulary import Source
 from rldg_rl.agent.agent import Agent
-from rldg_rl.episodes.replay_buffer import ReplayBuffer, StoredStep
+from rldg_rl.episodes.replay_buffer import ReplayBuffer
+from rldg_rl.episodes.step import StoredStep
 from rldg_rl.learner_config import LearnerConfig, updates_due
 
 
@@ -38,7 +40,7 @@ class Learner:
         if (step.episode_id, step.index) in self.buffer:
             return
         self.buffer.add(step if self.look is None else self.look(step))
-        if step.episode_id.startswith("policy"):
+        if step.source == Source.POLICY:
             self.policy_steps += 1
 
     @property

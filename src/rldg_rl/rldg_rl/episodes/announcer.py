@@ -12,17 +12,18 @@ from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.files.event_file import EventFile
 from rldg_core.vocabulary import Source
 from rldg_msgs.msg import RunStatus
-from rldg_rl.acting.actor import EpisodeResult, LivedStep
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.inference import Health
 from rldg_rl.acting.pace import Pace
 from rldg_rl.acting.schedule import DONE, Progress, autonomous_success
+from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import (
     episode_message,
     health_message,
     step_message,
     transition_message,
 )
+from rldg_rl.episodes.step import ControlStep
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.ros import now, publish_on, to_stamp
 
@@ -71,7 +72,7 @@ class Announcer:
         """Tell that an episode was opened or closed."""
         self._episode.publish(episode_message(result, now(self._node)))
 
-    def step(self, step: LivedStep, to_learner: bool, with_image: bool = False) -> None:
+    def step(self, step: ControlStep, to_learner: bool, with_image: bool = False) -> None:
         """Tell of a step; the learner with its images where the policy sees."""
         self._pace.count()
         self._step.publish(step_message(step))

@@ -45,14 +45,11 @@ from rldg_core.bags.earlier_messages import DamagedMessage
 from rldg_core.bags.mcap_file import Account
 from rldg_core.contract import (
     CONTRACT_VERSION,
-    CURRENT_POSE,
-    CURRENT_TWIST,
-    EXTERNAL_WRENCH,
+    EPISODE,
     GRIPPER_STATE,
     OBSERVED,
     RECORDED,
     STEP,
-    TASK_STATE,
     WRIST_IMAGE,
     Topic,
 )
@@ -61,12 +58,10 @@ from rldg_core.files.regular_file import regular
 from rldg_core.gripper_command import command_after, command_at_start
 from rldg_core.image_contract import KEY as IMAGE_CONTRACT
 from rldg_core.image_message import colours
-from rldg_core.message_values import nanoseconds, pose_of, vector_of
+from rldg_core.message_values import nanoseconds
 from rldg_core.task import Task
-from rldg_core.vocabulary import ExecutedBy
-from rldg_rl.acting.actor import LivedStep
-from rldg_rl.episodes.replay_buffer import StoredStep
-from rldg_rl.robot.observation import Observation, state_vector
+from rldg_rl.episodes.step import ControlStep, StoredStep, recorded_step, stored_step
+from rldg_rl.robot.observation import STATE, Observation, observation_of, state_vector
 
 NO_IMAGE = np.zeros((0, 0, 3), np.uint8)
 DAMAGED = ".damaged"
@@ -229,28 +224,13 @@ def stored_steps(path: Path, task: Task, looks: bool = False) -> Iterator[Stored
 
     `looks`: with their images, as a learner that sees was.
     """
-    for step in lived_steps(path, task, looks):
-        if not step.handed_over:
-            continue
-        last = step.terminated or step.truncated
-        yield StoredStep(
-            episode_id=step.episode_id,
-            index=step.index,
-            observation=step.state,
-            action=step.action,
-            executed_by=int(step.executed_by),
-            reward=step.reward,
-            terminated=step.terminated,
-            truncated=step.truncated,
-            next_observation=step.next_state if last else None,
-            gripper_changed=step.gripper_changed,
-            image=step.seen.image if looks else None,
-            next_image=step.after.image if looks and last else None,
-        )
+    for step in recorded_steps(path, task, looks):
+        if step.handed_over:
+            yield stored_step(step, looks)
 
 
-def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedStep]:
-    """The episode's steps, of that task, as the actor lived them, but for what the policy believed.
+def recorded_steps(path: Path, task: Task, looks: bool = False) -> Iterator[ControlStep]:
+    """The episode's steps, of that task, but for what the policy believed.
 
     The state of a step is found by its stamp. Where the streams of a real robot carry stamps of their own, the
     nearest message counts.
@@ -262,12 +242,15 @@ def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedSt
     """
     wanted = {topic.name: topic for topic in OBSERVED if looks or topic != WRIST_IMAGE}
     streams: dict[str, dict[int, Any]] = {name: {} for name in wanted}
-    steps = []
+    steps, source = [], ""
     for topic, _, _, cdr in raw_messages(path):
         if topic == STEP.name:
             step = decode(STEP, cdr)
             if step.episode_id == path.name:
                 steps.append(step)
+        elif topic == EPISODE.name:
+            episode = decode(EPISODE, cdr)
+            source = episode.source if episode.episode_id == path.name else source
         elif topic in wanted:
             message = decode(wanted[topic], cdr)
             streams[topic][nanoseconds(message.header.stamp)] = message
@@ -284,45 +267,23 @@ def lived_steps(path: Path, task: Task, looks: bool = False) -> Iterator[LivedSt
         seen = observe(nanoseconds(step.state_stamp), nanoseconds(step.image_stamp))
         after = observe(nanoseconds(step.next_state_stamp), nanoseconds(step.next_image_stamp))
         handed_over = handed_over or seen.progress >= task.handover
-        yield LivedStep(
-            episode_id=step.episode_id,
-            index=int(step.index),
-            seen=seen,
-            state=state_vector(seen, start.pose, task, command_before),
-            action=np.asarray(step.action, np.float32),
+        before = state_vector(seen, start.pose, task, command_before)
+        afterwards = state_vector(after, start.pose, task, command)
+        yield recorded_step(
+            step,
+            source,
+            observations=(seen, after),
+            states=(before, afterwards),
             gripper_changed=command != command_before,
             handed_over=handed_over,
-            executed_by=ExecutedBy(int(step.executed_by)),
-            belief=None,
-            reward=float(step.reward),
-            terminated=bool(step.terminated),
-            truncated=bool(step.truncated),
-            after=after,
-            next_state=state_vector(after, start.pose, task, command),
         )
 
 
 def _observation(
     streams: Mapping[str, Mapping[int, Any]], stamp: int, image_stamp: int
 ) -> Observation:
-    pose = nearest(streams[CURRENT_POSE.name], stamp).pose
-    twist = nearest(streams[CURRENT_TWIST.name], stamp).twist
-    wrench = nearest(streams[EXTERNAL_WRENCH.name], stamp).wrench
-    task_state = nearest(streams[TASK_STATE.name], stamp)
     image = NO_IMAGE
     if WRIST_IMAGE.name in streams:
-        message = nearest(streams[WRIST_IMAGE.name], image_stamp)
-        image = colours(message)
-    return Observation(
-        state_stamp=stamp,
-        image_stamp=image_stamp,
-        pose=pose_of(pose),
-        twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
-        wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
-        gripper_width=float(nearest(streams[GRIPPER_STATE.name], stamp).width),
-        offset=pose_of(task_state.offset),
-        gripper_wish=float(task_state.gripper),
-        progress=float(task_state.progress),
-        success=bool(task_state.success),
-        image=image,
-    )
+        image = colours(nearest(streams[WRIST_IMAGE.name], image_stamp))
+    state = {topic.name: nearest(streams[topic.name], stamp) for topic in (*STATE, GRIPPER_STATE)}
+    return observation_of(state, stamp, image_stamp, image)

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the actor lived, as messages; and transitions back as the buffer stores them."""
+"""Episodes, steps and a policy's health as messages."""
 
 from __future__ import annotations
 
 import array
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from rldg_core.contract import BASE_FRAME
-from rldg_core.files.picture import BadPicture
 from rldg_msgs.msg import Episode, Step, Transition
-from rldg_rl.acting.actor import EpisodeResult, LivedStep
 from rldg_rl.acting.inference import Health
-from rldg_rl.episodes.replay_buffer import StoredStep
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import ControlStep, step_fields, stored_step, transition_fields
 from rldg_robot.ros import to_stamp
 
 
@@ -38,85 +39,39 @@ def episode_message(result: EpisodeResult, stamp: int) -> Episode:
     return message
 
 
-def step_message(step: LivedStep) -> Step:
+def step_message(step: ControlStep) -> Step:
     """A step for the record."""
-    message = Step(
-        episode_id=step.episode_id,
-        index=step.index,
-        image_stamp=to_stamp(step.seen.image_stamp),
-        state_stamp=to_stamp(step.seen.state_stamp),
-        next_image_stamp=to_stamp(step.after.image_stamp),
-        next_state_stamp=to_stamp(step.after.state_stamp),
-        action=step.action,
-        executed_by=int(step.executed_by),
-        reward=step.reward,
-        terminated=step.terminated,
-        truncated=step.truncated,
-    )
-    if step.belief is not None:
-        message.policy_mean = step.belief.mean.tolist()
-        message.policy_log_std = step.belief.log_std.tolist()
-        message.policy_version = step.belief.version
+    message = Step()
+    _fill(message, step_fields(step))
     message.header.stamp = message.next_state_stamp
     message.header.frame_id = BASE_FRAME
     return message
 
 
-def transition_message(step: LivedStep, with_image: bool = False, run: str = "") -> Transition:
+def transition_message(step: ControlStep, with_image: bool = False, run: str = "") -> Transition:
     """A step for the learner, with its images where the policy sees."""
-    last = step.terminated or step.truncated
-    message = Transition(
-        run=run,
-        episode_id=step.episode_id,
-        index=step.index,
-        observation=step.state.tolist(),
-        action=step.action,
-        gripper_changed=step.gripper_changed,
-        executed_by=int(step.executed_by),
-        reward=step.reward,
-        terminated=step.terminated,
-        truncated=step.truncated,
-        next_observation=step.next_state.tolist() if last else [],
-    )
-    if with_image:
-        # rclpy copies an array.array at once and anything else byte by byte.
-        message.image_height, message.image_width, _ = step.seen.image.shape
-        message.image = array.array("B", step.seen.image.tobytes())
-        message.next_image = array.array("B", step.after.image.tobytes() if last else b"")
+    message = Transition(run=run)
+    _fill(message, transition_fields(stored_step(step, with_image)))
     message.header.stamp = to_stamp(step.after.state_stamp)
     return message
 
 
-def stored_step(message: Transition) -> StoredStep:
-    """A step as the buffer takes it; inverse of `transition_message`.
-
-    Raises:
-        BadPicture: an image has another size than it says.
-    """
-    following = np.array(message.next_observation, np.float32)
-    return StoredStep(
-        episode_id=message.episode_id,
-        index=message.index,
-        observation=np.array(message.observation, np.float32),
-        action=np.array(message.action, np.float32),
-        executed_by=message.executed_by,
-        reward=message.reward,
-        terminated=message.terminated,
-        truncated=message.truncated,
-        next_observation=following if len(following) else None,
-        gripper_changed=message.gripper_changed,
-        image=_image(message, message.image),
-        next_image=_image(message, message.next_image),
-    )
+def _fill(message: Any, fields: Mapping[str, Any]) -> None:
+    """Set a message's fields from plain values: stamps in ns, arrays of floats, bytes."""
+    for name, value in fields.items():
+        setattr(message, name, _as_field(name, value))
 
 
-def _image(message: Transition, pixels: array.array[int]) -> np.ndarray | None:
-    if not pixels:
-        return None
-    size = (int(message.image_height), int(message.image_width), 3)
-    if len(pixels) != np.prod(size, dtype=object):
-        raise BadPicture(f"a picture of {size[1]}x{size[0]} has {len(pixels)} bytes")
-    return np.frombuffer(pixels, np.uint8).reshape(size)
+def _as_field(name: str, value: Any) -> Any:
+    if name.endswith("_stamp"):
+        return to_stamp(value)
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(
+        value, bytes
+    ):  # rclpy copies an array.array at once and anything else byte by byte
+        return array.array("B", value)
+    return value
 
 
 def health_message(health: Health, stamp: int) -> DiagnosticArray:

@@ -24,7 +24,9 @@ from rldg_core.contract import CONTRACT_VERSION, CURRENT_POSE, EPISODE, STEP
 from rldg_core.message_values import nanoseconds, pose_of
 from rldg_core.poses import Pose
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
-from rldg_rl.acting.actor import Belief, EpisodeResult, Policy
+from rldg_rl.acting.actor import Policy
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import Belief
 from rldg_rl.robot.observation import Observation
 from rldg_rl.run_folder import is_episode
 

@@ -18,39 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from rldg_core.vocabulary import ExecutedBy
+from rldg_rl.episodes.step import StoredStep
 
 _NONE = -1
 _NOBODY = 255  # a frame that no action followed: the end of an episode
-
-
-@dataclass(frozen=True)
-class StoredStep:
-    """One control step as the learner receives it."""
-
-    episode_id: str
-    """the episode it belongs to"""
-    index: int
-    """0-based number of this step in its episode"""
-    observation: np.ndarray
-    """(observation_dim,) what the policy saw before the action; in variants (variants, observation_dim)"""
-    action: np.ndarray
-    """(action_dim,) the executed action in [-1, 1]"""
-    executed_by: int
-    """of `ExecutedBy`"""
-    reward: float
-    """reward of this step"""
-    terminated: bool = False
-    """the task ended here: no value lies beyond"""
-    truncated: bool = False
-    """the time ran out here: the value of the next observation still counts"""
-    next_observation: np.ndarray | None = None
-    """likewise what was seen after an episode's last step; None before"""
-    gripper_changed: bool = False
-    """the action asked the gripper for something else than what held"""
-    image: np.ndarray | None = None
-    """(H, W, 3) uint8 of the same moment as the observation; None unless the policy sees"""
-    next_image: np.ndarray | None = None
-    """likewise of next_observation"""
 
 
 @dataclass(frozen=True)

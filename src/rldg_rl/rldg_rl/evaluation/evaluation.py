@@ -18,10 +18,12 @@ import numpy as np
 from rldg_core.perturbation import NOMINAL, Perturbation
 from rldg_core.task import load_task
 from rldg_core.vocabulary import Source
-from rldg_rl.acting.actor import Actor, EpisodeResult, LivedStep
+from rldg_rl.acting.actor import Actor
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.acting.schedule import episode_seed
 from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import ControlStep
 from rldg_rl.evaluation.outcomes import Trace
 from rldg_rl.evaluation.results import Record, make_record
 from rldg_rl.policies.chunks import Execution
@@ -136,7 +138,7 @@ class Stage:
     def before_step(self) -> None:
         """Nobody has to be waited for."""
 
-    def lived(self, step: LivedStep) -> None:
+    def lived(self, step: ControlStep) -> None:
         """Keep what it says."""
         self._trace.add(step)
         self._shoot(step.after.image)

@@ -24,7 +24,8 @@ import numpy as np
 from rldg_core.gripper_command import CLOSE, command_after, command_at_start
 from rldg_core.task import Task
 from rldg_core.vocabulary import EpisodeStatus
-from rldg_rl.acting.actor import EpisodeResult, LivedStep
+from rldg_rl.episodes.episode_result import EpisodeResult
+from rldg_rl.episodes.step import ControlStep
 
 GATE_STOP = "gate stop"
 DROPPED = "dropped"
@@ -72,7 +73,7 @@ class Trace:
         self._moments: list[Moment] = []
         self._command: float | None = None
 
-    def add(self, step: LivedStep) -> None:
+    def add(self, step: ControlStep) -> None:
         """A step was lived."""
         after = step.after
         self._moments.append(
@@ -86,7 +87,7 @@ class Trace:
             )
         )
 
-    def _holds(self, step: LivedStep) -> bool:
+    def _holds(self, step: ControlStep) -> bool:
         before, width = step.seen.gripper_width, step.after.gripper_width
         if self._command is None:
             self._command = command_at_start(before)

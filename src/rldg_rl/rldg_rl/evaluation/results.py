@@ -17,7 +17,7 @@ from rldg_core.files.checked_file import FormatError, parse_json
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus
-from rldg_rl.acting.actor import EpisodeResult
+from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.evaluation.outcomes import Trace
 
 FILMED_EPISODES = 6

@@ -13,9 +13,9 @@ import numpy as np
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_rl.acting import actor
-from rldg_rl.acting.actor import Belief
 from rldg_rl.agent.checkpoint import CheckpointError, policy_from_bytes, save_policy
 from rldg_rl.agent.policy import ENCODER, GaussianPolicy
+from rldg_rl.episodes.step import Belief
 from rldg_rl.robot.observation import Observation, body_part, state_dim
 
 if TYPE_CHECKING:

@@ -37,9 +37,9 @@ from rldg_core.image_contract import KEY as IMAGE_CONTRACT
 from rldg_core.task import load_task, task_ids
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
-from rldg_rl.acting.actor import Belief
 from rldg_rl.agent.checkpoint import CheckpointError
-from rldg_rl.episodes.bag import BagWriter, lived_steps
+from rldg_rl.episodes.bag import BagWriter, recorded_steps
+from rldg_rl.episodes.step import Belief, belief_fields
 from rldg_rl.named_run import named_run
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.policies.trained_policy import specialist
@@ -62,7 +62,7 @@ def relabel(bag: Path, out: Path, policy: LivePolicy, seed: int) -> None:
         seed: of the draws.
     """
     task = load_task(read_summary(bag).task)
-    steps = [step for step in lived_steps(bag, task, policy.looks) if step.handed_over]
+    steps = [step for step in recorded_steps(bag, task, policy.looks) if step.handed_over]
     if steps:
         policy.begin(steps[0].seen, seed)
     actions = {step.index: policy.act(step.seen, step.state, False) for step in steps}
@@ -88,9 +88,7 @@ def _relabelled(step: Any, actions: Mapping[int, Belief]) -> Any:
         step,
         action=np.concatenate([wish.action, left]).astype(np.float32),
         executed_by=int(ExecutedBy.POLICY),
-        policy_mean=wish.mean.astype(np.float32),
-        policy_log_std=wish.log_std.astype(np.float32),
-        policy_version=wish.version,
+        **belief_fields(wish),
     )
 
 

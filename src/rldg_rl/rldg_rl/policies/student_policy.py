@@ -26,8 +26,9 @@ from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.registry import UnknownStudent, load_student
 from rldg_distill.students.student import Student, StudentConfig
-from rldg_rl.acting.actor import Belief, Policy
+from rldg_rl.acting.actor import Policy
 from rldg_rl.acting.inference import Health, Inference, Stopwatch
+from rldg_rl.episodes.step import Belief
 from rldg_rl.policies.chunks import Chunks, Execution
 from rldg_rl.robot.observation import Observation
 

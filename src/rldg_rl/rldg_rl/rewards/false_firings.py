@@ -24,7 +24,7 @@ from rldg_core.message_values import SECOND, nanoseconds
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus
-from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.episodes.bag import recorded_steps
 from rldg_rl.rewards.judge import CLASSIFIER, said_by
 from rldg_rl.rewards.reward_classifier import IN_A_ROW, Label
 from rldg_rl.run_folder import RunFolder
@@ -79,7 +79,7 @@ def _config(run: RunFolder) -> dict[str, Any]:
 
 
 def _last_images(bag: Path, task: Task) -> list[np.ndarray]:
-    return [step.after.image for step in lived_steps(bag, task, looks=True)][-IN_A_ROW:]
+    return [step.after.image for step in recorded_steps(bag, task, looks=True)][-IN_A_ROW:]
 
 
 def strike(run: RunFolder, fired: Collection[Firing], numbers: Collection[int]) -> None:

@@ -29,7 +29,7 @@ from rldg_core.message_values import SECOND, nanoseconds
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_distill.weights import check_fit, read_weights
-from rldg_rl.episodes.bag import lived_steps
+from rldg_rl.episodes.bag import recorded_steps
 from rldg_rl.rewards.judge import Verdict
 from rldg_rl.robot.observation import Observation
 from rldg_rl.vision.image_encoder import FEATURES, image_layers
@@ -143,7 +143,7 @@ def labels_of(bag: Path, task: Task) -> list[Label]:
         nanoseconds(joy.header.stamp): len(joy.buttons) > 1 and bool(all(joy.buttons[:2]))
         for joy in messages_of(bag, contract.SPACENAV_JOY)
     }
-    steps = list(lived_steps(bag, task, looks=True))
+    steps = list(recorded_steps(bag, task, looks=True))
     # Not in all that was recorded: a bag begins with the last word of before.
     said = [step.seen.state_stamp for step in steps if held.get(step.seen.state_stamp)]
     down = min(said, default=2**63 - 1)

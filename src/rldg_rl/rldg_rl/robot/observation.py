@@ -7,14 +7,26 @@ equal bit for bit.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
+from rldg_core.contract import (
+    CURRENT_POSE,
+    CURRENT_TWIST,
+    EXTERNAL_WRENCH,
+    GRIPPER_STATE,
+    TASK_STATE,
+)
+from rldg_core.message_values import pose_of, vector_of
 from rldg_core.poses import Pose
 from rldg_core.proprioception import PROPRIOCEPTION, proprioception
 from rldg_core.task import Task
 
+STATE = (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, TASK_STATE)
+"""topics that carry the stamp of the step; gripper and camera have clocks of their own"""
 LIMIT = 3.0
 NEAR = 0.15
 """[m] that positions are told within at least; beyond a task's reach they are clipped"""
@@ -63,6 +75,35 @@ class Observation:
     success: bool
     image: np.ndarray
     """(H, W, 3) uint8 RGB of the wrist camera"""
+
+
+def observation_of(
+    messages: Mapping[str, Any], state_stamp: int, image_stamp: int, image: np.ndarray
+) -> Observation:
+    """What the messages of one control step say together.
+
+    Args:
+        messages: of `STATE` and `GRIPPER_STATE`, by topic.
+        state_stamp: of the pose [ns].
+        image_stamp: of the image [ns].
+        image: (H, W, 3) uint8 RGB.
+    """
+    twist = messages[CURRENT_TWIST.name].twist
+    wrench = messages[EXTERNAL_WRENCH.name].wrench
+    task_state = messages[TASK_STATE.name]
+    return Observation(
+        state_stamp=state_stamp,
+        image_stamp=image_stamp,
+        pose=pose_of(messages[CURRENT_POSE.name].pose),
+        twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
+        wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
+        gripper_width=float(messages[GRIPPER_STATE.name].width),
+        offset=pose_of(task_state.offset),
+        gripper_wish=float(task_state.gripper),
+        progress=float(task_state.progress),
+        success=bool(task_state.success),
+        image=image,
+    )
 
 
 def state_dim(task: Task) -> int:

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import numpy as np
 from rclpy.executors import Executor
 from rclpy.node import Node
 
@@ -18,21 +17,15 @@ from rldg_core.files.picture import BadPicture
 from rldg_core.gate_reason import Reason, ReasonCode
 from rldg_core.gripper_command import LEAVE
 from rldg_core.image_message import checked_stamp, colours, image_of
-from rldg_core.message_values import SECOND, nanoseconds, pose_of, vector_of
+from rldg_core.message_values import SECOND, nanoseconds
 from rldg_core.poses import Pose
 from rldg_core.task import Task
 from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
-from rldg_rl.robot.observation import Observation
+from rldg_rl.robot.observation import STATE, Observation, observation_of
 from rldg_rl.robot.robot import gripper_command
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp, unheard
 
-STATE = (
-    contract.CURRENT_POSE,
-    contract.CURRENT_TWIST,
-    contract.EXTERNAL_WRENCH,
-    contract.TASK_STATE,
-)
 STATE_TOLERANCE = SECOND // 1000
 
 
@@ -187,20 +180,6 @@ class RobotClient:
             yield f"the last picture was dropped: {self._bad_picture}"
 
     def _assemble(self) -> Observation:
-        pose = self._latest[contract.CURRENT_POSE.name]
-        twist = self._latest[contract.CURRENT_TWIST.name].twist
-        wrench = self._latest[contract.EXTERNAL_WRENCH.name].wrench
-        task_state = self._latest[contract.TASK_STATE.name]
-        return Observation(
-            state_stamp=self._stamps[contract.CURRENT_POSE.name],
-            image_stamp=self._stamps[contract.WRIST_IMAGE.name],
-            pose=pose_of(pose.pose),
-            twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
-            wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
-            gripper_width=float(self._latest[contract.GRIPPER_STATE.name].width),
-            offset=pose_of(task_state.offset),
-            gripper_wish=float(task_state.gripper),
-            progress=float(task_state.progress),
-            success=bool(task_state.success),
-            image=self._latest[contract.WRIST_IMAGE.name],
-        )
+        image = contract.WRIST_IMAGE.name
+        state_stamp = self._stamps[contract.CURRENT_POSE.name]
+        return observation_of(self._latest, state_stamp, self._stamps[image], self._latest[image])

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from rldg_core.poses import Pose
 from rldg_core.task import Task
-from rldg_rl.acting.actor import LivedStep
+from rldg_rl.episodes.step import ControlStep
 from rldg_rl.learner_config import FEWEST_DEMONSTRATIONS
 from rldg_rl.robot.observation import BODY, LIMIT, SCALES, body_part, goal_part, reach
 from rldg_rl.vision.image_encoder import ImageEncoder
@@ -55,7 +55,7 @@ class Fit:
 def train_encoder(
     encoder: ImageEncoder,
     task: Task,
-    demonstrations: Sequence[Sequence[LivedStep]],
+    demonstrations: Sequence[Sequence[ControlStep]],
     seed: int,
     told: Callable[[int], None] = lambda update: None,
 ) -> Fit:
@@ -124,7 +124,7 @@ def _views(
     return lambda rows: kept[rows, torch.randint(VARIANTS, rows.shape, generator=generator)].float()
 
 
-def _lessons(steps: Sequence[LivedStep], task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _lessons(steps: Sequence[ControlStep], task: Task) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Images, bodies and goals of a demonstration."""
     last = steps[-1]
     moments = [(last.after, last.next_state)]

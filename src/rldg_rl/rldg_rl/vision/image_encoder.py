@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from rldg_core.task import Task
 from rldg_distill.weights import check_fit
-from rldg_rl.episodes.replay_buffer import StoredStep
+from rldg_rl.episodes.step import StoredStep
 from rldg_rl.robot.observation import GOAL, LIMIT, body_dim, body_part
 from rldg_rl.vision.backbones import Backbone
 from rldg_rl.vision.pixels import GRID, as_pixels, in_variants

@@ -15,7 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from rldg_core.task import Task
-from rldg_rl.episodes.replay_buffer import Batch, StoredStep
+from rldg_rl.episodes.replay_buffer import Batch
+from rldg_rl.episodes.step import StoredStep
 from rldg_rl.robot.observation import body_part
 from rldg_rl.vision.image_encoder import FEATURES, Encoder, image_layers
 from rldg_rl.vision.pixels import as_pixels, varied
