@@ -52,3 +52,13 @@ def pose_of(message: Any) -> Pose:
 def vector_of(message: Any) -> np.ndarray:
     """A geometry_msgs/Point or Vector3, (3,)."""
     return np.array([message.x, message.y, message.z])
+
+
+def twist_of(message: Any) -> np.ndarray:
+    """A geometry_msgs/Twist: (6,) linear [m/s], then angular [rad/s]."""
+    return np.concatenate([vector_of(message.linear), vector_of(message.angular)])
+
+
+def wrench_of(message: Any) -> np.ndarray:
+    """A geometry_msgs/Wrench: (6,) force [N], then torque [Nm]."""
+    return np.concatenate([vector_of(message.force), vector_of(message.torque)])

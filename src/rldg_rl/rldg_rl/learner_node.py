@@ -48,7 +48,7 @@ from rldg_rl.agent.checkpoint import (
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.agent_config import agent_config
-from rldg_rl.episodes.bag import recorded_steps, stored_steps
+from rldg_rl.episodes.bag import recorded_steps, source_of, stored_steps
 from rldg_rl.episodes.bag_exchange import BagTaker
 from rldg_rl.episodes.replay_buffer import ReplayBuffer
 from rldg_rl.episodes.step import StoredStep, received_step
@@ -279,14 +279,14 @@ class LearnerNode(Node):
     def _take_in_own(self, bags: Iterable[Path]) -> None:
         """Episodes of this run."""
         for bag in sorted(bags):
-            if not bag.name.startswith(Source.EVALUATION):
-                for step in self._stored_steps(bag):
-                    self.learner.take_in(self._for_task(step))
+            for step in self._stored_steps(bag):
+                self.learner.take_in(self._for_task(step))
 
     def _stored_steps(self, bag: Path) -> Iterator[StoredStep]:
-        """Those of a bag, as far as it can be read."""
+        """Those of a bag, as far as it can be read; nothing is learned from an evaluation."""
         try:
-            yield from stored_steps(bag, self.task, looks=self.encoder is not None)
+            if source_of(bag) != Source.EVALUATION:
+                yield from stored_steps(bag, self.task, looks=self.encoder is not None)
         except (OSError, ValueError) as error:
             self.get_logger().warning(f"nothing more is learned from {bag}: {error}")
 

@@ -27,7 +27,7 @@ from rldg_core.bags.bag_reader import (
     typestore,
 )
 from rldg_core.task import load_task
-from rldg_rl.episodes.bag import BagWriter, recover, stored_steps
+from rldg_rl.episodes.bag import BagWriter, recover, source_of, stored_steps
 
 VGA = load_task("connector/vga")
 PERIOD = 100_000_000
@@ -264,3 +264,10 @@ def test_recovering_twice_is_harmless(tmp_path: Path) -> None:
     (tmp_path / ".recovering" / "policy_00001").mkdir(parents=True)  # a recovery that was killed
     assert recover(path).steps == STEPS
     assert [p.name for p in tmp_path.iterdir()] == ["policy_00001"]
+
+
+def test_a_bag_says_where_its_steps_come_from_whatever_it_is_called(tmp_path: Path) -> None:
+    write_episode(tmp_path / "evaluation_00000")
+    assert source_of(tmp_path / "evaluation_00000") == "policy"
+    steps = list(stored_steps(tmp_path / "evaluation_00000", VGA))
+    assert len(steps) == STEPS and {step.source for step in steps} == {"policy"}

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections import deque
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from geometry_msgs.msg import PoseStamped, WrenchStamped
 from rclpy.clock import Clock, ClockType
@@ -16,7 +15,7 @@ from std_srvs.srv import Trigger
 from rldg_core import contract
 from rldg_core.contract import BASE_FRAME
 from rldg_core.gate_reason import Reason, ReasonCode
-from rldg_core.message_values import nanoseconds, pose_of, stamp_of
+from rldg_core.message_values import nanoseconds, pose_of, stamp_of, wrench_of
 from rldg_core.stop_memory import StopMemory
 from rldg_core.task import load_task, named_tasks
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState
@@ -97,9 +96,7 @@ class SafetyGateNode(Node):
             self._on_target(waiting)
 
     def _on_wrench(self, message: WrenchStamped) -> None:
-        f, t = message.wrench.force, message.wrench.torque
-        stamp = nanoseconds(message.header.stamp)
-        self.gate.on_wrench(stamp, np.array([f.x, f.y, f.z, t.x, t.y, t.z]))
+        self.gate.on_wrench(nanoseconds(message.header.stamp), wrench_of(message.wrench))
         self._tell()
 
     def _on_image(self, cdr: bytes) -> None:

@@ -229,6 +229,17 @@ def stored_steps(path: Path, task: Task, looks: bool = False) -> Iterator[Stored
             yield stored_step(step, looks)
 
 
+def source_of(path: Path) -> str:
+    """Where a bag's episode comes from, of `Source`, as its first message says; empty where nothing does.
+
+    Raises:
+        FileNotFoundError: it holds no file.
+        DamagedMessage: it is damaged there.
+    """
+    first = next(raw_messages(path, [EPISODE.name]), None)
+    return decode(EPISODE, first[3]).source if first else ""
+
+
 def recorded_steps(path: Path, task: Task, looks: bool = False) -> Iterator[ControlStep]:
     """The episode's steps, of that task, but for what the policy believed.
 

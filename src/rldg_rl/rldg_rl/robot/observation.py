@@ -20,7 +20,7 @@ from rldg_core.contract import (
     GRIPPER_STATE,
     TASK_STATE,
 )
-from rldg_core.message_values import pose_of, vector_of
+from rldg_core.message_values import pose_of, twist_of, wrench_of
 from rldg_core.poses import Pose
 from rldg_core.proprioception import PROPRIOCEPTION, proprioception
 from rldg_core.task import Task
@@ -88,15 +88,13 @@ def observation_of(
         image_stamp: of the image [ns].
         image: (H, W, 3) uint8 RGB.
     """
-    twist = messages[CURRENT_TWIST.name].twist
-    wrench = messages[EXTERNAL_WRENCH.name].wrench
     task_state = messages[TASK_STATE.name]
     return Observation(
         state_stamp=state_stamp,
         image_stamp=image_stamp,
         pose=pose_of(messages[CURRENT_POSE.name].pose),
-        twist=np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
-        wrench=np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
+        twist=twist_of(messages[CURRENT_TWIST.name].twist),
+        wrench=wrench_of(messages[EXTERNAL_WRENCH.name].wrench),
         gripper_width=float(messages[GRIPPER_STATE.name].width),
         offset=pose_of(task_state.offset),
         gripper_wish=float(task_state.gripper),

@@ -19,7 +19,7 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from rldg_core.contract import BASE_FRAME
-from rldg_core.message_values import SECOND, nanoseconds, pose_of, vector_of
+from rldg_core.message_values import SECOND, nanoseconds, pose_of, wrench_of
 from rldg_core.poses import Pose
 from rldg_core.site_file import Site
 from rldg_core.task import Compliance
@@ -230,8 +230,7 @@ class FrankaRos2Arm:
         self._add(message.header.stamp, pose_of(message.pose))
 
     def _on_wrench(self, message: WrenchStamped) -> None:
-        force, torque = vector_of(message.wrench.force), vector_of(message.wrench.torque)
-        self._add(message.header.stamp, np.concatenate([force, torque]))
+        self._add(message.header.stamp, wrench_of(message.wrench))
 
     def _on_joints(self, message: JointState) -> None:
         joints = Joints(message.name, message.position, message.velocity, message.effort)

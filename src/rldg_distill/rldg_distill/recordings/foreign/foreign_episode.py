@@ -24,7 +24,7 @@ from rldg_core.contract import (
 )
 from rldg_core.files.picture import BadPicture
 from rldg_core.gripper_command import OPEN, command_at_start
-from rldg_core.message_values import SECOND, pose_of, vector_of
+from rldg_core.message_values import SECOND, pose_of, twist_of, wrench_of
 from rldg_core.poses import Pose
 from rldg_core.proprioception import proprioception
 from rldg_core.task import Task, load_task
@@ -242,10 +242,10 @@ def _states(moments: Moments) -> np.ndarray:
     twists = wrenches = np.zeros((len(moments.steps), 6))
     if stream := moments.parts.get(CURRENT_TWIST.name):
         found = [message.twist for message in stream.messages(moments.steps)]
-        twists = np.array([[*vector_of(m.linear), *vector_of(m.angular)] for m in found])
+        twists = np.array([twist_of(m) for m in found])
     if stream := moments.parts.get(EXTERNAL_WRENCH.name):
         found = [message.wrench for message in stream.messages(moments.steps)]
-        wrenches = np.array([[*vector_of(m.force), *vector_of(m.torque)] for m in found])
+        wrenches = np.array([wrench_of(m) for m in found])
     rows = [
         proprioception(pose, twist, wrench, float(width), moments.poses[0])
         for pose, twist, wrench, width in zip(

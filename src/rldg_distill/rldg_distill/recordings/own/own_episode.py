@@ -28,7 +28,7 @@ from rldg_core.contract import (
 )
 from rldg_core.files.picture import BadPicture
 from rldg_core.gripper_command import command_after, command_at_start
-from rldg_core.message_values import SECOND, nanoseconds, pose_of, stamp_of, vector_of
+from rldg_core.message_values import SECOND, nanoseconds, pose_of, stamp_of, twist_of, wrench_of
 from rldg_core.proprioception import PROPRIOCEPTION, proprioception
 from rldg_core.task import UnknownTask, load_task
 from rldg_core.vocabulary import EpisodeStatus
@@ -307,13 +307,11 @@ def _states(streams: dict[str, StateStream], stamps: list[int]) -> np.ndarray:
     poses = [pose_of(found(CURRENT_POSE, stamp).pose) for stamp in stamps]
     rows = []
     for pose, stamp in zip(poses, stamps, strict=True):
-        twist = found(CURRENT_TWIST, stamp).twist
-        wrench = found(EXTERNAL_WRENCH, stamp).wrench
         rows.append(
             proprioception(
                 pose,
-                np.concatenate([vector_of(twist.linear), vector_of(twist.angular)]),
-                np.concatenate([vector_of(wrench.force), vector_of(wrench.torque)]),
+                twist_of(found(CURRENT_TWIST, stamp).twist),
+                wrench_of(found(EXTERNAL_WRENCH, stamp).wrench),
                 float(found(GRIPPER_STATE, stamp).width),
                 poses[0],
             )
