@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The walks of docs/architecture.md lead through files that are there, and through no more than it says."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from source_imports import ROOT
+
+WALKS = re.findall(
+    r"^An? (?P<thing>\w+) on its way to [^\n]*, (\d+) files:\n\n((?:\d+\. [^\n]*\n(?: +[^\n]*\n)*)+)",
+    (ROOT / "docs" / "architecture.md").read_text().partition("## Three walks")[2],
+    re.M,
+)
+
+
+def test_there_are_three() -> None:
+    assert [thing for thing, *_ in WALKS] == ["action", "image", "reward"]
+
+
+@pytest.mark.parametrize(("thing", "count", "text"), WALKS, ids=[walk[0] for walk in WALKS])
+def test_a_walk_is_as_long_as_it_says(thing: str, count: str, text: str) -> None:
+    first = re.findall(r"^\d+\. `([^`]+)`", text, re.M)
+    assert len(first) == len(set(first)) == int(count), thing
+    for name in re.findall(r"`(rldg_[^`]+\.py)`", text):
+        package = name.split("/")[0]
+        assert (ROOT / "src" / package / name).is_file(), name
