@@ -11,12 +11,13 @@ from enum import Enum
 from pathlib import Path
 
 from rldg_core.files.safe_name import is_too_long
+from rldg_core.user_error import UserError
 
 Value = str | int | float | bool
 Values = Mapping[str, Value]
 
 
-class StackError(Exception):
+class StackError(UserError):
     """The person who started the stack has to change something; the message says what."""
 
 

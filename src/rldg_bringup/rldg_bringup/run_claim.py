@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from pathlib import Path
 
 import yaml
@@ -12,19 +10,15 @@ import yaml
 from rldg_bringup.arguments import StackError
 from rldg_bringup.stack import StackPlan
 from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.claim import Claim, InUse
 from rldg_core.run_paths import RunPaths
 
-LOCK = ".lock"
 DERIVED = ("run", "runs", "evaluation", "started", "tasks", "checkpoint", "checkpoints", "leader")
 """values that say where the run lies, or follow from others"""
 
 
 class RunClaim:
-    """Holds a run folder, made if it is missing, until `release` or the end of the process.
-
-    The lock is the kernel's (flock) and not the file's existence, so a killed stack leaves
-    nothing behind that a person must delete.
-    """
+    """Holds a run folder, made if it is missing, until `release` or the end of the process."""
 
     def __init__(self, plan: StackPlan) -> None:
         """Claim the folder and write down the arguments of a stack that makes runs.
@@ -35,22 +29,21 @@ class RunClaim:
         self.logs = RunPaths(plan.run).logs
         self._settings = RunPaths(plan.run).arguments
         self._before: str | None = None
+        refusal = (
+            f"another stack is using the run {plan.run}: stop it first, or give another name:="
+        )
         try:
-            self.logs.mkdir(parents=True, exist_ok=True)
-            self._lock = os.open(plan.run / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+            self._claim = Claim(plan.run, refusal)
+        except InUse as error:
+            raise StackError(str(error)) from None
         except OSError as error:
             raise _unwritable(plan.run, error) from error
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.logs.mkdir(parents=True, exist_ok=True)
             if self._settings.exists():
                 self._before = self._settings.read_text()
             if plan.makes_run:
                 self._write(_text(plan))
-        except BlockingIOError:
-            os.close(self._lock)
-            raise StackError(
-                f"another stack is using the run {plan.run}: stop it first, or give another name:="
-            ) from None
         except OSError as error:
             self.release()
             raise _unwritable(plan.run, error) from error
@@ -64,7 +57,7 @@ class RunClaim:
 
     def release(self) -> None:
         """Let another stack use the run."""
-        os.close(self._lock)
+        self._claim.release()
 
     def _write(self, text: str) -> None:
         write_atomically(self._settings, text)

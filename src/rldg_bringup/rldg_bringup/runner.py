@@ -11,13 +11,12 @@ crashing, 2 a person has to change something, 130 and 143 stopped by SIGINT and 
 from __future__ import annotations
 
 import argparse
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -31,10 +30,10 @@ from rldg_bringup.run_claim import RunClaim
 from rldg_bringup.stack import NodeSpec, Stack, environment
 from rldg_bringup.stacks import STACKS
 from rldg_bringup.supervision import USER_ERROR, Supervisor, log_path
+from rldg_core.workers.child import tied_to_parent
 
 STOPS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 WATCHED = {signal.SIGCHLD, *STOPS}
-PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class Process:
             stderr=None if output is None else subprocess.STDOUT,
             env={**os.environ, **environment(), **self.node.variables},
             process_group=0,
-            preexec_fn=_tie_to_parent(os.getpid()),  # noqa: PLW1509 - the runner has one thread
+            preexec_fn=tied_to_parent(WATCHED),  # noqa: PLW1509 - the runner has one thread
         )
         if output is not None:
             os.close(output)
@@ -212,25 +211,6 @@ def _write_parameters(node: NodeSpec, logs: Path) -> Path:
     path = logs / f"{node.name}.yaml"
     path.write_text(yaml.safe_dump({"/**": {"ros__parameters": dict(node.parameters)}}))
     return path
-
-
-def _tie_to_parent(parent: int) -> Callable[[], None]:
-    """What the child does before its program: die with the runner, and hear signals again.
-
-    A runner that is killed with SIGKILL cannot stop anything. Without this its nodes would run on
-    unseen, hold the robot and the DDS domain, and write into the run that the next stack resumes.
-    SIGKILL, since a node that hangs ignores the rest, and a run survives it by design.
-    """
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def before_exec() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(1)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell's background job ignores it
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, WATCHED)
-
-    return before_exec
 
 
 def tell(message: str) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The error that a person can mend, for nodes and for programs without ROS."""
+"""The base of every error that a person can mend, for nodes and for programs without ROS."""
 
 from __future__ import annotations
 

@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -16,10 +14,11 @@ from typing import Any
 
 from ament_index_python.packages import get_package_prefix
 
+from rldg_core.workers.child import tied_to_parent
+
 TOOLS = {"convert": "rldg_distill", "distill": "rldg_distill"}
 """package of those commands that are an executable of the same name"""
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-PR_SET_PDEATHSIG = 1
 
 
 class Stopped(Exception):
@@ -58,7 +57,7 @@ class Command:
             self._arguments(),
             stdin=subprocess.DEVNULL,
             process_group=0,  # Ctrl-C reaches it once, from here
-            preexec_fn=_tied_to(os.getpid()),  # noqa: PLW1509 - this process has one thread
+            preexec_fn=tied_to_parent(STOPS),  # noqa: PLW1509 - this process has one thread
         )
         before = {number: signal.signal(number, stop) for number in STOPS}
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
@@ -91,20 +90,3 @@ def option(name: str, value: Any) -> list[str]:
 
 def _executable(package: str, name: str) -> str:
     return str(Path(get_package_prefix(package), "lib", package, name))
-
-
-def _tied_to(parent: int) -> Callable[[], None]:
-    """What the child does before its program: die with this process, and hear signals.
-
-    An experiment that is killed with SIGKILL stops nobody. What it had started would go on unseen and hold the run that
-    the next start wants. SIGKILL, for every command goes on under the same name.
-    """
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-
-    def before_program() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:  # it died before the line above
-            os._exit(1)
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-
-    return before_program

@@ -6,14 +6,12 @@ One after another, since each of the slow commands, training, collecting and dis
 
 from __future__ import annotations
 
-import fcntl
-import os
 import resource
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
+from rldg_core.files.claim import Claim
 from rldg_experiments.experiment import ExperimentError
 from rldg_experiments.pace import seconds_left
 from rldg_experiments.plan import ExperimentPlan
@@ -43,10 +41,11 @@ def run(plan: ExperimentPlan, tell: Callable[[str], None]) -> None:
     """Run what is missing.
 
     Raises:
-        ExperimentError: a command failed, or another experiment is running here.
+        InUse: another experiment is running here.
+        ExperimentError: a command failed.
         Stopped: a signal asked for it.
     """
-    with _claimed():
+    with _claim():
         stages = in_order(plan.targets)
         tell(_ahead(stages))
         started = time.monotonic()
@@ -83,24 +82,18 @@ def _ahead(stages: list[Stage]) -> str:
     return f"{len(stages)} stages, {finished} of them finished; about {clock(seconds_left(stages))} left"
 
 
-@contextmanager
-def _claimed() -> Iterator[None]:
-    """Keep other experiments out of these runs: they may share stages. A kill leaves nothing to be deleted.
+def _claim() -> Claim:
+    """Keep other experiments out of these runs: they may share stages.
 
     Raises:
-        ExperimentError: one is in, or the folder cannot be written.
+        InUse: one is in.
+        ExperimentError: the folder cannot be written.
     """
+    here = REPORTS.absolute()
     try:
-        REPORTS.mkdir(parents=True, exist_ok=True)
-        lock = os.open(REPORTS / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+        return Claim(
+            REPORTS,
+            f"another experiment is running in {here}: wait for it, or type this in another folder",
+        )
     except OSError as error:
-        raise ExperimentError(f"cannot write {REPORTS.absolute()}: {error.strerror}") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-    except BlockingIOError:
-        raise ExperimentError(
-            f"another experiment is running in {REPORTS.absolute()}: wait for it, or type this in another folder"
-        ) from None
-    finally:
-        os.close(lock)
+        raise ExperimentError(f"cannot write {here}: {error.strerror}") from error

@@ -27,6 +27,7 @@ from rldg_core.files.checked_file import FormatError, read_json, read_yaml
 from rldg_core.files.regular_file import open_regular, regular
 from rldg_core.files.safe_name import MAX_LENGTH, NAME
 from rldg_core.run_paths import RunPaths
+from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus, Source
 
 NUMBERED = (Source.DEMONSTRATION, Source.POLICY, Source.EVALUATION)
@@ -87,7 +88,7 @@ def is_ours(bag: Path) -> bool:
         return (bag / f"{bag.name}.mcap").is_file()
 
 
-class RunError(RuntimeError):
+class RunError(UserError):
     """The folder cannot serve this run; the message says why and what to do."""
 
 

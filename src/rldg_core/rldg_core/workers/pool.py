@@ -15,6 +15,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Generic, Protocol, TypeVar
 
+from rldg_core.user_error import UserError
+
 
 class Job(Protocol):
     """A piece of work; it travels by pickle, to processes of this very program alone."""
@@ -30,7 +32,7 @@ Work = Callable[[SomeJob], Iterable[Result]]
 """What is done with a job: a function of a module, or a `partial` of one"""
 
 
-class PoolError(RuntimeError):
+class PoolError(UserError):
     """The work cannot go on; the message says why and what to do."""
 
 

@@ -38,7 +38,7 @@ from rldg_distill.recordings.own.own_episode import check_closed
 from rldg_distill.recordings.selection import Candidate, Described, choose, split
 
 
-class ConversionError(RuntimeError):
+class ConversionError(UserError):
     """There will be no dataset; the message says why and what to do."""
 
 

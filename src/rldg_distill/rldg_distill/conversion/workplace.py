@@ -10,7 +10,6 @@ A shard counts from the moment on that its outcome lies there. Whoever writes fi
 
 from __future__ import annotations
 
-import fcntl
 import json
 import shutil
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from uuid import uuid4
 from rldg_core.commands.command_line import UsageError
 from rldg_core.files.atomic_file import publish, write_atomically
 from rldg_core.files.checked_file import FormatError, read_json
+from rldg_core.files.claim import LOCK, Claim
 from rldg_distill.datasets import rlds
 
 
@@ -68,20 +68,15 @@ class Workplace:
         """Keep other conversions out.
 
         Raises:
-            UsageError: one is in, or the folder cannot be written.
+            InUse: one is in.
+            UsageError: the folder cannot be written.
         """
+        refusal = f"another conversion writes {self.out}: wait for it, or give another name"
         try:
-            self.progress.mkdir(parents=True, exist_ok=True)
-            file = (self.progress / "lock").open("w")
+            claim = Claim(self.progress, refusal)
         except OSError as error:
             raise UsageError(f"cannot write {self.out}: {error.strerror}") from error
-        with file as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise UsageError(
-                    f"another conversion writes {self.out}: wait for it, or give another name"
-                ) from error
+        with claim:
             yield
 
     @property
@@ -109,9 +104,9 @@ class Workplace:
         """
         plan = self.progress / "plan"
         if plan.is_file() and plan.read_text() == fingerprint:
-            kept = {plan.name, "lock", *(path.name for path in self.progress.glob("*.npz"))}
+            kept = {plan.name, LOCK, *(path.name for path in self.progress.glob("*.npz"))}
         else:
-            kept = {"lock"}
+            kept = {LOCK}
             shutil.rmtree(self.data, ignore_errors=True)
         if self.found_bad(first):
             kept.add(self._bad.name)

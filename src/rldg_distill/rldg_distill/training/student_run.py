@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, parse_json, typed
+from rldg_core.files.claim import Claim
 from rldg_core.run_paths import RunPaths
 from rldg_core.user_error import UserError
 
@@ -43,23 +42,21 @@ class StudentRun(RunPaths):
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
-        """Have the folder for this process alone. The lock is the kernel's: a kill leaves nothing to be deleted.
+        """Have the folder for this process alone.
 
         Raises:
-            RunError: another process has it, it cannot be written, or it is a run of another kind.
+            InUse: another process has it.
+            RunError: it cannot be written, or it is a run of another kind.
         """
         if self.bags.exists():
             raise RunError(f"{self.path} is a run with bags: give another --name")
         try:
             self.student_training.parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(self.path / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
+            claim = Claim(self.path, f"{self.path} is in use: wait for it, or give another --name")
         except OSError as error:
             raise RunError(f"cannot write {self.path}: {error.strerror}") from error
-        try:
-            _lock(lock, self.path)
+        with claim:
             yield
-        finally:
-            os.close(lock)
 
     def lines(self) -> list[dict[str, Any]]:
         """The points of the loss curve so far; what a kill or a power cut spoiled is left out."""
@@ -100,10 +97,3 @@ def _point(line: str, path: Path) -> dict[str, Any] | None:
     except FormatError:
         return None
     return content
-
-
-def _lock(descriptor: int, run: Path) -> None:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise RunError(f"{run} is in use: wait for it, or give another --name") from None

@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -23,6 +21,7 @@ from rldg_core.commands.command_line import Parser, command, pointless
 from rldg_core.commands.console import plain_console
 from rldg_core.commands.visible import tell_error
 from rldg_core.files.atomic_file import write_atomically
+from rldg_core.files.claim import Claim
 from rldg_core.perturbation import EXAMPLE, help_text, read_perturbation
 from rldg_core.task import UnknownTask, named_tasks
 from rldg_core.user_error import UserError
@@ -35,7 +34,7 @@ from rldg_rl.monitor import outcome
 from rldg_rl.named_run import named_run
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.report import note_evaluation
-from rldg_rl.run_folder import RunError, RunFolder
+from rldg_rl.run_folder import RunFolder
 from rldg_rl.video import write_video
 
 TRIALS_PER_WORKER = 10
@@ -243,7 +242,8 @@ def evaluate(order: Order, console: Console) -> list[Record]:
     """
     folder = order.folder
     folder.videos.mkdir(parents=True, exist_ok=True)
-    with claimed(folder.path):
+    refusal = f"{folder.path} is being written: wait for it, or give another name"
+    with Claim(folder.path, refusal):
         config = order.config()
         folder.settle_config(config, fixed=tuple(config))
         records = RecordFile(folder.records)
@@ -307,23 +307,6 @@ def film(order: Order, records: list[Record], console: Console) -> None:
         )
 
 
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Have an evaluation for this process alone. The lock is the kernel's: a kill leaves nothing to be deleted.
-
-    Raises:
-        UserError: another process has it.
-    """
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"{folder} is being written: wait for it, or give another name"
-            ) from None
-        yield
-
-
 @command("evaluator")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a worker died, 2 a person has to change something, 130 stopped."""
@@ -344,10 +327,10 @@ def exit_code(program: str, work: Callable[[], None], goes_on: str) -> int:
     """Of some work: its errors are told, and how it goes on after Ctrl-C. See `main`."""
     try:
         work()
-    except (UserError, RunError, OSError) as error:
-        return fail(program, error, 2)
     except PoolError as error:
         return fail(program, error, 1)
+    except (UserError, OSError) as error:
+        return fail(program, error, 2)
     except KeyboardInterrupt:
         plain_console().print(f"{program}: stopped; {goes_on}")
         return 130
