@@ -122,6 +122,6 @@ def test_a_stopped_experiment_stops_what_it_started(
     wait_until(lambda: list((data.artefact / "bags").glob("*")), "an episode")
     os.kill(experiment.pid, signal.SIGINT)
     expect_exit(experiment, 130)
-    assert "the same command goes on" in experiment.log.read_text()
+    assert "the same command resumes" in experiment.log.read_text()
     assert processes.pid("actor") is None
     assert note_of(data) is None

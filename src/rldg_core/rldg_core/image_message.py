@@ -139,7 +139,7 @@ def _unknown(encoding: str) -> BadPicture:
     if encoding.startswith("bayer"):
         return BadPicture(f"a Bayer mosaic ({name}): publish what image_proc makes of it")
     if encoding.lower() in ("h264", "hevc", "h265"):
-        return BadPicture("H.264 or H.265 video: republish it as raw or compressed pictures")
+        return BadPicture("H.264 or H.265 video: republish it as raw or compressed images")
     return BadPicture(
         f"images of encoding {name} cannot be converted; these can: {', '.join((*ORDERS, *YUV))}"
     )

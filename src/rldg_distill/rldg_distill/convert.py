@@ -266,7 +266,7 @@ def tell(console: Console, result: Result, options: Options, seconds: float) -> 
     if len({recording.pictures for recording in result.recordings.values()}) > 1:
         most = ImageContract.stored(result.image_contract)
         console.print(
-            "pictures of several sizes: they show the same only where one camera took them in several modes. A live "
+            "images of several sizes: they show the same only where one camera took them in several modes. A live "
             f"camera has to give those of most: crop:={most.crop if most else ''}"
         )
     size = sum(file.stat().st_size for file in options.folder.rglob("*") if file.is_file())
@@ -302,7 +302,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"convert: {error}", style="red")
         return 1
     except KeyboardInterrupt:
-        console.print("convert: stopped. The same command goes on with the shards that are done")
+        console.print("convert: stopped. The same command resumes after the shards that are done")
         return 130
     tell(console, result, options, time.monotonic() - started)
     return 3 if result.rejected else 0

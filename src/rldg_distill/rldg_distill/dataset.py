@@ -50,7 +50,7 @@ class Summary:
     gaps: int = 0
     """places where the stamps skip a step or more"""
     frozen: int = 0
-    """pictures equal to the one before, whether or not the arm moved"""
+    """images equal to the one before, whether or not the arm moved"""
     still: int = 0
     """steps in which the arm went less than 0.1 mm"""
     saturated: np.ndarray = field(default_factory=lambda: np.zeros(6, int))
@@ -149,7 +149,7 @@ def show_info(dataset: Dataset, console: Console) -> None:
     )
     console.print(
         f"steps with a teacher: {summary.taught}; time gaps: {summary.gaps}; "
-        f"pictures equal to the one before: {summary.frozen}; steps in which the arm stands: {summary.still}"
+        f"images equal to the one before: {summary.frozen}; steps in which the arm stands: {summary.still}"
     )
     action, state = np.concatenate(summary.actions), np.concatenate(summary.states)
     console.print(_table(dataset.contract.action.names, action, summary.saturated / steps))

@@ -71,7 +71,7 @@ def parse(arguments: list[str]) -> Order:
     """
     parser = Parser(
         prog="distill",
-        description="Train a student on datasets. The same command goes on after a stop or a kill. "
+        description="Train a student on datasets. The same command resumes after a stop or a kill. "
         "Options and defaults below are those of the student, size and recipe that are given.",
     )
     parser.add_argument("data", nargs="+", type=place, help="data/<name>, one or more")
@@ -202,7 +202,7 @@ def settle(order: Order, data: TrainingData) -> None:
             differences.append(f"data: {before.data} -> {given}")
         if differences:
             raise RunError(
-                f"{order.run.path} was begun with other values:\n  "
+                f"{order.run.path} was started with other values:\n  "
                 + "\n  ".join(differences)
                 + "\nGive the same, or another --name"
             )
@@ -365,7 +365,7 @@ def work(order: Order, world: World, console: Console) -> int:
             student_report.write(order.run, summary)
             console.print(table(summary, order.run))
     if trainer.stopped:
-        display.say("stopped; the same command goes on")
+        display.say("stopped; the same command resumes")
     return 130 if trainer.stopped else 0
 
 
@@ -386,7 +386,7 @@ def train(
 
         trainer = make_trainer(order, data, student, world, told)
         if trainer.progress.step:
-            display.say(f"going on behind update {trainer.progress.step}")
+            display.say(f"resuming after update {trainer.progress.step}")
         with _stopping(trainer), trainer.loader:
             try:
                 trainer.train()

@@ -57,7 +57,7 @@ def check_numbers(tensors: Mapping[str, Tensor], path: Path, fix: str = "") -> N
     for name, tensor in tensors.items():
         if tensor.is_floating_point() and not _finite(tensor):
             raise WeightsError(
-                f"{path} holds numbers that are none, in {name}: whatever wrote it had failed before{_ended(fix)}"
+                f"{path} holds NaN or infinite numbers, in {name}: whatever wrote it had failed before{_ended(fix)}"
             )
 
 

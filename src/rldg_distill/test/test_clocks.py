@@ -106,7 +106,7 @@ def test_one_stream_of_another_clock(tmp_path: Path) -> None:
     mixed = demonstration()
     half = mixed.stamps(JOY)[::2]  # two publishers, one of simulated time
     mixed.streams[JOY.name].headers = {s: s - START + 5 * SECOND for s in half}
-    assert "two sources speak" in refused(mixed, tmp_path / "mixed")
+    assert "two sources publish" in refused(mixed, tmp_path / "mixed")
 
 
 def test_all_an_hour_ahead_is_one_clock(tmp_path: Path) -> None:

@@ -298,7 +298,7 @@ def test_a_wrong_checkpoint(
     init = ["--init", str(folder)]
     assert "another network" in refused(capsys, data, tmp_path, *init, "--width", "48")
     edit_json(folder / CARD, contract_version="0")
-    with pytest.raises(StudentError, match="contract version '0', this program speaks '1'"):
+    with pytest.raises(StudentError, match="contract version '0', this program uses '1'"):
         load_student(folder)
     edit_json(folder / CARD, contract_version="1")
     (folder / WEIGHTS).write_bytes(b"not weights")
@@ -354,7 +354,7 @@ def test_data_that_cannot_be(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     left, right = (small(folder / name) for name in ("left", "right"))
     for path, crop in ((left, "0,0,480,480"), (right, "160,0,480,480")):
         edit_json(path / "1.0.0" / "contract.json", image_contract=f"1:640x480:{crop}:128")
-    assert "pictures are not alike: 1:640x480:0,0,480,480:128 and 1:" in refuse(left, right)
+    assert "images do not match: 1:640x480:0,0,480,480:128 and 1:" in refuse(left, right)
     statistics = json.loads((good / "1.0.0" / "dataset_statistics.json").read_text())
     del statistics["action"]["std"]
     edit_json(good / "1.0.0" / "dataset_statistics.json", action=statistics["action"])

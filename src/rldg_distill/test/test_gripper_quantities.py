@@ -71,7 +71,7 @@ def test_radians_are_asked_for_and_then_right(tmp_path: Path) -> None:
     plain = with_joints(("shoulder_pan_joint", "finger_joint"), lambda t: [0.1, *shut(0, 0.7)(t)])
     told = refused(plain, tmp_path / "asked")
     assert "--gripper-joint finger_joint --gripper-range CLOSED:OPEN" in told
-    assert "Here finger_joint says 0 to 0.7" in told
+    assert "Here finger_joint is 0 to 0.7" in told
     named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0.7:0")
     episode = read(plain, tmp_path / "told", named)
     assert is_sound(episode)
@@ -101,12 +101,12 @@ def test_any_gripper_whose_range_is_told(
 @pytest.mark.parametrize(
     ("names", "position", "told"),
     [
-        (HAND, shut(40.0, 12.0, 2), "says 40, 40 of the gripper, and its stroke is 0 to 0.04 m"),
+        (HAND, shut(40.0, 12.0, 2), "has 40, 40 for the gripper, and its stroke is 0 to 0.04 m"),
         (HAND, shut(4.0, 1.2, 2), "millimetres, radians or counts?"),
         (HAND, shut(0.0, 255.0, 2), "millimetres, radians or counts?"),
         (HAND, shut(-0.04, 0.0, 2), "says -0.04, -0.04"),
         (HAND, shut(0.08, 0.03, 2), "stroke is 0 to 0.04 m"),  # each tells the whole width
-        (HAND, shut(np.nan, 0.0, 2), "says nan, nan of the gripper"),
+        (HAND, shut(np.nan, 0.0, 2), "has nan, nan for the gripper"),
         (HAND, lambda t: [0.04 if t < 1.5 else 0.01, 0.0], "which move alike"),
         (HAND[:1], shut(0.04, 0.0), "--gripper-joint fr3_finger_joint1"),
         (("left_finger", "right_finger"), shut(0.04, 0.0, 2), "--gripper-range CLOSED:OPEN"),
@@ -223,11 +223,11 @@ def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> N
     state = contract.GRIPPER_STATE
     told = {s: {"width": 80.0 if s < START + CLOSES * 1e9 else 20.0} for s in plain.stamps(POSE)}
     plain.streams[state.name] = Stream(state.type, told)
-    assert "gripper/state says 80 of the gripper" in refused(plain, tmp_path / "asked")
+    assert "gripper/state has 80 for the gripper" in refused(plain, tmp_path / "asked")
     millimetres = replace(PEPPER, gripper_range="0:80")
     assert is_sound(read(plain, tmp_path / "told", millimetres))
     beyond = replace(PEPPER, gripper_range="0:60")
-    assert "outside of the range 0:60" in refused(plain, tmp_path / "beyond", beyond)
+    assert "outside of the given range 0:60" in refused(plain, tmp_path / "beyond", beyond)
     named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0.7:0")
     bag = plain.write(tmp_path / "named")
     assert find_foreign(bag, named).width == JOINTS.name
@@ -249,7 +249,7 @@ def test_a_range_without_a_gripper_and_wrong_ranges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     told = replace(PEPPER, gripper_range="0.7:0")
-    assert "though its range was told" in refused(demonstration(), tmp_path, told)
+    assert "though its range was given" in refused(demonstration(), tmp_path, told)
     for text in ("0.7", "1:1", "nan:0", "a:b", "0:0.7:1"):
         with pytest.raises(ValueError, match="is no range of a gripper"):
             GripperRange.parse(text)

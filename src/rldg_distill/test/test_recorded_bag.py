@@ -434,7 +434,7 @@ def test_damage_is_told(tmp_path: Path) -> None:
     (killed / "metadata.yaml").unlink()
     whole = (killed / "killed.mcap").read_bytes()
     (killed / "killed.mcap").write_bytes(whole[: len(whole) // 2])
-    assert "`ros2 bag reindex` mends a bag of `ros2 bag record`" in refuse(killed)
+    assert "`ros2 bag reindex` repairs a bag of `ros2 bag record`" in refuse(killed)
     odd = demonstration().write(tmp_path / "odd")
     (odd / "metadata.yaml").write_text("rosbag2_bagfile_information: {version: 9}")
     assert "has a damaged metadata.yaml" in refuse(odd)
@@ -810,4 +810,4 @@ def test_fingers_that_give_or_tremble_were_asked_for_nothing(
 
 def test_a_gripper_that_a_task_opens_needs_its_width(tmp_path: Path) -> None:
     told = refuse(demonstration().write(tmp_path / "plain"), PEPPER)
-    assert "tells nothing of the gripper's width" in told and "record gripper/state" in told
+    assert "does not record the gripper's width" in told and "record gripper/state" in told

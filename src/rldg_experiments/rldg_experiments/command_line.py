@@ -101,7 +101,7 @@ def main(words: Sequence[str] | None = None) -> int:
         report.write(results, pipeline.folder(plan))
         conclude(results)
     except (Stopped, KeyboardInterrupt) as stopped:
-        tell("stopped; the same command goes on")
+        tell("stopped; the same command resumes")
         return stopped.exit_code if isinstance(stopped, Stopped) else 130
     except (UserError, OSError) as error:
         tell_error("experiment", error)

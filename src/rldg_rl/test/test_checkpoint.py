@@ -140,7 +140,7 @@ def test_a_flipped_bit_is_noticed(saved: Path) -> None:
 
 def test_another_contract_version_is_refused(saved: Path) -> None:
     rewrite(saved, contract_version="0", since_then="unknown")
-    with pytest.raises(CheckpointError, match=r"contract version '0'.*speaks '1'.*train anew"):
+    with pytest.raises(CheckpointError, match=r"contract version '0'.*uses '1'.*train anew"):
         load_policy(saved)
 
 

@@ -31,8 +31,8 @@ DEPTH_CONFIG = 12
 COLOURS = ("RGB", "RGBA", "L", "LA", "P", "PA")
 """Pillow's modes of 8 bits that are colours or grey; what is transparent is not"""
 OTHERS = {
-    b"\x00\x00\x00\x01": "H.264 or H.265 video: republish it as raw or compressed pictures",
-    b"\x00\x00\x01": "H.264, H.265 or MPEG video: republish it as raw or compressed pictures",
+    b"\x00\x00\x00\x01": "H.264 or H.265 video: republish it as raw or compressed images",
+    b"\x00\x00\x01": "H.264, H.265 or MPEG video: republish it as raw or compressed images",
     b"%!PS": "PostScript",
     b"%PDF": "PDF",
     b"GIF8": "GIF",

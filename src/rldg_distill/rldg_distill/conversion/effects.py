@@ -55,8 +55,10 @@ def _check_told(told: Told, recordings: Collection[ForeignBag]) -> None:
         raise pointless(asked[0], "it is about bags made elsewhere, and none is", "Leave it out")
     for fact, value in given.items():
         if not any(getattr(recording.told, fact) == value for recording in recordings):
-            why = "every bag says otherwise itself, in its custom_data or its Episode messages"
-            raise pointless(_option(fact, value), why, "Leave it out, or mend the bags")
+            why = (
+                "every bag states another value itself, in its custom_data or its Episode messages"
+            )
+            raise pointless(_option(fact, value), why, "Leave it out, or repair the bags")
     for name, topic in told.topics.items():
         if not any(recording.topics.get(name) == topic for recording in recordings):
             why = f"nothing is taken from there, for {name} plays no part in these bags"

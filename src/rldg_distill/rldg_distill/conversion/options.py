@@ -120,14 +120,14 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         "--gripper-joint",
         default="",
         metavar="NAME",
-        help="joint that tells the gripper's width in bags made elsewhere, with --gripper-range; without it "
+        help="joint that measures the gripper's width in bags made elsewhere, with --gripper-range; without it "
         "gripper/state does, or the two fingers of Franka's hand",
     )
     parser.add_argument(
         "--gripper-range",
         default="",
         metavar="CLOSED:OPEN",
-        help="what it says with the gripper closed and with it open, where that is not its width in m: 0.7:0; "
+        help="its value with the gripper closed and with it open, where that is not its width in m: 0.7:0; "
         "--gripper-range=-1:1 where the first is negative",
     )
     parser.add_argument(

@@ -173,7 +173,7 @@ def _told_speeds(episode: Episode, period: float) -> Iterator[str]:
                 f"the twist is {told:.3g} {unit} on average, and the poses move at {measured:.3g} {unit}: {cause}?"
             )
         elif size.max() > NEVER * fastest:
-            yield f"step {size.argmax()}: the twist is {size.max():.3g} {unit}: a number that nobody measured?"
+            yield f"step {size.argmax()}: the twist is {size.max():.3g} {unit}: was it measured at all?"
 
 
 def _pressed(episode: Episode) -> Iterator[str]:
@@ -191,7 +191,7 @@ def _pressed(episode: Episode) -> Iterator[str]:
             )
         elif size.max() > NEVER * limit:
             yield (
-                f"step {size.argmax()}: the external wrench is {size.max():.3g} {unit}: a number that nobody measured?"
+                f"step {size.argmax()}: the external wrench is {size.max():.3g} {unit}: was it measured at all?"
             )
 
 
@@ -202,5 +202,5 @@ def _widths(episode: Episode) -> Iterator[str]:
         step = int(beyond.argmax())
         yield (
             f"step {step}: the gripper is {width[step]:.3g} m wide, and its stroke is 0 to {MAX_GRIPPER_WIDTH} m: "
-            "millimetres, radians or counts? --gripper-range CLOSED:OPEN tells what is said with it closed and open"
+            "millimetres, radians or counts? --gripper-range CLOSED:OPEN gives its values closed and open"
         )

@@ -106,8 +106,8 @@ def compute(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
     )
     if not (np.isfinite(action).all() and np.isfinite(state).all()):
         raise NotADataset(
-            f"{dataset.folder} has actions or states that are no numbers: "
-            "`dataset validate` says where; convert without those bags"
+            f"{dataset.folder} has NaN or infinite actions or states: "
+            "`dataset validate` names them; convert without those bags"
         )
     return {
         "fingerprint": fingerprint(dataset),

@@ -211,7 +211,7 @@ class StepIndex:
             np.isfinite(episode.metadata.action_scale) & (episode.metadata.action_scale > 0)
         ).all():
             raise NotADataset(
-                f"{self.files[-1]} at byte {offset}: the action scale of {episode.metadata.bag} is none: convert again"
+                f"{self.files[-1]} at byte {offset}: {episode.metadata.bag} has no valid action scale: convert again"
             )
 
 

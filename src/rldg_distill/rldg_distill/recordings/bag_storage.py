@@ -48,11 +48,11 @@ CDR = "cdr"
 FOR_ALL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE)
 """what is wrong with the machine, not with a bag: the disk is full, too many files are open"""
 NEVER_CLOSED = (
-    "was never closed: its recorder was killed. Start its run again, which mends it; "
-    "`ros2 bag reindex` mends a bag of `ros2 bag record`"
+    "was never closed: its recorder was killed. Start its run again, which repairs it; "
+    "`ros2 bag reindex` repairs a bag of `ros2 bag record`"
 )
-CUT_OFF = "ends in the middle: its recorder was killed, or it was not copied whole. `mcap recover` mends it"
-MEND = "If it is damaged, `ros2 bag reindex` or `mcap recover` may mend it"
+CUT_OFF = "ends in the middle: its recorder was killed, or it was not copied whole. `mcap recover` repairs it"
+MEND = "If it is damaged, `ros2 bag reindex` or `mcap recover` may repair it"
 SHOWN = 3
 """of a list in a message"""
 
@@ -85,7 +85,7 @@ def damage_told() -> Iterator[None]:
         raise BadBag(f"cannot be read: {error}") from error
     except Exception as error:
         raise BadBag(
-            f"failed in a way that nobody foresaw ({type(error).__name__}: {error}). Please report it, with the bag"
+            f"failed unexpectedly ({type(error).__name__}: {error}). Please report it, with the bag"
         ) from error
 
 

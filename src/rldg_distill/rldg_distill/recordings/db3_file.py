@@ -189,7 +189,7 @@ def messages(
                 wanted,
             ):
                 if not (isinstance(data, bytes) and isinstance(time, int)):
-                    raise DamagedFile(f"{file.name} is damaged: it has a message that is none")
+                    raise DamagedFile(f"{file.name} is damaged: a row of it is no message")
                 most -= len(data) + 1
                 if most < 0:
                     raise DamagedFile(f"{file.name} is damaged: it gives more than it is long")

@@ -99,6 +99,6 @@ def read_card(folder: Path) -> StudentCard:
     except FormatError as error:
         raise StudentError(f"a student's card is damaged: {error}") from error
     raise StudentError(
-        f"{folder} was trained under contract version {version!r}, this program speaks "
+        f"{folder} was trained under contract version {version!r}, this program uses "
         f"{CONTRACT_VERSION!r}: its actions and observations mean something else; distill anew"
     )

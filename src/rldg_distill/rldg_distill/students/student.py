@@ -226,7 +226,7 @@ class Student(nn.Module, ABC):
         for camera in self.image_sizes:
             if (size := tuple(self.data.cameras[camera])) != SHOWN[camera]:
                 return (
-                    f"the data's pictures of {camera} are {size[1]}x{size[0]}, a robot shows {SIZE}x{SIZE}: convert "
+                    f"the data's images of {camera} are {size[1]}x{size[0]}, a robot's are {SIZE}x{SIZE}: convert "
                     "the bags again, which crops and sizes them"
                 )
         return ""

@@ -83,7 +83,7 @@ def _image_contract(datasets: Sequence[Dataset]) -> str:
     told = {dataset.contract.image_contract or "" for dataset in datasets} - {""}
     if len(told) > 1:
         raise NotADataset(
-            f"the pictures are not alike: {' and '.join(sorted(told))}; train on datasets of one crop"
+            f"the images do not match: {' and '.join(sorted(told))}; train on datasets of one crop"
         )
     return "".join(told)
 

@@ -201,7 +201,7 @@ def _unpack(
     # the version first: another version may have other fields
     if info is None:
         raise CheckpointError(
-            f"{source} was written under contract version {version!r}, this program speaks "
+            f"{source} was written under contract version {version!r}, this program uses "
             f"{CONTRACT_VERSION!r}: its actions and observations mean something else; train anew "
             "or run it with the program that wrote it"
         )
@@ -213,7 +213,7 @@ def _unpack(
     for name, tensor in state.items():
         if tensor.dtype.kind == "f" and not np.isfinite(tensor).all():
             raise CheckpointError(
-                f"{source} holds numbers that are none, in {name}: its training had failed; take an older "
+                f"{source} holds NaN or infinite numbers, in {name}: its training had failed; take an older "
                 "checkpoint, or train anew under another name"
             )
     if task is not None and info.task != task:

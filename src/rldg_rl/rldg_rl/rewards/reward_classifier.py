@@ -285,7 +285,7 @@ def load_classifier(path: Path, task: Task) -> RewardClassifier:
     """Read a classifier.
 
     Raises:
-        UserError: there is none, it is damaged, holds numbers that are none, or is of another task.
+        UserError: there is none, it is damaged, holds NaN or infinite numbers, or is of another task.
     """
     try:
         tensors, said = read_weights(path)

@@ -107,7 +107,7 @@ class Told:
                 )
         if self.gripper_joint and not self.gripper_range:
             raise ValueError(
-                f"the gripper's joint {self.gripper_joint} without what it says closed and open: --gripper-range "
+                f"the gripper's joint {self.gripper_joint} without its values closed and open: --gripper-range "
                 "CLOSED:OPEN"
             )
         if self.gripper_range:
@@ -231,7 +231,7 @@ class ForeignBag:
     def __str__(self) -> str:
         zero = f", zero in the state: {', '.join(self.zero)}" if self.zero else ""
         told = self.told
-        seen = f", pictures cropped and sized by {self.pictures}" if self.pictures else ""
+        seen = f", images cropped and resized by {self.pictures}" if self.pictures else ""
         return (
             f"{told.task}, {told.status}, actions from {told.action}, {told.clock} time{zero}{seen}"
         )
@@ -284,7 +284,7 @@ def find_foreign(path: Path, told: Told) -> ForeignBag:
         used |= {JOINT_STATES.name} if joints else set()
     if told.gripper_range and not used & {GRIPPER_STATE.name, JOINT_STATES.name}:
         raise BadBag(
-            f"has nothing that tells the gripper's width, though its range was told. {_suggestion(JOINT_STATES, there)}"
+            f"has no topic with the gripper's width, though its range was given. {_suggestion(JOINT_STATES, there)}"
         )
     if asked := next((topic.name for topic in GRIPPER if topic.name in parts), None):
         used.add(asked)
@@ -303,7 +303,7 @@ def _joints(path: Path, topic: str, told: Told) -> tuple[str, ...]:
     if not joints and JOINT_STATES.name in told.topics:
         there = ", ".join(joint_names(path, topic)) or "no joint"
         raise BadBag(
-            f"has {there} on {topic}: say which tells the gripper's width, and what it says closed and open, "
+            f"has {there} on {topic}: name the one that measures the gripper's width, and its values closed and open, "
             "--gripper-joint NAME --gripper-range CLOSED:OPEN"
         )
     if joints and told.gripper_range and not told.gripper_joint:
@@ -329,7 +329,7 @@ def width_wanted(path: Path, told: Told) -> str:
     ]
     elsewhere = "".join(f" or --topic {JOINT_STATES.name}=/{name}" for name in sorted(others))
     return (
-        f"{wanted}. {topic} has {', '.join(joint_names(path, topic)) or 'no joint'}: where one of them tells it, "
+        f"{wanted}. {topic} has {', '.join(joint_names(path, topic)) or 'no joint'}: where one of them measures it, "
         f"--gripper-joint NAME --gripper-range CLOSED:OPEN{elsewhere}"
     )
 
@@ -362,7 +362,7 @@ def _suggestion(part: Topic, there: dict[str, TopicInfo]) -> str:
     video = [f"{name} ({info.type})" for name, info in sorted(there.items()) if _is_video(info)]
     if part is WRIST_IMAGE and video:
         found = ", ".join(video)
-        return f"{found} is H.264 or other video: republish it as raw or compressed pictures, and record those"
+        return f"{found} is H.264 or other video: republish it as raw or compressed images, and record those"
     listed = ", ".join(f"{name} ({info.type})" for name, info in sorted(there.items()))
     return f"None of its topics is a {part.type}: {listed or 'it has no messages'}"
 
@@ -399,9 +399,7 @@ def _about(
     try:
         status = EpisodeStatus.of(int(last.status))
     except ValueError as error:
-        raise BadBag(
-            f"says in {episode_topic} the status {int(last.status)}, and there is none such"
-        ) from error
+        raise BadBag(f"has the unknown status {int(last.status)} in {episode_topic}") from error
     try:
         told = replace(
             told,

@@ -84,7 +84,7 @@ def read_foreign(
     task = load_task(recording.task)
     if recording.width is None and task.gripper != "closed":
         raise BadBag(
-            f"tells nothing of the gripper's width, and {task.id} opens and closes it: {width_wanted(path, told)}"
+            f"does not record the gripper's width, and {task.id} opens and closes it: {width_wanted(path, told)}"
         )
     pictures = {recording.topics.get(topic, topic): name for topic, name in cameras.items()}
     wanted = {*recording.topics.values(), *pictures}
@@ -124,8 +124,8 @@ def _early(recording: ForeignBag, moments: Moments) -> Iterator[str]:
         told = f"{left / SECOND:.2f} s earlier than its last message, where {command.topic} ends"
         if left > moments.ticks[-1] - moments.ticks[0]:
             raise BadBag(
-                f"would end {told}, after {steps} step(s): a target that is told once is no action of every step. "
-                f"Take what was done: --recorded action={MOTION}"
+                f"would end {told}, after {steps} step(s): a target that is published once is not the action of "
+                f"every step. Take what was done: --recorded action={MOTION}"
             )
         yield f"ends {told}"
 

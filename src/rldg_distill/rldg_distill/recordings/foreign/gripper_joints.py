@@ -102,7 +102,7 @@ def _question(path: Path, topic: str, joints: list[str]) -> str:
         if names_all(cdr, [joint])
     ]
     return (
-        f"has {', '.join(joints)} on {topic}, and a name does not say what a joint measures. Name one that tells the "
-        f"gripper's width, and what it says with the gripper closed and open: --gripper-joint {joint} "
-        f"--gripper-range CLOSED:OPEN, as 0.7:0. Here {joint} says {min(said):.4g} to {max(said):.4g}"
+        f"has {', '.join(joints)} on {topic}, and a name does not say what a joint measures. Name one that measures "
+        f"the gripper's width, and its values with the gripper closed and open: --gripper-joint {joint} "
+        f"--gripper-range CLOSED:OPEN, as 0.7:0. Here {joint} is {min(said):.4g} to {max(said):.4g}"
     )

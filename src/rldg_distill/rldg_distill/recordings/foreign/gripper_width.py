@@ -39,7 +39,9 @@ class GripperRange:
     def __post_init__(self) -> None:
         """Check it."""
         if not np.isfinite([self.opened, self.closed]).all() or self.opened == self.closed:
-            raise ValueError(f"a gripper that says {self.closed:g} closed and {self.opened:g} open")
+            raise ValueError(
+                f"a gripper cannot be at {self.closed:g} closed and at {self.opened:g} open"
+            )
 
     @classmethod
     def parse(cls, text: str) -> GripperRange:
@@ -67,8 +69,8 @@ class GripperRange:
         if outside.any():
             step = int(outside.argmax())
             raise BadBag(
-                f"step {step}: {topic} says {values[step]:.4g} of the gripper, outside of the range "
-                f"{self.closed:g}:{self.opened:g} that was told"
+                f"step {step}: {topic} has {values[step]:.4g} for the gripper, outside of the given range "
+                f"{self.closed:g}:{self.opened:g}"
             )
         return np.clip(share, 0.0, 1.0) * MAX_GRIPPER_WIDTH + 0.0  # never -0
 
@@ -91,7 +93,7 @@ def widths(
     broken = ~np.isfinite(values).all(1)
     if broken.any():
         step = int(broken.argmax())
-        raise BadBag(f"step {step}: {topic} says {_listed(values[step])} of the gripper")
+        raise BadBag(f"step {step}: {topic} has {_listed(values[step])} for the gripper")
     if told:
         return told.widths(values[:, 0], topic)
     apart = np.ptp(values, axis=1)
@@ -101,9 +103,8 @@ def widths(
         step = int(beyond.argmax())
         named = f"--gripper-joint {joints[0]} " if joints else ""
         raise BadBag(
-            f"step {step}: {topic} says {_listed(values[step])} of the gripper, and its stroke is 0 to {stroke:g} m: "
-            f"millimetres, radians or counts? {named}--gripper-range CLOSED:OPEN tells what is said with it closed and "
-            "with it open"
+            f"step {step}: {topic} has {_listed(values[step])} for the gripper, and its stroke is 0 to {stroke:g} m: "
+            f"millimetres, radians or counts? {named}--gripper-range CLOSED:OPEN gives its values closed and open"
         )
     if (apart > APART).any():
         step = int((apart > APART).argmax())

@@ -205,7 +205,7 @@ def without_jumps(streams: Mapping[str, Stream], cut: bool) -> dict[str, Stream]
         seconds = int(stream.times[first.number - 1] - stream.times[0]) / SECOND
         raise BadBag(
             f"the stamps of {stream.topic} jump {first} at message {first.number}, after {seconds:.2f} s: the "
-            "clock was set, a simulation was reset, or two sources speak. --recorded clock_jump=cut begins behind "
+            "clock was set, a simulation was reset, or two sources publish. --recorded clock_jump=cut begins after "
             "the last jump; --recorded clock=log goes by the time of recording"
         )
     last, name = max(found, key=lambda pair: pair[0].order)
@@ -213,7 +213,7 @@ def without_jumps(streams: Mapping[str, Stream], cut: bool) -> dict[str, Stream]
     for key, stream in streams.items():
         kept = behind(stream.order, jumps[key], last)
         if not kept.any():
-            raise BadBag(f"{stream.topic} has no message behind the last jump of the clock, {last}")
+            raise BadBag(f"{stream.topic} has no message after the last jump of the clock, {last}")
         remark = (
             f"{stream.topic}: {(~kept).sum()} messages before the clock jumped {last} are left out"
         )

@@ -79,5 +79,5 @@ def _check_alike(contracts: set[str]) -> None:
         told = ", ".join(sorted(contract or "none" for contract in contracts))
         raise UserError(
             f"bags of different image contracts ({told}) do not fit into one dataset: a policy would see other parts "
-            "of the picture. Convert them apart"
+            "of the image. Convert them separately"
         )

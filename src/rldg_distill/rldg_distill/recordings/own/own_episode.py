@@ -62,8 +62,8 @@ def check_closed(path: Path) -> None:
     """
     if not is_complete(path):
         raise BadBag(
-            "was never closed: its recorder was killed. Start its run again, which mends it; "
-            "`ros2 bag reindex` mends a bag of `ros2 bag record`"
+            "was never closed: its recorder was killed. Start its run again, which repairs it; "
+            "`ros2 bag reindex` repairs a bag of `ros2 bag record`"
         )
     try:
         version = custom_data(path).get("contract_version")

@@ -65,7 +65,7 @@ class CnnStudent(Student):
     def __init__(self, config: CnnConfig, data: DataCard) -> None:
         super().__init__(config, data)
         if not data.action_scales:
-            raise StudentError("the data tell no action scale, which this student predicts in")
+            raise StudentError("the data have no action scale, which this student predicts in")
         unit = torch.tensor(data.action_scales).amax(0)
         self.register_buffer("unit", unit, persistent=False)
         channels = (3, *CHANNELS)

@@ -67,7 +67,7 @@ def _array(code: int, data: bytes) -> np.ndarray:
 def _leaves(tree: Any, path: tuple[str, ...]) -> list[tuple[str, np.ndarray]]:
     if isinstance(tree, np.ndarray):
         if tree.dtype.kind == "f" and not np.isfinite(tree).all():
-            raise NotFlax(f"{'/'.join(path)} holds numbers that are none")
+            raise NotFlax(f"{'/'.join(path)} holds NaN or infinite numbers")
         return [("/".join(path), tree)]
     if len(path) > DEEPEST:
         raise NotFlax(f"it is nested deeper than {DEEPEST}")
