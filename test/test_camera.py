@@ -112,7 +112,7 @@ def test_pictures_of_another_size_are_refused_and_explained(
 ) -> None:
     node = processes.node("rldg_robot", "wrist_camera")
     driver.until(
-        lambda: any("pictures are 600x480" in status.message for status in driver.said),
+        lambda: any("images are 600x480" in status.message for status in driver.said),
         "the reason on /diagnostics",
         lambda: driver.shoots(picture[:, :600]),
     )

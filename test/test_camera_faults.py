@@ -29,8 +29,8 @@ ROW = 3 * 640
 BAD: dict[str, dict[str, object]] = {
     "cut short": {"data": PICTURE.tobytes()[:1000]},
     "row (step) has 0 bytes": {"step": 0},
-    "pictures are 0x480": {"width": 0, "step": 0, "data": b""},
-    "pictures are 640x0": {"height": 0, "data": b""},
+    "images are 0x480": {"width": 0, "step": 0, "data": b""},
+    "images are 640x0": {"height": 0, "data": b""},
     "16-bit": {"encoding": "mono16", "step": 1280, "data": bytes(480 * 1280)},
     "of encoding 'x' cannot": {"encoding": "x"},
     "Bayer": {"encoding": "bayer_rggb8", "step": 640, "data": bytes(480 * 640)},
@@ -94,7 +94,7 @@ def test_bad_pictures_are_dropped_and_told_and_the_next_good_one_passes(
         camera.until(lambda: len(camera.seen) > 0, f"a picture after '{words}'", camera.shoots)
     assert node.poll() is None
     assert colours(camera.seen[-1]).shape == (128, 128, 3)
-    assert "a picture was dropped: " in node.log.read_text()
+    assert "an image was dropped: " in node.log.read_text()
 
 
 def test_a_camera_matrix_that_is_none_is_left_out(processes: Processes, camera: Camera) -> None:
@@ -125,7 +125,7 @@ def test_a_camera_that_offers_best_effort_alone_is_heard(
 
 def test_a_camera_of_another_name_is_named(processes: Processes, camera: Camera) -> None:
     processes.node("rldg_robot", "wrist_camera", source="camera/camera/color")
-    words = "nobody publishes camera/camera/color/image_raw or camera/camera/color/image_rect_raw"
+    words = "no node publishes camera/camera/color/image_raw or camera/camera/color/image_rect_raw"
     camera.until(lambda: camera.told(words), "who is missing")
     camera.until(lambda: camera.told(TOPIC), "what there is instead")
 
@@ -142,9 +142,7 @@ def test_an_actor_drops_bad_pictures_and_names_why_none_is_seen(camera: Camera) 
             seen.spin(0.05)
 
     keep_sending()
-    with pytest.raises(
-        RobotSilent, match="picture was dropped: a 128x128 rgb8 picture has 10 bytes"
-    ):
+    with pytest.raises(RobotSilent, match="image was dropped: a 128x128 rgb8 image has 10 bytes"):
         seen.measure()
     camera.node.destroy_publisher(wrong)
     deaf = QoSProfile(depth=5, reliability=ReliabilityPolicy.BEST_EFFORT)

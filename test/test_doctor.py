@@ -18,7 +18,7 @@ def test_a_healthy_robot_is_let_go(processes: Processes) -> None:
     assert "✓ current_pose: " in told and "✓ wrist_camera/color/image_raw: " in told
     assert "✓ safety gate, target of NaN: refused, the arm is held" in told
     assert "✓ safety gate, emergency stop: stopped after" in told
-    assert "0 to mend first" in told
+    assert "0 to fix first" in told
 
 
 def test_one_that_others_move_is_not(processes: Processes, domain: int) -> None:
@@ -30,4 +30,4 @@ def test_one_that_others_move_is_not(processes: Processes, domain: int) -> None:
     rogue.destroy_node()
     told = stack.log.read_text()
     assert "✗ safety gate: it is not alone on target_pose" in told
-    assert "1 to mend first" in told
+    assert "1 to fix first" in told

@@ -246,7 +246,7 @@ def test_ctrl_c_leaves_what_was_done_and_the_same_command_goes_on(tmp_path: Path
     os.killpg(process.pid, signal.SIGINT)
     told, _ = process.communicate()
     assert process.returncode == 130, told
-    assert "--name halves goes on" in " ".join(told.split()) and "Traceback" not in told
+    assert "--name halves resumes" in " ".join(told.split()) and "Traceback" not in told
     assert not (file.parent / "summary.json").exists()
     done = RecordFile(file).read()
     assert 2 < len(done) < 24

@@ -32,7 +32,7 @@ def test_it_learns_to_see_once_and_is_judged_alike_in_either_transport(
     fit = json.loads(run.encoder_fit.read_text())
     assert fit["updates"] == 500 and 0.0 < fit["position"] < 0.02
     told = (run.path / "logs" / "learner.log").read_text()
-    assert "learned to see: tells the goal to" in told
+    assert "learned to see: predicts the goal to" in told
     wait_until(run.learner_checkpoint.is_file, "a checkpoint")
     os.kill(processes.pid("learner"), signal.SIGKILL)
     expect_exit(stack)

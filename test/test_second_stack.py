@@ -81,7 +81,7 @@ def test_what_is_said_of_another_run_is_ignored_and_told(
     assert watch.open_episode == "policy_00000"
     assert [message.run for message in heard] == ["mine"]
     told = capfd.readouterr().err
-    assert "speaks of the run 'other', and this is 'mine': ignored" in told
+    assert "is about the run 'other', and this is 'mine': ignored" in told
     assert told.count("ignored") == 1
     for node in (waits, speaks):
         node.destroy_node()

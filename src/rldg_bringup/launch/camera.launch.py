@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real wrist camera alone: to aim it, and to see whether its pictures arrive."""
+"""A real wrist camera alone: to aim it, and to see whether its images arrive."""
 
 from launch import LaunchDescription
 

@@ -33,7 +33,7 @@ def place(text: Value) -> Path:
         return Path(str(text)).expanduser().absolute()
     except RuntimeError:
         raise StackError(
-            f"{text}: nobody's home is known by that name here; write the path from / on"
+            f"{text}: no user of that name has a home folder here; give an absolute path"
         ) from None
 
 

@@ -36,7 +36,7 @@ def _crop(text: str) -> str:
 CAMERA = Argument(
     "camera",
     "robot",
-    "Whose pictures; robot: it brings its own, as the twin does; realsense: a D405 through its ROS driver, which is "
+    "Source of the images; robot: its own, as the twin's; realsense: a D405 through its ROS driver, which is "
     "started; pyrealsense: without it; topic: a driver that runs already.",
     choices=("robot", "realsense", "pyrealsense", "topic"),
     resume=Resume.KEPT,
@@ -55,8 +55,8 @@ CAMERA_TOPIC = Argument(
 CROP = Argument(
     "crop",
     "640x480:80,0,480,480",
-    "The camera's picture and the box in it that is seen: <width>x<height>:<left>,<top>,<width>,<height>. Stored with "
-    "every bag.",
+    "The camera's image size and the box in it that is used: <width>x<height>:<left>,<top>,<width>,<height>. Stored "
+    "with every bag.",
     parse=Reader("a size and a box within it, such as 640x480:80,0,480,480", _crop),
     resume=Resume.FIXED,
     needs=(only_with("camera", "realsense", "pyrealsense", "topic"),),

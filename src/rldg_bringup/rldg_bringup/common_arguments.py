@@ -242,14 +242,14 @@ WORKERS = Argument(
 RAY = Argument(
     "ray",
     "",
-    "transport:=direct: a Ray cluster that lives the episodes, host:port, or auto. Empty: this machine does.",
+    "transport:=direct: a Ray cluster that runs the episodes, host:port, or auto. Empty: this machine does.",
     parse=matching(r"|auto|(ray://)?[\w.\[\]:-]+:[0-9]{1,5}", "host:port, or auto"),
     needs=(DIRECTLY,),
 )
 EVALUATION = Argument(
     "evaluation",
     "",
-    "Name of the evaluation. Empty: the time of its start. That of an earlier one goes on with it.",
+    "Name of the evaluation. Empty: the time of its start. That of an earlier one resumes it.",
     parse=NAMED,
 )
 DOCTORS_PACE = 0.5

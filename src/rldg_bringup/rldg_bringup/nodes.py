@@ -85,9 +85,9 @@ def _camera(values: Values) -> list[NodeSpec]:
     if not is_real(values):
         return []
     if values.get("robot") == "sim":
-        raise StackError("the twin brings its own pictures: leave camera:= out with robot:=sim")
+        raise StackError("the twin has its own images: leave camera:= out with robot:=sim")
     if is_arm(values) and simulated(values):
-        raise StackError("a simulated arm brings its own pictures: leave camera:= out")
+        raise StackError("a simulated arm has its own images: leave camera:= out")
     return [
         NodeSpec(
             node.package, node.executable, node.name, node.parameters, variables=large_pictures()
@@ -106,7 +106,7 @@ def _operator(values: Values) -> list[NodeSpec]:
     if values["operator"] == "scripted":
         if is_arm(values) and not simulated(values):
             raise StackError(
-                "operator:=scripted plays a person, and nobody plays one at a real arm: give operator:=spacemouse, "
+                "operator:=scripted plays a person, which is not allowed at a real arm: give operator:=spacemouse, "
                 "gamepad or keyboard, or none"
             )
         parameters = {"task": values["task"], "seed": values["seed"], **_clocked(values)}
@@ -268,7 +268,7 @@ def _reward(values: Values) -> dict[str, Value]:
         )
     if values["confirm"] and reward not in CONFIRMED:
         raise StackError(
-            f"confirm:=true is for reward:={' and '.join(CONFIRMED)}: nobody can know better than {reward}"
+            f"confirm:=true is for reward:={' and '.join(CONFIRMED)}: {reward} needs no confirmation"
         )
     judge: dict[str, Value] = {"reward": reward, "confirm": values["confirm"]}
     return judge | ({"classifier": str(place(file))} if file else {})
@@ -408,7 +408,7 @@ def replay(values: Values) -> list[NodeSpec]:
     if not values["execute"]:
         if asked_for_keys():
             raise StackError(
-                "nobody has a key to say all that is in a bag: play it with ROS_SECURITY_ENABLE unset, in a "
+                "no key allows publishing all that is in a bag: play it with ROS_SECURITY_ENABLE unset, in a "
                 "ROS_DOMAIN_ID without a robot"
             )
         parameters = {name: values[name] for name in ("bag", "rate", "loop")}

@@ -46,7 +46,7 @@ def compare_pictures(values: Values, policies: Value) -> None:
         known = known_crop(Path(policy))
         if known not in ("", values["crop"]):
             raise StackError(
-                f"{policy} was trained on pictures of crop:={known} and is worth nothing under "
+                f"{policy} was trained on images of crop:={known} and is worth nothing under "
                 f"crop:={values['crop']}: give crop:={known}"
             )
 
@@ -56,7 +56,7 @@ def _check_size(policy: Path) -> None:
     size = cameras.get("image") if isinstance(cameras, dict) else None
     if size not in (None, [SIDE, SIDE]):
         raise StackError(
-            f"{policy} was trained on pictures of {_size(size)}, and every robot shows {SIDE}x{SIDE}: convert its bags "
+            f"{policy} was trained on images of {_size(size)}, and every robot's are {SIDE}x{SIDE}: convert its bags "
             "again, which crops and sizes them, and train on those"
         )
 

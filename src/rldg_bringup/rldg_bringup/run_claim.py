@@ -70,5 +70,5 @@ def _text(plan: StackPlan) -> str:
 
 def _unwritable(run: Path, error: OSError) -> StackError:
     return StackError(
-        f"cannot write the run folder {run}: {error.strerror}; mend that or give another runs:="
+        f"cannot write the run folder {run}: {error.strerror}; fix that or give another runs:="
     )

@@ -39,7 +39,7 @@ def settings(run: Path, maker: str | None) -> dict[str, Value]:
         return {}
     except (OSError, FormatError) as error:
         raise StackError(
-            f"cannot read {path} ({error}): a power cut may have left it so. Mend it, or delete it and give all "
+            f"cannot read {path} ({error}): a power cut may have left it so. Repair it, or delete it and give all "
             "arguments again"
         ) from error
     if maker not in (None, kept.stack):

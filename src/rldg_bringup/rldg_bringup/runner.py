@@ -220,7 +220,7 @@ def tell(message: str) -> None:
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        raise StackError(f"{' '.join(message.split())} (--help says more)")
+        raise StackError(f"{' '.join(message.split())} (see --help)")
 
 
 def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = None) -> int:
@@ -248,7 +248,7 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
     finally:
         claim.release()
     if plan.makes_run and code not in (0, USER_ERROR):
-        tell(f"stopped; name:={plan.run.name} goes on where it stopped")
+        tell(f"stopped; name:={plan.run.name} resumes where it stopped")
     return code
 
 

@@ -226,7 +226,7 @@ STACKS: Mapping[str, Stack] = {
         ),
         Stack(
             "camera",
-            "A real wrist camera alone: to aim it, and to see whether its pictures arrive.",
+            "A real wrist camera alone: to aim it, and to see whether its images arrive.",
             (replace(CAMERA, default="realsense", choices=CAMERA.choices[1:]), *CAMERAS[1:], RUNS),
             nodes.camera,
             makes_run=False,

@@ -51,7 +51,7 @@ def test_an_arm_is_driven_and_not_simulated(tmp_path: Path) -> None:
 
 
 def test_nobody_plays_a_person_at_a_real_arm(tmp_path: Path) -> None:
-    with pytest.raises(StackError, match="nobody plays one at a real arm"):
+    with pytest.raises(StackError, match="not allowed at a real arm"):
         planned(tmp_path, robot_ip="172.16.0.2")
     assert "operator" in parameters(planned(tmp_path))
 

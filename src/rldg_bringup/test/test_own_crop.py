@@ -47,7 +47,7 @@ def test_a_student_of_pictures_that_no_robot_shows_is_refused_before_anything_st
 ) -> None:
     student(tmp_path, "learned", cameras={"image": [480, 640]})
     with pytest.raises(
-        StackError, match="trained on pictures of 640x480, and every robot shows 128x128"
+        StackError, match="trained on images of 640x480, and every robot's are 128x128"
     ):
         crop(tmp_path, stack, **where)
 

@@ -227,7 +227,7 @@ def test_ctrl_c_is_polite_first_and_then_not(workspace: Workspace) -> None:
     assert "learner is still there: SIGTERM" in errors
     assert "recorder is still there: SIGKILL" in errors
     assert "learner is still there: SIGKILL" not in errors
-    assert "name:=a goes on where it stopped" in errors
+    assert "name:=a resumes where it stopped" in errors
     assert not any(alive(pid) for name in ("learner", "recorder") for pid in workspace.pids(name))
 
 

@@ -488,7 +488,7 @@ def test_a_reward_classifier_and_its_file_go_together(
 def test_a_person_confirms_what_only_looks_done(runs: str) -> None:
     plan = TRAIN.plan({"runs": runs, "reward": "pose", "confirm": "true"})
     assert parameters(plan)["actor"]["confirm"] is True
-    with pytest.raises(StackError, match="nobody can know better than keyboard"):
+    with pytest.raises(StackError, match="keyboard needs no confirmation"):
         TRAIN.plan({"runs": runs, "reward": "keyboard", "confirm": "true"})
 
 
@@ -679,7 +679,7 @@ def test_a_bag_is_not_played_where_keys_are_asked_for(
     runs: str, run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ROS_SECURITY_ENABLE", "true")
-    with pytest.raises(StackError, match="nobody has a key to say all that is in a bag"):
+    with pytest.raises(StackError, match="no key allows publishing all that is in a bag"):
         REPLAY.plan({"runs": runs, "bag": str(run)})
 
 
@@ -719,5 +719,5 @@ def test_a_view_is_redrawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) 
     ],
 )
 def test_the_home_of_nobody_is_told(tmp_path: Path, stack: str, given: dict[str, str]) -> None:
-    with pytest.raises(StackError, match="nobody's home is known"):
+    with pytest.raises(StackError, match="no user of that name has a home folder"):
         STACKS[stack].plan({"runs": str(tmp_path)} | given)

@@ -47,12 +47,12 @@ class ImageContract:
         if not found:
             raise UserError(
                 f"crop:={text} is not valid: it takes <width>x<height>:<left>,<top>,<width>,<height>, the camera's "
-                "picture and the box in it, such as 640x480:80,0,480,480"
+                "image size and the box in it, such as 640x480:80,0,480,480"
             )
         width, height = map(int, found["of"].split("x"))
         left, top, wide, high = map(int, found["box"].split(","))
         if not (0 < wide <= width - left and 0 < high <= height - top):
-            raise UserError(f"crop:={text} is not valid: the box reaches beyond the picture")
+            raise UserError(f"crop:={text} is not valid: the box reaches beyond the image")
         return ImageContract(width, height, (left, top, wide, high))
 
     @staticmethod

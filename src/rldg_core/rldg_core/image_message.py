@@ -48,7 +48,7 @@ def checked_stamp(cdr: bytes) -> int:
         BadPicture: it has none, or one that is no time.
     """
     if len(cdr) < STAMPED:
-        raise BadPicture(f"a message of {len(cdr)} bytes is no picture")
+        raise BadPicture(f"a message of {len(cdr)} bytes is no image")
     stamp = stamp_of(cdr)
     seconds, nanosec = (
         int.from_bytes(cdr[at : at + 4], "little" if cdr[1] & 1 else "big") for at in (4, 8)
@@ -67,7 +67,7 @@ def image_of(cdr: bytes) -> Any:
     try:
         return bag_reader.decode(WRIST_IMAGE, cdr)
     except Exception as error:  # whatever the library makes of foreign bytes
-        raise BadPicture("a message that is damaged, or no picture") from error
+        raise BadPicture("a message that is damaged, or no image") from error
 
 
 def is_depth(message: Any) -> bool:
@@ -111,7 +111,7 @@ def _raw(message: Any) -> np.ndarray:
     pixel = 2 if encoding in YUV else ORDERS[encoding][0] if encoding in ORDERS else 0
     if not pixel:
         raise _unknown(encoding)
-    told = f"a {width}x{height} {encoding[:20]} picture"
+    told = f"a {width}x{height} {encoding[:20]} image"
     if step < width * pixel:
         raise BadPicture(
             f"{told} says that a row (step) has {step} bytes, {width * pixel} are needed: its driver is at fault"
@@ -134,7 +134,7 @@ def _unknown(encoding: str) -> BadPicture:
     name = ascii(encoding[:40])
     if any(part in encoding for part in WIDE):
         return NotColour(
-            f"a picture of encoding {name}: 16-bit, as depth or infrared is, not 8-bit colour"
+            f"an image of encoding {name}: 16-bit, as depth or infrared is, not 8-bit colour"
         )
     if encoding.startswith("bayer"):
         return BadPicture(f"a Bayer mosaic ({name}): publish what image_proc makes of it")
@@ -149,7 +149,7 @@ def _from_yuv(rows: np.ndarray, brightness: int) -> np.ndarray:
     """(H, W, 3) uint8 of (H, W, 2): ITU-R BT.601 with 16 to 235, as OpenCV and with it cv_bridge take it."""
     height, width, _ = rows.shape
     if width % 2:
-        raise BadPicture(f"a YUV 4:2:2 picture has an even width, not {width}")
+        raise BadPicture(f"a YUV 4:2:2 image has an even width, not {width}")
     y = LUMA[rows[:, :, brightness]]
     u, v = rows[:, 0::2, 1 - brightness], rows[:, 1::2, 1 - brightness]
     rgb = np.empty((height, width, 3), np.uint8)

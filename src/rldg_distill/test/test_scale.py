@@ -142,7 +142,7 @@ def test_a_worker_that_dies_is_told(run: Path, tmp_path: Path) -> None:
     os.kill(workers[0], signal.SIGKILL)
     _, told = process.communicate()
     assert process.returncode == 1
-    assert "was killed by SIGKILL while it was at plugs-" in told and "goes on" in told
+    assert "was killed by SIGKILL while it was at plugs-" in told and "resumes" in told
     assert all(map(is_gone, workers))
 
 

@@ -66,7 +66,7 @@ def _make(stage: Stage) -> None:
     if code:
         raise ExperimentError(
             f"the command above ended with exit code {code}: {stage.command}\n"
-            "What it says is above. Mend it and start the experiment again: it goes on from here"
+            "Its output is above. Fix the cause and start the experiment again: it resumes here"
         )
     finish(stage, time.monotonic() - started, _cpu_seconds() - before, resumed)
 

@@ -121,7 +121,7 @@ def _facts(scene: MonitorState) -> list[list[tuple[str, str]]]:
             ("updates", str(scene.updates)),
             ("updates/s", f"{scene.updates_per_second:.0f}"),
         ],
-        [("by hand, over time", spark(scene.by_hand)), ("entropy", f"{scene.entropy:.1f}")],
+        [("person's share", spark(scene.by_hand)), ("entropy", f"{scene.entropy:.1f}")],
     ]
     of_resets = [[("reset", f"{scene.reset_seconds:.1f} s")]] if scene.reset_seconds else []
     of_time = [
@@ -264,7 +264,7 @@ def _trained(summary: dict[str, Any]) -> list[tuple[str, str]]:
         (
             "training",
             f"{summary['steps']} steps, {summary['updates']} updates, "
-            f"{summary['interventions']} of the steps by hand",
+            f"{summary['interventions']} of the steps by a person",
         ),
     ]
 

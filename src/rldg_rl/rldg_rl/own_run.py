@@ -37,7 +37,7 @@ def listen_to_own(
 def tell_stranger(node: Node, where: str, stranger: str, run: RunFolder) -> None:
     """Say once that somebody speaks of another run."""
     node.get_logger().warning(
-        f"{where} speaks of the run {stranger[:100]!r}, and this is {run.name!r}: ignored. Two machines that share a "
+        f"{where} is about the run {stranger[:100]!r}, and this is {run.name!r}: ignored. Two machines that share a "
         "run are started with the same name:=, two runs in two ROS domains",
         once=True,
     )

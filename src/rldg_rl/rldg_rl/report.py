@@ -138,7 +138,7 @@ def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
     if not conditions_of(evaluation).nominal:
         return
     found = read_json(evaluation.summary, dict[str, Any])
-    fix = "The evaluation's own summary is whole: mend or delete this one, and start the evaluation again"
+    fix = "The evaluation's own summary is whole: repair or delete this one, and start the evaluation again"
     kept = student.summary.exists()
     summary = read_json(student.summary, dict[str, Any], fix=fix) if kept else {}
     summary["evaluation"] = found["evaluation"]
@@ -209,7 +209,7 @@ def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress)
     below.set(ylabel="time to success [s]", ylim=(0, None))
     help_.plot(steps, 100 * helped, ".", ms=4, c="0.7")
     help_.plot(steps, 100 * _rolling(helped), label=f"last {WINDOW} episodes")
-    help_.set(xlabel="training steps", ylabel="by hand [% of steps]", ylim=(-3, 103))
+    help_.set(xlabel="training steps", ylabel="by a person [% of steps]", ylim=(-3, 103))
     help_.legend(loc="upper right")
     for axes in (above, below, help_):
         axes.grid(alpha=0.3)

@@ -167,7 +167,7 @@ def test_the_view_shows_how_much_a_person_helped_and_what_the_learner_waits_for(
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(render(scene))
     text = console.export_text()
-    assert "by hand, over time █▅▁· 0 %" in text and "no step came" in text
+    assert "person's share █▅▁· 0 %" in text and "no step came" in text
     assert "learner: no step came for 5 s" in line(scene)
 
 

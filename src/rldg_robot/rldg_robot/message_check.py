@@ -127,7 +127,7 @@ def _run_status(message: Any) -> str:
 def _transition(message: Any) -> str:
     picture = 3 * message.image_height * message.image_width
     if len(message.image) not in (0, picture) or len(message.next_image) not in (0, picture):
-        return "its pictures are not of the size that it says"
+        return "its images are not of the size that it states"
     numbers = (*message.observation, *message.next_observation, *message.action, message.reward)
     return "" if _finite(numbers) else "it has NaN or infinity"
 

@@ -153,7 +153,7 @@ class ViewerNode(Node):
         try:
             picture = Picture.fromarray(colours(self._wrist))
         except BadPicture as error:
-            self.get_logger().warning(f"a picture was dropped: {error}", throttle_duration_sec=5.0)
+            self.get_logger().warning(f"an image was dropped: {error}", throttle_duration_sec=5.0)
             return []
         return [np.asarray(picture.resize((SIZE, SIZE)))]
 

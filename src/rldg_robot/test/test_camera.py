@@ -23,8 +23,8 @@ def test_a_contract_is_read_and_written() -> None:
     ("text", "told"),
     [
         ("640x480", "is not valid: it takes"),
-        ("640x480:161,0,480,480", "reaches beyond the picture"),
-        ("640x480:0,0,0,10", "reaches beyond the picture"),
+        ("640x480:161,0,480,480", "reaches beyond the image"),
+        ("640x480:0,0,0,10", "reaches beyond the image"),
     ],
 )
 def test_a_contract_that_is_none_is_told(text: str, told: str) -> None:
@@ -80,13 +80,13 @@ def watched(seconds: float, rate: float, delay: float = 0.01) -> CameraWatch:
 
 
 def test_a_camera_is_fresh_stale_slow_or_of_another_time() -> None:
-    assert "no picture has come" in CameraWatch().report(5.0).message
+    assert "no image has come" in CameraWatch().report(5.0).message
     report = watched(4.0, 30.0).report(4.0)
     assert report.ok and report.rate == pytest.approx(30, abs=1)
     assert report.delay == pytest.approx(0.01)
     assert "0.5 s old" in watched(4.0, 30.0).report(4.5 - 1 / 30).message
-    assert "5 pictures/s" in watched(4.0, 5.0).report(3.9).message
+    assert "5 images/s" in watched(4.0, 5.0).report(3.9).message
     assert "from the future" in watched(4.0, 30.0, delay=-1.0).report(3.0).message
     wrong = watched(4.0, 30.0)
-    wrong.trouble = "pictures are 848x480"
-    assert wrong.report(4.0).message == "pictures are 848x480"
+    wrong.trouble = "images are 848x480"
+    assert wrong.report(4.0).message == "images are 848x480"

@@ -27,7 +27,7 @@ def watched(ahead: float) -> CameraWatch:
     [
         (3600.0, "from the future, 1.0 h ahead of this machine's clock"),
         (3.0, "from the future, 3.0 s ahead of this machine's clock"),
-        (-3.0, "the last picture is 3.0 s old"),
+        (-3.0, "the last image is 3.0 s old"),
         (-7200.0, "stamped 2.0 h behind this machine's clock"),
         (-1.796e9, "stamped 20787 days behind this machine's clock"),
     ],

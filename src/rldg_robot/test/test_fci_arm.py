@@ -205,7 +205,7 @@ def test_a_server_of_another_version_is_no_matter_of_waiting() -> None:
         client.close()
 
     threading.Thread(target=refuse, daemon=True).start()
-    with listener, pytest.raises(UserError, match="speaks another version"):
+    with listener, pytest.raises(UserError, match="uses another version"):
         FciArm(Site(robot_ip="127.9.9.8"), VGA.compliance, patience=60.0)
 
 

@@ -93,7 +93,7 @@ FAULTS: list[tuple[Topic, Callable[[Any], None], str]] = [
     (contract.RUN_STATUS, put(by_hand=[-1e30]), "by_hand"),
     (contract.RUN_STATUS, put(by_hand=[NAN]), "by_hand"),
     (contract.RUN_STATUS, put(by_hand=[0.5] * 1000), "by_hand"),
-    (contract.TRANSITION, put(image=b"\0" * 10, image_height=128, image_width=128), "pictures"),
+    (contract.TRANSITION, put(image=b"\0" * 10, image_height=128, image_width=128), "images"),
     (contract.TRANSITION, put(observation=[NAN]), "NaN"),
     (contract.TRANSITION, put(action=np.full(7, NAN, np.float32)), "NaN"),
 ]

@@ -46,7 +46,7 @@ def frozen() -> Stream:
 @pytest.mark.parametrize(
     ("heard", "publishers", "found", "fix"),
     [
-        (Stream(), 0, "nobody publishes it", "start the driver"),
+        (Stream(), 0, "no node publishes it", "start the driver"),
         (Stream(), 1, "nothing of it arrives", "both must discover each other"),
         (stream(), 2, "has 2 publishers", "leave one of them"),
         (stream(every=25), 1, "40 Hz, .*; 50 Hz are needed", "raise the rate of the driver"),

@@ -78,7 +78,7 @@ def read(data: bytes) -> Picture:
     """The same, and what kind of file it is; errors are those of `decode`."""
     opened = _open(data)
     if opened.mode not in COLOURS:
-        raise NotColour(f"a picture of mode {opened.mode}, not of 8-bit RGB or grey")
+        raise NotColour(f"an image of mode {opened.mode}, not of 8-bit RGB or grey")
     try:
         pixels = np.asarray(opened if opened.mode == "RGB" else opened.convert("RGB"))
     except Exception as error:  # whatever the library makes of foreign bytes
@@ -108,10 +108,10 @@ def check_size(height: int, width: int) -> None:
         BadPicture: it may not.
     """
     if height < 1 or width < 1:
-        raise BadPicture(f"a picture of {width}x{height}: it has no pixels")
+        raise BadPicture(f"an image of {width}x{height}: it has no pixels")
     if height * width > MOST_PIXELS:
         raise BadPicture(
-            f"a picture of {width}x{height}: more than the {MOST_PIXELS // 10**6} million pixels that are read"
+            f"an image of {width}x{height}: more than the {MOST_PIXELS // 10**6} million pixels that are read"
         )
 
 
@@ -132,7 +132,7 @@ def _open(data: bytes) -> ImageFile:
     if told not in (None, (opened.height, opened.width)):
         raise BadPicture("not an image: its PNG has two headers")
     if opened.mode == "CMYK":
-        raise NotColour("a CMYK picture, the four inks of a printer, not RGB")
+        raise NotColour("a CMYK image, the four inks of a printer, not RGB")
     return opened
 
 
@@ -142,7 +142,7 @@ def _png_size(data: bytes) -> tuple[int, int]:
     width, height, bits = struct.unpack_from(">IIB", data, len(PNG_HEADER))
     check_size(height, width)
     if bits == 16:  # the library would give the upper 8 bits of some and clip others to white
-        raise NotColour("a 16-bit picture, as depth or infrared is, not 8-bit colour")
+        raise NotColour("a 16-bit image, as depth or infrared is, not 8-bit colour")
     return height, width
 
 
@@ -150,7 +150,7 @@ def _no_picture(data: bytes) -> BadPicture:
     if not data:
         return BadPicture("not an image: it has no bytes")
     if data.startswith(PNG, DEPTH_CONFIG):
-        return NotColour("a compressedDepth picture, not colour")
+        return NotColour("a compressedDepth image, not colour")
     known = next((name for start, name in OTHERS.items() if data.startswith(start)), "")
     begins = known or f"it begins with the bytes {data[:4].hex(' ')}"
     return BadPicture(f"not an image: neither PNG nor JPEG, {begins}")

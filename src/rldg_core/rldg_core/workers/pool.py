@@ -100,7 +100,7 @@ class Worker(Generic[SomeJob, Result]):
             self._process.join()
             raise PoolError(
                 f"a worker {self._death()} while it was at {self.job.name}. "
-                "The same command goes on with what is finished; fewer workers need less memory"
+                "The same command resumes with what is finished; fewer workers need less memory"
             ) from error
         if isinstance(said, Exception):
             raise said

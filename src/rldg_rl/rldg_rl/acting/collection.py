@@ -96,7 +96,7 @@ class Collection(Logbook):
             return ""
         return (
             f"{HOPELESS} episodes of {self.task} failed in a row: look at their bags; "
-            "whoever leads them cannot do this task"
+            "who leads them, policy or person, cannot do this task"
         )
 
     @property

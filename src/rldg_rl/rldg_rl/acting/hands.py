@@ -80,7 +80,7 @@ class Hands:
         try:
             self._robot.wait_for(lambda: self._stamp >= seen.state_stamp, "the operator", 2.0)
         except RobotSilent as error:
-            self._node.get_logger().warning(f"{error} Going on without a hand.")
+            self._node.get_logger().warning(f"{error} Continuing without the operator.")
             return False
         return True
 

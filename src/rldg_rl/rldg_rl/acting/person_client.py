@@ -63,7 +63,7 @@ class PersonClient:
         self._ask(question, seen.state_stamp, waits=True)
         self._wait(lambda: self._said is not None, WHOM)
         if self._said is None:
-            raise EpisodeAborted("nobody answered before the stack was stopped")
+            raise EpisodeAborted("no answer came before the stack was stopped")
         return self._said
 
     def dismiss(self) -> None:

@@ -250,5 +250,5 @@ def _write(path: Path, data: bytes) -> None:
     except OSError as error:
         raise CheckpointError(
             f"cannot write {path} ({error.strerror}), {len(data) / 1e6:.1f} MB: free some space "
-            "or make the folder writable; the run goes on when it is started again"
+            "or make the folder writable; the run resumes when it is started again"
         ) from error

@@ -166,7 +166,7 @@ def _check_tasks(names: str | None, found: Collection[str]) -> None:
     """
     for name in (names or "").split(","):
         if name and not set(named_tasks(name)) & set(found):
-            why = f"no episode of {name} was lived by both"
+            why = f"no episode of {name} was run by both"
             raise pointless(f"--task {name}", why, f"There are: {', '.join(sorted(found))}")
 
 

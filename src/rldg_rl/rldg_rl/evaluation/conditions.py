@@ -42,7 +42,7 @@ def conditions_of(evaluation: RunFolder) -> Conditions:
         FormatError: the file cannot be read.
     """
     path = evaluation.config
-    fix = "Without it nobody knows what was off: delete it only if nothing was"
+    fix = "It names the perturbation: delete it only if there was none"
     config = read_yaml(path, dict[str, Any], fix=fix) if path.exists() else {}
     return Conditions(
         perturb=str(config.get("perturb") or ""),

@@ -45,7 +45,7 @@ It leaves, in <run>/evaluations/<name>/:
   summary.json     success with its 95 % interval, cycle time, wrench, failures; per task, seen and unseen
   videos/          the first failures; where there are none, the first successes
 
-Ctrl-C at any moment: the same command with that --name goes on. The same seed gives every policy the same starts, so
+Ctrl-C at any moment: the same command with that --name resumes. The same seed gives every policy the same starts, so
 two evaluations can be compared episode by episode: ./rldg compare <run> <run>
 
 examples:
@@ -123,7 +123,7 @@ def parse(arguments: Sequence[str] | None) -> Order:
     add(
         "--name",
         type=name_of("a name"),
-        help="of the evaluation; that of an earlier one goes on (the time of its start)",
+        help="of the evaluation; that of an earlier one resumes it (the time of its start)",
     )
     add(
         "--perturb",
@@ -303,7 +303,7 @@ def film(order: Order, records: list[Record], console: Console) -> None:
     write_video(order.folder.videos / "evaluation.mp4", clips)
     if len(clips) < len(wanted):
         console.print(
-            f"{len(wanted) - len(clips)} episodes are not in the video: lived again, they went another way"
+            f"{len(wanted) - len(clips)} episodes are not in the video: run again, they went differently"
         )
 
 
@@ -320,7 +320,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         evaluate(order, console)
         console.print(outcome(order.folder.path))
 
-    return exit_code("evaluator", work, f"the same command with --name {order.name} goes on")
+    return exit_code("evaluator", work, f"the same command with --name {order.name} resumes")
 
 
 def exit_code(program: str, work: Callable[[], None], goes_on: str) -> int:

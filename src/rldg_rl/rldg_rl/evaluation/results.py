@@ -81,7 +81,9 @@ class RecordFile:
         if rest.strip(b"\0") and not rest.startswith(
             b"{"
         ):  # it would be cut off, and is somebody's
-            raise UserError(f"the end of {self.path} is no record of an episode: mend or delete it")
+            raise UserError(
+                f"the end of {self.path} is no record of an episode: repair or delete it"
+            )
         try:
             return parse_json(b"[" + b",".join(lines) + b"]", list[Record], str(self.path))
         except FormatError:  # which of them?
@@ -106,7 +108,7 @@ class RecordFile:
             return parse_json(line, Record, "it")
         except FormatError as error:
             raise UserError(
-                f"line {number} of {self.path} is no record of an episode ({error}): mend or delete it"
+                f"line {number} of {self.path} is no record of an episode ({error}): repair or delete it"
             ) from error
 
 

@@ -32,8 +32,8 @@ from rldg_rl.named_run import named_run
 
 EVERY = "all"
 EPILOG = """\
-Every value of every axis is an ordinary evaluation of every run, with the same starts: what was lived before is not
-lived again, and after Ctrl-C or a kill the same command goes on. They lie in
+Every value of every axis is an ordinary evaluation of every run, with the same starts: finished episodes are
+not run again, and after Ctrl-C or a kill the same command resumes. They lie in
 <run>/evaluations/<name>_<axis>_<value>_seed<seed>.
 
 It leaves, in the folder --out:
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     def work() -> None:
         report(sweep, find_out(sweep, console), console)
 
-    return exit_code("sweep", work, "the same command goes on")
+    return exit_code("sweep", work, "the same command resumes")
 
 
 if __name__ == "__main__":

@@ -164,7 +164,7 @@ def main(words: list[str] | None = None) -> int:
         "--name",
         type=name_of("the new run's name"),
         required=True,
-        help="of the new run; an earlier one's goes on",
+        help="of the new run; an earlier one's name resumes it",
     )
     parser.add_argument("--seed", type=seed_value, default=0, help="of the draws (0)")
     parser.add_argument(

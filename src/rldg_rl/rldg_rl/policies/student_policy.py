@@ -174,7 +174,7 @@ def loaded_student(path: Path) -> Student:
 
 
 def check_cameras(student: Student) -> None:
-    """Refuse a student that looks through what no robot of ours has, or was trained on pictures of another size.
+    """Refuse a student that looks through what no robot of ours has, or was trained on images of another size.
 
     Raises:
         UserError: it does.

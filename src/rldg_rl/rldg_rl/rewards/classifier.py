@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="classifier",
-        description="A network that tells from the wrist image whether a task is done.",
+        description="A network that decides from the wrist image whether a task is done.",
         epilog=EPILOG,
     )
     verbs = parser.add_subparsers(required=True, metavar="train | review")

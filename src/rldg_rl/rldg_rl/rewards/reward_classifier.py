@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network that tells from the wrist image whether the task is done, and its training from what a person declared.
+"""A network that decides from the wrist image whether the task is done, and its training from what a person declared.
 
 A person holds both buttons of the SpaceMouse while the task is done (`./rldg launch label`): images of those moments
 are the positives, the others of the same episodes the negatives. Just before the buttons went down is neither: it was

@@ -148,7 +148,7 @@ class RobotClient:
         except BadPicture as error:
             self._bad_picture = str(error)
             self._node.get_logger().warning(
-                f"a picture was dropped: {error}", throttle_duration_sec=5.0
+                f"an image was dropped: {error}", throttle_duration_sec=5.0
             )
             return
         self._latest[contract.WRIST_IMAGE.name] = image
@@ -177,7 +177,7 @@ class RobotClient:
             if topic.name in missing:
                 yield from unheard(self._node, topic)
         if contract.WRIST_IMAGE.name in missing and self._bad_picture:
-            yield f"the last picture was dropped: {self._bad_picture}"
+            yield f"the last image was dropped: {self._bad_picture}"
 
     def _assemble(self) -> Observation:
         image = contract.WRIST_IMAGE.name

@@ -49,7 +49,7 @@ class Fit:
         """For people."""
         near = "" if self.near is None else f", near it to {1000 * self.near:.1f} mm"
         turn = f"and {math.degrees(self.rotation):.1f} degrees"
-        return f"tells the goal to {1000 * self.position:.1f} mm{near}, {turn}"
+        return f"predicts the goal to {1000 * self.position:.1f} mm{near}, {turn}"
 
 
 def train_encoder(

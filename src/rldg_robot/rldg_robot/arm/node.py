@@ -83,7 +83,7 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         self.task = load_task(self.declare_parameter("task", "connector/vga").value)
         if self.task.grasp is not None:
             raise UserError(
-                f"{self.task.id} begins with a grasp, and nobody tells an arm where the object lies: on an arm there "
+                f"{self.task.id} begins with a grasp, and a real arm does not know where the object lies: there "
                 "are connector and fmb_insertion"
             )
         if not goal_stays(self.task):

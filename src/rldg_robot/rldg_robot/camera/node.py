@@ -65,7 +65,7 @@ class WristCameraNode(Node):
             return
         self._matrix = None
         self.get_logger().warning(
-            "the camera says no focal length, so camera_info is left out: it is not calibrated",
+            "the camera reports no focal length, so camera_info is left out: it is not calibrated",
             throttle_duration_sec=60.0,
         )
 
@@ -82,7 +82,7 @@ class WristCameraNode(Node):
     def _drop(self, reason: str) -> None:
         """Leave a picture out, and say why."""
         self._watch.dropped(reason, now(self) / SECOND)
-        self.get_logger().error(f"a picture was dropped: {reason}", throttle_duration_sec=5.0)
+        self.get_logger().error(f"an image was dropped: {reason}", throttle_duration_sec=5.0)
 
     def _take(self, message: Any, stamp: int) -> None:
         self._check_size(int(message.height), int(message.width))
@@ -113,11 +113,11 @@ class WristCameraNode(Node):
         wanted = self.contract
         if not width or not height:
             raise BadPicture(
-                f"pictures are {width}x{height}, which is none: its driver is at fault"
+                f"images are {width}x{height}, which cannot be: its driver is at fault"
             )
         if (width, height) != (wanted.width, wanted.height):
             raise BadPicture(
-                f"pictures are {width}x{height}, the image contract is of {wanted.width}x{wanted.height}: a "
+                f"images are {width}x{height}, the image contract is of {wanted.width}x{wanted.height}: a "
                 "D405 ignores rgb_camera.*, it wants depth_module.color_profile; another camera wants "
                 f"crop:={ImageContract.centred(width, height).crop}"
             )
@@ -148,7 +148,7 @@ class WristCameraNode(Node):
             name="wrist_camera",
             message=report.message,
             values=[
-                KeyValue(key="pictures per second", value=f"{report.rate:.1f}"),
+                KeyValue(key="images per second", value=f"{report.rate:.1f}"),
                 KeyValue(key="age of the last [s]", value=f"{report.age:.3f}"),
                 KeyValue(key="from stamp to arrival [s]", value=f"{report.delay:.3f}"),
                 KeyValue(key="image contract", value=str(self.contract)),

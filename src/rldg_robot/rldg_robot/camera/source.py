@@ -59,7 +59,9 @@ class Source:
             if self._offers_best_effort_alone(topic):
                 self._best_effort.add(topic)
                 self._listen(topic, ReliabilityPolicy.BEST_EFFORT)
-                self._node.get_logger().info(f"{topic} is offered by best effort, and heard so")
+                self._node.get_logger().info(
+                    f"{topic} is published as best effort, and subscribed to likewise"
+                )
         return self._cause()
 
     def _offers_best_effort_alone(self, topic: str) -> bool:
@@ -77,14 +79,14 @@ class Source:
         }
         for topic, info in there.items():
             if info.topic_type != IMAGE:
-                return f"{topic} is a {info.topic_type}, and has to be a {IMAGE}: publish raw pictures there"
+                return f"{topic} is a {info.topic_type}, and has to be a {IMAGE}: publish raw images there"
         if there:
             topic, info = next(iter(there.items()))
             return (
-                f"{info.node_name} publishes {topic}, but nothing arrives: does it take pictures? Large ones get lost "
+                f"{info.node_name} publishes {topic}, but nothing arrives: does it take images? Large ones get lost "
                 "in Fast DDS's default profile (docs/how-to/camera.md)"
             )
-        return f"nobody publishes {asked}: is the camera's driver running?{self._others()}"
+        return f"no node publishes {asked}: is the camera's driver running?{self._others()}"
 
     def _others(self) -> str:
         """Which topics of pictures somebody publishes, as a hint."""

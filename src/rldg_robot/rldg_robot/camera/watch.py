@@ -73,24 +73,24 @@ class CameraWatch:
         if self._dropped:
             count = f"{len(self._dropped)} of {max(len(self._arrived), len(self._dropped))}"
             return (
-                f"{self._why_dropped} ({count} pictures of the last {WINDOW_SECONDS:.0f} s dropped)"
+                f"{self._why_dropped} ({count} images of the last {WINDOW_SECONDS:.0f} s dropped)"
             )
         if age == float("inf"):
-            return f"no picture has come: {self.silence}"
+            return f"no image has come: {self.silence}"
         if age > OTHER_CLOCK:
             return (
-                f"pictures are stamped {time_span(age)} behind this machine's clock: the camera stands still, or its "
+                f"images are stamped {time_span(age)} behind this machine's clock: the camera stands still, or its "
                 "driver stamps by another clock"
             )
         if age > FRESH_SECONDS:
-            return f"the last picture is {time_span(age)} old: the camera stands still, or its clock is another"
+            return f"the last image is {time_span(age)} old: the camera stands still, or its clock is another"
         if age < -FRESH_SECONDS:
             return (
-                f"pictures come from the future, {time_span(-age)} ahead of this machine's clock: the camera's clock "
+                f"images come from the future, {time_span(-age)} ahead of this machine's clock: the camera's clock "
                 "is another (let chrony of one machine follow the other)"
             )
         if rate < LEAST_RATE:
-            return f"{rate:.0f} pictures/s: a USB 2 port or cable, or the profile is not what was asked for"
+            return f"{rate:.0f} images/s: a USB 2 port or cable, or the profile is not what was asked for"
         return ""
 
 

@@ -158,7 +158,7 @@ class DoctorNode(Node):
             force = self._message(contract.EXTERNAL_WRENCH).wrench.force
             newtons = float(np.linalg.norm([force.x, force.y, force.z]))
             if newtons > AT_REST:
-                fix = "free it if it touches something; else tell the arm the tool's mass and its centre (set_load)"
+                fix = "free it if it touches something; else set the tool's mass and its centre in the arm (set_load)"
                 yield warning("force at rest", f"{newtons:.1f} N", fix)
             else:
                 yield good("force at rest", f"{newtons:.1f} N")
@@ -196,7 +196,7 @@ class DoctorNode(Node):
                 yield bad(name, f"it is not alone on {topic.name}: {others}", fix)
                 return
         if self.count_publishers(contract.POLICY_TARGET_POSE.name):
-            yield skipped(name, "somebody drives the arm just now: not examined")
+            yield skipped(name, "another node drives the arm right now: not checked")
             return
         yield self._planted()
         yield self._stopped()
@@ -247,7 +247,7 @@ def main() -> None:
             console.print(finding.shown())
         count = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
         console.print(
-            f"\n{count[Verdict.GOOD]} good, {count[Verdict.WARNING]} to look at, {count[Verdict.BAD]} to mend first, "
+            f"\n{count[Verdict.GOOD]} good, {count[Verdict.WARNING]} to look at, {count[Verdict.BAD]} to fix first,  "
             f"{count[Verdict.SKIPPED]} skipped"
         )
         if not healthy(findings):

@@ -83,7 +83,7 @@ def stream_finding(
     wanted, name = WANTED[topic], topic.name
     if not stream.arrivals and not publishers:
         fix = f"start {wanted.who}; look at its remappings with `ros2 topic list`"
-        return bad(name, "nobody publishes it", fix)
+        return bad(name, "no node publishes it", fix)
     if len(stream.arrivals) < 2 and unheard:
         fix = f"every node of a stack asks for this quality of service: change that of {wanted.who}"
         return bad(name, f"nothing of it arrives: {'; '.join(unheard)}", fix)

@@ -272,7 +272,7 @@ def connect(site: Site, patience: float) -> franky.Robot:
             return franky.Robot(site.robot_ip, realtime_config=config)
         except franky.IncompatibleVersionException as error:
             raise UserError(
-                f"the robot at {site.robot_ip} speaks another version of FCI than the installed franky-control: "
+                f"the robot at {site.robot_ip} uses another version of FCI than the installed franky-control: "
                 f"{error}. docs/how-to/fci.md says which build serves which system"
             ) from error
         except franky.RealtimeException as error:
@@ -289,7 +289,7 @@ def connect(site: Site, patience: float) -> franky.Robot:
             if time.monotonic() > end:
                 raise UserError(
                     f"no FCI answers at {site.robot_ip}: {error}. Is this the arm's address, are its brakes "
-                    "open, is FCI activated in Desk, and is nobody else connected?"
+                    "open, is FCI activated in Desk, and is no other client connected?"
                 ) from error
         time.sleep(RETRY_SECONDS)
 

@@ -182,7 +182,7 @@ class FrankaRos2Control:
         if await met(self._node, recovery.server_is_ready):
             handle = await within(self._node, recovery.send_goal_async(goal), SOON)
         if handle is None:
-            return f"nobody answers at {franka_ros2.RECOVER}"
+            return f"no node answers at {franka_ros2.RECOVER}"
         result = await within(self._node, handle.get_result_async(), LATER)
         if result is None or result.status != GoalStatus.STATUS_SUCCEEDED:
             return "the robot keeps its error: see to it in Desk"
@@ -203,7 +203,7 @@ class FrankaRos2Control:
             request = client.srv_type.Request(**fields)
             answer = await within(self._node, client.call_async(request), LATER)
         if answer is None:
-            return f"nobody answers at {service}"
+            return f"no node answers at {service}"
         if getattr(answer, "success", False) or getattr(answer, "ok", False):
             return ""
         return getattr(answer, "error", "") or getattr(answer, "message", "") or "it refuses"
