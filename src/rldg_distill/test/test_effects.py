@@ -28,7 +28,7 @@ VGA, HDMI = recording(pose="arm/pose"), recording("connector/hdmi")
         (Filters(tasks=("connector/vga", "connector/xlr")), Told(), "--task connector/xlr has no"),
         (Filters(sources=("recorded", "policy")), Told(), "they are of recorded. Leave it out"),
         (Filters(statuses=("success", "failure")), Told(), "--status failure has no effect"),
-        (Filters(), Told(task="connector/usb_a"), "every bag says otherwise itself"),
+        (Filters(), Told(task="connector/usb_a"), "every bag states another value itself"),
         (Filters(), Told(topics={"current_pose": "nowhere"}), "--topic current_pose=nowhere has"),
         (Filters(), Told(topics={"spacenav/joy": "joy"}), "spacenav/joy plays no part"),
     ],

@@ -104,7 +104,7 @@ def test_any_gripper_whose_range_is_told(
         (HAND, shut(40.0, 12.0, 2), "has 40, 40 for the gripper, and its stroke is 0 to 0.04 m"),
         (HAND, shut(4.0, 1.2, 2), "millimetres, radians or counts?"),
         (HAND, shut(0.0, 255.0, 2), "millimetres, radians or counts?"),
-        (HAND, shut(-0.04, 0.0, 2), "says -0.04, -0.04"),
+        (HAND, shut(-0.04, 0.0, 2), "has -0.04, -0.04"),
         (HAND, shut(0.08, 0.03, 2), "stroke is 0 to 0.04 m"),  # each tells the whole width
         (HAND, shut(np.nan, 0.0, 2), "has nan, nan for the gripper"),
         (HAND, lambda t: [0.04 if t < 1.5 else 0.01, 0.0], "which move alike"),
@@ -165,7 +165,7 @@ def test_joints_on_two_topics_are_named(tmp_path: Path) -> None:
     arm = with_joints(("fr3_joint1",), shut(0.0, 1.0)).streams[JOINTS.name]
     plain.streams[JOINTS.name] = arm
     told = refused(plain, tmp_path)
-    assert "joint_states has fr3_joint1: where one of them tells it" in told
+    assert "joint_states has fr3_joint1: where one of them measures it" in told
     assert told.endswith("or --topic joint_states=/fr3_gripper/joint_states")
 
 
@@ -189,7 +189,7 @@ def test_another_topic_of_joints(tmp_path: Path) -> None:
     told = replace(PEPPER, topics={JOINTS.name: "fr3_gripper/joint_states"})
     assert is_sound(read(plain, tmp_path / "told", told))
     other = with_joints(("drive", "wrist"), shut(1.0, 0.0, 2), topic="fr3_gripper/joint_states")
-    assert "has drive, wrist on fr3_gripper/joint_states: say which" in refused(
+    assert "has drive, wrist on fr3_gripper/joint_states: name the one" in refused(
         other, tmp_path / "other", told
     )
 

@@ -28,9 +28,9 @@ def test_pictures_of_another_size_than_a_robot_shows_are_told_before_training(
     assert distill.main([str(data), *TINY, *more, "--name", "a"]) == 0
     told = capsys.readouterr().err
     assert f"images of image are {SIZE}x{SIZE}, a robot's are 128x128: convert the bags" in told
-    assert told.index("a robot shows") < told.index("validation loss")
+    assert told.index("a robot's are") < told.index("validation loss")
     student = load_student(tmp_path / "runs" / "a" / "checkpoints" / "student")
-    assert "a robot shows 128x128" in student.never_shown()
+    assert "a robot's are 128x128" in student.never_shown()
     object.__setattr__(student.data, "cameras", {"image": (128, 128)})
     assert student.never_shown() == ""
 

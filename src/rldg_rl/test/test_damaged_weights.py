@@ -85,7 +85,7 @@ def test_a_policy_of_no_numbers_is_refused_by_name(number: float, sound: Any) ->
     bad = {name: tensor.copy() for name, tensor in tensors.items()}
     bad["policy.head.bias"][1] = number
     text = refused(lambda: policy_from_bytes(packed(bad, info)))
-    assert "numbers that are none, in policy.head.bias" in text
+    assert "NaN or infinite numbers, in policy.head.bias" in text
     assert "train anew" in text
 
 
@@ -157,7 +157,7 @@ def test_a_policy_is_judged_before_anything_starts(tmp_path: Path) -> None:
     agent = make_agent(observation_dim=24, action_dim=6)
     agent.policy.tensors["head.bias"][...] = np.nan
     save_policy(tmp_path / "policy.safetensors", agent.policy, TASK, 1)
-    assert "numbers that are none" in refused(
+    assert "NaN or infinite numbers" in refused(
         lambda: specialist(tmp_path / "policy.safetensors", VGA)
     )
     os.mkfifo(tmp_path / "pipe")
@@ -240,7 +240,7 @@ def test_a_network_of_no_numbers_is_refused(resnet: Path, tmp_path: Path) -> Non
     weights[name].view(-1)[0] = torch.nan
     safetensors.torch.save_file(weights, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((resnet / "config.json").read_text())
-    assert f"numbers that are none, in {name}" in refused(lambda: read_backbone(str(tmp_path)))
+    assert f"NaN or infinite numbers, in {name}" in refused(lambda: read_backbone(str(tmp_path)))
 
 
 def test_structures_of_another_shape() -> None:
@@ -290,8 +290,8 @@ def test_classifiers_of_another_shape(classifier: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("network.0.weight", float("nan"), "numbers that are none, in network.0.weight"),
-        ("threshold", float("nan"), "numbers that are none, in threshold"),
+        ("network.0.weight", float("nan"), "NaN or infinite numbers, in network.0.weight"),
+        ("threshold", float("nan"), "NaN or infinite numbers, in threshold"),
         ("threshold", -1.0, "fires at a probability of -1"),
         ("temperature", 0.0, "temperature 0"),
     ],
