@@ -117,7 +117,7 @@ def test_any_gripper_whose_range_is_told(
         ),
         (("a_finger_joint1", "b_finger_joint2"), shut(0.04, 0.0, 2), "Name one"),
         (("gripper_joint",), shut(0.04, 0.0), "--gripper-joint gripper_joint --gripper-range"),
-        (("robotiq_85_left_knuckle_joint",), shut(0.0, 0.8), "says 0 to 0.8"),
+        (("robotiq_85_left_knuckle_joint",), shut(0.0, 0.8), "is 0 to 0.8"),
         (("panda_joint1", "left_jaw"), shut(0.0, 0.04, 2), "--gripper-joint left_jaw"),
         (("drive_joint",), shut(0.0, 0.85), "joint_states has drive_joint: where one of them"),
     ],
