@@ -402,7 +402,11 @@ def teleop(values: Values) -> list[NodeSpec]:
 
 
 def replay(values: Values) -> list[NodeSpec]:
-    """Nodes that play a bag; or a robot that does again what it did then, recorded like any other episode."""
+    """Nodes that play a bag; or a robot that does again what it did then, recorded like any other episode.
+
+    Raises:
+        StackError: the network asks for keys, and no key may say all that is in a bag.
+    """
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0] or str(TASK.default)}
     if not values["execute"]:

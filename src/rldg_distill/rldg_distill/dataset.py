@@ -188,7 +188,11 @@ def show_faults(dataset: Dataset, bags: list[Path], console: Console) -> int:
 
 
 def show_pictures(dataset: Dataset, split: str, count: int, camera: str, out: Path) -> list[Path]:
-    """Write contact sheet and video; returns their paths."""
+    """Write contact sheet and video; returns their paths.
+
+    Raises:
+        UsageError: the dataset has no such split or camera.
+    """
     if split not in dataset.shards:
         raise UsageError(f"no split '{split}'; there are: {', '.join(dataset.shards)}")
     if camera not in dataset.cameras:

@@ -372,7 +372,11 @@ def work(order: Order, world: World, console: Console) -> int:
 def train(
     order: Order, data: TrainingData, student: Student, world: World, display: Display
 ) -> Trainer:
-    """Train to the end; only the leading process writes, and has the run's folder already."""
+    """Train to the end; only the leading process writes, and has the run's folder already.
+
+    Raises:
+        TrainingError: the training cannot go on; the message says why.
+    """
     if world.leads:
         settle(order, data)
     world.wait()

@@ -552,7 +552,12 @@ class ActorNode(Node):
         self.announcer.episode(result)
 
     def before_step(self) -> None:
-        """Wait for recorder and learner; stop when the gate did."""
+        """Wait for recorder and learner; stop when the gate did.
+
+        Raises:
+            GateStop: the gate stopped the arm for its wrench while it was alone.
+            EpisodeAborted: it stopped for something else, or the student on another machine is gone.
+        """
         if stop := self.robot.stopped:
             alone = self._is_alone(self._source)
             kind = GateStop if alone and _for_wrench(stop) else EpisodeAborted

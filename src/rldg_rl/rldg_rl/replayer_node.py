@@ -67,7 +67,11 @@ class ReplayerNode(Node):
         self._step = publish_on(self, contract.STEP)
 
     def live(self) -> bool:
-        """Replay every episode in order; returns whether all went as they did then."""
+        """Replay every episode in order; returns whether all went as they did then.
+
+        Raises:
+            UserError: no episode could be executed.
+        """
         self._wait_for_everybody()
         reason = ""
         try:
@@ -129,7 +133,12 @@ class ReplayerNode(Node):
         self._episode.publish(episode_message(result, now(self)))
 
     def before_step(self) -> None:
-        """Wait for recorder and gate; stop when the gate did."""
+        """Wait for recorder and gate; stop when the gate did.
+
+        Raises:
+            EpisodeAborted: the gate stopped the arm.
+            RobotSilent: recorder or gate do not answer.
+        """
         self.robot.wait_for(self._on_disk, "the recorder", RECORDER_SECONDS)
         self.robot.wait_for(self._gate_is_on_task, "the safety gate", GATE_SECONDS)
         if self.robot.stopped:

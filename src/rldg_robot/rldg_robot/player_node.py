@@ -46,7 +46,11 @@ class PlayerNode(Node):
         self._watched = 0.0
 
     def play(self) -> None:
-        """Play everything, until the end or Ctrl-C."""
+        """Play everything, until the end or Ctrl-C.
+
+        Raises:
+            UserError: a bag is damaged, or holds no message.
+        """
         self._offer(self.bags[0])
         time.sleep(SETTLE_SECONDS)
         self._stay_alone()

@@ -75,7 +75,12 @@ def decode(data: bytes) -> np.ndarray:
 
 
 def read(data: bytes) -> Picture:
-    """The same, and what kind of file it is; errors are those of `decode`."""
+    """The same, and what kind of file it is.
+
+    Raises:
+        BadPicture: it is none, is damaged, or has more pixels than `MOST_PIXELS`.
+        NotColour: it is neither RGB nor grey of 8 bits.
+    """
     opened = _open(data)
     if opened.mode not in COLOURS:
         raise NotColour(f"an image of mode {opened.mode}, not of 8-bit RGB or grey")

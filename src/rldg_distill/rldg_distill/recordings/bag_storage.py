@@ -70,6 +70,10 @@ class TopicInfo:
 def damage_told() -> Iterator[None]:
     """Make a BadBag of whatever one bag raises, so that it ends nothing but itself: a message that is cut off or not of
     its type, a file that cannot be read, and what nobody foresaw. What would end every bag passes.
+
+    Raises:
+        BadBag: the bag raised something.
+        OSError: what would end every bag: a full disk, no memory.
     """
     try:
         yield

@@ -78,7 +78,11 @@ class RobotClient:
         return str(self.safety.reason) if self.safety.state == SafetyState.HOLD else ""
 
     def reset(self, seed: int, task: str, stay: bool = False) -> Observation:
-        """Bring the robot to a start pose, or only tell it; see `environment.Robot`."""
+        """Bring the robot to a start pose, or only tell it; see `environment.Robot`.
+
+        Raises:
+            RobotSilent: nobody resets it, or the reset failed.
+        """
         self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
         self._stamps.clear()
         self._gripper_wish = None

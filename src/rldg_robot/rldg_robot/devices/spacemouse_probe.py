@@ -80,7 +80,11 @@ def main(words: Sequence[str] | None = None) -> None:
 
 @command("spacemouse_probe")
 def probe(words: Sequence[str] | None) -> None:
-    """Show what the device sends, as the command line says."""
+    """Show what the device sends, as the command line says.
+
+    Raises:
+        UserError: the device went away, or there is none.
+    """
     parser = Parser("spacemouse_probe", description=__doc__)
     parser.add_argument("--device", choices=("hid", "spacenavd"), default="hid")
     parser.add_argument(

@@ -79,7 +79,11 @@ def read_foreign(
     told: Told,
     view: View | None = None,
 ) -> Episode:
-    """The episode of a bag made elsewhere; arguments and errors are those of `read_bag`."""
+    """The episode of a bag made elsewhere; arguments are those of `read_bag`.
+
+    Raises:
+        BadBag: it cannot be an episode; the message says why.
+    """
     recording = find_foreign(path, told)
     task = load_task(recording.task)
     if recording.width is None and task.gripper != "closed":

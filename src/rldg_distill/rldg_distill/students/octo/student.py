@@ -147,7 +147,11 @@ class OctoStudent(Student):
 
     @classmethod
     def create(cls, config: StudentConfig, data: DataCard, init: Path | None = None) -> Self:
-        """As every student; T5 has to come from somewhere."""
+        """As every student; T5 has to come from somewhere.
+
+        Raises:
+            StudentError: nothing says where T5 comes from; and as of every student.
+        """
         assert isinstance(config, OctoStudentConfig)
         if config.language == "t5" and init is None:
             raise StudentError(
@@ -270,7 +274,11 @@ class OctoStudent(Student):
             self._language.save(folder / LANGUAGE)
 
     def load_weights(self, folder: Path) -> None:
-        """As every student, and T5."""
+        """As every student, and T5.
+
+        Raises:
+            StudentError: as of every student; T5's weights are missing or damaged.
+        """
         super().load_weights(folder)
         if self.config.language == "t5":
             try:

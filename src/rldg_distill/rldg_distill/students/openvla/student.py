@@ -149,7 +149,11 @@ class OpenVLAStudent(Student):
 
     @classmethod
     def create(cls, config: StudentConfig, data: DataCard, init: Path | None = None) -> Self:
-        """As every student; of 7B parameters or in few bits it starts from a checkpoint only."""
+        """As every student; of 7B parameters or in few bits it starts from a checkpoint only.
+
+        Raises:
+            StudentError: it would have to start from a checkpoint; and as of every student.
+        """
         assert isinstance(config, OpenVLAStudentConfig)
         if config.quantize:
             quantization.library()
