@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import rclpy
 from geometry_msgs.msg import WrenchStamped
+from harness import PATIENCE
 from rclpy.node import Node
 
 from rldg_core import contract
@@ -32,9 +33,9 @@ class Fist(Node):
         listen_to(self, contract.SAFETY_STATE, self._gate.append)
         listen_to(self, contract.EXTERNAL_WRENCH, self._felt.append)
 
-    def strike(self, seconds: float) -> None:
+    def strike(self) -> None:
         """Until an episode failed of it. The gate's own word is not enough: a blow between two episodes fails none."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while not any(e.status == Episode.FAILURE and "wrench" in e.reason for e in self._episodes):
             assert time.monotonic() < end, "no episode was stopped"
             rclpy.spin_once(self, timeout_sec=0.05)
@@ -43,9 +44,9 @@ class Fist(Node):
                 blow.wrench.force.x = BLOW
                 self._strike.publish(blow)
 
-    def stop_the_gate(self, seconds: float) -> None:
+    def stop_the_gate(self) -> None:
         """Until it says that it stopped, whether or not anything moves."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         blow = WrenchStamped()
         blow.wrench.force.x = BLOW
         while not (self._gate and self._gate[-1].state == SafetyState.STOPPED):

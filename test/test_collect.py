@@ -59,7 +59,7 @@ def test_a_stop_of_the_gate_fails_an_episode_that_nobody_stands_by(
     trained_run(run.parent / "a", "connector/vga")
     with a_fist() as fist:
         stack = processes.stack("collect", name="alone", policy="a", episodes=3)
-        fist.strike(120)
+        fist.strike()
     expect_exit(stack)
     assert len(won(run)) == 3
     failed = [e for e in RunFolder(run).episodes() if e.status == "failure"]

@@ -189,7 +189,7 @@ def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
     run = trained_run(processes.folder / "runs" / "a", VGA)
     with a_fist() as fist:
         stack = processes.stack("evaluate", name="a", episodes=6, evaluation="ros")
-        fist.strike(120)
+        fist.strike()
     expect_exit(stack)
     found = records(run, "ros")
     assert [record.number for record in found] == list(range(6))
@@ -211,7 +211,7 @@ def test_a_stop_of_the_gate_from_before_the_first_episode_fails_none(
     folder = run / "evaluations" / "ros"
     processes.node("rldg_robot", "safety_gate", task=VGA, use_sim_time="true")
     with a_fist() as fist:
-        fist.stop_the_gate(60)
+        fist.stop_the_gate()
     processes.node("rldg_robot", "twin", task=VGA)
     processes.node("rldg_rl", "recorder", run=folder, use_sim_time="true")
     words = {"run": folder, "task": VGA, "mode": "evaluate", "operator": "none", "episodes": 1}

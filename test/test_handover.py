@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
 import rclpy
-from harness import Processes, expect_exit
+from harness import Processes, expect_exit, spin_until
 from rclpy.node import Node
 from steering import steering_policy, trained_run
 from test_evaluate import evaluate, records
@@ -66,10 +65,7 @@ def test_what_a_learner_rebuilds_from_bags_is_what_it_was_sent(
 ) -> None:
     words = {"task": TASK.id, "name": "small", "demos": 1, "steps": 40, "episodes": 1}
     stack = processes.stack("train_rl", **words)
-    end = time.monotonic() + 270
-    while stack.poll() is None:
-        assert time.monotonic() < end, stack.log.read_text()
-        rclpy.spin_once(learner, timeout_sec=0.05)
+    spin_until(learner, lambda: stack.poll() is not None, "the run's end")
     assert stack.returncode == 0, stack.log.read_text()
 
     run = RunFolder(processes.folder / "runs" / "small")

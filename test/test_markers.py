@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 import rclpy
-from harness import Processes
+from harness import PATIENCE, Processes
 from rclpy.node import Node
 from visualization_msgs.msg import Marker, MarkerArray
 
@@ -35,7 +35,7 @@ def test_workspace_poses_and_state_are_shown(processes: Processes) -> None:
     listen_to(
         node, contract.CURRENT_POSE, lambda m: measured.append(pose_of(m.pose).position), depth=1
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + PATIENCE
     while not (
         measured
         and {"tcp", "goal", "force", "state"} <= set(shown)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rclpy
+from domains import free_domain
 from harness import Processes, expect_exit, spin_until, wait_until
 from rclpy.node import Node
 from rosbags.rosbag2 import StoragePlugin, Writer
@@ -42,13 +44,14 @@ DEEP = 10_000
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Demonstrations of two tasks."""
     folder = tmp_path_factory.mktemp("recorded")
-    processes = Processes(folder, {**os.environ, "ROS_DOMAIN_ID": "59"})
     tasks = "connector/vga,connector/usb_a"
-    stack = processes.stack("collect", name="two", source="operator", task=tasks, episodes=2)
-    try:
-        expect_exit(stack)
-    finally:
-        processes.end()
+    with free_domain(zlib.crc32(str(folder).encode())) as domain:
+        processes = Processes(folder, {**os.environ, "ROS_DOMAIN_ID": str(domain)})
+        stack = processes.stack("collect", name="two", source="operator", task=tasks, episodes=2)
+        try:
+            expect_exit(stack)
+        finally:
+            processes.end()
     return folder / "runs" / "two"
 
 
