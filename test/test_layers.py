@@ -156,3 +156,15 @@ def in_a_process(program: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("written", "home"),
+    [
+        ("os.fsync(", "rldg_core.files.atomic_file"),
+        ("import fcntl", "rldg_core.files.claim"),
+        ("PR_SET_PDEATHSIG", "rldg_core.workers.child"),
+    ],
+)
+def test_what_is_easily_done_wrong_is_done_in_one_place(written: str, home: str) -> None:
+    assert [module for module, path in modules().items() if written in path.read_text()] == [home]
