@@ -216,7 +216,7 @@ def main() -> None:
     parser.add_argument(
         "--versus", nargs="*", type=Path, default=[], help="runs for the plot beside"
     )
-    parser.add_argument("--plot", type=Path, help="picture to write")
+    parser.add_argument("--plot", type=Path, help="image to write")
     given = parser.parse_args()
     if given.run:
         episodes = recorded(given.run, given.source)

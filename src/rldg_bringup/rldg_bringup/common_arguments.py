@@ -62,7 +62,7 @@ STEPS = Argument(
 OBSERVATION = Argument(
     "observation",
     "state",
-    "What the specialist sees beside its own body; state: where the goal truly is, which the twin tells; image: the "
+    "What the specialist sees beside its own body; state: the true goal position, from the twin; image: the "
     "wrist camera.",
     choices=("state", "image"),
     resume=Resume.FIXED,

@@ -74,7 +74,7 @@ def test_a_run_of_another_task_is_not_mined(tmp_path: Path) -> None:
 
 def test_what_a_person_strikes_from_the_sheet_is_mined(tmp_path: Path) -> None:
     run = make_run(tmp_path / "first", "classifier", {f"policy_0000{n}": [] for n in range(3)})
-    with pytest.raises(UserError, match="nobody has said where the classifier was wrong"):
+    with pytest.raises(UserError, match="no person has said where the classifier was wrong"):
         mined(run, VGA)
     fired = firings(run, VGA)
     assert [firing.episode for firing in fired] == ["policy_00000", "policy_00001", "policy_00002"]

@@ -22,7 +22,7 @@ LOOK_PERIOD = 1.0  # [s]
 WARY_SECONDS = 1.0
 """after somebody came beside the gate, even if they left at once: what they said may still wait to be heard"""
 CAME = (
-    "somebody came beside the gate: target_pose or gripper/command had two publishers for a moment"
+    "another node joined the gate: target_pose or gripper/command had two publishers for a moment"
 )
 NO_NODE = "one that gives no name"
 LONGEST = 80  # letters of a name that somebody gave themselves

@@ -214,7 +214,8 @@ class SafetyGateNode(Node):
         self._state.publish(self._said[-1])
         who = crowd(self, (contract.SAFETY_STATE,)) or "they left"
         self.get_logger().error(
-            f"somebody else spoke as the gate, and was corrected: {who}", throttle_duration_sec=5.0
+            f"another node published as the gate, and was corrected: {who}",
+            throttle_duration_sec=5.0,
         )
 
     def _remember(self) -> None:

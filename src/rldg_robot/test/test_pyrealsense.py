@@ -100,7 +100,7 @@ def test_a_camera_that_was_unplugged_is_started_again(bus: Plugged) -> None:
     assert camera.wait()[0].shape == (480, 640, 3)
     bus.there = False
     for _ in range(3):
-        with pytest.raises(DeviceLost, match="gives no picture"):
+        with pytest.raises(DeviceLost, match="delivers no image"):
             camera.wait()
     bus.there = True
     bus.options.clear()

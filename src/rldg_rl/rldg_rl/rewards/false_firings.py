@@ -114,7 +114,7 @@ def mined(run: RunFolder, task: Task) -> list[Label]:
         found = {name: _last_images(run.bags / name, task) for name in names}
     else:
         raise UserError(
-            f"nobody has said where the classifier was wrong in {run.path}: ./rldg classifier review {run.path}, "
+            f"no person has said where the classifier was wrong in {run.path}: ./rldg classifier review {run.path}, "
             "or train with reward:=classifier confirm:=true"
         )
     return [

@@ -87,7 +87,7 @@ class PyrealsenseCamera:
             frame = self._pipeline.wait_for_frames(PATIENCE_MS).get_color_frame()
         except RuntimeError as error:
             self._start_again()
-            raise DeviceLost(f"the camera gives no picture ({error})") from error
+            raise DeviceLost(f"the camera delivers no image ({error})") from error
         own = self._rs.timestamp_domain.hardware_clock
         known = frame.get_frame_timestamp_domain() != own
         stamp = int(frame.get_timestamp() * SECOND / 1000) if known else None

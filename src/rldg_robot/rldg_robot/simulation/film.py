@@ -128,7 +128,7 @@ def _drawable(text: str) -> Path:
     path = named_place(text)
     if path.suffix.lower() not in SUFFIXES or not path.absolute().parent.is_dir():
         raise ArgumentTypeError(
-            f"'{text}' is no picture that can be written: it ends in {' or '.join(SUFFIXES)}, in a folder that is there"
+            f"'{text}' is no image that can be written: it ends in {' or '.join(SUFFIXES)}, in a folder that is there"
         )
     return path
 
@@ -140,11 +140,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--task", default="connector/vga", help="family/variant")
     parser.add_argument("--seed", type=seed_value, default=0, help="of the start pose")
     parser.add_argument(
-        "--size", type=whole(16, 4096), default=960, help="edge of the picture in pixels"
+        "--size", type=whole(16, 4096), default=960, help="edge of the image in pixels"
     )
-    parser.add_argument(
-        "--output", type=_drawable, default=Path("film.png"), help="picture to write"
-    )
+    parser.add_argument("--output", type=_drawable, default=Path("film.png"), help="image to write")
     arguments = parser.parse_args(words)
     try:
         twin = Twin(load_task(arguments.task))
