@@ -20,7 +20,7 @@ from pupil import untrained_student
 from steering import fumbling_policy, trained_run
 
 from rldg_core import contract
-from rldg_core.bags.bag_reader import images, messages_of
+from rldg_core.bags.bag_reader import images, messages_of, read_summary
 from rldg_core.message_values import nanoseconds
 from rldg_core.perturbation import read_perturbation
 from rldg_core.task import load_task
@@ -127,6 +127,8 @@ def test_perturbed_they_are_the_same_too(processes: Processes) -> None:
     for record in through_ros:
         steps = lived_directly(run, record.task, record.seed, EVERYTHING)
         assert_same_trajectory(bags / record.bag, record.task, steps)
+        off = str(read_perturbation(EVERYTHING)).replace(",", "+")
+        assert read_summary(bags / record.bag).domain == f"sim+{off}"
     for name, perturb in (("ros", EVERYTHING), ("direct", EVERYTHING), ("nominal", None)):
         summary = json.loads((run / "evaluations" / name / "summary.json").read_text())
         assert summary["perturb"] == perturb
@@ -221,6 +223,7 @@ def test_a_stop_of_the_gate_from_before_the_first_episode_fails_none(
     (record,) = records(run, "ros")
     assert record.success and record.steps > 0
     assert conditions_of(RunFolder(folder)) == Conditions(randomize=True)
+    assert read_summary(folder / "bags" / record.bag).domain == "sim+randomized"
 
 
 def start(*words: str) -> subprocess.Popen[str]:

@@ -179,7 +179,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
             *("episodes", "operator", "observation", "encoder", "resets", "randomize"),
         )
     }
-    actor |= {"mode": "train", **demonstrated, **_reward(values)}
+    actor |= {"mode": "train", "real": is_real_arm(values), **demonstrated, **_reward(values)}
     actor |= {**_pace(values), **apart(values), **_clocked(values)}
     return [
         *_body(values),
@@ -319,6 +319,7 @@ def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]
         "policy": values["checkpoint"],
         "operator": "none",
         "mode": "evaluate",
+        "real": is_real_arm(values),
         **more,
         **apart(values),
         **_pace(values),
@@ -373,6 +374,7 @@ def collect(values: Values) -> list[NodeSpec]:
         "policy": values["checkpoints"],
         "source": str(Source.POLICY if values["source"] == "policy" else Source.DEMONSTRATION),
         "mode": "collect",
+        "real": is_real_arm(values),
         **_reward(values),
         **_pace(values),
         **_clocked(values),
@@ -420,7 +422,11 @@ def replay(values: Values) -> list[NodeSpec]:
             *_viewer(first, {"use_sim_time": True}),
             _leader("rldg_robot", "player", {**parameters, "use_sim_time": False}),
         ]
-    parameters = {"bag": values["bag"], "task": tasks, "run": values["run"], **_clocked(values)}
+    parameters = {
+        **{name: values[name] for name in ("bag", "run", "randomize")},
+        "task": tasks,
+        **_clocked(values),
+    }
     return [
         *_body(first, tasks),
         *_recorder(values, values["run"]),

@@ -48,6 +48,8 @@ def test_behind_franka_ros2_there_is_another_driver_and_another_simulation(tmp_p
 def test_an_arm_is_driven_and_not_simulated(tmp_path: Path) -> None:
     found = parameters(planned(tmp_path, **REAL))
     assert "fci_simulator" not in found and found["fci"]["robot_ip"] == "172.16.0.2"
+    assert found["actor"]["real"] is True
+    assert parameters(planned(tmp_path / "simulated"))["actor"]["real"] is False
 
 
 def test_nobody_plays_a_person_at_a_real_arm(tmp_path: Path) -> None:

@@ -84,6 +84,7 @@ def test_parameters_are_typed(runs: str) -> None:
         "resets": "instant",
         "randomize": False,
         "mode": "train",
+        "real": False,
         "lockstep": False,
         "use_sim_time": True,
     }
@@ -187,6 +188,7 @@ def test_evaluation_takes_the_task_of_its_run(runs: str) -> None:
         "confirm": False,
         "operator": "none",
         "mode": "evaluate",
+        "real": False,
         "lockstep": True,
         "use_sim_time": True,
     }

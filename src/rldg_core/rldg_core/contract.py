@@ -15,6 +15,9 @@ BASE_FRAME = "base"
 TCP_FRAME = "fr3_hand_tcp"
 """frames of every pose, and of the wrench"""
 
+EMBODIMENT = "fr3_hand"
+"""name of the arm and hand that this contract is of"""
+
 JOINT_NAMES = (*(f"fr3_joint{i}" for i in range(1, 8)), "fr3_finger_joint1", "fr3_finger_joint2")
 """in the order of `joint_states`"""
 

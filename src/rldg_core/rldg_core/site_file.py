@@ -21,6 +21,9 @@ from rldg_core.poses import Pose
 from rldg_core.user_error import UserError
 
 VARIABLE = "RLDG_SITE"
+SIMULATED = "sim"
+"""domain of what is simulated"""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 SIMULATOR = "127.0.0.1"
 """address of the simulated arm"""
 ADDRESS = re.compile(r"[A-Za-z0-9][A-Za-z0-9.:-]{0,252}")
@@ -131,6 +134,8 @@ class TaughtPose:
 class Site:
     """One set-up."""
 
+    name: str = "real"
+    """domain of the episodes that are recorded on its arm"""
     robot_ip: str = SIMULATOR
     """of the arm's FCI"""
     realtime: bool = True
@@ -141,7 +146,12 @@ class Site:
     """by task, `family/variant`: in the place of the task's own goal and its range"""
 
     def __post_init__(self) -> None:
-        """Raises ValueError: an address that is none."""
+        """Raises ValueError: an address that is none, or a name that could not be told from others."""
+        if not NAME.fullmatch(self.name) or self.name == SIMULATED:
+            raise ValueError(
+                f"name: {self.name!r} is not valid: letters, digits, _, - and . alone, and not {SIMULATED!r}, which "
+                "simulated episodes have"
+            )
         if not ADDRESS.fullmatch(self.robot_ip):
             raise ValueError(
                 f"robot_ip: {self.robot_ip!r} is neither an IP address nor a host's name"

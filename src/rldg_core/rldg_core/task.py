@@ -193,6 +193,8 @@ class Task:
     cpu_budget: float | None = None
     """[min] of processor time that `train_rl` with its defaults is to need at most, all of its processes together.
     Nothing is stopped there: an experiment's report says what was needed. None: nobody said"""
+    region: str = "table"
+    """where the task is set up; episodes name it"""
     has_hole: bool = False
     """whether something goes into a hole with a clearance, which `extra_clearance` changes"""
     extra_clearance: float = 0.0

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -222,7 +222,7 @@ class Converter:
                     for bag, recording in result.recordings.items()
                 },
             },
-            "filters": asdict(self._options.filters),
+            "filters": self._options.filters.to_json(),
             "val_fraction": self._options.val,
             "rejected": _named(result.rejected),
         }

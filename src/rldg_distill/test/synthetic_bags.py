@@ -97,6 +97,7 @@ def write_bag(
     image_contract: str = "",
     wrench: float = 0.0,
     gripper_dies: int | None = None,
+    domain: str = "sim",
 ) -> Path:
     """An episode. `lost_image` drops the image of a step, `lost_topic` every message of a topic, `ended` the closing
     message, `closed` the metadata; `camera` makes the picture of a position; `gripper` is asked for in the first
@@ -121,7 +122,7 @@ def write_bag(
         "seed": 2**64 - 1 - seed,
         "embodiment": "fr3_hand",
         "region": "table",
-        "domain": "sim",
+        "domain": domain,
     }
     put(contract.EPISODE, START, **about)
     force = message("geometry_msgs/msg/Vector3", x=wrench)
@@ -184,7 +185,8 @@ def write_bag(
         status = "success" if success else "failure"
         writer.close(
             EpisodeSummary(
-                path.name, source, status, f"connector/{variant}", seed, steps, 0, steps / 10
+                *(path.name, source, status, f"connector/{variant}", seed, steps, 0, steps / 10),
+                domain=domain,
             )
         )
     else:

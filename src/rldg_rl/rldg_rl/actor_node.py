@@ -17,6 +17,8 @@ from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary, messages_of
 from rldg_core.gate_reason import Reason, ReasonCode
 from rldg_core.perturbation import read_perturbation
+from rldg_core.provenance import domain_of
+from rldg_core.site_file import site
 from rldg_core.task import Task, load_task, named_tasks
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
@@ -104,7 +106,9 @@ class ActorNode(Node):
         self._prepare_run()
         self._earlier: frozenset[str] = frozenset()  # ids of the episodes of starts before this one
         self.progress = self._count([])
-        self.announcer = Announcer(self, self.run, self.run.wall_seconds())
+        real = self._parameter("real", not site().simulated)
+        self.domain = domain_of(real, self.randomize, self.perturbation)
+        self.announcer = Announcer(self, self.run, self.run.wall_seconds(), self.domain)
         self._source = ""
         self._trial = 0
         self._lived_steps = self._lead_in = 0
@@ -623,6 +627,9 @@ class ActorNode(Node):
             interventions=result.interventions,
             seconds=result.seconds,
             lead_in=result.lead_in,
+            embodiment=contract.EMBODIMENT,
+            region=result.task.region,
+            domain=self.domain,
         )
         self.progress.add(summary)
         self._lived_steps = self._lead_in = 0

@@ -17,6 +17,7 @@ from rldg_core.bags.bag_reader import bags_in
 from rldg_core.commands.console import plain_console
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.poses import Pose
+from rldg_core.provenance import domain_of
 from rldg_core.task import Task, load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import Source
@@ -57,6 +58,8 @@ class ReplayerNode(Node):
             self.bags = bags_in(path)
         except FileNotFoundError as error:
             raise UserError(str(error)) from error
+        randomize = self.declare_parameter("randomize", False).value
+        self.domain = domain_of(real=False, randomize=randomize)  # nothing is replayed on an arm
         self.comparisons: list[Comparison] = []
         self._path: list[Pose] = []
 
@@ -130,7 +133,7 @@ class ReplayerNode(Node):
     def opened(self, result: EpisodeResult) -> None:
         """Open the episode for the recorder."""
         self._result, self._path = result, [self.env.latest.pose]
-        self._episode.publish(episode_message(result, now(self)))
+        self._episode.publish(episode_message(result, now(self), self.domain))
 
     def before_step(self) -> None:
         """Wait for recorder and gate; stop when the gate did.
@@ -161,7 +164,7 @@ class ReplayerNode(Node):
         self.comparisons.append(compare(self._recording, result, self._path))
         self.get_logger().info(_line(self.comparisons[-1]))
         if rclpy.ok():
-            self._episode.publish(episode_message(result, now(self)))
+            self._episode.publish(episode_message(result, now(self), self.domain))
 
 
 def _line(comparison: Comparison) -> str:

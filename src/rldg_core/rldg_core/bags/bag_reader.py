@@ -63,6 +63,10 @@ class EpisodeSummary:
     """[s] of ROS time from the first to the last step"""
     lead_in: int = 0
     """steps that a person led, up to the task's hand-over, in an episode of a policy"""
+    embodiment: str = "fr3_hand"
+    region: str = "table"
+    domain: str = "sim"
+    """see `provenance`; the defaults are what every bag said whose summary is older than these fields"""
 
     @property
     def own_steps(self) -> int:
@@ -294,6 +298,9 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
         lead_in=sum(int(step.executed_by) == ExecutedBy.DEMONSTRATION for step in steps)
         if of_policy
         else 0,
+        embodiment=episode.embodiment,
+        region=episode.region,
+        domain=episode.domain,
     )
 
 

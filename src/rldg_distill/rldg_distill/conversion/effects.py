@@ -41,6 +41,11 @@ def _check_filters(filters: Filters, bags: Collection[Described]) -> None:
             there = sorted({str(getattr(bag, option[2:])) for bag in bags})
             why = f"no bag is of it, they are of {', '.join(there)}"
             raise pointless(f"{option} {value}", why, "Leave it out")
+    for condition in filters.where:
+        there = sorted({str(getattr(bag, condition.fact)) for bag in bags})
+        if condition.value not in there:
+            why = f"no bag has that {condition.fact}, they have {', '.join(there)}"
+            raise pointless(f"--where {condition}", why, "Leave it out")
 
 
 def _check_told(told: Told, recordings: Collection[ForeignBag]) -> None:

@@ -13,6 +13,7 @@ from rldg_core.task import task_ids
 from rldg_core.vocabulary import OUTCOMES, EpisodeStatus, Source
 from rldg_distill.datasets import rlds
 from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.recordings.condition import Condition, read_conditions
 from rldg_distill.recordings.foreign.foreign_bag import Told
 from rldg_distill.recordings.selection import Filters
 
@@ -91,6 +92,15 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         help="family or family/variant; may be repeated",
     )
     parser.add_argument(
+        "--where",
+        type=_where,
+        action="append",
+        default=[],
+        metavar="CONDITIONS",
+        help="on embodiment, region and domain, with a comma between them: embodiment=fr3_hand,domain!=sim. "
+        "Several values of one after = are all wanted; may be repeated",
+    )
+    parser.add_argument(
         "--count", type=whole(2), help="at most so many episodes, evenly over the tasks"
     )
     parser.add_argument(
@@ -166,6 +176,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         statuses=() if "all" in statuses else statuses,
         tasks=tuple(once("--task", given.task)),
         count=given.count,
+        where=tuple(once("--where", [each for some in given.where for each in some])),
     )
     options = Options(
         out=given.out.absolute(),
@@ -181,6 +192,13 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         format=given.format,
     )
     return options, given.bags
+
+
+def _where(text: str) -> list[Condition]:
+    try:
+        return read_conditions(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _task(text: str) -> str:

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from rldg_core.vocabulary import EpisodeStatus
+from rldg_distill.recordings.condition import Condition, unmet
 from rldg_distill.recordings.identity import name_rank
 
 
@@ -27,6 +28,18 @@ class Described(Protocol):
     def task(self) -> str:
         """family/variant."""
 
+    @property
+    def embodiment(self) -> str:
+        """Of the robot."""
+
+    @property
+    def region(self) -> str:
+        """Where the task is set up."""
+
+    @property
+    def domain(self) -> str:
+        """See `rldg_core.provenance`."""
+
 
 @dataclass(frozen=True)
 class Filters:
@@ -40,6 +53,8 @@ class Filters:
     """`family/variant`, or `family` for all its variants"""
     count: int | None = None
     """at most so many episodes, evenly over the tasks"""
+    where: tuple[Condition, ...] = ()
+    """conditions on where they come from"""
 
     def reason_against(self, episode: Described) -> str | None:
         """Why an episode is left out; None if it is not."""
@@ -49,7 +64,12 @@ class Filters:
             return f"status {episode.status}"
         if self.tasks and not {episode.task, episode.task.split("/")[0]} & set(self.tasks):
             return f"task {episode.task}"
-        return None
+        return unmet(self.where, episode)
+
+    def to_json(self) -> dict[str, Any]:
+        """For the dataset's contract; without `where` as it was before there was one."""
+        told = {name: value for name, value in asdict(self).items() if name != "where"}
+        return told | ({"where": [str(each) for each in self.where]} if self.where else {})
 
 
 @dataclass(frozen=True)

@@ -34,16 +34,18 @@ HEALTH_PERIOD = 1.0  # [s] of wall time
 class Announcer:
     """Publishers of the actor's node, and its TensorBoard."""
 
-    def __init__(self, node: Node, run: RunFolder, wall_before: float) -> None:
+    def __init__(self, node: Node, run: RunFolder, wall_before: float, domain: str) -> None:
         """Make the publishers.
 
         Args:
             node: that publishes.
             run: that is told of.
             wall_before: wall time that earlier starts spent on the run [s].
+            domain: that the robot acts in, see `rldg_core.provenance`.
         """
         self._node = node
         self._run = run.name
+        self._domain = domain
         self._started = time.monotonic() - wall_before
         self._pace = Pace()
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
@@ -70,7 +72,7 @@ class Announcer:
 
     def episode(self, result: EpisodeResult) -> None:
         """Tell that an episode was opened or closed."""
-        self._episode.publish(episode_message(result, now(self._node)))
+        self._episode.publish(episode_message(result, now(self._node), self._domain))
 
     def step(self, step: ControlStep, to_learner: bool, with_image: bool = False) -> None:
         """Tell of a step; the learner with its images where the policy sees."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from rldg_core.contract import BASE_FRAME
+from rldg_core.contract import BASE_FRAME, EMBODIMENT
 from rldg_msgs.msg import Episode, Step, Transition
 from rldg_rl.acting.inference import Health
 from rldg_rl.episodes.episode_result import EpisodeResult
@@ -18,8 +18,8 @@ from rldg_rl.episodes.step import ControlStep, step_fields, stored_step, transit
 from rldg_robot.ros import to_stamp
 
 
-def episode_message(result: EpisodeResult, stamp: int) -> Episode:
-    """An episode as it stands now: open, or closed with its outcome."""
+def episode_message(result: EpisodeResult, stamp: int, domain: str) -> Episode:
+    """An episode as it stands now: open, or closed with its outcome; `domain` as in `rldg_core.provenance`."""
     message = Episode(
         episode_id=result.episode_id,
         status=result.status.number,
@@ -28,9 +28,9 @@ def episode_message(result: EpisodeResult, stamp: int) -> Episode:
         instruction=result.instruction or result.task.instruction,
         source=result.source,
         seed=result.seed,
-        embodiment="fr3_hand",
-        region="table",
-        domain="sim",
+        embodiment=EMBODIMENT,
+        region=result.task.region,
+        domain=domain,
         steps=result.steps,
         reason=result.reason,
     )

@@ -213,6 +213,21 @@ class ForeignBag:
         return self.told.status
 
     @property
+    def embodiment(self) -> str:
+        """Of the robot."""
+        return self.told.embodiment
+
+    @property
+    def region(self) -> str:
+        """Where the task was set up."""
+        return self.told.region
+
+    @property
+    def domain(self) -> str:
+        """Name of the set-up."""
+        return self.told.domain
+
+    @property
     def width(self) -> str | None:
         """Of the contract's topics the one that tells the gripper's width."""
         return next((t.name for t in (GRIPPER_STATE, JOINT_STATES) if t.name in self.topics), None)
