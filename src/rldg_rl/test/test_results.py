@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from scipy.stats import binomtest
 
 from rldg_core.user_error import UserError
 from rldg_rl.evaluation.results import Record, RecordFile, judge, summarize, wilson, worth_filming
@@ -80,3 +81,10 @@ def test_wilson_intervals_hold_their_edges() -> None:
     assert wilson(0, 0) == [0.0, 1.0]
     low, high = wilson(20, 20)
     assert low == pytest.approx(0.8389, abs=1e-3) and high == 1.0
+
+
+def test_wilson_intervals_are_scipys() -> None:
+    for episodes in (1, 2, 3, 20, 57, 100, 1000):
+        for successes in range(0, episodes + 1, max(1, episodes // 25)):
+            interval = binomtest(successes, episodes).proportion_ci(0.95, method="wilson")
+            assert wilson(successes, episodes) == [round(float(end), 4) for end in interval]
