@@ -20,7 +20,8 @@ from rldg_core import contract
 from rldg_core.image_message import colours
 from rldg_core.message_values import stamp_of
 from rldg_core.task import load_task
-from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_rl.robot.robot import RobotSilent
+from rldg_rl.robot.robot_client import RobotClient
 from rldg_robot.ros import listen_to, make_executor, now, to_stamp, unheard
 
 TOPIC = "camera/color/image_raw"

@@ -16,7 +16,8 @@ from rclpy.parameter import Parameter
 from rldg_core.task import load_task
 from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.environment.environment import RobotEnv
-from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_rl.robot.robot import RobotSilent
+from rldg_rl.robot.robot_client import RobotClient
 from rldg_robot.ros import make_executor
 
 TASK = load_task("connector/vga")

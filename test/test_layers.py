@@ -37,7 +37,7 @@ LAYERS = {
     "rldg_rl": """
         robot rewards.judge rewards.asking_judges environment episodes.step
         episodes.episode_result acting episodes vision agent policies rewards
-        evaluation
+        evaluation modes
     """,
     "rldg_distill": "datasets recordings conversion students training",
 }

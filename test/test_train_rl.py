@@ -24,7 +24,6 @@ from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
-from rldg_core.vocabulary import Source
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.foreign_bag import Told
@@ -197,38 +196,14 @@ def init(**parameters: object) -> None:
     rclpy.init(args=["--ros-args", *flags])
 
 
-def test_runs_to_learn_from_may_be_called_anything(tmp_path: Path, domain: int) -> None:
-    prior = tmp_path / "mine" / "policy_vga", tmp_path / "yours" / "policy_vga"
-    for run in prior:
-        RunFolder(run).prepare()
-        write_episode(run / "bags" / "policy_00000")
-    init(run=tmp_path / "run", prior=",".join(map(str, prior)))
-    node = LearnerNode()
-    node._take_in_prior()
-    assert node.learner.buffer.steps_received == 2 * STEPS
-    assert node.learner.policy_steps == 0, "they are none of this training's"
-    node.destroy_node()
-
-
-def test_relabelled_episodes_are_nothing_to_learn_from(tmp_path: Path, domain: int) -> None:
-    prior = RunFolder(tmp_path / "relabelled")
-    prior.prepare()
-    name = "demonstration_00000"
-    made = EpisodeSummary(name, Source.RELABELLED, "success", "connector/vga", 3, STEPS, 0, 0.5)
-    write_episode(prior.bags / name, close=False).close(made)
-    init(run=tmp_path / "run", prior=prior.path)
-    node = LearnerNode()
-    with pytest.raises(UserError, match="give prior:= the run that it was made of"):
-        node._take_in_prior()
-    node.destroy_node()
-
-
 def test_weights_of_another_observation_are_told(tmp_path: Path, domain: int) -> None:
     init(run=tmp_path, demos=0)
     node = ActorNode()
     other = policy_to_bytes(steering_policy(load_task("pick_place/pepper")), "connector/vga", 0)
     with pytest.raises(UserError, match="start both machines with the same arguments"):
-        node._on_weights(PolicyWeights(safetensors=array.array("B", other)))
+        node.mode.topics[contract.POLICY_WEIGHTS](
+            PolicyWeights(safetensors=array.array("B", other))
+        )
     node.destroy_node()
 
 

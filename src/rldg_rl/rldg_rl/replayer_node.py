@@ -36,7 +36,8 @@ from rldg_rl.episodes.replay import (
     table,
 )
 from rldg_rl.episodes.step import ControlStep
-from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_rl.robot.robot import RobotSilent
+from rldg_rl.robot.robot_client import RobotClient
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.node_main import run_main
 from rldg_robot.ros import make_executor, now, publish_on

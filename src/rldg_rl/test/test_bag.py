@@ -71,6 +71,7 @@ def write_episode(
     close: bool = True,
     gripper: tuple[float, ...] = (0.5,) * STEPS,
     progress: tuple[float, ...] = (0.0,) * (STEPS + 1),
+    source: str = "policy",
 ) -> BagWriter:
     """An episode whose TCP moves 1 cm a step along x; `gripper` is the last part of its actions, `progress` that of
     the task before every step and after the last.
@@ -83,7 +84,7 @@ def write_episode(
             contract.EPISODE,
             header=header(START),
             episode_id=path.name,
-            source="policy",
+            source=source,
             task="connector",
             variant="vga",
             seed=3,
@@ -97,7 +98,7 @@ def write_episode(
             writer.flush()
     if close:
         writer.close(
-            EpisodeSummary(path.name, "policy", "failure", "connector/vga", 3, steps, 0, 0.5)
+            EpisodeSummary(path.name, source, "failure", "connector/vga", 3, steps, 0, 0.5)
         )
     return writer
 

@@ -10,7 +10,8 @@ from rldg_core.gripper_command import LEAVE
 from rldg_core.task import Task
 from rldg_msgs.msg import SafetyState
 from rldg_rl.acting.recorder_watch import RecorderWatch
-from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_rl.robot.robot import RobotSilent
+from rldg_rl.robot.robot_client import RobotClient
 
 START_SECONDS = 60.0  # of wall time, for gate and driver to come up
 GATE_SECONDS = 2.0

@@ -13,7 +13,8 @@ from rldg_core import contract
 from rldg_core.message_values import nanoseconds
 from rldg_core.task import Task
 from rldg_rl.robot.observation import Observation
-from rldg_rl.robot.robot_client import RobotClient, RobotSilent
+from rldg_rl.robot.robot import RobotSilent
+from rldg_rl.robot.robot_client import RobotClient
 from rldg_robot.ros import listen_to
 
 AXES = 6

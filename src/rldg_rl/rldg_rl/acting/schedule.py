@@ -67,6 +67,15 @@ class Logbook:
         """Duration of all episodes [s of ROS time]."""
         return sum(e.seconds for episodes in self.episodes.values() for e in episodes)
 
+    def trial(self, source: str, number: int) -> int:
+        """The number that an episode's start is drawn from.
+
+        Args:
+            source: of the episode.
+            number: of the episode itself, among all of its source.
+        """
+        return number
+
     def success_rate(self, source: str) -> float:
         """Over the last WINDOW episodes; a person's help does not count."""
         last = self.finished(source)[-WINDOW:]
@@ -159,6 +168,10 @@ class Progress(Logbook):
     def task(self) -> str:
         """Task of the next episode: of several, that which was evaluated least, so that they come in turn."""
         return min(self.plan.tasks, key=self.evaluations)
+
+    def trial(self, source: str, number: int) -> int:
+        """See `Logbook`. Aborted episodes take numbers too, and every policy is to be judged on the same starts."""
+        return self.evaluations(self.task) if source == Source.EVALUATION else number
 
     def evaluations(self, task: str) -> int:
         """Evaluation episodes of a task that ended by themselves."""

@@ -35,6 +35,31 @@ class ResetCount:
         return self.seconds / max(self.resets, 1)
 
 
+class ResetLedger:
+    """Counts a run's resets, in its file at once."""
+
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
+        self._count = read_resets(run)
+
+    @property
+    def mean_seconds(self) -> float:
+        """See `ResetCount`."""
+        return self._count.mean_seconds
+
+    def arrived(self, seconds: float) -> None:
+        """The arm took so long to a start [s of robot time]."""
+        self._keep(self._count.arrived(seconds))
+
+    def stuck(self) -> None:
+        """The arm did not get there: a person is asked."""
+        self._keep(self._count.stuck())
+
+    def _keep(self, count: ResetCount) -> None:
+        self._count = count
+        keep_resets(self._run, count)
+
+
 def read_resets(run: RunFolder) -> ResetCount:
     """What the run says; nothing where the twin put the arm at its starts."""
     return read_count(run.resets, ResetCount, ResetCount())

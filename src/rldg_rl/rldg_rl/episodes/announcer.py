@@ -15,7 +15,9 @@ from rldg_msgs.msg import RunStatus
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.inference import Health
 from rldg_rl.acting.pace import Pace
+from rldg_rl.acting.run_state import RunState
 from rldg_rl.acting.schedule import DONE, Progress, autonomous_success
+from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import (
     episode_message,
@@ -34,7 +36,9 @@ HEALTH_PERIOD = 1.0  # [s] of wall time
 class Announcer:
     """Publishers of the actor's node, and its TensorBoard."""
 
-    def __init__(self, node: Node, run: RunFolder, wall_before: float, domain: str) -> None:
+    def __init__(
+        self, node: Node, run: RunFolder, wall_before: float, domain: str, resets: ResetLedger
+    ) -> None:
         """Make the publishers.
 
         Args:
@@ -42,18 +46,18 @@ class Announcer:
             run: that is told of.
             wall_before: wall time that earlier starts spent on the run [s].
             domain: that the robot acts in, see `rldg_core.provenance`.
+            resets: the run's motions to a start so far.
         """
         self._node = node
         self._run = run.name
         self._domain = domain
+        self._resets = resets
         self._started = time.monotonic() - wall_before
         self._pace = Pace()
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
         self._health_told = 0.0
         self._status_told = 0.0
         self._source: str = Source.DEMONSTRATION  # told of last
-        self.reset_seconds = 0.0
-        """mean of the motions to a start so far [s of ROS time]"""
         self._episode = publish_on(node, contract.EPISODE)
         self._step = publish_on(node, contract.STEP)
         self._transition = publish_on(node, contract.TRANSITION)
@@ -103,9 +107,8 @@ class Announcer:
 
     def status(
         self,
-        progress: Progress | Collection,
+        state: RunState,
         source: str | None,
-        steps: int,
         note: str = "",
         force: bool = False,
         attention: str = "",
@@ -113,9 +116,8 @@ class Announcer:
         """Tell where the run stands, a few times a second at most.
 
         Args:
-            progress: of the run.
+            state: of the run.
             source: of the episodes that are being lived; None: of the last ones, and without a note the run is done.
-            steps: of a policy so far, those of the open episode included.
             note: what the run waits for; empty: nothing.
             force: tell it now.
             attention: what a person has to see to before the run goes on.
@@ -123,17 +125,18 @@ class Announcer:
         if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
             return
         self._status_told = time.monotonic()
+        progress = state.progress
         self._source = source or self._source
         done = source is None and not note
         message = RunStatus(
-            **(progress.counts() | {"steps": steps}),
+            **(progress.counts() | {"steps": state.policy_steps}),
             run=self._run,
             task=progress.task,
             phase=DONE if done else progress.phase(self._source),
             note=note,
             steps_per_second=self._pace.per_second(),
             wall_seconds=self.wall_seconds,
-            reset_seconds=self.reset_seconds,
+            reset_seconds=self._resets.mean_seconds,
             attention=attention,
         )
         message.success_rate = progress.success_rate(self._source)

@@ -13,6 +13,10 @@ from rldg_rl.robot.observation import Observation
 GRIPPER_SPEED, GRIPPER_FORCE = 0.1, 30.0
 
 
+class RobotSilent(RuntimeError):
+    """A part of the robot did not answer; the message names it."""
+
+
 class Robot(Protocol):
     """The robot contract, as the environment needs it."""
 

@@ -23,14 +23,10 @@ from rldg_core.task import Task
 from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
 from rldg_rl.robot.observation import STATE, Observation, observation_of
-from rldg_rl.robot.robot import gripper_command
+from rldg_rl.robot.robot import RobotSilent, gripper_command
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp, unheard
 
 STATE_TOLERANCE = SECOND // 1000
-
-
-class RobotSilent(RuntimeError):
-    """A part of the robot did not answer; the message names it."""
 
 
 class RobotClient:

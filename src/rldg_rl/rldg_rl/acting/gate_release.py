@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who releases the safety gate after a stop: a person, but for a stop for a wrench where nobody is there and the twin
+puts the arm elsewhere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from rldg_core.gate_reason import ReasonCode
+from rldg_core.vocabulary import Source
+
+if TYPE_CHECKING:
+    from rldg_rl.robot.gate_client import GateClient
+    from rldg_rl.robot.robot_client import RobotClient
+
+
+@dataclass(frozen=True)
+class GateRelease:
+    """Of the gate that stands before a robot."""
+
+    robot: RobotClient
+    client: GateClient
+    possible: bool
+    """whether the twin alone puts the arm elsewhere, so that nobody has to look first"""
+    unattended: bool
+    """whether no person is there at all"""
+
+    def is_alone(self, source: str) -> bool:
+        """Whether nobody stands by an episode who would release the gate."""
+        return source == Source.EVALUATION or self.unattended
+
+    def stopped_for_wrench(self) -> bool:
+        """Whether the arm pressed too hard, and nothing else stopped it."""
+        stop = self.robot.stopped
+        return stop is not None and stop.code is ReasonCode.WRENCH
+
+    def is_due(self, source: str) -> bool:
+        """Whether the gate is to be released here, before an episode."""
+        return self.possible and self.is_alone(source) and self.stopped_for_wrench()
+
+    def release(self, task: str) -> None:
+        """Release it.
+
+        Raises:
+            RobotSilent: robot or gate do not answer.
+        """
+        # Away from what it pressed on, or the gate would stop again at once.
+        self.robot.reset(0, task)
+        self.client.release()
+
+    def stop(self) -> None:
+        """Stop the arm until a person has seen to it."""
+        self.client.stop()
