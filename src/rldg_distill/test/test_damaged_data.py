@@ -17,7 +17,6 @@ import pytest
 from damaged import damage_json, damaged_bytes
 from synthetic_data import edit_json, episode, small, write_dataset
 
-from rldg_core.files.record_crc import masked_crc
 from rldg_distill import dataset as command
 from rldg_distill.conversion.plan import Shard
 from rldg_distill.conversion.shard import Outcome, read_outcome, write_shard
@@ -35,6 +34,7 @@ from rldg_distill.datasets.tfrecord import (
     checksums,
     decode_example,
     encode_example,
+    masked_crc,
     read_records,
     write_record,
 )

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rldg_core.files.record_crc import masked_crc
 from rldg_distill.datasets.tfrecord import (
     DamagedRecord,
     Serialised,
     checksums,
     decode_example,
     encode_example,
+    masked_crc,
     read_records,
     write_record,
 )

@@ -19,7 +19,6 @@ from typing import BinaryIO
 import google_crc32c
 import numpy as np
 
-from rldg_core.files.record_crc import masked, masked_crc
 from rldg_core.user_error import UserError
 
 Values = Sequence[bytes] | np.ndarray
@@ -60,6 +59,16 @@ class Serialised:
         return b"".join(self.pieces)
 
 
+def masked_crc(data: bytes) -> int:
+    """crc32c as TFRecord wants it."""
+    return _masked(google_crc32c.value(data))
+
+
+def _masked(crc: int) -> int:
+    """Rotated and shifted, so that a crc of a crc is no weak one."""
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
 def write_record(stream: BinaryIO, data: Serialised) -> None:
     """Append one record."""
     length = struct.pack("<Q", data.length)
@@ -68,7 +77,7 @@ def write_record(stream: BinaryIO, data: Serialised) -> None:
     for piece in data.pieces:
         stream.write(piece)
         crc = google_crc32c.extend(crc, piece)
-    stream.write(FOOTER.pack(masked(crc)))
+    stream.write(FOOTER.pack(_masked(crc)))
 
 
 def read_records(path: Path) -> Iterator[bytes]:

@@ -104,6 +104,7 @@ class Announcer:
             "interventions": episode.interventions,
         }.items():
             self._board.add_scalar(f"{phase}/{name}", value, number)
+        self._board.flush()
 
     def status(
         self,
