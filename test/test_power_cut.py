@@ -22,7 +22,9 @@ def test_a_run_goes_on_after_a_power_cut(processes: Processes) -> None:
     writer = write_episode(run.bags / name, close=False)
     told = {"episode_id": name, "source": "demonstration", "status": 1, "steps": STEPS}
     task = {"task": "connector", "variant": "vga", "seed": 3}
-    writer.write("episode", START, encode(contract.EPISODE, header=header(START), **told, **task))
+    place = {"embodiment": lived.embodiment, "region": lived.region, "domain": lived.domain}
+    opened = encode(contract.EPISODE, header=header(START), **told, **task, **place)
+    writer.write("episode", START, opened)
     writer.close(lived)
     (run.bags / name / "metadata.yaml").write_bytes(bytes(4096))
     (run.bags / "demonstration_00001").mkdir()
