@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A distilled run without distillation: a student that has learned nothing; and how one keeps up at the wheel."""
+"""A distilled run without distillation: a student that has learned nothing; and how one keeps up in control."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A student at the wheel in real time, through the whole stack."""
+"""A student in control in real time, through the whole stack."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The actor: lives episodes in the environment, with a policy or a person at the wheel, and tells of every step."""
+"""The actor: lives episodes in the environment, with a policy or a person in control, and tells of every step."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ class Actor:
         """The action (7,) and its author: decided once per step."""
         if belief is not None and (source != Source.POLICY or not self._helped):
             return _with_gripper(belief.action), belief.author
-        # where the task holds the gripper, its buttons are no hand at the wheel
+        # where the task holds the gripper, its buttons take no control
         deflection = self._hands.deflection(seen)[: self._env.task.action_dim]
         if belief is None:
             self._latch.lead()

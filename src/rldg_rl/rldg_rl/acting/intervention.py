@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a person is at the wheel: decided once per control step, from the latched SpaceMouse."""
+"""Whether a person is in control: decided once per control step, from the latched SpaceMouse."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class InterventionLatch:
         self.begin()
 
     def begin(self) -> None:
-        """A new episode: nobody is at the wheel."""
+        """A new episode: no person is in control."""
         self._last_active: int | None = None
         self._led = False
 

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trained policies at the wheel, specialists and students."""
+"""Trained policies in control, specialists and students."""

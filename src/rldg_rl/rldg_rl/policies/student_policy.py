@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A generalist at the wheel: what was seen in, a chunk of actions out, one of them at every control step.
+"""A generalist in control: what was seen in, a chunk of actions out, one of them at every control step.
 
 In lockstep a step waits for the model. In real time the model works beside the control loop: a step takes the action
 that was foreseen for it, and where no chunk reaches this far the arm stays where it is.
@@ -154,7 +154,7 @@ class StudentPolicy(Policy):
 
 
 def student_policy(path: Path, task: Task, execution: Execution, beside: bool) -> StudentPolicy:
-    """A student that was saved to a folder, at the wheel; see `trained_policy.trained_policy`."""
+    """A student that was saved to a folder, in control; see `trained_policy.trained_policy`."""
     return StudentPolicy(loaded_student(path), task, execution, beside)
 
 
