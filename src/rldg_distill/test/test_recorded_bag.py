@@ -365,7 +365,7 @@ def test_an_episode_message_tells_span_and_outcome(tmp_path: Path) -> None:
     assert not metadata.success and episode.instruction[0] == "plug it in"
     two = plain.streams[contract.EPISODE.name].messages
     two[closed] = spoken(9)
-    assert "says in episode the status 9" in refuse(plain.write(tmp_path / "status"))
+    assert "has the unknown status 9 in episode" in refuse(plain.write(tmp_path / "status"))
     two[closed] = spoken(1) | {"instruction": " "}
     assert (
         read(plain.write(tmp_path / "unsaid")).instruction[0]

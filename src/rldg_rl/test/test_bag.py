@@ -88,6 +88,9 @@ def write_episode(
             task="connector",
             variant="vga",
             seed=3,
+            embodiment="fr3_hand",
+            region="table",
+            domain="sim",
         ),
     )
     for index in range(steps + 1):
