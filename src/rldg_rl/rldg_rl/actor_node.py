@@ -76,7 +76,7 @@ class ActorNode(Node):
 
     def _read_parameters(self) -> ActorParameters:
         mode = self.declare_parameter("mode", ActorParameters.mode).value
-        defaults = asdict(DEFAULTS.get(mode, ActorParameters())) | {"mode": mode}
+        defaults = asdict(ActorParameters(**DEFAULTS.get(mode, {})))
         others = {name: value for name, value in defaults.items() if name != "mode"}
         read = {name: self.declare_parameter(name, value).value for name, value in others.items()}
         return ActorParameters(mode=mode, **read)

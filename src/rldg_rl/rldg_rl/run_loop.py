@@ -16,6 +16,7 @@ from rldg_rl.acting.run_state import RunState
 from rldg_rl.acting.schedule import episode_seed
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.environment.reset_motion import ResetStalled
+from rldg_rl.episode_witness import RECORDER_SECONDS
 from rldg_rl.episodes.orphan import orphan_of
 from rldg_rl.evaluation.results import RecordFile
 from rldg_rl.log import Log
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from rldg_rl.robot.robot_client import RobotClient
 
 RETRY_SECONDS = 1.0
-RECORDER_SECONDS = 10.0
 LAST_WORDS_SECONDS = 1.0
 FREE = "free driving: y or both buttons begin an episode"
 

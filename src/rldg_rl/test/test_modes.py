@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import array
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -106,7 +109,8 @@ def test_no_number_of_episodes_is_without_end(tmp_path: Path, kind: type) -> Non
 
 
 def test_defaults_are_those_of_a_mode() -> None:
-    assert ActorParameters().episodes == 20 and DEFAULTS["collect"].episodes == 50
+    collected = ActorParameters(**DEFAULTS["collect"]).episodes
+    assert ActorParameters().episodes == 20 and collected == 50
 
 
 def test_steps_are_the_tasks_own_unless_they_are_given(tmp_path: Path) -> None:
@@ -379,3 +383,11 @@ def test_no_robot_changes_its_board_by_itself(tmp_path: Path, kind: type) -> Non
         kind(context(tmp_path, task=both, resets="motion")).check()
     kind(context(tmp_path, task=both)).check()
     kind(context(tmp_path, resets="motion")).check()
+
+
+def test_the_file_of_a_set_up_is_read_by_no_import(tmp_path: Path) -> None:
+    broken = tmp_path / "site.yaml"
+    broken.write_text("[")
+    # An error of an import is a traceback; that of a node is one line and exit code 2.
+    start = [sys.executable, "-c", "import rldg_rl.actor_node"]
+    subprocess.run(start, env={**os.environ, "RLDG_SITE": str(broken)}, check=True)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from rldg_core.perturbation import Perturbation, read_perturbation
 from rldg_core.provenance import domain_of
@@ -106,5 +107,5 @@ class ActorParameters:
         return {name: load_task(name) for name in named_tasks(self.task)}
 
 
-DEFAULTS = {"collect": ActorParameters(episodes=50)}
-"""by mode, where they are others than `ActorParameters()`"""
+DEFAULTS: dict[str, dict[str, Any]] = {"collect": {"episodes": 50}}
+"""by mode: what is another value than that of `ActorParameters()`"""
