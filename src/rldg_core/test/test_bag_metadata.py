@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_damage import randomly_damaged
 
 from rldg_core.bags.bag_reader import (
     bag_files,
@@ -104,15 +105,7 @@ def test_any_damage_is_one_error_or_none(tmp_path: Path) -> None:
     random = np.random.default_rng(19)
     file = tmp_path / "metadata.yaml"
     for turn in range(300):
-        damaged = bytearray(SOUND.encode())
-        for place in random.integers(0, len(damaged), random.integers(1, 6)):
-            damaged[place] = random.integers(256)
-        if turn % 3 == 1:
-            del damaged[random.integers(len(damaged)) :]
-        elif turn % 3 == 2:
-            place = int(random.integers(len(damaged)))
-            damaged[place:place] = random.bytes(int(random.integers(1, 30)))
-        file.write_bytes(damaged)
+        file.write_bytes(randomly_damaged(SOUND.encode(), random, turn, longest=30))
         is_complete(tmp_path)
         for read in (metadata, custom_data, read_summary):
             try:

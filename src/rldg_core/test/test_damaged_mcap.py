@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import zstandard
 from mcap.writer import CompressionType
+from random_damage import randomly_damaged
 from test_mcap_file import write
 
 from rldg_core.bags import mcap_file
@@ -218,15 +219,7 @@ def test_any_damage_ends_in_time_and_gives_nothing_twice(tmp_path: Path) -> None
             path = write(tmp_path / "x.mcap", compression, chunked)
             data = path.read_bytes()
             for turn in range(60):
-                damaged = bytearray(data)
-                for place in random.integers(0, len(data), random.integers(1, 6)):
-                    damaged[place] = random.integers(256)
-                if turn % 3 == 1:
-                    del damaged[random.integers(len(damaged)) :]
-                elif turn % 3 == 2:
-                    place = int(random.integers(len(damaged)))
-                    damaged[place:place] = random.bytes(int(random.integers(1, 50)))
-                path.write_bytes(damaged)
+                path.write_bytes(randomly_damaged(data, random, turn))
                 assert len(list(messages(path))) <= 60
                 mcap_file.channels(path)
                 about = summary(path)

@@ -17,6 +17,7 @@ import yaml
 import zstandard
 from mcap.writer import CompressionType, Writer
 from plain_bags import IMAGE, POSE, demonstration
+from random_damage import randomly_damaged
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
 from rldg_distill.convert import main as convert
@@ -320,15 +321,7 @@ def test_any_damage_is_a_bad_bag_or_none(tmp_path: Path, plugin: StoragePlugin) 
     for turn in range(60):
         bag = Path(shutil.copytree(source, tmp_path / f"{turn}" / "source"))
         file = files_of(bag)[0] if turn % 4 else bag / "metadata.yaml"
-        damaged = bytearray(file.read_bytes())
-        for place in random.integers(0, len(damaged), random.integers(1, 6)):
-            damaged[place] = random.integers(256)
-        if turn % 3 == 1:
-            del damaged[random.integers(len(damaged)) :]
-        elif turn % 3 == 2:
-            place = int(random.integers(len(damaged)))
-            damaged[place:place] = random.bytes(int(random.integers(1, 50)))
-        file.write_bytes(damaged)
+        file.write_bytes(randomly_damaged(file.read_bytes(), random, turn))
         for look in (read, topics, span_of, remarks, lambda path: find_foreign(path, VGA)):
             try:
                 look(bag)
