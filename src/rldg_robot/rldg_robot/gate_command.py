@@ -45,10 +45,10 @@ def stop(node: Node) -> str:
 
 def reset(node: Node) -> str:
     """Call the gate's reset; returns what it answered."""
-    return ask(node, contract.SAFETY_RESET, "safety gate")
+    return str(ask(node, contract.SAFETY_RESET, "safety gate").message)
 
 
-def ask(node: Node, service: str, whom: str, patience: float = PATIENCE) -> str:
+def ask(node: Node, service: str, whom: str, patience: float = PATIENCE) -> Trigger.Response:
     """Call a Trigger; returns what it answered within `patience` [s].
 
     Raises:
@@ -58,7 +58,8 @@ def ask(node: Node, service: str, whom: str, patience: float = PATIENCE) -> str:
     _wait(client.service_is_ready, node, whom)
     future = client.call_async(Trigger.Request())
     _wait(future.done, node, whom, patience)
-    return str(future.result().message)
+    response: Trigger.Response = future.result()
+    return response
 
 
 def _wait(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rclpy.node import Node
 
 from rldg_core import contract
@@ -13,6 +15,8 @@ from rldg_robot.terminal import say
 
 RECOVERY_SECONDS = 100.0
 """that a robot may take, with its controllers"""
+NOT_RECOVERED = 1
+"""exit code: the driver answered that the arm still has its errors"""
 
 
 def main() -> None:
@@ -22,8 +26,16 @@ def main() -> None:
         "verb", choices=("recover",), help="clear the arm's errors, once it is safe"
     )
     parser.parse_args(own_words())
-    whom = "driver of an arm"
-    run_main(
-        lambda: say(ask(Node("arm"), contract.ARM_RECOVER, whom, RECOVERY_SECONDS)),
-        takes_words=True,
-    )
+    run_main(recover, takes_words=True)
+
+
+def recover() -> None:
+    """Ask the driver, print its answer, and exit with NOT_RECOVERED where the arm still has its errors.
+
+    Raises:
+        UserError: no driver answers.
+    """
+    answer = ask(Node("arm"), contract.ARM_RECOVER, "driver of an arm", RECOVERY_SECONDS)
+    say(answer.message)
+    if not answer.success:
+        sys.exit(NOT_RECOVERED)
