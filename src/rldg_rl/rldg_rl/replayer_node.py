@@ -25,6 +25,7 @@ from rldg_rl.acting.actor import Actor, EpisodeAborted, HandsOff
 from rldg_rl.acting.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.acting.recorder_watch import RecorderWatch
 from rldg_rl.environment.environment import RobotEnv
+from rldg_rl.episode_witness import RECORDER_SECONDS
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import episode_message, step_message
 from rldg_rl.episodes.replay import (
@@ -44,7 +45,6 @@ from rldg_robot.ros import make_executor, now, publish_on
 from rldg_robot.terminal import say
 
 START_SECONDS = 60.0  # of wall time, for the recorder to come up
-RECORDER_SECONDS = 10.0
 
 
 class ReplayerNode(Node):
