@@ -5,7 +5,7 @@
     source .rldg/env.sh && python bench/demonstrations.py runs/first    # the same of recorded evaluations
     source .rldg/env.sh && python bench/demonstrations.py --versus runs/first --plot docs/images/operator.png
 
-Episodes of the operator are lived directly on the twin, without ROS and gate. Near the goal is within 4 mm sideways
+Episodes of the operator are run directly on the twin, without ROS and gate. Near the goal is within 4 mm sideways
 and 10 mm in depth of it, as in Figure 8 of the RLDG paper.
 """
 
@@ -40,7 +40,7 @@ FULL = 0.9
 
 
 @dataclass(frozen=True)
-class Lived:
+class DemonstratedEpisode:
     """One episode."""
 
     task: str
@@ -56,7 +56,9 @@ class Lived:
     """whether the wrench went beyond the gate's limit"""
 
 
-def demonstrate(task: Task, twin: Twin, operator: ScriptedOperator, seed: int) -> Lived:
+def demonstrate(
+    task: Task, twin: Twin, operator: ScriptedOperator, seed: int
+) -> DemonstratedEpisode:
     """An episode led by the operator, on the twin."""
     twin.reset(seed)
     operator.begin("demonstration")
@@ -72,7 +74,7 @@ def demonstrate(task: Task, twin: Twin, operator: ScriptedOperator, seed: int) -
         twin.step(pose @ Pose.from_rotvec(move, turn), task.period)
         force, torque = np.linalg.norm(twin.wrench.reshape(2, 3), axis=1)
         stopped |= bool(force > limit.force or torque > limit.torque)
-    return Lived(
+    return DemonstratedEpisode(
         task.id,
         twin.success,
         len(actions) * task.period,
@@ -83,7 +85,7 @@ def demonstrate(task: Task, twin: Twin, operator: ScriptedOperator, seed: int) -
     )
 
 
-def recorded(run: Path, source: str) -> list[Lived]:
+def recorded(run: Path, source: str) -> list[DemonstratedEpisode]:
     """The episodes of a run's bags that came from `source`."""
     found = []
     for bag in bag_reader.bags_in(run):
@@ -108,7 +110,7 @@ def recorded(run: Path, source: str) -> list[Lived]:
         offsets = [bag_reader.nearest(goals, stamp).position for stamp in stamps]
         seconds = len(steps) * load_task(summary.task).period
         found.append(
-            Lived(
+            DemonstratedEpisode(
                 summary.task,
                 summary.status == "success",
                 seconds,
@@ -120,7 +122,7 @@ def recorded(run: Path, source: str) -> list[Lived]:
     return found
 
 
-def near_goal(episodes: Iterable[Lived]) -> np.ndarray:
+def near_goal(episodes: Iterable[DemonstratedEpisode]) -> np.ndarray:
     """(n, 6) actions of successful episodes within reach of the goal."""
     found = [
         e.actions[
@@ -133,7 +135,7 @@ def near_goal(episodes: Iterable[Lived]) -> np.ndarray:
     return np.concatenate(found)
 
 
-def table(episodes: Sequence[Lived]) -> str:
+def table(episodes: Sequence[DemonstratedEpisode]) -> str:
     """One line a task, one for all."""
     lines = [
         "| task | success | mean | 5 % | 50 % | 95 % | gate stops |",
@@ -152,7 +154,7 @@ def table(episodes: Sequence[Lived]) -> str:
     return "\n".join(lines)
 
 
-def habits(episodes: Sequence[Lived]) -> str:
+def habits(episodes: Sequence[DemonstratedEpisode]) -> str:
     """What the hand does, over all steps of successful episodes and near the goal."""
     deflections = np.concatenate([e.deflections for e in episodes if e.success])
     axes = (np.abs(deflections) > ACTIVE).sum(axis=1)
@@ -181,7 +183,7 @@ def habits(episodes: Sequence[Lived]) -> str:
     )
 
 
-def draw(groups: dict[str, Sequence[Lived]], path: Path) -> None:
+def draw(groups: dict[str, Sequence[DemonstratedEpisode]], path: Path) -> None:
     """Actions near the goal, and durations, one column a group."""
     figure, axes = plt.subplots(
         2, len(groups), figsize=(4 * len(groups), 7), squeeze=False, layout="constrained"
@@ -229,8 +231,8 @@ def main() -> None:
             ]
     print(table(episodes), habits(episodes), sep="\n\n")
     if given.plot:
-        groups: dict[str, Sequence[Lived]] = {"operator": episodes}
-        others = [lived for run in given.versus for lived in recorded(run, given.source)]
+        groups: dict[str, Sequence[DemonstratedEpisode]] = {"operator": episodes}
+        others = [episode for run in given.versus for episode in recorded(run, given.source)]
         draw(groups | ({"specialist": others} if others else {}), given.plot)
 
 

@@ -35,7 +35,7 @@ from rldg_core.task import load_task
 from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.episodes.step import StoredStep
 from rldg_rl.vision.image_encoder import ImageEncoder
 from rldg_rl.vision.pixels import VARIANTS
@@ -89,7 +89,7 @@ class PlainAgent:
         squash = 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
         return raw.tanh(), (log_prob - squash).sum(-1)
 
-    def update(self, batch: Batch, full: bool) -> float:
+    def update(self, batch: TransitionBatch, full: bool) -> float:
         """Like Agent.update."""
         arrays = (batch.observation, batch.action, batch.reward, batch.next_observation, batch.mask)
         observation, *others = map(torch.from_numpy, arrays)

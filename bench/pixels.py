@@ -27,7 +27,7 @@ from rldg_core.task import load_task
 from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import SEEING_BATCH, AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.episodes.step import StoredStep
 from rldg_rl.vision.encoders import make_encoder
 from rldg_rl.vision.image_encoder import ImageEncoder
@@ -74,7 +74,7 @@ def main() -> None:
         who = ExecutedBy.POLICY if index % 2 else ExecutedBy.DEMONSTRATION
         buffer.add(StoredStep(f"policy_{index % 2}", index // 2, look(index), action, who, 0.0))
 
-    def sample() -> Batch:
+    def sample() -> TransitionBatch:
         return buffer.sample(config.batch_size, rng)
 
     def seen_again(rows: np.ndarray) -> np.ndarray:
@@ -82,7 +82,7 @@ def main() -> None:
         with torch.no_grad():
             return encoder.observe(as_pixels(images[rows]), bodies).numpy()
 
-    def looked_at_again() -> Batch:
+    def looked_at_again() -> TransitionBatch:
         rows = rng.integers(STEPS, size=config.batch_size)
         return replace(
             sample(), observation=seen_again(rows), next_observation=seen_again(rows + 1)
@@ -93,7 +93,7 @@ def main() -> None:
         config, pupil.output_dim, ACTION_DIM, 0, encoder=pupil.tensors, trainable_encoder=pupil
     )
 
-    def with_images(size: int) -> Batch:
+    def with_images(size: int) -> TransitionBatch:
         rows = rng.integers(STEPS, size=size)
         bodies = np.zeros((size, pupil.body_dim), np.float32)
         batch = buffer.sample(size, rng)

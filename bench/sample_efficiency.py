@@ -42,7 +42,7 @@ from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import agent_config
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.episode_result import EpisodeResult
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.episodes.step import Belief, ControlStep, StoredStep, stored_step
 from rldg_rl.robot.direct_robot import DirectRobot
 from rldg_rl.robot.observation import GOAL, Observation, state_dim
@@ -113,7 +113,9 @@ class HilSerlBuffer:
         assert before.next_observation is not None
         return np.concatenate((step.observation[:-GOAL], before.next_observation[-GOAL:]))
 
-    def sample(self, batch_size: int, rng: np.random.Generator, demo_fraction: float) -> Batch:
+    def sample(
+        self, batch_size: int, rng: np.random.Generator, demo_fraction: float
+    ) -> TransitionBatch:
         """Half and half."""
         demos = round(batch_size * demo_fraction)
         shown, own = (
@@ -121,7 +123,7 @@ class HilSerlBuffer:
             self.online.sample(batch_size - demos, rng),
         )
         arrays = [name for name, array in vars(own).items() if array is not None]
-        return Batch(
+        return TransitionBatch(
             **{name: np.concatenate((getattr(shown, name), getattr(own, name))) for name in arrays}
         )
 
@@ -178,7 +180,7 @@ class Run:
     def before_step(self) -> None:
         """See `actor.Witness`."""
 
-    def lived(self, step: ControlStep) -> None:
+    def after_step(self, step: ControlStep) -> None:
         """See `actor.Witness`."""
         stored = stored_step(step)
         stored = replace(stored, action=stored.action[: self.task.action_dim])
@@ -264,8 +266,8 @@ def show(curves: Sequence[Curve], steps: int) -> None:
         )
         reached = [steps_to(curve) for curve in own]
         area = float(np.mean([np.mean(curve.success) for curve in own]))
-        told = " ".join(f"{r or f'>{steps}':>7}" for r in reached)
-        print(f"{task:22}{buffer:10}{told:44}{100 * area:.0f} %")
+        columns = " ".join(f"{r or f'>{steps}':>7}" for r in reached)
+        print(f"{task:22}{buffer:10}{columns:44}{100 * area:.0f} %")
 
 
 def draw(path: Path, curves: Sequence[Curve]) -> None:

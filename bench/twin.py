@@ -85,9 +85,9 @@ def whole_episodes(task: Task, seconds: float) -> float:
         if twin.success or steps > task.horizon:
             steps, seed = 0, seed + 1
             twin.reset(seed)
-        wish = twin.gripper_wish
-        if wish and np.linalg.norm(twin.offset.position) < 0.006:
-            twin.command_gripper(MAX_WIDTH if wish > 0 else 0.0, 0.1, 30.0)
+        target = twin.goal_gripper
+        if target and np.linalg.norm(twin.offset.position) < 0.006:
+            twin.command_gripper(MAX_WIDTH if target > 0 else 0.0, 0.1, 30.0)
         twin.step(twin.goal, task.period)
 
     return rate(step, seconds)

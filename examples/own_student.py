@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from rldg_distill import distill
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
-from rldg_distill.students.batch import Batch, Inputs
+from rldg_distill.students.batch import Inputs, StudentBatch
 from rldg_distill.students.card import DataCard
 from rldg_distill.students.registry import register
 from rldg_distill.students.student import Student, StudentConfig
@@ -44,7 +44,7 @@ class LinearStudent(Student):
         """No camera."""
         return {}
 
-    def loss(self, batch: Batch, kind: str) -> dict[str, Tensor]:
+    def loss(self, batch: StudentBatch, kind: str) -> dict[str, Tensor]:
         """Squared error of the normalised actions; past an episode's end they are masked."""
         error = self._normalised(batch) - self.normalize_action(batch.action[:, -1])
         return {"loss": masked_mean(error.square(), batch.action_mask[:, -1])}

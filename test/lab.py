@@ -52,13 +52,13 @@ class Lab(Node):
     def drive(self, target: Pose, condition: Callable[[], object]) -> None:
         """Send a target at 10 Hz, as a gate does, until it has brought about what it should."""
 
-        def told() -> object:
+        def sent() -> object:
             if now(self) - self._sent > 1e8:
                 self.send(target)
                 self._sent = now(self)
             return condition()
 
-        self.until(told)
+        self.until(sent)
 
     def until(self, condition: Callable[[], object]) -> None:
         end = time.monotonic() + PATIENCE

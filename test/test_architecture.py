@@ -35,7 +35,7 @@ def test_every_module_is_listed() -> None:
         assert names == there, package
 
 
-def test_a_list_that_is_old_is_told_and_mended(tmp_path: Path) -> None:
+def test_an_outdated_list_is_reported_and_rewritten(tmp_path: Path) -> None:
     docs, package = tmp_path / "docs", tmp_path / "src" / "rldg_core" / "rldg_core"
     docs.mkdir()
     (docs / "modules.py").write_bytes(SCRIPT.read_bytes())

@@ -120,8 +120,8 @@ def test_pictures_of_another_size_are_refused_and_explained(
     assert "depth_module.color_profile" in node.log.read_text()
 
 
-def test_without_pyrealsense_the_fix_is_told(processes: Processes) -> None:
+def test_without_pyrealsense_the_fix_is_reported(processes: Processes) -> None:
     node = processes.node("rldg_robot", "wrist_camera", source="pyrealsense")
     expect_exit(node, 2)
-    told = node.log.read_text()
-    assert "pip install pyrealsense2" in told or "no RealSense gives 640x480" in told
+    output = node.log.read_text()
+    assert "pip install pyrealsense2" in output or "no RealSense gives 640x480" in output

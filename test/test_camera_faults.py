@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera that sends what is no picture: it is dropped and told, and all live; and one that sends by best effort."""
+"""A camera that sends invalid pictures: they are dropped and reported; and one that sends by best effort."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Camera:
             for _ in range(10):
                 rclpy.spin_once(self.node, timeout_sec=0.0033)
 
-    def told(self, words: str) -> bool:
+    def reports(self, words: str) -> bool:
         return any(words in status.message for status in self.said)
 
 
@@ -83,14 +83,14 @@ def camera(request: pytest.FixtureRequest, domain: int) -> Iterator[Camera]:
     made.node.destroy_node()
 
 
-def test_bad_pictures_are_dropped_and_told_and_the_next_good_one_passes(
+def test_bad_pictures_are_dropped_and_reported_and_the_next_good_one_passes(
     processes: Processes, camera: Camera
 ) -> None:
     node = processes.node("rldg_robot", "wrist_camera")
     camera.until(lambda: len(camera.seen) > 0, "a picture", camera.shoots)
     for words, changed in BAD.items():
         shot = lambda changed=changed: camera.shoots(**changed)  # noqa: E731
-        camera.until(lambda words=words: camera.told(words), f"'{words}' on /diagnostics", shot)
+        camera.until(lambda words=words: camera.reports(words), f"'{words}' on /diagnostics", shot)
         camera.seen.clear()
         camera.until(lambda: len(camera.seen) > 0, f"a picture after '{words}'", camera.shoots)
     assert node.poll() is None
@@ -127,8 +127,8 @@ def test_a_camera_that_offers_best_effort_alone_is_heard(
 def test_a_camera_of_another_name_is_named(processes: Processes, camera: Camera) -> None:
     processes.node("rldg_robot", "wrist_camera", source="camera/camera/color")
     words = "no node publishes camera/camera/color/image_raw or camera/camera/color/image_rect_raw"
-    camera.until(lambda: camera.told(words), "who is missing")
-    camera.until(lambda: camera.told(TOPIC), "what there is instead")
+    camera.until(lambda: camera.reports(words), "who is missing")
+    camera.until(lambda: camera.reports(TOPIC), "what there is instead")
 
 
 def test_an_actor_drops_bad_pictures_and_names_why_none_is_seen(camera: Camera) -> None:
@@ -156,7 +156,7 @@ def test_an_actor_drops_bad_pictures_and_names_why_none_is_seen(camera: Camera) 
     client.destroy_node()
 
 
-def test_bytes_that_are_too_few_for_a_stamp_reach_nobody(camera: Camera) -> None:
+def test_bytes_that_are_too_few_for_a_stamp_are_dropped(camera: Camera) -> None:
     heard: list[int] = []
     listen_to(camera.node, contract.WRIST_IMAGE, lambda cdr: heard.append(stamp_of(cdr)), raw=True)
     short = camera.node.create_publisher(Image, contract.WRIST_IMAGE.name, 5)

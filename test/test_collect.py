@@ -52,7 +52,7 @@ def test_an_even_mix_of_two_policies_becomes_a_dataset(processes: Processes) -> 
         assert set(episode.teacher_version) == {7} and set(episode.executed_by) == {0}
 
 
-def test_a_stop_of_the_gate_fails_an_episode_that_nobody_stands_by(
+def test_a_stop_of_the_gate_fails_an_episode_without_a_person(
     processes: Processes, domain: int
 ) -> None:
     run = processes.folder / "runs" / "alone"
@@ -98,7 +98,7 @@ def test_a_collection_that_was_given_up_goes_on(processes: Processes) -> None:
     assert len(won(run.path)) == 1
 
 
-def test_a_policy_that_cannot_do_it_is_told(processes: Processes) -> None:
+def test_a_policy_that_cannot_do_it_is_reported(processes: Processes) -> None:
     runs = processes.folder / "runs"
     run = trained_run(runs / "a", "connector/vga")
     (run / "checkpoints" / "policy.safetensors").write_bytes(b"not weights")

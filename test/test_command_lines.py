@@ -139,7 +139,7 @@ def test_no_number_is_read_by_python_alone(
 
 
 @pytest.mark.parametrize(
-    ("run", "words", "told"),
+    ("run", "words", "message"),
     [
         (convert.main, ["x", "--out", ""], "the path is empty"),
         (convert.main, ["x", "--out", "/"], "ends in no name"),
@@ -198,12 +198,12 @@ def test_no_number_is_read_by_python_alone(
         (runner.main, [], "required: stack"),
     ],
 )
-def test_what_was_typed_amiss_is_told_before_any_work(
-    capsys: pytest.CaptureFixture[str], run: Callable[..., Any], words: list[str], told: str
+def test_what_was_typed_amiss_is_refused_before_any_work(
+    capsys: pytest.CaptureFixture[str], run: Callable[..., Any], words: list[str], message: str
 ) -> None:
     assert outcome(run, words) == 2
     said = capsys.readouterr().err
-    assert told in said and said.count("\n") == 1
+    assert message in said and said.count("\n") == 1
 
 
 @pytest.mark.parametrize("name", ["gate", "arm", "twin", "actor", "player"])

@@ -111,7 +111,7 @@ def test_machines_that_name_each_other_meet(hosts: tuple[str, str]) -> None:
 
 
 @pytest.mark.usefixtures("domain")
-def test_a_machine_that_names_nobody_answers_nobody(hosts: tuple[str, str]) -> None:
+def test_a_machine_without_peers_answers_no_other(hosts: tuple[str, str]) -> None:
     closed = {"FASTRTPS_DEFAULT_PROFILES_FILE": str(CLOSED)}
     inside = talk(hosts[0], ["here", "too"], 2, **closed)
     stranger = talk(hosts[1], ["stranger"], 1, ROS_STATIC_PEERS=HERE)

@@ -14,11 +14,11 @@ from rldg_robot.ros import publish_on
 def test_a_healthy_robot_is_let_go(processes: Processes) -> None:
     stack = processes.stack("doctor")
     expect_exit(stack)
-    told = stack.log.read_text()
-    assert "✓ current_pose: " in told and "✓ wrist_camera/color/image_raw: " in told
-    assert "✓ safety gate, target of NaN: refused, the arm is held" in told
-    assert "✓ safety gate, emergency stop: stopped after" in told
-    assert "0 to fix first" in told
+    log = stack.log.read_text()
+    assert "✓ current_pose: " in log and "✓ wrist_camera/color/image_raw: " in log
+    assert "✓ safety gate, target of NaN: refused, the arm is held" in log
+    assert "✓ safety gate, emergency stop: stopped after" in log
+    assert "0 to fix first" in log
 
 
 def test_one_that_others_move_is_not(processes: Processes, domain: int) -> None:
@@ -28,6 +28,6 @@ def test_one_that_others_move_is_not(processes: Processes, domain: int) -> None:
     stack = processes.stack("doctor")
     expect_exit(stack, 1)
     rogue.destroy_node()
-    told = stack.log.read_text()
-    assert "✗ safety gate: it is not alone on target_pose" in told
-    assert "1 to fix first" in told
+    log = stack.log.read_text()
+    assert "✗ safety gate: it is not alone on target_pose" in log
+    assert "1 to fix first" in log

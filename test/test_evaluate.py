@@ -70,14 +70,14 @@ class Diary:
     def before_step(self) -> None:
         pass
 
-    def lived(self, step: ControlStep) -> None:
+    def after_step(self, step: ControlStep) -> None:
         self.steps.append(step)
 
     def closed(self, result: EpisodeResult) -> None:
         pass
 
 
-def lived_directly(run: Path, task_id: str, seed: int, perturb: str = "") -> list[ControlStep]:
+def run_directly(run: Path, task_id: str, seed: int, perturb: str = "") -> list[ControlStep]:
     """The steps of an episode without ROS."""
     task, diary = load_task(task_id), Diary()
     checkpoint = run / "checkpoints" / "policy.safetensors"
@@ -100,7 +100,7 @@ def test_through_ros_and_directly_a_policy_lives_the_same_episodes(processes: Pr
 
     bags = run / "evaluations" / "ros" / "bags"
     for record in through_ros:
-        steps = lived_directly(run, record.task, record.seed)
+        steps = run_directly(run, record.task, record.seed)
         assert_same_trajectory(bags / record.bag, record.task, steps)
 
     summaries = [
@@ -119,13 +119,13 @@ def test_perturbed_they_are_the_same_too(processes: Processes) -> None:
     stack = processes.stack("evaluate", **words)
     expect_exit(stack)
     through_ros = records(run, "ros")
-    told = ("--task", VGA, "--episodes", "2")
-    directly = evaluate(run, "direct", *told, "--perturb", EVERYTHING)
+    options = ("--task", VGA, "--episodes", "2")
+    directly = evaluate(run, "direct", *options, "--perturb", EVERYTHING)
     assert directly == [replace(record, bag="") for record in through_ros]
-    assert directly != evaluate(run, "nominal", *told)
+    assert directly != evaluate(run, "nominal", *options)
     bags = run / "evaluations" / "ros" / "bags"
     for record in through_ros:
-        steps = lived_directly(run, record.task, record.seed, EVERYTHING)
+        steps = run_directly(run, record.task, record.seed, EVERYTHING)
         assert_same_trajectory(bags / record.bag, record.task, steps)
         off = str(read_perturbation(EVERYTHING)).replace(",", "+")
         assert read_summary(bags / record.bag).domain == f"sim+{off}"
@@ -144,7 +144,7 @@ def test_fingers_that_open_and_close_do_so_at_the_same_steps(processes: Processe
     stack = processes.stack("evaluate", name="a", episodes=1, evaluation="ros")
     expect_exit(stack)
     (record,) = records(run, "ros")
-    steps = lived_directly(run, PEPPER, record.seed)
+    steps = run_directly(run, PEPPER, record.seed)
     assert sum(step.gripper_changed for step in steps) > 2
     assert_same_trajectory(run / "evaluations" / "ros" / "bags" / record.bag, record.task, steps)
 
@@ -177,15 +177,15 @@ def test_a_student_is_judged_alike_and_noted_in_its_run(processes: Processes) ->
     assert summary["evaluation"]["episodes"] == 1
     assert summary["evaluations"] == {VGA: summary["evaluation"]}
     (through_ros,) = records(run, "ros")
-    told = ("--episodes", "1", "--replan", "2", "--ensemble", "0.1")
-    assert evaluate(run, "direct", "--task", VGA, *told) == [replace(through_ros, bag="")]
+    options = ("--episodes", "1", "--replan", "2", "--ensemble", "0.1")
+    assert evaluate(run, "direct", "--task", VGA, *options) == [replace(through_ros, bag="")]
     evaluate(run, "other", "--task", HDMI, "--episodes", "1")
     summary = json.loads((run / "summary.json").read_text())
     assert set(summary["evaluations"]) == {VGA, HDMI}
     assert summary["evaluation"] == summary["evaluations"][HDMI]
 
 
-def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_lived(
+def test_a_stop_of_the_gate_fails_an_episode_and_the_others_are_run(
     processes: Processes, domain: int
 ) -> None:
     run = trained_run(processes.folder / "runs" / "a", VGA)
@@ -247,9 +247,9 @@ def test_ctrl_c_leaves_what_was_done_and_the_same_command_goes_on(tmp_path: Path
     file = run / "evaluations" / "halves" / "episodes.jsonl"
     wait_until(lambda: file.is_file() and len(RecordFile(file).read()) > 2, "three episodes")
     os.killpg(process.pid, signal.SIGINT)
-    told, _ = process.communicate()
-    assert process.returncode == 130, told
-    assert "--name halves resumes" in " ".join(told.split()) and "Traceback" not in told
+    output, _ = process.communicate()
+    assert process.returncode == 130, output
+    assert "--name halves resumes" in " ".join(output.split()) and "Traceback" not in output
     assert not (file.parent / "summary.json").exists()
     done = RecordFile(file).read()
     assert 2 < len(done) < 24
@@ -257,8 +257,8 @@ def test_ctrl_c_leaves_what_was_done_and_the_same_command_goes_on(tmp_path: Path
         stream.write('{"task": "connec')  # as a kill would leave it
 
     again = start(*words, "--name", "halves")
-    told, _ = again.communicate()
-    assert again.returncode == 0 and f"going on: {len(done)} of 24 episodes are done" in told
+    output, _ = again.communicate()
+    assert again.returncode == 0 and f"going on: {len(done)} of 24 episodes are done" in output
     assert RecordFile(file).read()[: len(done)] == done, "nothing was lived twice"
     whole = evaluate(run, "whole", "--task", VGA, "--episodes", "24")
     assert records(run, "halves") == whole
@@ -284,18 +284,18 @@ def test_an_evaluation_goes_on_as_it_began_only(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "output"),
     [
         (["--task", VGA], "has no trained policy"),
         (["--task", "connector/scart"], "no task 'connector/scart'; there are: connector/"),
         (["--task", VGA, "--perturb", "weather:3"], "there is no axis 'weather'"),
     ],
 )
-def test_what_cannot_be_evaluated_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+def test_what_cannot_be_evaluated_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], output: str
 ) -> None:
     assert main([str(tmp_path), *words]) == 2
-    assert told in capsys.readouterr().err
+    assert output in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("program", [main, sweep.main])
@@ -307,7 +307,7 @@ def test_a_seed_is_no_negative_number(
     assert "argument --seed: 0 is the least" in capsys.readouterr().err
 
 
-def test_a_policy_that_cannot_be_read_is_told_from_a_worker_too(
+def test_a_policy_that_cannot_be_read_is_refused_from_a_worker_too(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = trained_run(tmp_path / "a", VGA)
@@ -329,8 +329,8 @@ def test_the_stack_evaluates_without_ros_too(
     words = {"name": "a", "task": "connector/seen", "episodes": 1, "evaluation": "quick"}
     stack = processes.stack("evaluate", **words, transport="direct", workers=2)
     expect_exit(stack)
-    told = stack.log.read_text()
-    assert "connector/usb_a" in told and "/3 succeeded" in told and "seen" in told
+    output = stack.log.read_text()
+    assert "connector/usb_a" in output and "/3 succeeded" in output and "seen" in output
     folder = run / "evaluations" / "quick"
     assert len(records(run, "quick")) == 3
     assert (folder / "videos" / "evaluation.mp4").stat().st_size > 10_000

@@ -8,7 +8,7 @@ from collections import Counter
 
 import numpy as np
 from harness import Processes, expect_exit
-from test_evaluate import assert_same_trajectory, lived_directly
+from test_evaluate import assert_same_trajectory, run_directly
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import messages_of
@@ -58,5 +58,5 @@ def test_a_specialist_with_a_gripper_goes_through_the_whole_stack(processes: Pro
     assert (run.videos / "evaluation.mp4").stat().st_size > 5_000
     # Object, gripper and all: without ROS it is the same episode, bit for bit.
     evaluated = [episode for episode in run.episodes() if episode.source == "evaluation"][-1]
-    steps = lived_directly(run.path, evaluated.task, evaluated.seed)
+    steps = run_directly(run.path, evaluated.task, evaluated.seed)
     assert_same_trajectory(run.bags / evaluated.episode_id, evaluated.task, steps)

@@ -203,7 +203,7 @@ def test_after_a_reflex_it_moves_again_only_when_a_person_asks(
     lab.until(lab.reflex.service_is_ready)
     answer = lab.reflex.call_async(Trigger.Request())
     lab.until(answer.done)
-    # Whoever goes on wishing is not heard, neither now nor later.
+    # Whoever goes on sending targets is not heard, neither now nor later.
     lab.drive(raised(start, -0.02), lambda: "arm recover" in lab.said.get("message", ""))
     count = len(lab.poses)
     lab.wait(1.0)

@@ -56,11 +56,11 @@ class Probe(Node):
     def tell(self, publisher: Publisher, message: object, condition: Callable[[], object]) -> None:
         """Publish until a condition holds: who is not known to the gate yet is not heard."""
 
-        def told() -> object:
+        def published() -> object:
             publisher.publish(message)
             return condition()
 
-        self.until(told)
+        self.until(published)
 
     def stopped(self) -> bool:
         return bool(self.safety.state == SafetyState.STOPPED)
@@ -150,7 +150,7 @@ def test_too_much_force_stops_the_arm_at_once(probe: Probe) -> None:
     message.wrench.force.z = 100.0
     probe.tell(probe.wrench, message, probe.stopped)
     assert "100.0 N" in probe.safety.reason
-    probe.until(lambda: len(probe.targets) > count)  # told to hold, though no policy asked
+    probe.until(lambda: len(probe.targets) > count)  # commanded to hold, though no policy asked
     held, stood = probe.targets[-1].header.stamp, probe.pose.header.stamp
     assert nanoseconds(held) != nanoseconds(stood), "or the twin in lockstep would live a step"
 
@@ -203,24 +203,24 @@ def test_a_gate_that_is_killed_and_started_again_releases_no_stop(
         words = {"task": TASK.id, "use_sim_time": True, "memory": processes.folder / "stopped"}
         return processes.node("rldg_robot", "safety_gate", **words)
 
-    def told() -> SafetyState:
+    def reported() -> SafetyState:
         before = probe.safety
         probe.until(lambda: probe.safety is not before)
         return probe.safety
 
     processes.started[1].kill()
     running = gate()
-    assert told().state == SafetyState.HOLD
+    assert reported().state == SafetyState.HOLD
     probe.tell(probe.stop, Empty(), probe.stopped)
     running.kill()
     running = gate()
-    remembered = told()
+    remembered = reported()
     assert remembered.state == SafetyState.STOPPED and remembered.reason == "emergency stop"
     assert remembered.reason_code == SafetyState.REASON_EMERGENCY_STOP
     assert probe.call(probe.release, Trigger.Request()).message == "released: emergency stop"
     running.kill()
     gate()
-    assert told().state == SafetyState.HOLD
+    assert reported().state == SafetyState.HOLD
 
 
 def test_nothing_moves_while_somebody_else_publishes_to_the_driver(probe: Probe) -> None:
@@ -393,7 +393,7 @@ def writers(node: Node, topic: contract.Topic) -> list[str]:
     return [info.node_name for info in node.get_publishers_info_by_topic(f"/{topic.name}")]
 
 
-def test_nobody_else_writes_to_the_driver(processes: Processes, domain: int) -> None:
+def test_no_other_node_writes_to_the_driver(processes: Processes, domain: int) -> None:
     """On the graph of the whole stack, as `train_rl` starts it."""
     processes.stack("train_rl", task=TASK.id, name="graph", demos=1, steps=50)
     rclpy.init()

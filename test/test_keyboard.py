@@ -26,7 +26,7 @@ from rldg_rl.run_folder import RunFolder
 VGA = load_task("connector/vga")
 
 
-def test_a_training_asks_the_operator_and_nobody_else(processes: Processes) -> None:
+def test_a_training_asks_the_operator_alone(processes: Processes) -> None:
     given = {"reward": "keyboard", "demos": 2, "steps": 120, "episodes": 2}
     stack = processes.stack("train_rl", task=VGA.id, name="mini", **given)
     expect_exit(stack)
@@ -116,8 +116,8 @@ def test_the_arm_holds_in_real_time_while_a_person_thinks(processes: Processes) 
     decided_on = [nanoseconds(step.state_stamp) for step in steps]
     resumed = min(stamp for stamp in decided_on if stamp >= refused)
     assert resumed > refused + SECOND, "it goes on with what is seen after the pause"
-    lived = nanoseconds(steps[-1].next_state_stamp) - decided_on[0] - (resumed - refused)
-    assert episode.seconds == pytest.approx(lived / SECOND), "thinking is not doing"
+    duration = nanoseconds(steps[-1].next_state_stamp) - decided_on[0] - (resumed - refused)
+    assert episode.seconds == pytest.approx(duration / SECOND), "thinking is not doing"
     poses = [
         message.pose.position
         for message in messages_of(bag, contract.CURRENT_POSE)

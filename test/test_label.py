@@ -36,8 +36,8 @@ def test_from_what_a_person_declared_to_a_reward(
 
     words = ["train", "labels", "--runs", str(run.path.parent), "--images", "120"]
     assert main(words) == 0
-    told = capsys.readouterr().out
-    assert "held out, not done" in told and "classifier.safetensors" in told
+    message = capsys.readouterr().out
+    assert "held out, not done" in message and "classifier.safetensors" in message
     assert (run.path / "contact_sheet.png").stat().st_size > 10_000
     file = run.path / "classifier.safetensors"
     check_judge(file, run.succeeded("demonstration")[-1])
@@ -76,7 +76,9 @@ def check_judge(file: Path, bag: Path) -> None:
     assert any(said) and abs(said.index(True) - truth.index(True)) <= 3
 
 
-def test_what_teaches_nothing_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_teaches_nothing_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["train", "nothing", "--runs", str(tmp_path)]) == 2
     assert "is no run of one task" in capsys.readouterr().err
     run = RunFolder(tmp_path / "empty")

@@ -20,12 +20,12 @@ from rldg_distill.students import registry
 from rldg_distill.training import student_report, trainer
 from rldg_distill.training.held_out import DIMENSIONS
 from rldg_rl.acting.collection import Collection, CollectionPlan
-from rldg_rl.acting.schedule import PHASES, Progress, RunPlan
+from rldg_rl.acting.schedule import PHASES, RunPlan, RunProgress
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes import announcer
-from rldg_rl.episodes.replay_buffer import Batch
-from rldg_rl.evaluation.paired import Comparison, CycleDifference
+from rldg_rl.episodes.replay_buffer import TransitionBatch
+from rldg_rl.evaluation.paired import CycleDifference, PairedComparison
 from rldg_rl.evaluation.results import Record
 from rldg_rl.monitor import MonitorState
 from rldg_rl.report import summarize_collection, summarize_run
@@ -79,7 +79,9 @@ def test_nothing_else_writes_scalars() -> None:
 def test_the_learners_scalars() -> None:
     rows, zeros = 4, np.zeros(4, np.float32)
     observation = np.zeros((rows, 3), np.float32)
-    batch = Batch(observation, np.zeros((rows, 3), np.float32), zeros, observation, zeros, zeros)
+    batch = TransitionBatch(
+        observation, np.zeros((rows, 3), np.float32), zeros, observation, zeros, zeros
+    )
     agent = Agent(AgentConfig(hidden=(8,), batch_size=rows), 3, 3, seed=0, grasp_penalty=0.0)
     assert documented("Learner") == {f"learner/{name}" for name in agent.update(batch)}
 
@@ -101,7 +103,7 @@ def test_the_numbers_of_the_live_view() -> None:
 
 def test_the_summary_of_a_run() -> None:
     episode = EpisodeSummary("x_0", Source.DEMONSTRATION, "success", TASKS[0], 0, 40, 0, 4.0)
-    progress = Progress(RunPlan(TASKS), [episode])
+    progress = RunProgress(RunPlan(TASKS), [episode])
     records = [Record(task, 0, 0, True, 1.0, 10, 1.0, 1.0, None) for task in TASKS]
     collection = Collection(CollectionPlan(TASKS, Source.DEMONSTRATION, 1), [episode])
     written = flat(summarize_run(0, progress, records, 0, 0.0))
@@ -119,7 +121,7 @@ def test_the_summary_of_a_run() -> None:
 def test_the_records_and_comparisons_of_evaluations() -> None:
     assert documented("Evaluation episodes") == {field.name for field in fields(Record)}
     of_cycle = {f"cycle.{field.name}" for field in fields(CycleDifference)}
-    of_pairs = {field.name for field in fields(Comparison)} - {"cycle"}
+    of_pairs = {field.name for field in fields(PairedComparison)} - {"cycle"}
     assert documented("Comparisons") == of_cycle | of_pairs
 
 

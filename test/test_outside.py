@@ -50,11 +50,11 @@ def test_an_arm_outside_of_its_box_stays_where_it_is(
         for _ in range(5):
             rclpy.spin_once(probe, timeout_sec=0.02)
 
-    def told() -> bool:
+    def answered() -> bool:
         ask("stay")
         return "outside of the box of connector/vga" in probe.safety.reason
 
-    probe.until(told)
+    probe.until(answered)
     assert "guide it back by hand" in probe.safety.reason
     probe.targets.clear()
     for number in range(40):

@@ -31,8 +31,8 @@ def test_it_learns_to_see_once_and_is_judged_alike_in_either_transport(
     assert stack.poll() is None, stack.log.read_text()
     fit = json.loads(run.encoder_fit.read_text())
     assert fit["updates"] == 500 and 0.0 < fit["position"] < 0.02
-    told = (run.path / "logs" / "learner.log").read_text()
-    assert "learned to see: predicts the goal to" in told
+    log = (run.path / "logs" / "learner.log").read_text()
+    assert "learned to see: predicts the goal to" in log
     wait_until(run.learner_checkpoint.is_file, "a checkpoint")
     os.kill(processes.pid("learner"), signal.SIGKILL)
     expect_exit(stack)

@@ -18,7 +18,7 @@ from rldg_robot.ros import listen_to, publish_on
 TASK = load_task("connector/vga")
 
 
-def test_a_student_at_the_wheel_hears_other_words(processes: Processes, domain: int) -> None:
+def test_a_student_in_control_takes_a_new_instruction(processes: Processes, domain: int) -> None:
     untrained_student(processes.folder / "runs" / "pupil")
     processes.stack("policy", policy="pupil", task=TASK.id, real_time_factor=3, replan=2)
     rclpy.init()

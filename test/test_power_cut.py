@@ -18,14 +18,14 @@ def test_a_run_goes_on_after_a_power_cut(processes: Processes) -> None:
     run.prepare()
     logs = run.path / "logs"
     name = "demonstration_00000"
-    lived = EpisodeSummary(name, "demonstration", "success", "connector/vga", 3, STEPS, 0, 0.5)
+    summary = EpisodeSummary(name, "demonstration", "success", "connector/vga", 3, STEPS, 0, 0.5)
     writer = write_episode(run.bags / name, close=False)
-    told = {"episode_id": name, "source": "demonstration", "status": 1, "steps": STEPS}
+    fields = {"episode_id": name, "source": "demonstration", "status": 1, "steps": STEPS}
     task = {"task": "connector", "variant": "vga", "seed": 3}
-    place = {"embodiment": lived.embodiment, "region": lived.region, "domain": lived.domain}
-    opened = encode(contract.EPISODE, header=header(START), **told, **task, **place)
+    place = {"embodiment": summary.embodiment, "region": summary.region, "domain": summary.domain}
+    opened = encode(contract.EPISODE, header=header(START), **fields, **task, **place)
     writer.write("episode", START, opened)
-    writer.close(lived)
+    writer.close(summary)
     (run.bags / name / "metadata.yaml").write_bytes(bytes(4096))
     (run.bags / "demonstration_00001").mkdir()
     (run.bags / "demonstration_00001" / "demonstration_00001.mcap").write_bytes(bytes(4096))
@@ -47,7 +47,7 @@ def test_a_run_goes_on_after_a_power_cut(processes: Processes) -> None:
         lambda: is_whole(run.bags / "demonstration_00001") or second.poll(), "an episode", 200
     )
     assert second.poll() is None, said(second)
-    assert is_whole(run.bags / name) and read_summary(run.bags / name) == lived
+    assert is_whole(run.bags / name) and read_summary(run.bags / name) == summary
     assert "Traceback" not in second.log.read_text() + (logs / "recorder.log").read_text()
     assert (run.bags / ".damaged/demonstration_00001/demonstration_00001.mcap").stat().st_size
     assert (run.bags / "notes" / "monday.txt").read_text() == "the plug was bent"

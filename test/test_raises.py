@@ -58,14 +58,14 @@ def raised(node: ast.AST) -> set[str]:
 
 def says(function: Function, names: set[str]) -> bool:
     """Whether a docstring names one of the errors where it says what is raised, or leaves that to another's."""
-    told = ast.get_docstring(function) or ""
-    raises = told.partition("Raises")[2]
-    return told.startswith("See `") or any(name in raises for name in names)
+    docstring = ast.get_docstring(function) or ""
+    raises = docstring.partition("Raises")[2]
+    return docstring.startswith("See `") or any(name in raises for name in names)
 
 
 def test_what_is_raised_is_said() -> None:
     ours = our_errors()
-    assert {"UserError", "StackError", "RunError", "PoolError", "FormatError"} <= ours.keys()
+    assert {"UserError", "StackError", "RunFolderError", "PoolError", "FormatError"} <= ours.keys()
     silent = [
         f"{path.relative_to(ROOT)}:{function.lineno} {function.name} raises {error}"
         for path in modules().values()
@@ -78,6 +78,6 @@ def test_what_is_raised_is_said() -> None:
 
 def test_the_errors_of_a_person_have_one_base() -> None:
     ours = our_errors()
-    for name in ("FormatError", "UsageError", "RunError", "StackError", "PoolError", "InUse"):
+    for name in ("FormatError", "UsageError", "RunFolderError", "StackError", "PoolError", "InUse"):
         assert "UserError" in ours[name], name
     assert "NotADataset" in ours["NoDataset"] and "UserError" not in ours["RobotSilent"]

@@ -57,7 +57,7 @@ def teller(domain: int) -> Iterator[Teller]:
     rclpy.shutdown()
 
 
-def test_a_full_disk_is_told_and_what_was_recorded_stays(
+def test_a_full_disk_is_reported_and_what_was_recorded_stays(
     processes: Processes, teller: Teller
 ) -> None:
     run = processes.folder / "run"

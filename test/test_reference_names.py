@@ -50,24 +50,24 @@ def names() -> set[str]:
 
 def test_gradients(names: set[str]) -> None:
     text = (REFERENCE / "gradients.md").read_text()
-    told = re.findall(r"`([A-Za-z_]\w*\.py::\w+|_?[A-Z]\w+(?:\.\w+)?|_[a-z]+(?:_[a-z]+)+)`", text)
-    assert len(told) > 25
+    named = re.findall(r"`([A-Za-z_]\w*\.py::\w+|_?[A-Z]\w+(?:\.\w+)?|_[a-z]+(?:_[a-z]+)+)`", text)
+    assert len(named) > 25
     private = {name for file in FILES for name in re.findall(r"self\.(_\w+)", file.read_text())}
-    assert [name for name in told if name not in names | private] == []
+    assert [name for name in named if name not in names | private] == []
 
 
 def test_metrics(names: set[str]) -> None:
     rows = [line for line in (REFERENCE / "metrics.md").read_text().splitlines() if "|" in line]
-    told = {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[4])}
-    assert len(told) > 30
-    assert sorted(told - names) == []
+    named = {name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[4])}
+    assert len(named) > 30
+    assert sorted(named - names) == []
 
 
 def test_files_that_pages_name() -> None:
     pages = (ROOT / "docs").rglob("*.md")
-    told = {
+    named = {
         path for page in pages for path in re.findall(r"`(rldg_\w+/[\w/]+\.py)`", page.read_text())
     }
-    assert len(told) > 20
-    missing = {path for path in told if not (ROOT / "src" / path.split("/")[0] / path).is_file()}
+    assert len(named) > 20
+    missing = {path for path in named if not (ROOT / "src" / path.split("/")[0] / path).is_file()}
     assert sorted(missing) == []

@@ -124,8 +124,8 @@ def test_a_run_is_played_bag_by_bag(processes: Processes, audience: Audience, ru
     audience.until(lambda: stack.poll() is not None, "the end of the run")
     audience.listen_on()
 
-    told = [decode(contract.EPISODE, cdr).episode_id for cdr in audience.heard["episode"]]
-    assert told == [bag.name for bag in bags_in(run) for _ in ("opened", "closed")]
+    announced = [decode(contract.EPISODE, cdr).episode_id for cdr in audience.heard["episode"]]
+    assert announced == [bag.name for bag in bags_in(run) for _ in ("opened", "closed")]
     tasks = {read_summary(bag).task for bag in bags_in(run)}
     assert tasks == {"connector/vga", "connector/usb_a"}
 
@@ -218,7 +218,9 @@ def pictures(bag: Path) -> list[np.ndarray]:
     return [found[nanoseconds(step.image_stamp)] for step in messages_of(bag, contract.STEP)]
 
 
-def test_a_replay_that_ends_otherwise_is_told_and_fails(processes: Processes, bag: Path) -> None:
+def test_a_replay_that_ends_otherwise_is_reported_and_fails(
+    processes: Processes, bag: Path
+) -> None:
     summary = read_summary(bag)
     moved = BagWriter(processes.folder / bag.name)
     for topic, kind, when, cdr in raw_messages(bag):

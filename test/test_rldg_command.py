@@ -131,7 +131,7 @@ def test_help_lists_every_verb_and_sets_nothing_up(
     assert not machine.calls()
 
 
-def test_the_version_is_told_before_anything_is_set_up(machine: Machine) -> None:
+def test_the_version_is_printed_before_anything_is_set_up(machine: Machine) -> None:
     done = machine.rldg("--version")
     assert (done.returncode, done.stdout) == (0, f"rldg {released()}\n")
     assert machine.rldg("--version", "now").returncode == 2

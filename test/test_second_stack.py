@@ -24,42 +24,42 @@ def gate(processes: Processes) -> subprocess.Popen[bytes]:
     return processes.node("rldg_robot", "safety_gate", task="connector/vga")
 
 
-def states_told(processes: Processes) -> int:
+def states_published(processes: Processes) -> int:
     """How many gates the domain has, as a process of its own finds it."""
     look = (
         "import time, rclpy; from rclpy.node import Node; rclpy.init(); node = Node('look'); time.sleep(2); "
         "print(len(node.get_publishers_info_by_topic('/safety_gate/state')))"
     )
-    told = subprocess.run(
+    counted = subprocess.run(
         ["python3", "-c", look], env=processes.environment, capture_output=True, check=True
     )
-    return int(told.stdout)
+    return int(counted.stdout)
 
 
 def test_a_stack_refuses_where_another_machine_moves_a_robot(processes: Processes) -> None:
     first = gate(processes)  # of a stack whose claim this machine does not see
-    wait_until(lambda: states_told(processes) == 1, "the first gate")
+    wait_until(lambda: states_published(processes) == 1, "the first gate")
 
     second = processes.stack("train_rl", name="second", demos=1, steps=10)
 
     expect_exit(second, 2)
     domain = os.environ["ROS_DOMAIN_ID"]
-    told = f"'safety_gate' publishes /safety_gate/state in ROS domain {domain} already"
-    assert told in said(second)
+    message = f"'safety_gate' publishes /safety_gate/state in ROS domain {domain} already"
+    assert message in said(second)
     assert "ROS_DOMAIN_ID=<another number>" in said(second)
     assert first.poll() is None
-    wait_until(lambda: states_told(processes) == 1, "the first gate alone")
+    wait_until(lambda: states_published(processes) == 1, "the first gate alone")
     assert not (processes.folder / "runs/second/arguments.yaml").exists()
 
     first.kill()  # it cannot say good-bye, as after a power cut
     first.wait()
     third = gate(processes)
-    wait_until(lambda: states_told(processes) == 1, "the third gate")
+    wait_until(lambda: states_published(processes) == 1, "the third gate")
     assert third.poll() is None
 
 
 @pytest.mark.usefixtures("domain")
-def test_what_is_said_of_another_run_is_ignored_and_told(
+def test_messages_of_another_run_are_ignored_and_reported(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     rclpy.init()
@@ -81,9 +81,9 @@ def test_what_is_said_of_another_run_is_ignored_and_told(
     spin_until(waits, watch.is_there, "the recorder of this run")
     assert watch.open_episode == "policy_00000"
     assert [message.run for message in heard] == ["mine"]
-    told = capfd.readouterr().err
-    assert "is about the run 'other', and this is 'mine': ignored" in told
-    assert told.count("ignored") == 1
+    errors = capfd.readouterr().err
+    assert "is about the run 'other', and this is 'mine': ignored" in errors
+    assert errors.count("ignored") == 1
     for node in (waits, speaks):
         node.destroy_node()
 

@@ -55,8 +55,8 @@ def test_an_emergency_stop_survives_the_stack_until_a_person_releases_it(
     states.clear()
 
     again = processes.stack("train_rl", runs=processes.folder, **words)
-    told = "[stack] the robot is stopped since 2"
-    wait_until(lambda: told in again.log.read_text(), "what the start says")
+    warning = "[stack] the robot is stopped since 2"
+    wait_until(lambda: warning in again.log.read_text(), "what the start says")
     assert "emergency stop. When it is safe: ./rldg run rldg_robot gate reset" in said(again)
     spin_until(person, lambda: states, "the gate")
     assert states[-1].state == SafetyState.STOPPED

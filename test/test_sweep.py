@@ -18,8 +18,8 @@ VGA = "connector/vga"
 
 
 def sweep(folder: Path, *words: str, episodes: int = 2) -> int:
-    told = ("--task", VGA, "--workers", "1", "--out", str(folder / "out"))
-    return main([str(folder / "a"), *words, *told, "--episodes", str(episodes)])
+    options = ("--task", VGA, "--workers", "1", "--out", str(folder / "out"))
+    return main([str(folder / "a"), *words, *options, "--episodes", str(episodes)])
 
 
 def test_a_sweep_evaluates_what_was_not_evaluated_before(
@@ -28,8 +28,8 @@ def test_a_sweep_evaluates_what_was_not_evaluated_before(
     run, other = trained_run(tmp_path / "a", VGA), trained_run(tmp_path / "b", VGA)
     words = (str(other), "--axis", "latency", "--values", "400ms,0")
     assert sweep(tmp_path, *words) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert "1 of 4: " in told and "latency:400ms" in told and "files: " in told
+    message = " ".join(capsys.readouterr().out.split())
+    assert "1 of 4: " in message and "latency:400ms" in message and "files: " in message
     names = ("sweep_nominal_seed0", "sweep_latency_400ms_seed0")
     files = [r / "evaluations" / name / "episodes.jsonl" for r in (run, other) for name in names]
     written = [file.read_bytes() for file in files]
@@ -67,7 +67,7 @@ def test_all_axes_that_mean_something(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (("--axis", "weather"), "there is no axis 'weather'"),
         (("--axis", "camera", "--values", "5"), "'5' is not valid"),
@@ -76,9 +76,9 @@ def test_all_axes_that_mean_something(tmp_path: Path) -> None:
         (("nowhere", "--axis", "noise"), "has no trained policy"),
     ],
 )
-def test_what_cannot_be_swept_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], told: str
+def test_what_cannot_be_swept_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str
 ) -> None:
     trained_run(tmp_path / "a", VGA)
     assert sweep(tmp_path, *words) == 2
-    assert told in " ".join(capsys.readouterr().err.split())
+    assert message in " ".join(capsys.readouterr().err.split())

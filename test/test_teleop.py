@@ -79,8 +79,8 @@ def test_buttons_that_move_the_gripper_are_not_held_to_run(processes: Processes)
 def test_without_a_spacemouse_the_stack_ends_and_says_what_to_do(processes: Processes) -> None:
     node = processes.node("rldg_robot", "spacemouse")
     expect_exit(node, 2)
-    told = node.log.read_text()
-    assert any(fix in told for fix in ("lsusb", "libhidapi-hidraw0", "70-spacemouse.rules"))
+    log = node.log.read_text()
+    assert any(fix in log for fix in ("lsusb", "libhidapi-hidraw0", "70-spacemouse.rules"))
 
 
 def test_a_spacemouse_is_heard_lost_and_found_again(processes: Processes) -> None:

@@ -26,7 +26,7 @@ from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.any_bag import read_bag
-from rldg_distill.recordings.foreign.foreign_bag import Told
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Step
 from rldg_rl.actor_node import ActorNode
 from rldg_rl.agent.checkpoint import policy_to_bytes
@@ -97,10 +97,10 @@ def check_plain_recordings(bag: Path, folder: Path) -> None:
     """A demonstration as a plain `ros2 bag record` would have left it gives the same episode."""
     labels = (contract.STEP, contract.EPISODE)
     targets = (contract.POLICY_TARGET_POSE, contract.TARGET_POSE)
-    cameras, told = {contract.WRIST_IMAGE.name: "image"}, Told(task="connector/vga")
-    original = read_bag(bag, ImageFormat(), cameras, told)
+    cameras, stated = {contract.WRIST_IMAGE.name: "image"}, StatedFacts(task="connector/vga")
+    original = read_bag(bag, ImageFormat(), cameras, stated)
     aimed, pushed = (
-        read_bag(copy(bag, folder / name, without), ImageFormat(), cameras, told)
+        read_bag(copy(bag, folder / name, without), ImageFormat(), cameras, stated)
         for name, without in (("aimed", labels), ("pushed", (*labels, *targets)))
     )
     for found in (aimed, pushed):
@@ -134,11 +134,11 @@ def test_a_training_in_miniature_and_its_evaluation(processes: Processes) -> Non
     words |= {"demos": 1, "steps": 30}
     following = processes.stack("train_rl", **words, episodes=1)
     expect_exit(following)
-    told = (run.parent / "next" / "logs" / "learner.log").read_text()
-    assert "begins with what was learned of connector/vga" in told
+    log = (run.parent / "next" / "logs" / "learner.log").read_text()
+    assert "begins with what was learned of connector/vga" in log
     bags = map(read_summary, (run / "bags").iterdir())
-    lived = sum(episode.steps for episode in bags if episode.source != "evaluation")
-    assert f"{lived} steps of mini to begin with" in told
+    recorded = sum(episode.steps for episode in bags if episode.source != "evaluation")
+    assert f"{recorded} steps of mini to begin with" in log
 
     evaluation = processes.stack("evaluate", name="mini", episodes=2, seed=7)
     expect_exit(evaluation)
@@ -154,8 +154,8 @@ def test_any_part_can_be_killed(processes: Processes, listener: Listener) -> Non
     actor = processes.pid("actor")
     os.kill(actor, signal.SIGSTOP)
     listener.until(lambda: "waits for the actor" in listener.learner.note, "the learner's word")
-    waiting, told = listener.learner.updates, listener.learner.note
-    listener.until(lambda: listener.learner.note != told, "another second without a step")
+    waiting, note = listener.learner.updates, listener.learner.note
+    listener.until(lambda: listener.learner.note != note, "another second without a step")
     assert listener.learner.updates == waiting, "it learned on without new steps"
     os.kill(actor, signal.SIGCONT)
     for node, after in (("learner", 120), ("actor", 160), ("recorder", 200), ("twin", 240)):
@@ -196,7 +196,7 @@ def init(**parameters: object) -> None:
     rclpy.init(args=["--ros-args", *flags])
 
 
-def test_weights_of_another_observation_are_told(tmp_path: Path, domain: int) -> None:
+def test_weights_of_another_observation_are_reported(tmp_path: Path, domain: int) -> None:
     init(run=tmp_path, demos=0)
     node = ActorNode()
     other = policy_to_bytes(steering_policy(load_task("pick_place/pepper")), "connector/vga", 0)
@@ -208,7 +208,7 @@ def test_weights_of_another_observation_are_told(tmp_path: Path, domain: int) ->
 
 
 @pytest.mark.parametrize(("observation", "images"), [("state", True), ("image", False)])
-def test_steps_of_another_observation_are_told(
+def test_steps_of_another_observation_are_reported(
     tmp_path: Path, domain: int, observation: str, images: bool
 ) -> None:
     write_episode(tmp_path / "policy_00000")
@@ -220,7 +220,7 @@ def test_steps_of_another_observation_are_told(
     node.destroy_node()
 
 
-def test_nobody_has_to_demonstrate_once_it_was_done(tmp_path: Path, domain: int) -> None:
+def test_no_demonstration_is_asked_for_once_there_are_enough(tmp_path: Path, domain: int) -> None:
     run = RunFolder(tmp_path)
     init(run=run.path, demos=1, operator="none")
     with pytest.raises(UserError, match="demos:=1 need a person"):

@@ -184,7 +184,7 @@ class Argument:
     """What becomes of it when a run is resumed."""
 
     @property
-    def told(self) -> str:
+    def help_text(self) -> str:
         """Its description, with what it takes where that can be said."""
         takes = self.parse.takes if isinstance(self.parse, Reader) else ""
         return f"{self.description} It takes {takes}." if takes else self.description
@@ -286,7 +286,7 @@ def show(arguments: Sequence[Argument]) -> str:
     """The arguments for people, as `ros2 launch --show-args` prints them."""
     lines = ["Arguments (pass arguments as '<name>:=<value>'):"]
     for argument in arguments:
-        lines += ["", f"    '{argument.name}':", f"        {argument.told}"]
+        lines += ["", f"    '{argument.name}':", f"        {argument.help_text}"]
         if argument.choices:
             lines[-1] += f" Valid choices are: {list(argument.choices)}"
         if argument.default is not None:

@@ -68,8 +68,8 @@ def _holder(name: str) -> str:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as asking:
         try:
             asking.connect(name)
-            told = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
+            credentials = asking.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, CREDENTIALS.size)
         except OSError:
             return ""
-    process, user, _ = CREDENTIALS.unpack(told)
+    process, user, _ = CREDENTIALS.unpack(credentials)
     return f" (process {process} of user {user})" if process > 0 else ""

@@ -45,7 +45,7 @@ def launch_description(name: str) -> LaunchDescription:
         DeclareLaunchArgument(
             argument.name,
             default_value=argument.default,
-            description=argument.told,
+            description=argument.help_text,
             choices=list(argument.choices) or None,
         )
         for argument in stack.arguments

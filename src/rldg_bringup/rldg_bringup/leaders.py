@@ -8,7 +8,7 @@ from pathlib import Path
 from rldg_bringup.arguments import StackError, Value, Values, nearest, place
 from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
-from rldg_bringup.run_settings import Settings
+from rldg_bringup.run_settings import RunArguments
 from rldg_core.files.checked_file import FormatError, read_yaml
 from rldg_core.run_paths import RunPaths
 
@@ -146,7 +146,7 @@ def task_of(run: Path) -> str:
         StackError: the run does not say.
     """
     try:
-        return str(read_yaml(RunPaths(run).arguments, Settings).arguments["task"])
+        return str(read_yaml(RunPaths(run).arguments, RunArguments).arguments["task"])
     except (OSError, FormatError, KeyError):
         raise StackError(
             f"{RunPaths(run).arguments} names no task: give task:=family/variant"

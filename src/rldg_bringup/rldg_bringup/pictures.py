@@ -66,13 +66,13 @@ def _size(size: object) -> str:
 
 
 def known_crop(policy: Path) -> str:
-    """The `crop` of the camera whose pictures a policy was trained on; empty: of none, or nobody told."""
+    """The `crop` of the camera whose pictures a policy was trained on; empty: of none, or unknown."""
     return _of_student(policy) if policy.is_dir() else _of_specialist(policy.parents[1])
 
 
 def _of_student(folder: Path) -> str:
-    _, _, told = str(_data(folder).get("image_contract") or "").partition(":")  # without version
-    return told.rpartition(":")[0]  # and size
+    _, _, crop = str(_data(folder).get("image_contract") or "").partition(":")  # without version
+    return crop.rpartition(":")[0]  # and size
 
 
 def _data(folder: Path) -> dict[str, Any]:
@@ -85,5 +85,5 @@ def _data(folder: Path) -> dict[str, Any]:
 
 
 def _of_specialist(run: Path) -> str:
-    told = settings(run, None)
-    return str(told["crop"]) if told.get("observation") == "image" and is_real(told) else ""
+    given = settings(run, None)
+    return str(given["crop"]) if given.get("observation") == "image" and is_real(given) else ""

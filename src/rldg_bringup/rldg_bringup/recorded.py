@@ -13,7 +13,7 @@ from rldg_core.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedTask:
     """What is asked of an episode's summary."""
 
     task: str
@@ -52,6 +52,6 @@ def _task(metadata: Path) -> str:
     try:
         content = read_yaml(metadata, dict[str, Any])
         custom = content["rosbag2_bagfile_information"]["custom_data"]
-        return parse_json(custom["episode"], Recorded, str(metadata)).task
+        return parse_json(custom["episode"], RecordedTask, str(metadata)).task
     except (OSError, FormatError, LookupError, TypeError):
         return ""  # made elsewhere, or damaged: it can be played all the same

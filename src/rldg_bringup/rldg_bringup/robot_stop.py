@@ -49,7 +49,7 @@ def standing_stop(values: Values) -> str:
     if stop is None or not stop.lasts:
         return ""
     if stop == UNREADABLE:
-        told = f"the robot is stopped from an earlier start, and {file} cannot be read"
+        message = f"the robot is stopped from an earlier start, and {file} cannot be read"
     else:
-        told = f"the robot is stopped since {stop.since}: {stop.reason}"
-    return f"{''.join(c if c.isprintable() else '?' for c in told[:LONGEST])}. {RELEASE}"
+        message = f"the robot is stopped since {stop.since}: {stop.reason}"
+    return f"{''.join(c if c.isprintable() else '?' for c in message[:LONGEST])}. {RELEASE}"

@@ -13,7 +13,7 @@ from rldg_core.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunArguments:
     """What a run's `arguments.yaml` holds."""
 
     stack: str
@@ -34,7 +34,7 @@ def settings(run: Path, maker: str | None) -> dict[str, Value]:
     """
     path = RunPaths(run).arguments
     try:
-        kept = read_yaml(path, Settings)
+        kept = read_yaml(path, RunArguments)
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except (OSError, FormatError) as error:

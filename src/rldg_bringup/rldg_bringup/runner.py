@@ -37,7 +37,7 @@ WATCHED = {signal.SIGCHLD, *STOPS}
 
 
 @dataclass(frozen=True)
-class Patience:
+class StopTimeouts:
     """How long nodes get to stop."""
 
     sigterm: float = 5.0
@@ -106,7 +106,7 @@ class Process:
 class Runner:
     """Runs a plan to its end."""
 
-    def __init__(self, processes: Sequence[Process], logs: Path, patience: Patience) -> None:
+    def __init__(self, processes: Sequence[Process], logs: Path, patience: StopTimeouts) -> None:
         self._processes = processes
         self._supervisor = Supervisor(logs)
         self._patience = patience
@@ -223,7 +223,7 @@ class _Parser(argparse.ArgumentParser):
         raise StackError(f"{' '.join(message.split())} (see --help)")
 
 
-def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = None) -> int:
+def run_stack(stack: Stack, words: Sequence[str], patience: StopTimeouts | None = None) -> int:
     """Run a stack with `name:=value` words.
 
     Raises:
@@ -240,7 +240,7 @@ def run_stack(stack: Stack, words: Sequence[str], patience: Patience | None = No
             tell(plan.standing_stop)
         started = zip(plan.nodes, executables, strict=True)
         processes = [Process(node, path, claim.logs) for node, path in started]
-        code = Runner(processes, claim.logs, patience or Patience()).run()
+        code = Runner(processes, claim.logs, patience or StopTimeouts()).run()
         if code == USER_ERROR:
             claim.forget()
     except OSError as error:

@@ -21,7 +21,7 @@ TAIL = 15
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ExitDecision:
     """What to do about an exit."""
 
     message: str
@@ -39,21 +39,23 @@ class Supervisor:
         self._logs = logs
         self._exits: dict[str, deque[float]] = defaultdict(lambda: deque(maxlen=CRASHES))
 
-    def judge(self, node: NodeSpec, code: int, now: float) -> Verdict:
+    def judge(self, node: NodeSpec, code: int, now: float) -> ExitDecision:
         """The verdict on `node`, which ended with `code` (-n: by signal n) at `now` [s]."""
         if code == 0 and node.required:
-            return Verdict("", ends=0)
+            return ExitDecision("", ends=0)
         ended = f"{node.name} ended with {_cause(code)}"
         if code == USER_ERROR:
-            return Verdict(f"{ended}{self._tail(node)}", ends=USER_ERROR)
+            return ExitDecision(f"{ended}{self._tail(node)}", ends=USER_ERROR)
         if not node.respawn:
-            return Verdict(f"{ended}{self._tail(node)}", ends=abs(code) if node.required else None)
+            return ExitDecision(
+                f"{ended}{self._tail(node)}", ends=abs(code) if node.required else None
+            )
         exits = self._exits[node.name]
         exits.append(now)
         if len(exits) == CRASHES and now - exits[0] <= WINDOW:
-            told = f"{ended}, {CRASHES} times within {WINDOW:.0f} s: giving up"
-            return Verdict(f"{told}{self._tail(node)}", ends=1)
-        return Verdict(f"{ended}; it is started again{self._tail(node)}", respawn=True)
+            message = f"{ended}, {CRASHES} times within {WINDOW:.0f} s: giving up"
+            return ExitDecision(f"{message}{self._tail(node)}", ends=1)
+        return ExitDecision(f"{ended}; it is started again{self._tail(node)}", respawn=True)
 
     def _tail(self, node: NodeSpec) -> str:
         """The end of the node's log, told where it lies."""

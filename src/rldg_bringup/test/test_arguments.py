@@ -33,8 +33,8 @@ def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = folder / "narrow" / "checkpoints" / "policy.safetensors"
     weights.parent.mkdir(parents=True)
     weights.touch()
-    told = {"stack": "train_rl", "arguments": {"task": "connector/vga"}}
-    (folder / "narrow" / "arguments.yaml").write_text(yaml.safe_dump(told))
+    stored = {"stack": "train_rl", "arguments": {"task": "connector/vga"}}
+    (folder / "narrow" / "arguments.yaml").write_text(yaml.safe_dump(stored))
     (folder / "pupil" / "checkpoints" / "student").mkdir(parents=True)
     custom = {"episode": '{"task": "connector/vga"}'}
     metadata = {"rosbag2_bagfile_information": {"custom_data": custom}}
@@ -49,7 +49,7 @@ def refused(stack: str, given: dict[str, str]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("stack", "given", "told"),
+    ("stack", "given", "message"),
     [
         ("train_rl", {"device": "spacenavd"}, "device:= is for operator:=spacemouse, and here"),
         ("train_rl", {"operator": "keyboard", "facing": "90"}, "or give operator:=spacemouse"),
@@ -88,16 +88,16 @@ def refused(stack: str, given: dict[str, str]) -> str:
         ("replay", {"execute": "true", "rate": "2"}, "is for bags that are played"),
     ],
 )
-def test_what_would_change_nothing_is_told(
-    runs: Path, stack: str, given: dict[str, str], told: str
+def test_arguments_without_effect_are_refused(
+    runs: Path, stack: str, given: dict[str, str], message: str
 ) -> None:
     said = refused(stack, given)
-    assert told in said and "has no effect" in said and "leave it out" in said
+    assert message in said and "has no effect" in said and "leave it out" in said
     assert "\n" not in said
 
 
 @pytest.mark.parametrize(
-    ("stack", "given", "told"),
+    ("stack", "given", "message"),
     [
         ("train_rl", {"task": "connector/vgaa"}, "no task 'connector/vgaa'; there are: connector/"),
         ("train_rl", {"task": "connector/seen"}, "it takes family/variant. There are: connector/"),
@@ -136,10 +136,10 @@ def test_what_would_change_nothing_is_told(
         ("evaluate", {"transport": "direct", "ray": "here"}, "host:port, or auto"),
     ],
 )
-def test_what_there_is_not_is_told_before_anything_starts(
-    runs: Path, stack: str, given: dict[str, str], told: str
+def test_missing_files_and_names_are_refused_before_anything_starts(
+    runs: Path, stack: str, given: dict[str, str], message: str
 ) -> None:
-    assert told in refused(stack, given)
+    assert message in refused(stack, given)
 
 
 def test_a_policy_is_named_alike_in_every_stack(runs: Path) -> None:
@@ -180,7 +180,7 @@ def test_every_number_has_its_range_and_every_list_its_choices(
 ) -> None:
     reader = argument.parse
     if isinstance(reader, Reader) and "number" in reader.takes:
-        assert "at most" in argument.told
+        assert "at most" in argument.help_text
         for text in set(NUMBERS) - ({"-1"} if argument.name == "facing" else set()):
             with pytest.raises(StackError, match=f"{argument.name}:="):
                 argument.read(text)
@@ -190,7 +190,7 @@ def test_every_number_has_its_range_and_every_list_its_choices(
         argument.read(choice)
 
 
-def test_nonsense_is_told_in_a_line_and_never_raised(
+def test_nonsense_is_refused_in_one_line_and_never_raised(
     runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     draw = random.Random(19)

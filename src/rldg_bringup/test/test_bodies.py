@@ -52,7 +52,7 @@ def test_an_arm_is_driven_and_not_simulated(tmp_path: Path) -> None:
     assert parameters(planned(tmp_path / "simulated"))["actor"]["real"] is False
 
 
-def test_nobody_plays_a_person_at_a_real_arm(tmp_path: Path) -> None:
+def test_no_operator_is_simulated_at_a_real_arm(tmp_path: Path) -> None:
     with pytest.raises(StackError, match="not allowed at a real arm"):
         planned(tmp_path, robot_ip="172.16.0.2")
     assert "operator" in parameters(planned(tmp_path))
@@ -91,7 +91,7 @@ def test_a_run_stays_with_its_robot(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"real_time_factor": "2"}, "real_time_factor:= is for the twin"),
         ({"randomize": "true"}, "randomize:= is for the twin"),
@@ -99,6 +99,8 @@ def test_a_run_stays_with_its_robot(tmp_path: Path) -> None:
         ({"robot": "sim", "robot_ip": "1.2.3.4"}, "robot_ip:= is for robot:=fci"),
     ],
 )
-def test_what_a_robot_cannot_do_is_told(given: dict[str, str], told: str, tmp_path: Path) -> None:
-    with pytest.raises(StackError, match=told):
+def test_what_a_robot_cannot_do_is_refused(
+    given: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(StackError, match=message):
         planned(tmp_path, **given)

@@ -70,13 +70,13 @@ def test_the_callers_profile_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert all(VARIABLE not in node.variables for node in nodes().values())
 
 
-def test_a_profile_that_is_not_installed_is_told(installed: Path) -> None:
+def test_a_profile_that_is_not_installed_is_reported(installed: Path) -> None:
     installed.unlink()
     with pytest.raises(StackError, match=r"no fastdds\.xml"):
         nodes()
 
 
-def test_a_driver_that_is_not_installed_is_told_with_its_package() -> None:
+def test_a_driver_that_is_not_installed_is_reported_with_its_package() -> None:
     with pytest.raises(StackError, match="apt install ros-jazzy-realsense2-camera"):
         find_executable(nodes()["camera"])
 

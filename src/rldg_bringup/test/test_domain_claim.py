@@ -22,11 +22,11 @@ def test_a_domain_is_the_one_that_nodes_will_be_in(
 ) -> None:
     monkeypatch.setenv("ROS_DOMAIN_ID", text)
 
-    told = subprocess.run(
+    printed = subprocess.run(
         [sys.executable, "-c", OF_RCL], capture_output=True, text=True, check=True
     ).stdout
 
-    assert ros_domain() == int(told)
+    assert ros_domain() == int(printed)
 
 
 def test_without_a_word_it_is_the_first(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -293,12 +293,12 @@ def children(pid: int) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("word", "told"),
+    ("word", "message"),
     [("demos:=x", "a whole number of at least 0"), ("robot:=simm", "sim"), ("task:=a", "variant")],
 )
-def test_a_bad_argument_ends_the_launch(prefix: Path, word: str, told: str) -> None:
+def test_a_bad_argument_ends_the_launch(prefix: Path, word: str, message: str) -> None:
     launched = launch(prefix, "train_rl", (word,), 7)
 
     assert launched.code == 1
-    assert told in launched.output
+    assert message in launched.output
     assert not launched.seen

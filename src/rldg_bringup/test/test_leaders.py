@@ -77,7 +77,7 @@ def test_people_demonstrate(runs: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({}, "give policy:=<run> for one, or policies:=.* Valid: a, b"),
         ({"policy": "aa"}, r"no run 'aa'\. Did you mean 'a'\? Valid: a, b"),
@@ -91,8 +91,8 @@ def test_people_demonstrate(runs: str) -> None:
         ({"policy": "a", "name": "b"}, "was made by train_rl: choose another name"),
     ],
 )
-def test_contradictions_are_told(runs: str, given: dict[str, str], told: str) -> None:
-    with pytest.raises(StackError, match=told):
+def test_contradictions_are_refused(runs: str, given: dict[str, str], message: str) -> None:
+    with pytest.raises(StackError, match=message):
         COLLECT.plan({"runs": runs, **given})
 
 

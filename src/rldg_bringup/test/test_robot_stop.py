@@ -70,8 +70,8 @@ def test_a_start_says_that_its_robot_is_stopped_since_when_why_and_what_releases
     file.parent.mkdir(parents=True)
     assert plan.standing_stop == ""
     file.write_text(json.dumps(STOP))
-    told = "the robot is stopped since 2026-12-01 10:00:00: emergency stop"
-    assert plan.standing_stop == f"{told}. {RELEASE}"
+    message = "the robot is stopped since 2026-12-01 10:00:00: emergency stop"
+    assert plan.standing_stop == f"{message}. {RELEASE}"
     file.write_text(json.dumps(STOP | {"lasts": False, "code": int(ReasonCode.WRENCH)}))
     assert plan.standing_stop == ""
     for content in (b"", b"\0\0", b"[]", b"{}", b"[" * 100_000):
@@ -89,7 +89,7 @@ def test_a_start_says_that_its_robot_is_stopped_since_when_why_and_what_releases
 
 
 @pytest.mark.parametrize("address", ["172.16.0.2; ls", "../x", "a b", "-x", "\033[2J"])
-def test_an_address_that_is_none_is_told(tmp_path: Path, address: str) -> None:
+def test_an_invalid_address_is_refused(tmp_path: Path, address: str) -> None:
     given = {"robot": "fci", "operator": "none"}
     with pytest.raises(StackError, match="address of a machine"):
         planned(tmp_path, **given, robot_ip=address)

@@ -37,9 +37,9 @@ note("start")
 WAIT = "while True: time.sleep(0.05)\n"
 IMPATIENT = """
 import sys
-from rldg_bringup.runner import Patience, run_stack
+from rldg_bringup.runner import StopTimeouts, run_stack
 from rldg_bringup.stacks import STACKS
-sys.exit(run_stack(STACKS["train_rl"], sys.argv[1:], Patience(0.3, 0.3)))
+sys.exit(run_stack(STACKS["train_rl"], sys.argv[1:], StopTimeouts(0.3, 0.3)))
 """
 
 
@@ -301,7 +301,7 @@ def test_what_is_no_domain_is_refused(workspace: Workspace, domain: str) -> None
     assert not workspace.noted("start")
 
 
-def test_a_missing_executable_is_told_before_anything_starts(workspace: Workspace) -> None:
+def test_a_missing_executable_is_reported_before_anything_starts(workspace: Workspace) -> None:
     (workspace.path / "prefix/lib/rldg_rl/learner").unlink()
 
     stack = workspace.start()
@@ -324,7 +324,7 @@ def test_an_executable_that_cannot_run_ends_the_stack(workspace: Workspace) -> N
 
 
 @pytest.mark.parametrize(
-    ("words", "code", "told"),
+    ("words", "code", "message"),
     [
         (("train_rl", "--show-args"), 0, "(default: 'connector/vga')"),
         (("evaluate", "-s"), 0, "'deterministic':"),
@@ -334,7 +334,7 @@ def test_an_executable_that_cannot_run_ends_the_stack(workspace: Workspace) -> N
         (("train",), 2, "Did you mean 'train_rl'?"),
     ],
 )
-def test_the_command_line(words: tuple[str, ...], code: int, told: str) -> None:
+def test_the_command_line(words: tuple[str, ...], code: int, message: str) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "rldg_bringup.runner", *words],
         env={**os.environ, "PYTHONPATH": PATHS},
@@ -344,4 +344,4 @@ def test_the_command_line(words: tuple[str, ...], code: int, told: str) -> None:
     )
 
     assert done.returncode == code
-    assert told in done.stdout + done.stderr
+    assert message in done.stdout + done.stderr

@@ -108,7 +108,7 @@ def test_parameters_are_typed(runs: str) -> None:
         ("none", {}),
     ],
 )
-def test_the_operator_is_a_script_a_device_or_nobody(
+def test_the_operator_is_a_script_a_device_or_absent(
     runs: str, operator: str, read: dict[str, dict[str, object]]
 ) -> None:
     given = {"runs": runs, "operator": operator}
@@ -148,14 +148,16 @@ def test_a_resumed_run_keeps_its_own_arguments(runs: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [({"task": "connector/hdmi"}, "connector/usb_a"), ({"seed": "4"}, "seed:=3")],
 )
-def test_a_resumed_run_cannot_become_another(runs: str, change: dict[str, str], told: str) -> None:
+def test_a_resumed_run_cannot_become_another(
+    runs: str, change: dict[str, str], message: str
+) -> None:
     first = {"runs": runs, "name": "a", "task": "connector/usb_a", "seed": "3"}
     start(TRAIN.plan(first))
 
-    with pytest.raises(StackError, match=told):
+    with pytest.raises(StackError, match=message):
         TRAIN.plan({**first, **change})
 
 
@@ -236,9 +238,12 @@ def test_a_direct_evaluation_is_one_program_that_knows_no_ros(runs: str, trained
 
 def test_a_perturbation_reaches_whoever_has_to_know(runs: str, trained: str) -> None:
     given = {"runs": runs, "name": trained, "perturb": "clearance:-0.1mm,friction:50%"}
-    told = parameters(EVALUATE.plan(given))
-    assert {name for name, values in told.items() if "perturb" in values} == {"twin", "actor"}
-    assert told["twin"]["perturb"] == told["actor"]["perturb"] == given["perturb"]
+    given_values = parameters(EVALUATE.plan(given))
+    assert {name for name, values in given_values.items() if "perturb" in values} == {
+        "twin",
+        "actor",
+    }
+    assert given_values["twin"]["perturb"] == given_values["actor"]["perturb"] == given["perturb"]
     (node,) = EVALUATE.plan({**given, "transport": "direct"}).nodes
     assert node.arguments is not None
     assert node.arguments[-2:] == ("--perturb", given["perturb"])
@@ -255,7 +260,7 @@ def test_an_evaluation_of_several_tasks_tells_them_to_twin_gate_and_actor(
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"workers": "2"}, "workers:= is for transport:=direct"),
         ({"ray": "auto"}, "ray:= is for transport:=direct"),
@@ -269,10 +274,10 @@ def test_an_evaluation_of_several_tasks_tells_them_to_twin_gate_and_actor(
         ({"perturb": "camera=5mm"}, "axis:value, with commas between several"),
     ],
 )
-def test_an_evaluation_that_cannot_be_is_told(
-    runs: str, trained: str, given: dict[str, str], told: str
+def test_an_impossible_evaluation_is_refused(
+    runs: str, trained: str, given: dict[str, str], message: str
 ) -> None:
-    with pytest.raises(StackError, match=told):
+    with pytest.raises(StackError, match=message):
         EVALUATE.plan({"runs": runs, "name": trained, **given})
 
 
@@ -346,7 +351,7 @@ def test_a_replay_leaves_no_settings_and_is_no_run(runs: str, run: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({}, "give bag:="),
         ({"bag": "nowhere"}, "bag:=nowhere is no folder"),
@@ -355,8 +360,8 @@ def test_a_replay_leaves_no_settings_and_is_no_run(runs: str, run: Path) -> None
         ({"bag": ".", "name": "a"}, "unknown argument 'name'"),
     ],
 )
-def test_a_replay_that_cannot_be_is_told(given: dict[str, str], told: str) -> None:
-    with pytest.raises(StackError, match=told):
+def test_an_impossible_replay_is_refused(given: dict[str, str], message: str) -> None:
+    with pytest.raises(StackError, match=message):
         REPLAY.plan(given)
 
 
@@ -376,7 +381,7 @@ def test_broken_settings_are_a_clear_error(runs: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"demo": "1"}, r"unknown argument 'demo'. Did you mean 'demos'\? Valid: task, name"),
         ({"robot": "simm"}, r"robot:=simm is not valid. Did you mean 'sim'\? Valid: sim, fci"),
@@ -389,8 +394,8 @@ def test_broken_settings_are_a_clear_error(runs: str) -> None:
         ({"name": "../a"}, "no '/'"),
     ],
 )
-def test_a_bad_argument_is_told_with_the_valid_ones(given: dict[str, str], told: str) -> None:
-    with pytest.raises(StackError, match=told):
+def test_a_bad_argument_is_refused_with_the_valid_ones(given: dict[str, str], message: str) -> None:
+    with pytest.raises(StackError, match=message):
         TRAIN.plan(given)
 
 
@@ -457,8 +462,8 @@ def test_refused_arguments_are_forgotten(runs: str) -> None:
 def test_a_label_run_is_a_collection_of_a_person_who_says_when_it_is_done(runs: str) -> None:
     plan = STACKS["label"].plan({"runs": runs, "task": "connector/usb_a", "episodes": "6"})
     actor = parameters(plan)["actor"]
-    told = {"mode": "collect", "source": "demonstration", "reward": "person", "episodes": 6}
-    assert told.items() <= actor.items() and actor["operator"] == "scripted"
+    expected = {"mode": "collect", "source": "demonstration", "reward": "person", "episodes": 6}
+    assert expected.items() <= actor.items() and actor["operator"] == "scripted"
     with pytest.raises(StackError, match="Valid: scripted, spacemouse"):
         STACKS["label"].plan({"runs": runs, "operator": "none"})
 
@@ -466,8 +471,8 @@ def test_a_label_run_is_a_collection_of_a_person_who_says_when_it_is_done(runs: 
 def test_teleop_records_a_persons_episodes_on_request(runs: str) -> None:
     plan = STACKS["teleop"].plan({"runs": runs, "operator": "gamepad"}, NOON)
     found = parameters(plan)
-    told = {"mode": "collect", "source": "demonstration", "on_request": True, "episodes": 0}
-    assert told.items() <= found["actor"].items() and found["actor"]["lockstep"] is False
+    expected = {"mode": "collect", "source": "demonstration", "on_request": True, "episodes": 0}
+    assert expected.items() <= found["actor"].items() and found["actor"]["lockstep"] is False
     assert found["twin"]["real_time_factor"] == 1.0
     assert {"gamepad", "viewer", "recorder"} <= set(found)
     assert plan.run.name == "teleop_connector_vga_20261121_153000"
@@ -561,7 +566,7 @@ def test_a_student_may_demonstrate(runs: str) -> None:
 def test_the_guide_says_what_a_resumed_run_keeps() -> None:
     """The table of docs/how-to/train.md, against the arguments themselves."""
     guide = (Path(__file__).parents[3] / "docs" / "how-to" / "train.md").read_text()
-    told = {
+    expected = {
         kind: set(re.findall(r"`(\w+)`", line.split("|")[1]))
         for line in guide.partition("## Stop and resume")[2].splitlines()
         for kind in Resume
@@ -569,7 +574,7 @@ def test_the_guide_says_what_a_resumed_run_keeps() -> None:
     }
     actual = {kind: {a.name for a in TRAIN.arguments if a.resume is kind} for kind in Resume}
     actual[Resume.NEW] -= {"name"}
-    assert told == actual
+    assert expected == actual
 
 
 @pytest.mark.parametrize("kind", ["specialist", "student"])
@@ -720,6 +725,8 @@ def test_a_view_is_redrawn_on_a_terminal_alone(monkeypatch: pytest.MonkeyPatch) 
         ("replay", {"bag": "~nobody_at_all/x"}),
     ],
 )
-def test_the_home_of_nobody_is_told(tmp_path: Path, stack: str, given: dict[str, str]) -> None:
+def test_the_home_of_an_unknown_user_is_refused(
+    tmp_path: Path, stack: str, given: dict[str, str]
+) -> None:
     with pytest.raises(StackError, match="no user of that name has a home folder"):
         STACKS[stack].plan({"runs": str(tmp_path)} | given)

@@ -106,7 +106,7 @@ OBSERVED = (
 """what an observation is made of"""
 
 LOOP = (*OBSERVED, POLICY_TARGET_POSE, SAFETY_STATE, TARGET_POSE)
-"""what flows, in every task, once a wish goes through the gate to the arm and an observation comes back"""
+"""what flows, in every task, once a target goes through the gate to the arm and an observation comes back"""
 
 RECORDED = (
     TARGET_POSE,

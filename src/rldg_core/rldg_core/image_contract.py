@@ -64,8 +64,8 @@ class ImageContract:
         """
         if not text:
             return None
-        version, _, told = text.partition(":")
-        crop, _, size = told.rpartition(":")
+        version, _, rest = text.partition(":")
+        crop, _, size = rest.rpartition(":")
         if version != str(VERSION) or not re.fullmatch(r"[1-9]\d{0,3}", size):
             raise UserError(
                 f"'{text}' is no image contract of version {VERSION}, such as {ImageContract()}: the bag or dataset "

@@ -111,15 +111,15 @@ def _raw(message: Any) -> np.ndarray:
     pixel = 2 if encoding in YUV else ORDERS[encoding][0] if encoding in ORDERS else 0
     if not pixel:
         raise _unknown(encoding)
-    told = f"a {width}x{height} {encoding[:20]} image"
+    description = f"a {width}x{height} {encoding[:20]} image"
     if step < width * pixel:
         raise BadPicture(
-            f"{told} says that a row (step) has {step} bytes, {width * pixel} are needed: its driver is at fault"
+            f"{description} says that a row (step) has {step} bytes, {width * pixel} are needed: its driver is at fault"
         )
     data = np.frombuffer(message.data, np.uint8)
     if data.size != height * step:
         raise BadPicture(
-            f"{told} has {data.size} bytes instead of {height * step}: it is cut short, or its sizes are wrong"
+            f"{description} has {data.size} bytes instead of {height * step}: it is cut short, or its sizes are wrong"
         )
     rows = data.reshape(height, step)[:, : width * pixel].reshape(height, width, pixel)
     if encoding in YUV:

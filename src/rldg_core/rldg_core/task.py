@@ -68,7 +68,7 @@ class Box:
 
 
 @dataclass(frozen=True)
-class Clip:
+class ErrorClip:
     """Largest error that the spring sees, per axis of the target frame and direction."""
 
     lower: tuple[float, float, float]
@@ -87,9 +87,9 @@ class Compliance:
     """[Nm/rad]"""
     rotational_damping: float
     """[Nm s/rad]"""
-    translational_clip: Clip
+    translational_clip: ErrorClip
     """[m]"""
-    rotational_clip: Clip
+    rotational_clip: ErrorClip
     """[rad]"""
 
 

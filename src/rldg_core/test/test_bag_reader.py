@@ -29,7 +29,7 @@ def test_custom_data_is_found_wherever_it_stands(
 
 
 @pytest.mark.parametrize("text", ["", "{", "a: 1", "\0", TOP + "  custom_data:\n    a: [1]\n"])
-def test_damaged_metadata_is_told(text: str, tmp_path: Path) -> None:
+def test_damaged_metadata_is_reported(text: str, tmp_path: Path) -> None:
     (tmp_path / "metadata.yaml").write_text(text)
     with pytest.raises(ValueError, match=r"metadata\.yaml is damaged"):
         custom_data(tmp_path)

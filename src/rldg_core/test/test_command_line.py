@@ -81,7 +81,7 @@ def test_foreign_text_is_shown_and_not_obeyed() -> None:
         (argument_types.listed(int), {"1, 2": (1, 2)}, ["", ",", "1,", "1,,2", "1,1", "1,01"]),
     ],
 )
-def test_values_are_in_their_range_or_told(
+def test_values_are_in_their_range_or_refused(
     kind: Callable[[str], Any], good: dict[str, Any], bad: list[str]
 ) -> None:
     assert {text: kind(text) for text in good} == good
@@ -93,7 +93,7 @@ def test_values_are_in_their_range_or_told(
 def test_an_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     parser = Parser(prog="convert", description="d")
     parser.add_argument("--workers", type=argument_types.whole(1))
-    for words, told in (
+    for words, message in (
         (["--worker", "1"], "--worker is unknown here. Did you mean --workers?"),
         (["--workers", "\x1b[2J\n"], r"'\x1b[2J ', it takes a whole number from 1 to 2147483647"),
         (["x"], "x is unknown here"),
@@ -102,7 +102,7 @@ def test_an_error_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]
         with pytest.raises(SystemExit) as ended:
             parser.parse_args(words)
         said = capsys.readouterr().err
-        assert ended.value.code == 2 and told in said and said.count("\n") == 1
+        assert ended.value.code == 2 and message in said and said.count("\n") == 1
     assert parser.typed(["--workers=3", "x"]) == {"workers"} and parser.typed([]) == set()
 
 

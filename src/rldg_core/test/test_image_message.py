@@ -109,19 +109,19 @@ def test_more_than_eight_bits_are_not_colour(encoding: str) -> None:
         colours(image(RGB, encoding))
 
 
-def compressed(pixels: np.ndarray, form: str, told: str) -> CompressedImage:
+def compressed(pixels: np.ndarray, form: str, encoding_name: str) -> CompressedImage:
     stream = io.BytesIO()
     Drawn.fromarray(pixels).save(stream, form)
-    return CompressedImage(told, np.frombuffer(stream.getvalue(), np.uint8))
+    return CompressedImage(encoding_name, np.frombuffer(stream.getvalue(), np.uint8))
 
 
 def test_the_picture_decides_and_not_what_the_message_says_of_it() -> None:
-    for told in ("png", "", "16UC1; compressedDepth png", "h264", "\udcff"):
-        np.testing.assert_array_equal(colours(compressed(RGB, "PNG", told)), RGB)
+    for encoding_name in ("png", "", "16UC1; compressedDepth png", "h264", "\udcff"):
+        np.testing.assert_array_equal(colours(compressed(RGB, "PNG", encoding_name)), RGB)
     deep = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1000
-    for told in ("rgb8; jpeg compressed bgr8", "png", "16UC1; png compressed "):
+    for encoding_name in ("rgb8; jpeg compressed bgr8", "png", "16UC1; png compressed "):
         with pytest.raises(NotColour, match="16-bit"):
-            colours(compressed(deep, "PNG", told))
+            colours(compressed(deep, "PNG", encoding_name))
     packed = compressed(deep, "PNG", "rgb8; png")
     packed.data = np.concatenate([np.zeros(12, np.uint8), packed.data])
     with pytest.raises(NotColour, match="compressedDepth"):

@@ -57,9 +57,9 @@ def test_values_worth_trying_and_the_ends_of_the_range_are_valid(name: str) -> N
 
 
 def test_several_in_any_order_and_unit_are_one_text() -> None:
-    told = read_perturbation("latency:0.1s, camera:0.7cm")
-    assert told == read_perturbation("camera:7mm,latency:100ms")
-    assert str(told) == "camera:7mm,latency:100ms"
+    perturbation = read_perturbation("latency:0.1s, camera:0.7cm")
+    assert perturbation == read_perturbation("camera:7mm,latency:100ms")
+    assert str(perturbation) == "camera:7mm,latency:100ms"
 
 
 @pytest.mark.parametrize("text", ["", "camera:0", "friction:0%,board:0mm"])
@@ -69,7 +69,7 @@ def test_nothing_is_nominal(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("weather:3", "there is no axis 'weather'"),
         ("camera", "camera: '' is not valid"),
@@ -86,11 +86,11 @@ def test_nothing_is_nominal(text: str) -> None:
         ("camera:1mm,camera:2mm", "names camera twice"),
     ],
 )
-def test_what_cannot_be_read_is_told(text: str, told: str) -> None:
+def test_what_cannot_be_read_is_refused(text: str, message: str) -> None:
     with pytest.raises(UserError) as error:
         read_perturbation(text)
-    assert told in str(error.value)
-    if "twice" not in told:
+    assert message in str(error.value)
+    if "twice" not in message:
         assert help_text() in str(error.value) and EXAMPLE in help_text()
 
 

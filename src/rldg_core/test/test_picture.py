@@ -99,7 +99,7 @@ def test_what_is_not_colour_is_refused_as_such(data: bytes, said: str) -> None:
         (png(2**31 - 1, 2**31 - 1, 8, 2, b""), "more than the 16 million pixels"),
     ],
 )
-def test_what_is_no_picture_is_told_with_its_cause_and_without_an_address(
+def test_what_is_no_picture_is_refused_with_its_cause_and_without_an_address(
     data: bytes, said: str
 ) -> None:
     with pytest.raises(BadPicture, match=said) as caught:

@@ -34,7 +34,7 @@ def test_good_names_come_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_names_are_told_whose_they_are(name: str) -> None:
+def test_bad_names_are_refused_with_what_they_name(name: str) -> None:
     with pytest.raises(UnsafeName, match="a run's name cannot be"):
         check_name(name, "a run's name")
 

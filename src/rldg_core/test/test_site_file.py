@@ -83,15 +83,15 @@ IMPLAUSIBLE = {
 }
 
 
-@pytest.mark.parametrize(("text", "told"), IMPLAUSIBLE.items())
-def test_what_no_arm_can_is_told_with_what_it_can(
-    text: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("text", "message"), IMPLAUSIBLE.items())
+def test_what_no_arm_can_is_refused_with_what_it_can(
+    text: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at(tmp_path / "lab.yaml", text, monkeypatch)
     with pytest.raises(UserError) as caught:
         load_task("connector/vga")
     said = str(caught.value)
-    assert told in said and "\n" not in said and "lab.yaml cannot be used" in said
+    assert message in said and "\n" not in said and "lab.yaml cannot be used" in said
 
 
 def test_a_file_that_says_nothing_is_the_simulator(
@@ -106,7 +106,7 @@ def test_a_file_that_says_nothing_is_the_simulator(
     [("127.0.0.1", True), ("127.5.5.5", True), ("localhost", True), ("172.16.0.2", False)]
     + [("127.lab.org", False), ("franka-1.lab", False)],
 )
-def test_what_is_simulated_is_told_by_the_address_alone(address: str, simulated: bool) -> None:
+def test_what_is_simulated_follows_from_the_address_alone(address: str, simulated: bool) -> None:
     assert Site(robot_ip=address).simulated is simulated
 
 
@@ -138,7 +138,7 @@ def test_no_text_raises_anything_else(tmp_path: Path, monkeypatch: pytest.Monkey
             assert "cannot be used" in str(error)
 
 
-def test_a_goal_of_no_task_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_goal_of_no_task_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = TAUGHT.replace("fmb_insertion/rectangle", "connector/VGA")
     at(tmp_path / "site.yaml", text, monkeypatch)
     with pytest.raises(UserError, match=r"connector/VGA.*There are: .*connector/vga"):

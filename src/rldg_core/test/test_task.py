@@ -51,7 +51,7 @@ def test_tasks_are_named_one_by_one_by_family_or_by_what_was_seen() -> None:
 
 
 @pytest.mark.parametrize("name", ["connector/scart", "conector", "connector/sen", "connector/vga,"])
-def test_a_name_that_means_no_task_is_told(name: str) -> None:
+def test_a_name_that_means_no_task_is_refused(name: str) -> None:
     with pytest.raises(UnknownTask, match=r"connector/vga.*/seen or /unseen"):
         named_tasks(name)
 
@@ -114,7 +114,7 @@ def test_an_unknown_task_lists_those_there_are() -> None:
         load_task("connector/scart")
 
 
-def test_a_misspelt_field_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_field_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     family = yaml.safe_load((module.TASKS / "connector.yaml").read_text())
     family["horizn"] = 5
     (tmp_path / "connector.yaml").write_text(yaml.safe_dump(family))

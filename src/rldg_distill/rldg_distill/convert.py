@@ -24,7 +24,7 @@ from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
 from rldg_distill.conversion.options import Options, parse
 from rldg_distill.conversion.plan import ConversionError, ConversionPlan, Shard, make_plan
-from rldg_distill.conversion.shard import Outcome, read_motion, read_outcome, write_shard
+from rldg_distill.conversion.shard import ShardResult, read_motion, read_outcome, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds, statistics
 from rldg_distill.datasets.episode import ACTION
@@ -117,7 +117,7 @@ class Converter:
         result.steps_before = sum(outcome.steps for outcome in done.values())
         return result
 
-    def _outcomes(self, plan: ConversionPlan) -> dict[Shard, Outcome]:
+    def _outcomes(self, plan: ConversionPlan) -> dict[Shard, ShardResult]:
         """Of the shards that are finished."""
         outcomes = ((shard, read_outcome(self._workplace, shard)) for shard in plan.shards)
         return {shard: outcome for shard, outcome in outcomes if outcome}
@@ -216,7 +216,7 @@ class Converter:
             "left_out_topics": result.left_out_topics,
             "recorded": {
                 "resampling": RULE,
-                "told": plan.recipe.told.to_json(),
+                "told": plan.recipe.stated.to_json(),
                 "bags": {
                     plan.pile.identities.name(bag): recording.to_json() | _remarks(result, bag)
                     for bag, recording in result.recordings.items()

@@ -37,7 +37,7 @@ BARS = " ▁▂▃▄▅▆▇█"
 
 
 @dataclass
-class Summary:
+class DatasetSummary:
     """Counts over a whole dataset."""
 
     episodes: Counter[str] = field(default_factory=Counter)
@@ -75,9 +75,9 @@ def open_dataset(path: Path) -> Dataset:
         raise
 
 
-def summarize(dataset: Dataset) -> Summary:
+def summarize(dataset: Dataset) -> DatasetSummary:
     """Read everything once."""
-    summary = Summary()
+    summary = DatasetSummary()
     period = 1e9 / dataset.contract.control_rate_hz
     for split in dataset.shards:
         for episode in dataset.episodes(split):

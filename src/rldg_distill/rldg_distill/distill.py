@@ -44,7 +44,7 @@ from rldg_distill.training.distributed import World
 from rldg_distill.training.held_out import DIMENSIONS, HeldOut
 from rldg_distill.training.loader import Assembler, Loader
 from rldg_distill.training.sharding import shard
-from rldg_distill.training.student_run import RunError, StudentRun
+from rldg_distill.training.student_run import StudentRun, StudentRunError
 from rldg_distill.training.trainer import Trainer, TrainingError, computes_in_bf16, prepare
 from rldg_distill.training.training_config import TrainingConfig, plain
 from rldg_distill.training.training_data import TrainingData, open_data
@@ -54,7 +54,7 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True)
-class Order:
+class TrainingJob:
     """A command line, understood."""
 
     data: tuple[Path, ...]
@@ -64,7 +64,7 @@ class Order:
     training: TrainingConfig
 
 
-def parse(arguments: list[str]) -> Order:
+def parse(arguments: list[str]) -> TrainingJob:
     """Understand a command line; ends the program with a message where it cannot be.
 
     The student decides which options there are: its own configuration is part of them.
@@ -115,7 +115,7 @@ def parse(arguments: list[str]) -> Order:
     except UnsafeName as error:
         parser.error(str(error))
     run = StudentRun(given["runs"] / name)
-    return Order(tuple(given["data"]), run, kind, config, training)
+    return TrainingJob(tuple(given["data"]), run, kind, config, training)
 
 
 def defaults(
@@ -165,7 +165,7 @@ def device_of(training: TrainingConfig) -> str:
 
 
 @dataclass(frozen=True)
-class Settings:
+class TrainingSettings:
     """What a run was begun with."""
 
     student: str
@@ -175,23 +175,25 @@ class Settings:
     """fingerprint by name"""
 
 
-def settle(order: Order, data: TrainingData) -> None:
+def settle(job: TrainingJob, data: TrainingData) -> None:
     """Keep the options of a new run, or check that a resumed one has the same.
 
     Raises:
-        RunError: it has not.
+        StudentRunError: it has not.
         FormatError: the old ones are damaged.
     """
-    path = order.run.settings
+    path = job.run.settings
     settings = {
-        "student": order.student.name,
-        "config": plain(order.config),
-        "training": plain(order.training),
+        "student": job.student.name,
+        "config": plain(job.config),
+        "training": plain(job.training),
         "data": data.card.fingerprints,
     }
-    if path.is_file() and order.run.student_training.is_file():
-        before = read_json(path, Settings, fix="Delete the run's folder, or give another --name")
-        differences = order.training.differences(before.training)
+    if path.is_file() and job.run.student_training.is_file():
+        before = read_json(
+            path, TrainingSettings, fix="Delete the run's folder, or give another --name"
+        )
+        differences = job.training.differences(before.training)
         differences += [
             f"{key}: {getattr(before, key)} -> {settings[key]}"
             for key in ("student", "config")
@@ -201,47 +203,47 @@ def settle(order: Order, data: TrainingData) -> None:
         if list(before.data.items()) != list(given.items()):  # weights go by their order
             differences.append(f"data: {before.data} -> {given}")
         if differences:
-            raise RunError(
-                f"{order.run.path} was started with other values:\n  "
+            raise StudentRunError(
+                f"{job.run.path} was started with other values:\n  "
                 + "\n  ".join(differences)
                 + "\nGive the same, or another --name"
             )
     write_atomically(path, json.dumps(settings, indent=2) + "\n")
 
 
-def make_student(order: Order, data: TrainingData, world: World) -> Student:
+def make_student(job: TrainingJob, data: TrainingData, world: World) -> Student:
     """The student with its first weights, the same in every process.
 
     Raises:
         StudentError: it cannot be made, or not be divided.
     """
-    training = order.training
+    training = job.training
     if not training.shard:
-        return new_student(order, data).to(world.device)
+        return new_student(job, data).to(world.device)
     mesh = init_device_mesh(world.device.type, (world.ranks,))
     with world.turn():  # main memory then holds one that is not divided yet
-        student = new_student(order, data)
+        student = new_student(job, data)
         shard(student, mesh, computes_in_bf16(training, world.device))
     return student
 
 
-def new_student(order: Order, data: TrainingData) -> Student:
+def new_student(job: TrainingJob, data: TrainingData) -> Student:
     """As its seed and its first checkpoint have it, in main memory."""
-    torch.manual_seed(order.training.seed)
-    student = order.student.create(order.config, data.card, order.training.init)
-    prepare(student, order.training)
+    torch.manual_seed(job.training.seed)
+    student = job.student.create(job.config, data.card, job.training.init)
+    prepare(student, job.training)
     return student
 
 
 def make_trainer(
-    order: Order,
+    job: TrainingJob,
     data: TrainingData,
     student: Student,
     world: World,
-    told: Callable[[dict[str, Any]], None],
+    on_line: Callable[[dict[str, Any]], None],
 ) -> Trainer:
     """The training of an order; begun, or where its checkpoint left it."""
-    training, config = order.training, order.config
+    training, config = job.training, job.config
     cameras = list(student.image_sizes)
     loader = Loader(
         Assembler(data.train, cameras, config.window, config.chunk),
@@ -258,8 +260,8 @@ def make_trainer(
         training.validate_samples,
         training.batch_size,
     )
-    trainer = Trainer(training, student, loader, held_out, order.run, world, told)
-    if order.run.student_training.is_file():
+    trainer = Trainer(training, student, loader, held_out, job.run, world, on_line)
+    if job.run.student_training.is_file():
         trainer.resume()
     return trainer
 
@@ -344,33 +346,33 @@ def table(summary: Mapping[str, Any], run: StudentRun) -> Table:
     return rows
 
 
-def work(order: Order, world: World, console: Console) -> int:
+def work(job: TrainingJob, world: World, console: Console) -> int:
     """One process of the training."""
     display = Display(console, world)
     with display.task("reading", 0) as show:
         count = iter(range(1, sys.maxsize))
-        room = order.training.cache * 1_000_000
-        data = open_data(order.data, lambda: show(next(count), "episodes"), room)
-    student = make_student(order, data, world)
+        room = job.training.cache * 1_000_000
+        data = open_data(job.data, lambda: show(next(count), "episodes"), room)
+    student = make_student(job, data, world)
     display.say(
-        f"{student.name} {order.config.size} on {world.device}: {len(data.train)} steps of "
+        f"{student.name} {job.config.size} on {world.device}: {len(data.train)} steps of "
         f"{len(data.train.episodes)} episodes, {len(data.val)} steps held out"
     )
     if unseen := student.never_shown():
         display.say(f"{unseen}. Trained all the same, for use elsewhere")
-    with order.run.claimed() if world.leads else nullcontext():
-        trainer = train(order, data, student, world, display)
+    with job.run.claimed() if world.leads else nullcontext():
+        trainer = train(job, data, student, world, display)
         if world.leads:
             summary = student_report.summarize(trainer, finished=not trainer.stopped)
-            student_report.write(order.run, summary)
-            console.print(table(summary, order.run))
+            student_report.write(job.run, summary)
+            console.print(table(summary, job.run))
     if trainer.stopped:
         display.say("stopped; the same command resumes")
     return 130 if trainer.stopped else 0
 
 
 def train(
-    order: Order, data: TrainingData, student: Student, world: World, display: Display
+    job: TrainingJob, data: TrainingData, student: Student, world: World, display: Display
 ) -> Trainer:
     """Train to the end; only the leading process writes, and has the run's folder already.
 
@@ -378,17 +380,17 @@ def train(
         TrainingError: the training cannot go on; the message says why.
     """
     if world.leads:
-        settle(order, data)
+        settle(job, data)
     world.wait()
-    with display.task("training", order.training.steps) as show:
+    with display.task("training", job.training.steps) as show:
 
-        def told(line: dict[str, Any]) -> None:
+        def on_line(line: dict[str, Any]) -> None:
             if "validation" in line:
                 display.say(spoken(line))
             else:
                 show(line["step"], note(line))
 
-        trainer = make_trainer(order, data, student, world, told)
+        trainer = make_trainer(job, data, student, world, on_line)
         if trainer.progress.step:
             display.say(f"resuming after update {trainer.progress.step}")
         with _stopping(trainer), trainer.loader:
@@ -417,10 +419,10 @@ def _stopping(trainer: Trainer) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def spread(order: Order, arguments: list[str]) -> None:
+def spread(job: TrainingJob, arguments: list[str]) -> None:
     """Become torchrun where several processes are to train; returns where one is enough."""
-    device = device_of(order.training)
-    wanted = order.training.processes
+    device = device_of(job.training)
+    wanted = job.training.processes
     count = wanted or (torch.cuda.device_count() if device == "cuda" else 1)
     if count > 1 and not distributed.is_started():
         torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={count}"]
@@ -432,19 +434,19 @@ def spread(order: Order, arguments: list[str]) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 trained, 1 the training failed, 2 a person has to change something first, 130 stopped."""
     given = sys.argv[1:] if arguments is None else arguments
-    order = parse(given)
+    job = parse(given)
     console = plain_console(stderr=True)
     try:
-        for path in order.data:
+        for path in job.data:
             Dataset(path)  # told once, not by every process
-        spread(order, given)
-        world = distributed.enter(device_of(order.training))
-        if order.training.shard and world.ranks == 1:
+        spread(job, given)
+        world = distributed.enter(device_of(job.training))
+        if job.training.shard and world.ranks == 1:
             raise UsageError(
                 "--shard divides a student among processes, and there is one: --processes 2 or more, one GPU each, or "
                 "--no-shard"
             )
-        return work(order, world, console)
+        return work(job, world, console)
     except (UserError, ValueError, OSError) as error:
         console.print(f"distill: {error}", style="red")
         return 1 if isinstance(error, (TrainingError, OSError)) else USAGE

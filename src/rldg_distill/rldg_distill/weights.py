@@ -84,7 +84,7 @@ def check_fit(
     ]
     common = sorted(wanted.keys() & found.keys())
     other = [
-        f"{name} is {_told(found[name])} and should be {_told(wanted[name])}"
+        f"{name} is {_described(found[name])} and should be {_described(wanted[name])}"
         for name in common
         if _kind(found[name]) != _kind(wanted[name])
     ]
@@ -99,7 +99,7 @@ def _kind(tensor: Tensor) -> tuple[tuple[int, ...], object]:
     return tuple(tensor.shape), tensor.is_floating_point() or tensor.dtype
 
 
-def _told(tensor: Tensor) -> str:
+def _described(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from rldg_distill.students.batch import Batch
+from rldg_distill.students.batch import StudentBatch
 from rldg_distill.students.card import DataCard
 from rldg_distill.students.openvla.config import tiny
 from rldg_distill.students.openvla.model import OpenVLA
@@ -84,7 +84,7 @@ def card() -> DataCard:
     )
 
 
-def batch(samples: int, chunk: int, seed: int = 0) -> Batch:
+def batch(samples: int, chunk: int, seed: int = 0) -> StudentBatch:
     """Images that show which way the action goes: left half bright for negative, right half for positive."""
     random = np.random.default_rng(seed)
     sign = torch.from_numpy(random.choice([-1.0, 1.0], samples)).float()
@@ -94,7 +94,7 @@ def batch(samples: int, chunk: int, seed: int = 0) -> Batch:
     action = torch.zeros(samples, 1, chunk, 7)
     action[..., :6] = 0.01 * sign[:, None, None, None]
     action[..., 6] = 1.0
-    return Batch(
+    return StudentBatch(
         images={"image": images},
         step_mask=torch.ones(samples, 1, dtype=torch.bool),
         state=torch.zeros(samples, 1, 19),

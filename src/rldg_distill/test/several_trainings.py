@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from rldg_distill import distill
-from rldg_distill.distill import Display, Order
+from rldg_distill.distill import Display, TrainingJob
 from rldg_distill.training import distributed
 from rldg_distill.training.distributed import World
 from rldg_distill.training.trainer import Trainer
@@ -43,15 +43,15 @@ def memory(trainer: Trainer) -> dict[str, int]:
     }
 
 
-def train(order: Order, world: World) -> None:
+def train(job: TrainingJob, world: World) -> None:
     """One of them."""
-    data = open_data(order.data)
-    student = distill.make_student(order, data, world)
-    with order.run.claimed() if world.leads else nullcontext():
+    data = open_data(job.data)
+    student = distill.make_student(job, data, world)
+    with job.run.claimed() if world.leads else nullcontext():
         display = Display(Console(stderr=True), world)
-        trainer = distill.train(order, data, student, world, display)
+        trainer = distill.train(job, data, student, world, display)
     found = json.dumps(memory(trainer))
-    (order.run.path / f"memory_{world.rank}.json").write_text(found)
+    (job.run.path / f"memory_{world.rank}.json").write_text(found)
 
 
 def main() -> None:

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from rldg_distill.students.images import fit
-from rldg_distill.training.augmentation import RECIPES, Recipe, augment
+from rldg_distill.training.augmentation import RECIPES, AugmentationRecipe, augment
 
-STILL = Recipe((1.0, 1.0), (1.0, 1.0), 0.0, (1.0, 1.0), (1.0, 1.0), 0.0)
+STILL = AugmentationRecipe((1.0, 1.0), (1.0, 1.0), 0.0, (1.0, 1.0), (1.0, 1.0), 0.0)
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def images() -> torch.Tensor:
 
 
 def changed(
-    images: torch.Tensor, recipe: Recipe, crop: bool = False, seed: int = 0
+    images: torch.Tensor, recipe: AugmentationRecipe, crop: bool = False, seed: int = 0
 ) -> torch.Tensor:
     size = (images.shape[2], images.shape[3])
     return augment(images, recipe, crop, size, torch.Generator().manual_seed(seed))

@@ -47,7 +47,7 @@ def test_val_is_filled_from_sound_bags(
     assert [path.name for path in out.iterdir()] == ["1.0.0"]
 
 
-def test_too_few_sound_bags_are_told_with_every_reason(
+def test_too_few_sound_bags_are_refused_with_every_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = pile(tmp_path / "run", bad=3, count=4)

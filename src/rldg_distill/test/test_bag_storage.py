@@ -30,9 +30,9 @@ from rldg_distill.recordings.bag_storage import (
     span_of,
     topics,
 )
-from rldg_distill.recordings.foreign.foreign_bag import Told, find_foreign, is_foreign
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts, find_foreign, is_foreign
 
-VGA = Told(task="connector/vga")
+VGA = StatedFacts(task="connector/vga")
 Rows = list[tuple[str, int, bytes]]
 MCAP, DB3 = StoragePlugin.MCAP, StoragePlugin.SQLITE3
 
@@ -139,7 +139,7 @@ def test_files_by_themselves(tmp_path: Path, truth: Rows) -> None:
         bag = plain(tmp_path / str(plugin), plugin, task="connector/usb_a", status="failure")
         file = Path(shutil.copy(files_of(bag)[0], tmp_path))
         assert read(file) == truth
-        found = find_foreign(file, Told())
+        found = find_foreign(file, StatedFacts())
         assert (found.task, found.status) == ("connector/usb_a", "failure")
     cut = tmp_path / "cut.mcap"
     cut.write_bytes(next(tmp_path.glob("*.mcap")).read_bytes()[:-1000])
@@ -147,7 +147,7 @@ def test_files_by_themselves(tmp_path: Path, truth: Rows) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_fewer_messages_than_were_recorded_are_told_with_numbers(
+def test_fewer_messages_than_were_recorded_are_reported_with_numbers(
     tmp_path: Path, number: int
 ) -> None:
     plugin, mode = [(MCAP, 0), (MCAP, CompressionMode.STORAGE), (DB3, 0)][number]

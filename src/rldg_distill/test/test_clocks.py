@@ -18,23 +18,23 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.clock_jumps import clock_jumps
-from rldg_distill.recordings.foreign.foreign_bag import Told
-from rldg_distill.recordings.foreign.resampling import Stream, check_clocks
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
+from rldg_distill.recordings.foreign.resampling import MessageStream, check_clocks
 
-VGA = Told(task="connector/vga")
+VGA = StatedFacts(task="connector/vga")
 CUT = replace(VGA, clock_jump="cut")
 LOG = replace(VGA, clock="log")
 SECOND = 10**9
 TOPICS = (POSE, IMAGE, JOY)
 
 
-def read(plain: Plain, folder: Path, told: Told = VGA) -> Episode:
-    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, told)
+def read(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> Episode:
+    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, stated)
 
 
-def refused(plain: Plain, folder: Path, told: Told = VGA) -> str:
+def refused(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> str:
     with pytest.raises(BadBag) as error:
-        read(plain, folder, told)
+        read(plain, folder, stated)
     return str(error.value)
 
 
@@ -55,9 +55,9 @@ def back(by: float, after: float = 2.0) -> Callable[[float, int], int]:
 @pytest.mark.parametrize("by", [1.513, 0.3, 0.06, 3600.0, 3e8, -3600.0, -0.8])
 def test_a_clock_that_is_set_is_refused_or_cut(tmp_path: Path, by: float) -> None:
     plain = stamped(back(by))
-    told = refused(plain, tmp_path / "refused")
-    assert "jump" in told and ("ahead" if by < 0 else "back") in told
-    assert "--recorded clock_jump=cut" in told and "after 2.0" in told
+    message = refused(plain, tmp_path / "refused")
+    assert "jump" in message and ("ahead" if by < 0 else "back") in message
+    assert "--recorded clock_jump=cut" in message and "after 2.0" in message
     episode = read(plain, tmp_path / "cut", CUT)
     assert 18 <= len(episode) <= 20
     assert (np.diff(episode.state_stamp) > 0).all()
@@ -96,8 +96,8 @@ def test_one_message_of_another_time(tmp_path: Path, hours: float) -> None:
     plain = demonstration()
     stamp = plain.stamps(POSE)[200]
     plain.streams[POSE.name].headers = {stamp: stamp + int(hours * 3600 * SECOND)}
-    told = refused(plain, tmp_path)
-    assert "the stamps of current_pose jump" in told and "at message 200" in told
+    message = refused(plain, tmp_path)
+    assert "the stamps of current_pose jump" in message and "at message 200" in message
 
 
 def test_one_stream_of_another_clock(tmp_path: Path) -> None:
@@ -143,15 +143,17 @@ def test_a_year_between_two_messages_costs_nothing(tmp_path: Path) -> None:
         stream = plain.streams[topic.name]
         values = next(iter(stream.messages.values()))
         stream.messages = {START: values, START + 86400 * 365 * SECOND: values}
-    told = refused(plain, tmp_path)
-    assert "spans 31536000 s by its stamps, and an episode has at most 3600 s" in told
+    message = refused(plain, tmp_path)
+    assert "spans 31536000 s by its stamps, and an episode has at most 3600 s" in message
     assert "spans" in refused(plain, tmp_path / "log", LOG)
 
 
 def test_all_recorded_at_one_moment_says_nothing_of_clocks() -> None:
     """As a bag that a program wrote without the times of recording."""
     times = START + np.arange(40, dtype=np.int64) * SECOND // 10
-    pose, image = (Stream(t.name, t.type, np.zeros_like(times), times, []) for t in (POSE, IMAGE))
+    pose, image = (
+        MessageStream(t.name, t.type, np.zeros_like(times), times, []) for t in (POSE, IMAGE)
+    )
     check_clocks([pose, image], pose)
 
 

@@ -37,7 +37,7 @@ def raising(bag: str, error: BaseException) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "output"),
     [
         (MemoryError("131 GiB"), "failed unexpectedly (MemoryError: 131 GiB)"),
         (ValueError("odd"), "failed unexpectedly (ValueError: odd)"),
@@ -51,7 +51,7 @@ def raising(bag: str, error: BaseException) -> Callable[..., Any]:
 def test_what_one_bag_raises_ends_that_bag(
     tmp_path: Path,
     error: BaseException,
-    told: str,
+    output: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -59,7 +59,7 @@ def test_what_one_bag_raises_ends_that_bag(
         write_bag(tmp_path / "bags" / f"policy_{number}", number, steps=4)
     monkeypatch.setattr(any_bag, "read_episode", raising("policy_1", error))
     assert convert([str(tmp_path / "bags"), "--out", str(tmp_path / "demos"), "--val", "0.5"]) == 3
-    assert f"policy_1: {told}" in capsys.readouterr().err
+    assert f"policy_1: {output}" in capsys.readouterr().err
     assert sum(Dataset(tmp_path / "demos").lengths.values()) == 3
 
 
@@ -189,8 +189,8 @@ def test_damaged_streams_are_refused_with_a_reason_or_sound(
     out = tmp_path / "demos"
     # No other way to end than these: an exception would leave `convert`.
     assert convert([str(tmp_path / "bags"), "--out", str(out), *TASK, "--workers", "1"]) == 3
-    told = capsys.readouterr().err
-    assert "failed unexpectedly" not in told
+    output = capsys.readouterr().err
+    assert "failed unexpectedly" not in output
     dataset = Dataset(out)
     assert 5 < sum(dataset.lengths.values()) < 23
     # A camera with gaps of less than 0.5 s converts, and validation tells of it.

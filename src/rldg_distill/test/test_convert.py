@@ -51,8 +51,8 @@ def test_pictures_of_different_crops_do_not_mix(
     *alike, other = (str(tmp_path / f"policy_0000{seed}") for seed in range(4))
     out = str(tmp_path / "out")
     assert main([*alike, other, "--out", out]) != 0
-    told = capsys.readouterr().err
-    assert "different image contracts" in told and here in told and there in told
+    message = capsys.readouterr().err
+    assert "different image contracts" in message and here in message and there in message
     assert main([*alike, "--out", out]) == 0
     assert Dataset(Path(out)).contract.image_contract == here
 
@@ -107,7 +107,7 @@ def test_both_splits_and_the_named_shards_exist(data: Path) -> None:
     assert Dataset(data).lengths == {"train": 5, "val": 1}
 
 
-def test_units_frames_and_cameras_are_told(data: Path) -> None:
+def test_units_frames_and_cameras_are_described(data: Path) -> None:
     contract = json.loads((data / "1.0.0" / "contract.json").read_text())
     assert contract["action"]["names"][0] == "translation_x [m]"
     assert "TCP" in contract["action"]["frame"]
@@ -207,7 +207,7 @@ def test_a_hostile_pile(workers: str, tmp_path: Path, capsys: pytest.CaptureFixt
     out = tmp_path / "rest"
     arguments = [str(bags), "--out", str(out), "--workers", workers, "--shard-episodes", "5"]
     assert main(arguments) == 3
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     reasons = {
         "lost_image": "names the image stamp",
         "no_pose": "has no message of current_pose",
@@ -226,8 +226,11 @@ def test_a_hostile_pile(workers: str, tmp_path: Path, capsys: pytest.CaptureFixt
         "bad_yaml": "damaged",
     }
     for name, reason in reasons.items():
-        assert any(name in line and reason in line for line in told.splitlines()), (name, told)
-    assert told.count("rejected") == len(reasons)
+        assert any(name in line and reason in line for line in message.splitlines()), (
+            name,
+            message,
+        )
+    assert message.count("rejected") == len(reasons)
     assert len(episodes(out)) == 3
     assert set(Dataset(out).contract.rejected) == {f"pile/{name}" for name in reasons}
 

@@ -19,7 +19,7 @@ from synthetic_data import edit_json, episode, small, write_dataset
 
 from rldg_distill import dataset as command
 from rldg_distill.conversion.plan import Shard
-from rldg_distill.conversion.shard import Outcome, read_outcome, write_shard
+from rldg_distill.conversion.shard import ShardResult, read_outcome, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import image_codec, rlds, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
@@ -43,7 +43,7 @@ from rldg_distill.training.training_data import open_data
 FILES = (INFO, CONTRACT, FEATURES, statistics.STATISTICS)
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
+def output_of(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str]:
     code = command.main(list(words))
     captured = capsys.readouterr()
     assert "Traceback" not in captured.err
@@ -78,7 +78,7 @@ def test_the_commands_tell_json_of_another_shape(
         for _ in range(6):
             damage_json(rng, path, json.loads(sound))
             for verb in ("info", "validate", "show"):
-                code, said = told(capsys, verb, str(folder))
+                code, said = output_of(capsys, verb, str(folder))
                 assert code in (
                     0,
                     1,
@@ -95,7 +95,7 @@ def test_a_datasets_name_leads_nowhere(
 ) -> None:
     folder = small(tmp_path / "data", count=2)
     edit_json(folder / rlds.VERSION / INFO, name=name)
-    code, said = told(capsys, "show", str(folder))
+    code, said = output_of(capsys, "show", str(folder))
     assert code == 1
     assert "name cannot be" in said
 
@@ -197,19 +197,19 @@ def test_info_of_columns_that_hardly_change(
     rows = np.broadcast_to(np.asarray(column, np.float32), (7, 5)).T
     episodes = [changed(number, 5, rows) for number in range(5)]
     folder = write_dataset(tmp_path / "data", {"train": episodes, "val": [episode(9, 1)]})
-    assert told(capsys, "info", str(folder)) == (0, "")
+    assert output_of(capsys, "info", str(folder)) == (0, "")
 
 
 def test_info_of_a_single_step_and_of_an_empty_split(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = write_dataset(tmp_path / "data", {"train": [episode(0, 1)], "val": []})
-    assert told(capsys, "info", str(folder)) == (0, "")
+    assert output_of(capsys, "info", str(folder)) == (0, "")
 
 
 def test_info_without_episodes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_dataset(tmp_path / "data", {"train": [], "val": []})
-    code, said = told(capsys, "info", str(folder))
+    code, said = output_of(capsys, "info", str(folder))
     assert code == 1
     assert "no episodes" in said
 
@@ -222,7 +222,7 @@ def test_bars_keep_their_places() -> None:
 
 
 @pytest.mark.parametrize("name", ["action", "state", "teacher_mean"])
-def test_values_that_are_no_numbers_are_told_before_training(name: str, tmp_path: Path) -> None:
+def test_values_that_are_no_numbers_are_refused_before_training(name: str, tmp_path: Path) -> None:
     folder = small(tmp_path / "data", count=3)
     bad = episode(1, 3)
     getattr(bad, name)[1, 2] = np.nan
@@ -240,12 +240,12 @@ def test_a_damaged_outcome_of_a_shard_is_written_anew(tmp_path: Path) -> None:
     assert not list(write_shard(shard, None, workplace))  # type: ignore[arg-type]
     path = workplace.outcome(shard.name)
     whole = path.read_bytes()
-    assert read_outcome(workplace, shard) == Outcome()
+    assert read_outcome(workplace, shard) == ShardResult()
     rng = random.Random(3)
     for _ in range(100):
         path.write_bytes(damaged_bytes(rng, whole))
         read_outcome(workplace, shard)
-    about = np.array(json.dumps(vars(Outcome(steps=2**27))))
+    about = np.array(json.dumps(vars(ShardResult(steps=2**27))))
     huge = np.zeros((2**20, 7), np.float32)
     np.savez_compressed(path, about=about, action=huge, state=huge)
     assert read_outcome(workplace, shard) is None
@@ -259,7 +259,7 @@ def with_images(folder: Path, images: list[bytes]) -> Path:
     return write_dataset(folder, {"train": [episode(0, 3), odd], "val": [episode(2, 2)]})
 
 
-def test_pictures_that_cannot_be_learned_from_are_told_before_training(tmp_path: Path) -> None:
+def test_images_that_cannot_be_learned_from_are_refused_before_training(tmp_path: Path) -> None:
     sound = list(episode(1, 3).images["image"])
     large = image_codec.encode(np.zeros((64, 64, 3), np.uint8), ImageFormat())
     for name, images, reason in (

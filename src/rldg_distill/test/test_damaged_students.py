@@ -75,7 +75,7 @@ def refused(read: Callable[[], Any]) -> str:
     return text
 
 
-def told(capsys: pytest.CaptureFixture[str], *words: str) -> str:
+def refusal_of(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What `distill` says where it refuses."""
     capsys.readouterr()
     try:
@@ -203,14 +203,14 @@ def test_predictions_that_are_no_numbers_do_not_reach_the_arm(folder: Path) -> N
 # --- what `distill` is given ----------------------------------------------------------------------------------------
 
 
-def test_init_of_another_student_is_told_in_a_line(
+def test_init_of_another_student_is_refused_in_one_line(
     folder: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(data), "--runs", str(tmp_path), "--name", "b", "--device", "cpu"]
     octo = ["--student", "octo", "--size", "tiny", "--init", str(folder)]
-    assert "is a student 'cnn', and 'octo' is to start from it" in told(capsys, *words, *octo)
+    assert "is a student 'cnn', and 'octo' is to start from it" in refusal_of(capsys, *words, *octo)
     wider = [*TINY, "--width", "32", "--init", str(folder)]
-    said = told(capsys, *words, *wider)
+    said = refusal_of(capsys, *words, *wider)
     assert "another network" in said and "It has width 16" in said
     assert not (tmp_path / "b" / "checkpoints" / "student").exists()
 

@@ -217,10 +217,10 @@ def test_stops_wear_out_no_patience(data: list[str], tmp_path: Path) -> None:
         loaded = open_data(order.data)
         student = distill.make_student(order, loaded, world)
 
-        def told(line: dict[str, Any]) -> None:
+        def on_line(line: dict[str, Any]) -> None:
             trainer.stopped |= "loss" in line and line["step"] % stop_every == 0
 
-        trainer = distill.make_trainer(order, loaded, student, world, told)
+        trainer = distill.make_trainer(order, loaded, student, world, on_line)
         with order.run.claimed(), trainer.loader:
             trainer.train()
         return trainer
@@ -377,15 +377,15 @@ def test_a_run_is_not_resumed_with_other_values(
 ) -> None:
     assert train(data, tmp_path, "a", *TINY, "--steps", "2") == 0
     assert train(data, tmp_path, "a", *TINY, "--steps", "2", "--seed", "1", "--width", "16") == 2
-    told = capsys.readouterr().err
-    assert "seed 0 -> 1" in told and "'width': 32" in told
+    message = capsys.readouterr().err
+    assert "seed 0 -> 1" in message and "'width': 32" in message
     assert train(data[::-1], tmp_path, "a", *TINY, "--steps", "4") == 2
     assert "data: {'first': " in capsys.readouterr().err
     assert train(data, tmp_path, "a", *TINY, "--steps", "4") == 0
     assert max(losses(tmp_path / "a")) == 4
 
 
-def test_a_finished_run_is_told_again_and_not_changed(data: list[str], tmp_path: Path) -> None:
+def test_a_finished_run_is_reported_again_and_not_changed(data: list[str], tmp_path: Path) -> None:
     run = tmp_path / "a"
     assert train(data, tmp_path, "a", *TINY, "--steps", "2") == 0
     files = [run / "metrics.jsonl", run / "checkpoints" / "student" / WEIGHTS]
@@ -440,8 +440,10 @@ def test_the_docs_hold_the_table_of_the_options() -> None:
 
 
 def test_the_docs_name_the_options_that_may_change() -> None:
-    (told,) = (part for part in DOCS.read_text().split("\n\n") if part.startswith("**Stop and go"))
-    assert [name for name in CHANGEABLE if f"`{name}`" not in told] == [
+    (paragraph,) = (
+        part for part in DOCS.read_text().split("\n\n") if part.startswith("**Stop and go")
+    )
+    assert [name for name in CHANGEABLE if f"`{name}`" not in paragraph] == [
         name for name in CHANGEABLE if name.endswith("_every")
     ]
 

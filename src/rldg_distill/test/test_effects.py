@@ -10,43 +10,57 @@ import pytest
 from rldg_core.commands.command_line import UsageError
 from rldg_distill.conversion.effects import check_effects
 from rldg_distill.conversion.options import Options
-from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, Told
-from rldg_distill.recordings.selection import Described, Filters
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, StatedFacts
+from rldg_distill.recordings.selection import BagDescription, Filters
 
 
 def recording(task: str = "connector/vga", pose: str = "current_pose") -> ForeignBag:
-    told = Told(task=task, action="motion")
-    return ForeignBag(told, {"current_pose": pose}, "insert it", 0, (0, 1))
+    stated = StatedFacts(task=task, action="motion")
+    return ForeignBag(stated, {"current_pose": pose}, "insert it", 0, (0, 1))
 
 
 VGA, HDMI = recording(pose="arm/pose"), recording("connector/hdmi")
 
 
 @pytest.mark.parametrize(
-    ("filters", "told", "said"),
+    ("filters", "stated", "said"),
     [
-        (Filters(tasks=("connector/vga", "connector/xlr")), Told(), "--task connector/xlr has no"),
-        (Filters(sources=("recorded", "policy")), Told(), "they are of recorded. Leave it out"),
-        (Filters(statuses=("success", "failure")), Told(), "--status failure has no effect"),
-        (Filters(), Told(task="connector/usb_a"), "every bag states another value itself"),
-        (Filters(), Told(topics={"current_pose": "nowhere"}), "--topic current_pose=nowhere has"),
-        (Filters(), Told(topics={"spacenav/joy": "joy"}), "spacenav/joy plays no part"),
+        (
+            Filters(tasks=("connector/vga", "connector/xlr")),
+            StatedFacts(),
+            "--task connector/xlr has no",
+        ),
+        (
+            Filters(sources=("recorded", "policy")),
+            StatedFacts(),
+            "they are of recorded. Leave it out",
+        ),
+        (Filters(statuses=("success", "failure")), StatedFacts(), "--status failure has no effect"),
+        (Filters(), StatedFacts(task="connector/usb_a"), "every bag states another value itself"),
+        (
+            Filters(),
+            StatedFacts(topics={"current_pose": "nowhere"}),
+            "--topic current_pose=nowhere has",
+        ),
+        (Filters(), StatedFacts(topics={"spacenav/joy": "joy"}), "spacenav/joy plays no part"),
     ],
 )
-def test_what_meets_no_bag_is_told(filters: Filters, told: Told, said: str) -> None:
-    options = Options(Path("data/a"), filters=filters, told=told)
-    bags: list[Described] = [VGA, HDMI]
+def test_what_applies_to_no_bag_is_refused(
+    filters: Filters, stated: StatedFacts, said: str
+) -> None:
+    options = Options(Path("data/a"), filters=filters, stated=stated)
+    bags: list[BagDescription] = [VGA, HDMI]
     with pytest.raises(UsageError, match=said):
         check_effects(options, bags, [VGA, HDMI])
 
 
 def test_what_meets_one_bag_of_several_is_fine() -> None:
     filters = Filters(sources=("recorded",), tasks=("connector/vga", "connector"))
-    told = Told(task="connector/vga", topics={"current_pose": "arm/pose"})
-    check_effects(Options(Path("data/a"), filters=filters, told=told), [VGA, HDMI], [VGA, HDMI])
+    stated = StatedFacts(task="connector/vga", topics={"current_pose": "arm/pose"})
+    check_effects(Options(Path("data/a"), filters=filters, stated=stated), [VGA, HDMI], [VGA, HDMI])
 
 
 def test_facts_are_about_bags_made_elsewhere() -> None:
-    for told in (Told(status="failure"), Told(topics={"current_pose": "arm/pose"})):
+    for stated in (StatedFacts(status="failure"), StatedFacts(topics={"current_pose": "arm/pose"})):
         with pytest.raises(UsageError, match="about bags made elsewhere, and none is"):
-            check_effects(Options(Path("data/a"), told=told), [VGA], [])
+            check_effects(Options(Path("data/a"), stated=stated), [VGA], [])

@@ -18,9 +18,9 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.finding import DEPTH, find_bags
-from rldg_distill.recordings.foreign.foreign_bag import Told
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 
-VGA = Told(task="connector/vga")
+VGA = StatedFacts(task="connector/vga")
 
 
 def empty_bag(path: Path) -> Path:

@@ -18,22 +18,22 @@ from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.any_bag import read_bag
-from rldg_distill.recordings.foreign.foreign_bag import Told, find_foreign
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts, find_foreign
 from rldg_distill.recordings.foreign.gripper_width import GripperRange
 
-PEPPER = Told(task="pick_place/pepper", action="motion")
+PEPPER = StatedFacts(task="pick_place/pepper", action="motion")
 HAND = ("fr3_finger_joint1", "fr3_finger_joint2")
 JOINTS = contract.JOINT_STATES
 CLOSES = 1.5  # s
 
 
-def read(plain: Plain, folder: Path, told: Told = PEPPER) -> Episode:
-    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, told)
+def read(plain: Plain, folder: Path, stated: StatedFacts = PEPPER) -> Episode:
+    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, stated)
 
 
-def refused(plain: Plain, folder: Path, told: Told = PEPPER) -> str:
+def refused(plain: Plain, folder: Path, stated: StatedFacts = PEPPER) -> str:
     with pytest.raises(BadBag) as error:
-        read(plain, folder, told)
+        read(plain, folder, stated)
     return str(error.value)
 
 
@@ -69,9 +69,9 @@ def is_sound(episode: Episode) -> bool:
 
 def test_radians_are_asked_for_and_then_right(tmp_path: Path) -> None:
     plain = with_joints(("shoulder_pan_joint", "finger_joint"), lambda t: [0.1, *shut(0, 0.7)(t)])
-    told = refused(plain, tmp_path / "asked")
-    assert "--gripper-joint finger_joint --gripper-range CLOSED:OPEN" in told
-    assert "Here finger_joint is 0 to 0.7" in told
+    message = refused(plain, tmp_path / "asked")
+    assert "--gripper-joint finger_joint --gripper-range CLOSED:OPEN" in message
+    assert "Here finger_joint is 0 to 0.7" in message
     named = replace(PEPPER, gripper_joint="finger_joint", gripper_range="0.7:0")
     episode = read(plain, tmp_path / "told", named)
     assert is_sound(episode)
@@ -90,16 +90,16 @@ def test_radians_are_asked_for_and_then_right(tmp_path: Path) -> None:
         (("left_finger_joint1", "left_finger_joint2"), 0.04, 0.0, "0:0.04"),
     ],
 )
-def test_any_gripper_whose_range_is_told(
+def test_any_gripper_whose_range_is_stated(
     tmp_path: Path, names: tuple[str, ...], opened: float, closed: float, range_: str
 ) -> None:
     plain = with_joints(names, shut(opened, closed, len(names)))
-    told = replace(PEPPER, gripper_joint=names[0], gripper_range=range_)
-    assert is_sound(read(plain, tmp_path, told))
+    stated = replace(PEPPER, gripper_joint=names[0], gripper_range=range_)
+    assert is_sound(read(plain, tmp_path, stated))
 
 
 @pytest.mark.parametrize(
-    ("names", "position", "told"),
+    ("names", "position", "message"),
     [
         (HAND, shut(40.0, 12.0, 2), "has 40, 40 for the gripper, and its stroke is 0 to 0.04 m"),
         (HAND, shut(4.0, 1.2, 2), "millimetres, radians or counts?"),
@@ -123,9 +123,9 @@ def test_any_gripper_whose_range_is_told(
     ],
 )
 def test_what_no_hand_of_franka_says_is_refused(
-    tmp_path: Path, names: tuple[str, ...], position: Callable[[float], list[float]], told: str
+    tmp_path: Path, names: tuple[str, ...], position: Callable[[float], list[float]], message: str
 ) -> None:
-    assert told in refused(with_joints(names, position), tmp_path)
+    assert message in refused(with_joints(names, position), tmp_path)
 
 
 @pytest.mark.parametrize("names", [HAND, ("FR3_Finger_Joint1", "FR3_Finger_Joint2")])
@@ -148,8 +148,8 @@ def test_fingers_beside_other_joints_and_in_some_messages_only(tmp_path: Path) -
             messages[stamp] = arm
     assert is_sound(read(plain, tmp_path))
     named = replace(PEPPER, gripper_joint="fr3_finger_joint", gripper_range="0:0.04")
-    told = refused(plain, tmp_path / "wrong", named)
-    assert "has no joint fr3_finger_joint on joint_states. There are: fr3_finger_joint1" in told
+    message = refused(plain, tmp_path / "wrong", named)
+    assert "has no joint fr3_finger_joint on joint_states. There are: fr3_finger_joint1" in message
     capitals = replace(named, gripper_joint="FR3_finger_joint1")
     assert "It is spelt fr3_finger_joint1" in refused(plain, tmp_path / "capitals", capitals)
 
@@ -157,16 +157,18 @@ def test_fingers_beside_other_joints_and_in_some_messages_only(tmp_path: Path) -
 def test_a_closed_gripper_of_any_name_is_asked_about(tmp_path: Path) -> None:
     """A width of zero would be a guess, too, where the bag says something."""
     plain = with_joints(("shoulder", "Gripper_Knuckle"), lambda t: [0.1, 0.5])
-    assert "--gripper-joint Gripper_Knuckle" in refused(plain, tmp_path, Told(task="connector/vga"))
+    assert "--gripper-joint Gripper_Knuckle" in refused(
+        plain, tmp_path, StatedFacts(task="connector/vga")
+    )
 
 
 def test_joints_on_two_topics_are_named(tmp_path: Path) -> None:
     plain = with_joints(HAND, shut(0.04, 0.0, 2), topic="fr3_gripper/joint_states")
     arm = with_joints(("fr3_joint1",), shut(0.0, 1.0)).streams[JOINTS.name]
     plain.streams[JOINTS.name] = arm
-    told = refused(plain, tmp_path)
-    assert "joint_states has fr3_joint1: where one of them measures it" in told
-    assert told.endswith("or --topic joint_states=/fr3_gripper/joint_states")
+    message = refused(plain, tmp_path)
+    assert "joint_states has fr3_joint1: where one of them measures it" in message
+    assert message.endswith("or --topic joint_states=/fr3_gripper/joint_states")
 
 
 def test_a_gripper_that_speaks_late_is_heard(tmp_path: Path) -> None:
@@ -186,11 +188,11 @@ def test_another_topic_of_joints(tmp_path: Path) -> None:
     plain = with_joints(HAND, shut(0.04, 0.0, 2), topic="fr3_gripper/joint_states")
     named = "--topic joint_states=/fr3_gripper/joint_states"
     assert named in refused(plain, tmp_path / "missing")
-    told = replace(PEPPER, topics={JOINTS.name: "fr3_gripper/joint_states"})
-    assert is_sound(read(plain, tmp_path / "told", told))
+    stated = replace(PEPPER, topics={JOINTS.name: "fr3_gripper/joint_states"})
+    assert is_sound(read(plain, tmp_path / "told", stated))
     other = with_joints(("drive", "wrist"), shut(1.0, 0.0, 2), topic="fr3_gripper/joint_states")
     assert "has drive, wrist on fr3_gripper/joint_states: name the one" in refused(
-        other, tmp_path / "other", told
+        other, tmp_path / "other", stated
     )
 
 
@@ -221,8 +223,10 @@ def test_a_gripper_that_speaks_only_when_something_changes_may_be_silent(tmp_pat
 def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> None:
     plain = with_joints(("finger_joint",), shut(0.0, 0.7))
     state = contract.GRIPPER_STATE
-    told = {s: {"width": 80.0 if s < START + CLOSES * 1e9 else 20.0} for s in plain.stamps(POSE)}
-    plain.streams[state.name] = Stream(state.type, told)
+    messages = {
+        s: {"width": 80.0 if s < START + CLOSES * 1e9 else 20.0} for s in plain.stamps(POSE)
+    }
+    plain.streams[state.name] = Stream(state.type, messages)
     assert "gripper/state has 80 for the gripper" in refused(plain, tmp_path / "asked")
     millimetres = replace(PEPPER, gripper_range="0:80")
     assert is_sound(read(plain, tmp_path / "told", millimetres))
@@ -239,8 +243,8 @@ def test_a_width_in_other_units_and_a_named_joint_beside_it(tmp_path: Path) -> N
 
 def test_a_range_of_two_fingers_is_of_one_of_them(tmp_path: Path) -> None:
     plain = with_joints(HAND, shut(40.0, 12.0, 2))
-    told = replace(PEPPER, gripper_range="0:80")
-    assert "--gripper-joint fr3_finger_joint1" in refused(plain, tmp_path / "which", told)
+    stated = replace(PEPPER, gripper_range="0:80")
+    assert "--gripper-joint fr3_finger_joint1" in refused(plain, tmp_path / "which", stated)
     one = replace(PEPPER, gripper_joint=HAND[0], gripper_range="0:40")
     assert is_sound(read(plain, tmp_path / "one", one))
 
@@ -248,8 +252,8 @@ def test_a_range_of_two_fingers_is_of_one_of_them(tmp_path: Path) -> None:
 def test_a_range_without_a_gripper_and_wrong_ranges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = replace(PEPPER, gripper_range="0.7:0")
-    assert "though its range was given" in refused(demonstration(), tmp_path, told)
+    stated = replace(PEPPER, gripper_range="0.7:0")
+    assert "though its range was given" in refused(demonstration(), tmp_path, stated)
     for text in ("0.7", "1:1", "nan:0", "a:b", "0:0.7:1"):
         with pytest.raises(ValueError, match="is no range of a gripper"):
             GripperRange.parse(text)

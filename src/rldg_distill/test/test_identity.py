@@ -91,7 +91,7 @@ def test_names_of_one_recording_each_are_as_they_were(tmp_path: Path) -> None:
     assert names(tmp_path / "data") == [f"first/policy_{i:05d}" for i in range(4)]
 
 
-def test_bags_that_cannot_be_read_are_nobodys_twins(tmp_path: Path) -> None:
+def test_bags_that_cannot_be_read_are_duplicates_of_none(tmp_path: Path) -> None:
     paths = []
     for place in ("a", "b"):
         path = tmp_path / place / "bag"

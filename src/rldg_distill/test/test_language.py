@@ -66,6 +66,6 @@ def test_paraphrases_lie_nearer_than_other_connectors() -> None:
     seen = encode([f"insert the {name} connector into the port" for name in connectors])[:, 0]
     wordings = ("plug the {} cable in", "put the {} plug into its socket", "connect the {}", "{}")
     for index, name in enumerate(connectors):
-        told = encode([wording.format(name) for wording in wordings])[:, 0]
-        assert (told @ seen.T).argmax(-1).eq(index).all(), name
+        encoded = encode([wording.format(name) for wording in wordings])[:, 0]
+        assert (encoded @ seen.T).argmax(-1).eq(index).all(), name
     assert seen.square().mean().item() == pytest.approx(1.0, rel=1e-5)

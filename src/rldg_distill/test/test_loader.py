@@ -19,7 +19,7 @@ from rldg_distill.datasets.mixture import Mixture
 from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.step_index import StepIndex
 from rldg_distill.datasets.tfrecord import bytes_spans, placed_records
-from rldg_distill.students.batch import Batch
+from rldg_distill.students.batch import StudentBatch
 from rldg_distill.training.loader import Assembler, Loader
 
 
@@ -38,7 +38,7 @@ def make(index: StepIndex, size: int = 4, workers: int = 2, **places: int) -> Lo
     return Loader(Assembler(index, ["image"], 2, 3), mixture, size, workers, **places)
 
 
-def names(batch: Batch) -> list[tuple[int, int]]:
+def names(batch: StudentBatch) -> list[tuple[int, int]]:
     """Episode and step of every sample, as the state tells them."""
     return [(int(s[0]), int(s[1])) for s in batch.state[:, -1]]
 

@@ -20,15 +20,15 @@ from rldg_distill.students.registry import load_student
 TINY = ["--student", "cnn", "--side", "32", "--width", "32", "--chunk", "3", "--batch-size", "12"]
 
 
-def test_pictures_of_another_size_than_a_robot_shows_are_told_before_training(
+def test_pictures_of_another_size_than_a_robot_shows_are_reported_before_training(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = small(tmp_path / "data" / "first", count=4)
     more = ["--workers", "1", "--device", "cpu", "--steps", "1", "--runs", str(tmp_path / "runs")]
     assert distill.main([str(data), *TINY, *more, "--name", "a"]) == 0
-    told = capsys.readouterr().err
-    assert f"images of image are {SIZE}x{SIZE}, a robot's are 128x128: convert the bags" in told
-    assert told.index("a robot's are") < told.index("validation loss")
+    output = capsys.readouterr().err
+    assert f"images of image are {SIZE}x{SIZE}, a robot's are 128x128: convert the bags" in output
+    assert output.index("a robot's are") < output.index("validation loss")
     student = load_student(tmp_path / "runs" / "a" / "checkpoints" / "student")
     assert "a robot's are 128x128" in student.never_shown()
     object.__setattr__(student.data, "cameras", {"image": (128, 128)})
@@ -69,7 +69,7 @@ def test_a_topic_of_video_is_called_so(tmp_path: Path, capsys: pytest.CaptureFix
             out.write(pose, START, bytes(typestore().serialize_cdr(content, POSE.type)))
             out.write(video, START, bytes(8))
     bags = [str(tmp_path / f"plain_{seed}") for seed in range(2)]
-    told = ["--out", str(tmp_path / "demos"), "--recorded", "task=connector/vga"]
-    assert convert([*bags, *told]) == 1
+    options = ["--out", str(tmp_path / "demos"), "--recorded", "task=connector/vga"]
+    assert convert([*bags, *options]) == 1
     said = " ".join(capsys.readouterr().err.split())
     assert "is H.264 or other video: republish it as raw or compressed" in said

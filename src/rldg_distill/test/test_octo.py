@@ -114,10 +114,10 @@ def test_an_instruction_reaches_the_readout_and_the_future_does_not(case: Case) 
         inputs.images["primary"][:, 1] = 0
         later = case.octo(inputs)
         inputs.language = inputs.language + 1
-        told = case.octo(inputs)
+        instructed = case.octo(inputs)
     assert torch.allclose(before[:, 0], later[:, 0], atol=1e-5)
     assert not torch.allclose(before[:, 1], later[:, 1], atol=1e-2)
-    assert not torch.allclose(later[:, 0], told[:, 0], atol=1e-2)
+    assert not torch.allclose(later[:, 0], instructed[:, 0], atol=1e-2)
 
 
 def test_learns_which_images_go_with_which_actions(case: Case) -> None:

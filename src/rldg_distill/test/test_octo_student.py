@@ -13,7 +13,7 @@ import pytest
 import torch
 from tokenizers import Tokenizer, models
 
-from rldg_distill.students.batch import Batch, StudentObservation
+from rldg_distill.students.batch import StudentBatch, StudentObservation
 from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.octo.checkpoint import sources
 from rldg_distill.students.octo.config import SIZES
@@ -40,12 +40,12 @@ CARD = DataCard(
 )
 
 
-def batch(student: OctoStudent, size: int = 2, window: int = 1) -> Batch:
+def batch(student: OctoStudent, size: int = 2, window: int = 1) -> StudentBatch:
     generator = torch.Generator().manual_seed(0)
     side, chunk = student.image_sizes["image"], student.config.chunk
     mean = torch.rand(size, window, chunk, 7, generator=generator) - 0.5
     mask = torch.ones(size, window, chunk, dtype=torch.bool)
-    return Batch(
+    return StudentBatch(
         images={
             "image": torch.randint(
                 0, 256, (size, window, *side, 3), generator=generator, dtype=torch.uint8
@@ -72,7 +72,7 @@ def tiny() -> OctoStudent:
 def test_the_losses_differ_in_their_targets_alone(tiny: OctoStudent) -> None:
     given = batch(tiny)
 
-    def loss(kind: str, changed: Batch = given) -> float:
+    def loss(kind: str, changed: StudentBatch = given) -> float:
         torch.manual_seed(1)
         with torch.inference_mode():
             return tiny.loss(changed, kind)["loss"].item()
@@ -155,8 +155,8 @@ def test_the_official_weights_fit_the_wrist_image_in_the_primary_tokenizer(
     student.save(tmp_path)
     again = load_student(tmp_path)
     assert isinstance(again, OctoStudent)
-    told = ["vga"]
-    assert torch.equal(student.language(told), again.language(told))
+    instruction = ["vga"]
+    assert torch.equal(student.language(instruction), again.language(instruction))
 
 
 def test_another_chunk_and_proprioception_have_to_be_asked_for(official: Path) -> None:

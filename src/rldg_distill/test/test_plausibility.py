@@ -21,10 +21,10 @@ from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.recordings.any_bag import read_bag
-from rldg_distill.recordings.foreign.foreign_bag import Told
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 
-VGA = Told(task="connector/vga")
-MOTION = Told(task="connector/vga", action="motion")
+VGA = StatedFacts(task="connector/vga")
+MOTION = StatedFacts(task="connector/vga", action="motion")
 TARGET, TWIST, WRENCH = (
     contract.TARGET_POSE,
     contract.CURRENT_TWIST,
@@ -32,13 +32,13 @@ TARGET, TWIST, WRENCH = (
 )
 
 
-def read(plain: Plain, folder: Path, told: Told = VGA) -> Episode:
-    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, told)
+def read(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> Episode:
+    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, stated)
 
 
-def refused(plain: Plain, folder: Path, told: Told = VGA) -> str:
+def refused(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> str:
     with pytest.raises(BadBag) as error:
-        read(plain, folder, told)
+        read(plain, folder, stated)
     return str(error.value)
 
 
@@ -59,8 +59,8 @@ def line(speed: float, offset: float = 0.4) -> Callable[[float], Pose]:
 
 def aimed(plain: Plain, goal: Callable[[Pose], Pose], frame: str = "") -> Plain:
     """With targets that are some way from the poses."""
-    told = {s: {"pose": pose_message(goal(pose(s)))} for s in plain.stamps(POSE)}
-    plain.streams[TARGET.name] = Stream(TARGET.type, told, frame=frame)
+    messages = {s: {"pose": pose_message(goal(pose(s)))} for s in plain.stamps(POSE)}
+    plain.streams[TARGET.name] = Stream(TARGET.type, messages, frame=frame)
     return plain
 
 
@@ -128,7 +128,7 @@ def test_half_a_turn_from_the_start_is_no_jump(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("goal", "told"),
+    ("goal", "cause"),
     [
         (lambda p: Pose(p.position + [0.9, -0.2, 0.1], p.quaternion), "another frame"),
         (lambda p: Pose(1000.0 * p.position, p.quaternion), "millimetres"),
@@ -136,11 +136,11 @@ def test_half_a_turn_from_the_start_is_no_jump(tmp_path: Path) -> None:
     ],
 )
 def test_targets_that_are_no_actions(
-    tmp_path: Path, goal: Callable[[Pose], Pose], told: str
+    tmp_path: Path, goal: Callable[[Pose], Pose], cause: str
 ) -> None:
     plain = aimed(demonstration(), goal)
     reason = refused(plain, tmp_path / "refused")
-    assert told in reason and "--recorded action=motion" in reason
+    assert cause in reason and "--recorded action=motion" in reason
     assert len(read(plain, tmp_path / "motion", MOTION)) == 39
 
 
@@ -159,7 +159,7 @@ def test_a_target_that_is_no_rotation(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("topic", "frame", "told"),
+    ("topic", "frame", "cause"),
     [
         (TARGET, "world", "target_pose is in the frame world, current_pose in base"),
         (TARGET, "", ""),
@@ -170,19 +170,19 @@ def test_a_target_that_is_no_rotation(tmp_path: Path) -> None:
         (POSE, "fr3_link0", ""),
     ],
 )
-def test_frames_must_agree(tmp_path: Path, topic: contract.Topic, frame: str, told: str) -> None:
+def test_frames_must_agree(tmp_path: Path, topic: contract.Topic, frame: str, cause: str) -> None:
     plain = aimed(demonstration(), lambda p: p)
     plain.streams[POSE.name].frame = "base"
     for kind in (TWIST, WRENCH):
         plain.streams[kind.name] = Stream(kind.type, {s: {} for s in plain.stamps(POSE)})
     plain.streams[topic.name].frame = frame
-    if not told:
+    if not cause:
         plain.streams[TARGET.name].frame = (
             frame if topic is POSE else plain.streams[TARGET.name].frame
         )
         assert len(read(plain, tmp_path)) == 39
         return
-    assert told in refused(plain, tmp_path)
+    assert cause in refused(plain, tmp_path)
 
 
 def test_a_frame_that_changes(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def vectors(kind: str, first: str, second: str, a: list[float], b: list[float]) 
 
 
 @pytest.mark.parametrize(
-    ("linear", "angular", "told"),
+    ("linear", "angular", "cause"),
     [
         ([40.0, 0, 0], [0, 0, 0], "millimetres per second?"),
         ([4.0, 0, 0], [0, 0, 0], "millimetres per second?"),
@@ -229,18 +229,18 @@ def vectors(kind: str, first: str, second: str, a: list[float], b: list[float]) 
     ],
 )
 def test_twists_in_other_units(
-    tmp_path: Path, linear: list[float], angular: list[float], told: str
+    tmp_path: Path, linear: list[float], angular: list[float], cause: str
 ) -> None:
     plain = demonstration()
     twist = vectors("geometry_msgs/msg/Twist", "linear", "angular", linear, angular)
     plain.streams[TWIST.name] = Stream(
         TWIST.type, {s: {"twist": twist} for s in plain.stamps(POSE)}
     )
-    assert told in refused(plain, tmp_path)
+    assert cause in refused(plain, tmp_path)
 
 
 @pytest.mark.parametrize("far", [50.0, 1e30])
-def test_one_step_of_what_nobody_measured(tmp_path: Path, far: float) -> None:
+def test_one_step_of_impossible_values(tmp_path: Path, far: float) -> None:
     """A share of the steps may be far from the others, but no number is beyond all that an arm can be or do."""
 
     def goal(p: Pose) -> Pose:
@@ -251,14 +251,14 @@ def test_one_step_of_what_nobody_measured(tmp_path: Path, far: float) -> None:
     reason = refused(aimed(demonstration(), goal), tmp_path / "target")
     assert "the action is" in reason and "more than 3 m" in reason
     episode = read(demonstration(), tmp_path / "sound")
-    for column, told in ((8, "twist"), (14, "the external wrench is")):
+    for column, cause in ((8, "twist"), (14, "the external wrench is")):
         state = episode.state.copy()
         state[7, column] = 1e3 * far
-        assert told in "".join(implausible(replace(episode, state=state), PERIOD))
+        assert cause in "".join(implausible(replace(episode, state=state), PERIOD))
 
 
 @pytest.mark.parametrize(
-    ("force", "torque", "told"),
+    ("force", "torque", "cause"),
     [
         ([0, 0, 9000.0], [0, 0, 0], "millinewtons, or raw counts"),
         ([0, 0, 0], [0, 300.0, 0], "beyond 100 Nm"),
@@ -268,14 +268,14 @@ def test_one_step_of_what_nobody_measured(tmp_path: Path, far: float) -> None:
     ],
 )
 def test_wrenches_that_no_arm_feels(
-    tmp_path: Path, force: list[float], torque: list[float], told: str
+    tmp_path: Path, force: list[float], torque: list[float], cause: str
 ) -> None:
     plain = demonstration()
     wrench = vectors("geometry_msgs/msg/Wrench", "force", "torque", force, torque)
     plain.streams[WRENCH.name] = Stream(
         WRENCH.type, {s: {"wrench": wrench} for s in plain.stamps(POSE)}
     )
-    assert told in refused(plain, tmp_path)
+    assert cause in refused(plain, tmp_path)
 
 
 def test_the_same_rule_finds_them_in_a_dataset(tmp_path: Path) -> None:

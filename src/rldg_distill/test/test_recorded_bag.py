@@ -45,15 +45,15 @@ from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.cameras import camera_topics
 from rldg_distill.recordings.foreign.finger_motion import commands
-from rldg_distill.recordings.foreign.foreign_bag import Told, find_foreign
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts, find_foreign
 
-VGA = Told(task="connector/vga")
+VGA = StatedFacts(task="connector/vga")
 CAMERAS = {IMAGE.name: "image"}
 SCALE = np.repeat(np.float32([0.015, 0.1]), 3)
 
 
-def read(path: Path, told: Told = VGA, cameras: dict[str, str] | None = None) -> Episode:
-    return read_bag(path, ImageFormat(), cameras or CAMERAS, told)
+def read(path: Path, stated: StatedFacts = VGA, cameras: dict[str, str] | None = None) -> Episode:
+    return read_bag(path, ImageFormat(), cameras or CAMERAS, stated)
 
 
 def latest(stamps: list[int], tick: int) -> int:
@@ -67,9 +67,9 @@ def ticks(plain: Plain, *topics: contract.Topic) -> list[int]:
     return list(range(start, end + 1, PERIOD))
 
 
-def refuse(path: Path, told: Told = VGA) -> str:
+def refuse(path: Path, stated: StatedFacts = VGA) -> str:
     with pytest.raises(BadBag) as error:
-        read(path, told)
+        read(path, stated)
     return str(error.value)
 
 
@@ -94,9 +94,9 @@ def test_every_step_is_the_latest_message_at_or_before_its_tick(tmp_path: Path) 
         np.testing.assert_allclose(episode.state[index, 3:6], relative.rotvec, atol=1e-7)
         to_tcp = Rotation.from_quat(pose(measured).quaternion).inv()
         push = deflection(latest(pushes, tick)).astype(float)
-        wish = np.concatenate([to_tcp.apply(push[:3]), to_tcp.apply(push[3:])])
+        twist = np.concatenate([to_tcp.apply(push[:3]), to_tcp.apply(push[3:])])
         np.testing.assert_allclose(
-            episode.action[index, :6], np.clip(wish, -1, 1) * SCALE, atol=1e-7
+            episode.action[index, :6], np.clip(twist, -1, 1) * SCALE, atol=1e-7
         )
     nearest = [min(images, key=lambda stamp: abs(stamp - tick)) for tick in expected[:-1]]
     assert sum(n != s for n, s in zip(nearest, episode.image_stamp, strict=True)) > 5
@@ -125,15 +125,15 @@ def moved(stamp: int) -> Pose:
 @pytest.mark.parametrize("topic", [contract.POLICY_TARGET_POSE, contract.TARGET_POSE])
 def test_actions_from_recorded_targets(tmp_path: Path, topic: contract.Topic) -> None:
     plain = demonstration()
-    wishes = plain.stamps(JOY)[::3]
+    targets = plain.stamps(JOY)[::3]
     plain.streams[topic.name] = Stream(
-        topic.type, {s: {"pose": pose_message(moved(s))} for s in wishes}
+        topic.type, {s: {"pose": pose_message(moved(s))} for s in targets}
     )
     episode = read(plain.write(tmp_path / "plain"))
     poses = plain.stamps(POSE)
     for index, tick in enumerate(ticks(plain, POSE, IMAGE, topic)[:-1]):
         measured = pose(latest(poses, tick))
-        wanted = measured.inverse() @ moved(latest(wishes, tick))
+        wanted = measured.inverse() @ moved(latest(targets, tick))
         np.testing.assert_allclose(episode.action[index, :3], wanted.position, atol=1e-7)
         np.testing.assert_allclose(episode.action[index, 3:6], wanted.rotvec, atol=1e-7)
 
@@ -145,8 +145,8 @@ def test_actions_from_the_motion_where_no_command_is_or_none_is_wanted(
     plain = demonstration()
     if not recorded:
         del plain.streams[JOY.name]
-    told = replace(VGA, action="motion") if recorded else VGA
-    episode = read(plain.write(tmp_path / "plain"), told)
+    stated = replace(VGA, action="motion") if recorded else VGA
+    episode = read(plain.write(tmp_path / "plain"), stated)
     poses = plain.stamps(POSE)
     found = [pose(latest(poses, tick)) for tick in ticks(plain, POSE, IMAGE)]
     assert len(episode) == len(found) - 1
@@ -156,7 +156,7 @@ def test_actions_from_the_motion_where_no_command_is_or_none_is_wanted(
         np.testing.assert_allclose(episode.action[index, 3:6], motion.rotvec, atol=1e-7)
 
 
-def test_what_nobody_recorded_is_zero_and_said(
+def test_what_was_not_recorded_is_zero_and_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seed in range(2):
@@ -166,11 +166,11 @@ def test_what_nobody_recorded_is_zero_and_said(
         convert([str(tmp_path / "bags"), "--out", str(out), "--recorded", "task=connector/vga"])
         == 0
     )
-    told = capsys.readouterr().err
+    reason = capsys.readouterr().err
     zero = "zero in the state: current_twist, external_wrench, gripper/state"
     assert (
         "recorded elsewhere: 2 bag(s), resampled, connector/vga, success, actions from spacenav/joy, "
-        f"header time, {zero}" in told
+        f"header time, {zero}" in reason
     )
     dataset = Dataset(out)
     about = dataset.contract.recorded.bags["tmp/plain_0".replace("tmp", tmp_path.name)]
@@ -233,9 +233,9 @@ def test_two_clocks_are_refused_and_the_time_of_recording_helps(tmp_path: Path) 
     fast.messages = {stamp + shift: values for stamp, values in fast.messages.items()}
     fast.delay -= shift
     bag = plain.write(tmp_path / "plain")
-    told = refuse(bag)
-    assert f"{IMAGE.name} has stamps 3.00 s off" in told or "2.98 s off" in told, told
-    assert "--recorded clock=log" in told
+    reason = refuse(bag)
+    assert f"{IMAGE.name} has stamps 3.00 s off" in reason or "2.98 s off" in reason, reason
+    assert "--recorded clock=log" in reason
     episode = read(bag, replace(VGA, clock="log"))
     received = [stamp + fast.delay for stamp in plain.stamps(IMAGE)]
     begin = max(s.delay + min(s.messages) for s in plain.streams.values())
@@ -243,7 +243,7 @@ def test_two_clocks_are_refused_and_the_time_of_recording_helps(tmp_path: Path) 
     assert episode.image_stamp.tolist() == expected
 
 
-def test_commands_that_end_early_are_told_and_a_single_one_is_none_of_every_step(
+def test_commands_that_end_early_are_reported_and_a_single_one_is_none_of_every_step(
     tmp_path: Path,
 ) -> None:
     plain = demonstration()
@@ -253,8 +253,8 @@ def test_commands_that_end_early_are_told_and_a_single_one_is_none_of_every_step
     (remark,) = episode.remarks
     assert remark.startswith("ends 1.4") and "where spacenav/joy ends" in remark
     plain.keep(JOY, 0.0, 0.05)
-    told = refuse(plain.write(tmp_path / "once"))
-    assert "after 1 step(s)" in told and "--recorded action=motion" in told
+    reason = refuse(plain.write(tmp_path / "once"))
+    assert "after 1 step(s)" in reason and "--recorded action=motion" in reason
     assert len(read(plain.write(tmp_path / "motion"), replace(VGA, action="motion"))) == 39
     assert "=/current_pose" not in refuse(tmp_path / "motion", replace(VGA, action="target_pose"))
 
@@ -290,14 +290,14 @@ def test_topics_of_other_names_and_types(tmp_path: Path) -> None:
     plain.rename(POSE, "franka_robot_state_broadcaster/current_pose")
     plain.rename(IMAGE, "camera/camera/color/image_raw")
     bag = plain.write(tmp_path / "plain")
-    told = refuse(bag)
-    assert "has no current_pose" in told
-    assert "--topic current_pose=/franka_robot_state_broadcaster/current_pose" in told
+    reason = refuse(bag)
+    assert "has no current_pose" in reason
+    assert "--topic current_pose=/franka_robot_state_broadcaster/current_pose" in reason
     half = replace(VGA, topics={POSE.name: "franka_robot_state_broadcaster/current_pose"})
     assert "--topic wrist_camera/color/image_raw=/camera/camera/color/image_raw" in refuse(
         bag, half
     )
-    whole = Told.parse(
+    whole = StatedFacts.parse(
         ["task=connector/vga"],
         [
             "current_pose=/franka_robot_state_broadcaster/current_pose",
@@ -311,15 +311,15 @@ def test_topics_of_other_names_and_types(tmp_path: Path) -> None:
 
     wrong = demonstration()
     wrong.streams[POSE.name] = wrong.streams[JOY.name]
-    told = refuse(wrong.write(tmp_path / "wrong"))
-    assert "has current_pose as sensor_msgs/msg/Joy, current_pose is a geometry_msgs" in told
-    assert "None of its topics is a geometry_msgs/msg/PoseStamped" in told
-    assert "spacenav/joy (sensor_msgs/msg/Joy)" in told
+    reason = refuse(wrong.write(tmp_path / "wrong"))
+    assert "has current_pose as sensor_msgs/msg/Joy, current_pose is a geometry_msgs" in reason
+    assert "None of its topics is a geometry_msgs/msg/PoseStamped" in reason
+    assert "spacenav/joy (sensor_msgs/msg/Joy)" in reason
     # A command under the contract's name, but of another type, is somebody else's.
     other = demonstration()
     other.streams[contract.TARGET_POSE.name] = other.streams[JOY.name]
     found = find_foreign(other.write(tmp_path / "other"), VGA)
-    assert found.told.action == "spacenav/joy"
+    assert found.stated.action == "spacenav/joy"
 
 
 def test_a_hand_with_few_axes_and_a_pose_that_is_none(tmp_path: Path) -> None:
@@ -336,7 +336,7 @@ def test_a_hand_with_few_axes_and_a_pose_that_is_none(tmp_path: Path) -> None:
 
 def test_what_a_bag_says_of_itself_goes_before_what_the_user_says(tmp_path: Path) -> None:
     mute = demonstration().write(tmp_path / "mute")
-    assert "does not name its task: --recorded task=connector/vga" in refuse(mute, Told())
+    assert "does not name its task: --recorded task=connector/vga" in refuse(mute, StatedFacts())
     plain = demonstration()
     plain.custom = {"task": "connector/usb_a", "status": "failure", "domain": "lab_b"}
     metadata = read(plain.write(tmp_path / "custom")).metadata
@@ -425,7 +425,7 @@ def test_a_split_bag_whose_metadata_tells_another_qos(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.action, expected.action)
 
 
-def test_damage_is_told(tmp_path: Path) -> None:
+def test_damage_is_reported(tmp_path: Path) -> None:
     cut = demonstration().write(tmp_path / "cut")
     file = cut / "cut.mcap"
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
@@ -529,8 +529,8 @@ def test_depth_and_doubles_are_left_out_and_said(
         convert([str(tmp_path / "bags"), "--out", str(out), "--recorded", "task=connector/vga"])
         == 0
     )
-    told = capsys.readouterr().err
-    assert "left out: topic camera/depth/image_rect_raw, depth" in told
+    reason = capsys.readouterr().err
+    assert "left out: topic camera/depth/image_rect_raw, depth" in reason
     assert Dataset(out).contract.left_out_topics == {
         "camera/depth/image_rect_raw": "depth",
         "camera/depth/image_rect_raw/compressedDepth": "depth",
@@ -554,8 +554,8 @@ def test_which_bag_is_the_first_decides_about_no_camera(
             plain.streams["front/color/image_raw"] = plain.streams[IMAGE.name]
         plain.write(tmp_path / "bags" / f"plain_{seed}")
     out = tmp_path / "demos"
-    told = ["--recorded", "task=connector/vga"]
-    code = convert([str(tmp_path / "bags"), "--out", str(out), *told])
+    facts = ["--recorded", "task=connector/vga"]
+    code = convert([str(tmp_path / "bags"), "--out", str(out), *facts])
     said = capsys.readouterr().err
     assert Dataset(out).cameras == cameras
     assert ("plain_0: has no message of front/color/image_raw" in said) == (code == 3), said
@@ -568,12 +568,12 @@ def test_the_compressed_twin_may_be_the_one_that_is_wanted(tmp_path: Path) -> No
     files = compress(plain, "front/compressed")
     plain.streams["front"] = raw
     bag = plain.write(tmp_path / "plain")
-    told = replace(VGA, topics={IMAGE.name: "front/compressed"})
-    assert camera_topics(bag, find_foreign(bag, told)) == (
+    stated = replace(VGA, topics={IMAGE.name: "front/compressed"})
+    assert camera_topics(bag, find_foreign(bag, stated)) == (
         {IMAGE.name},
         {"front": "the same as front/compressed"},
     )
-    episode = read(bag, told)
+    episode = read(bag, stated)
     first = files[int(episode.image_stamp[0])]
     np.testing.assert_array_equal(decode(episode.images["image"][0]), decode(first))
 
@@ -599,8 +599,8 @@ def test_our_own_bag_stripped_gives_the_same_episode(tmp_path: Path) -> None:
     own = write_bag(tmp_path / "run" / "bags" / "policy_00000")
     original = read(own)
     labels = (contract.STEP, contract.EPISODE)
-    told = refuse(copy(own, tmp_path / "labelled", [contract.EPISODE]))
-    assert "holds messages of step, but no contract_version" in told
+    reason = refuse(copy(own, tmp_path / "labelled", [contract.EPISODE]))
+    assert "holds messages of step, but no contract_version" in reason
     aimed = read(copy(own, tmp_path / "aimed", labels))
     pushed = read(copy(own, tmp_path / "pushed", [*labels, contract.POLICY_TARGET_POSE]))
     for found in (aimed, pushed):
@@ -624,8 +624,8 @@ def test_filters_take_them_together_with_our_own(tmp_path: Path) -> None:
 
     def converted(*options: str) -> set[str]:
         out = tmp_path / "filtered"
-        told = ("--recorded", "task=connector/vga")
-        assert convert([str(bags), "--out", str(out), "--overwrite", *told, *options]) == 0
+        facts = ("--recorded", "task=connector/vga")
+        assert convert([str(bags), "--out", str(out), "--overwrite", *facts, *options]) == 0
         dataset = Dataset(out)
         found = [e for name in dataset.shards for e in dataset.episodes(name)]
         names = {e.metadata.bag.split("/")[1] for e in found}
@@ -656,8 +656,8 @@ def test_a_dataset_of_them_is_sound_and_equals_its_bags(
         plain.rename(POSE, "franka/current_pose")
         plain.write(bags / f"plain_{seed}")
     names = ("--topic", "current_pose=/franka/current_pose")
-    told = ("--recorded", "task=connector/vga", "--recorded", "action=motion")
-    assert convert([str(bags), "--out", str(out), *names, *told]) == 0
+    facts = ("--recorded", "task=connector/vga", "--recorded", "action=motion")
+    assert convert([str(bags), "--out", str(out), *names, *facts]) == 0
     capsys.readouterr()
     code = inspect(["validate", str(out), "--bags", str(bags)])
     assert code == 0, capsys.readouterr().out
@@ -699,7 +699,7 @@ def test_a_camera_that_is_too_slow_is_found_by_validation(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "reason"),
     [
         (
             ["--recorded", "task=connector/scart"],
@@ -713,16 +713,16 @@ def test_a_camera_that_is_too_slow_is_found_by_validation(
     ],
 )
 def test_wrong_options_are_answered_with_the_valid_ones(
-    tmp_path: Path, arguments: list[str], told: str, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, arguments: list[str], reason: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit):
         convert([str(tmp_path), "--out", str(tmp_path / "x"), *arguments])
-    assert told in capsys.readouterr().err
+    assert reason in capsys.readouterr().err
 
 
 # --- the gripper -----------------------------------------------------------------------------------------------------
 
-PEPPER = Told(task="pick_place/pepper", action="motion")
+PEPPER = StatedFacts(task="pick_place/pepper", action="motion")
 
 
 def grasp(object_width: float) -> Plain:
@@ -734,16 +734,16 @@ def grasp(object_width: float) -> Plain:
         return 0.08 - float(np.clip(way, 0.0, 0.08 - object_width))
 
     plain = demonstration()
-    told = {s: {"width": width(s)} for s in plain.stamps(POSE)[::4]}
-    plain.streams[contract.GRIPPER_STATE.name] = Stream(contract.GRIPPER_STATE.type, told)
+    messages = {s: {"width": width(s)} for s in plain.stamps(POSE)[::4]}
+    plain.streams[contract.GRIPPER_STATE.name] = Stream(contract.GRIPPER_STATE.type, messages)
     return plain
 
 
 def ask(plain: Plain, topic: contract.Topic, **widths: float) -> None:
     """The gripper is asked for widths; `at_1_0=0.08` after one second."""
     moments = {START + round(float(at[3:].replace("_", ".")) * 1e9): w for at, w in widths.items()}
-    told = {stamp: {"width": width} for stamp, width in moments.items()}
-    plain.streams[topic.name] = Stream(topic.type, told)
+    messages = {stamp: {"width": width} for stamp, width in moments.items()}
+    plain.streams[topic.name] = Stream(topic.type, messages)
 
 
 def opened(plain: Plain, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -764,7 +764,7 @@ def test_fingers_tell_what_they_were_asked_for_by_where_they_are_heading(
     assert all(min(abs(ends[i] - 1.0), abs(ends[i] - 3.0)) < 0.05 for i in off) and len(off) <= 2
 
 
-def test_what_the_gripper_was_told_goes_before_its_fingers(tmp_path: Path) -> None:
+def test_gripper_commands_go_before_the_measured_width(tmp_path: Path) -> None:
     plain = grasp(0.06)
     ask(plain, contract.GRIPPER_COMMAND, at_0_5=0.0, at_2_5=0.08)
     ends, found = opened(plain, tmp_path / "driver")
@@ -776,7 +776,7 @@ def test_what_the_gripper_was_told_goes_before_its_fingers(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(("before", "held"), [(0.0, False), (0.08, True)])
-def test_a_wish_from_before_the_bag_counts_where_the_fingers_agree(
+def test_a_command_from_before_the_bag_counts_where_the_fingers_agree(
     tmp_path: Path, before: float, held: bool
 ) -> None:
     plain = grasp(0.06)
@@ -809,5 +809,5 @@ def test_fingers_that_give_or_tremble_were_asked_for_nothing(
 
 
 def test_a_gripper_that_a_task_opens_needs_its_width(tmp_path: Path) -> None:
-    told = refuse(demonstration().write(tmp_path / "plain"), PEPPER)
-    assert "does not record the gripper's width" in told and "record gripper/state" in told
+    reason = refuse(demonstration().write(tmp_path / "plain"), PEPPER)
+    assert "does not record the gripper's width" in reason and "record gripper/state" in reason

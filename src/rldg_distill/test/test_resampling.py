@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldg_distill.datasets.episode import BadBag
-from rldg_distill.recordings.foreign.resampling import Stream, check_clocks, common_ticks
+from rldg_distill.recordings.foreign.resampling import MessageStream, check_clocks, common_ticks
 from rldg_distill.recordings.staleness import MAX_AGE
 
 PERIOD = 100_000_000
@@ -17,8 +17,10 @@ FOREVER = (0, 2**63 - 1)
 moments = st.lists(st.integers(0, 10 * PERIOD), min_size=1, max_size=40)
 
 
-def stream(times: list[int], logs: list[int] | None = None, topic: str = "a") -> Stream:
-    return Stream(topic, "", np.array(logs or times, np.int64), np.array(times, np.int64), [])
+def stream(times: list[int], logs: list[int] | None = None, topic: str = "a") -> MessageStream:
+    return MessageStream(
+        topic, "", np.array(logs or times, np.int64), np.array(times, np.int64), []
+    )
 
 
 @settings(deadline=None)

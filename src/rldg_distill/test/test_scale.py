@@ -111,9 +111,9 @@ def test_a_killed_conversion_goes_on(run: Path, whole: Path, tmp_path: Path) -> 
     done = {name: (Workplace(out).data / name).stat() for name in finished(out)}
     assert 0 < len(done) < SHARDS
     second = start(*arguments(run, out, "--workers", "2"))
-    _, told = second.communicate()
-    assert second.returncode == 0, told
-    assert f"going on: {len(done)} of {SHARDS} shards are done" in told
+    _, errors = second.communicate()
+    assert second.returncode == 0, errors
+    assert f"going on: {len(done)} of {SHARDS} shards are done" in errors
     for name, before in done.items():
         after = (out / "1.0.0" / name).stat()
         assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
@@ -126,23 +126,23 @@ def test_ctrl_c_is_quiet_and_goes_on(run: Path, whole: Path, tmp_path: Path) -> 
     until(lambda: finished(out))
     workers = workers_of(process)
     os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == 130
-    assert "the same command resumes" in told.lower() and "Traceback" not in told
+    assert "the same command resumes" in errors.lower() and "Traceback" not in errors
     assert all(map(is_gone, workers))
     assert main(arguments(run, out)) == 0
     assert content(out) == content(whole)
 
 
-def test_a_worker_that_dies_is_told(run: Path, tmp_path: Path) -> None:
+def test_a_worker_that_dies_is_reported(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "plugs"
     process = start(*arguments(run, out, "--workers", "2"))
     until(lambda: finished(out))
     workers = workers_of(process)
     os.kill(workers[0], signal.SIGKILL)
-    _, told = process.communicate()
+    _, errors = process.communicate()
     assert process.returncode == 1
-    assert "was killed by SIGKILL while it was at plugs-" in told and "resumes" in told
+    assert "was killed by SIGKILL while it was at plugs-" in errors and "resumes" in errors
     assert all(map(is_gone, workers))
 
 

@@ -193,7 +193,7 @@ def test_after_a_kill_the_same_losses_follow(runs: Path, data: str, tmp_path: Pa
         assert all(torch.equal(ours[key], tensor) for key, tensor in theirs.items())
 
 
-def test_one_process_has_nobody_to_divide_with(
+def test_one_process_divides_with_no_other(
     data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     arguments = [data, "--runs", str(tmp_path), "--name", "one", *OCTO, "--shard"]

@@ -109,7 +109,7 @@ def test_a_sound_dataset_has_no_faults(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         (on_first(with_nan), "step 3: action is not finite"),
         (on_first(without_step), "step 5: 1 frame(s) dropped"),
@@ -135,10 +135,10 @@ def test_a_sound_dataset_has_no_faults(data: Path) -> None:
     ],
 )
 def test_planted_faults_are_found(
-    data: Path, tmp_path: Path, change: Callable[[list[Episode]], list[Episode]], told: str
+    data: Path, tmp_path: Path, change: Callable[[list[Episode]], list[Episode]], message: str
 ) -> None:
     faults = [str(fault) for fault in validate(rewrite(data, tmp_path, change))]
-    assert any(told in fault for fault in faults), faults
+    assert any(message in fault for fault in faults), faults
 
 
 def test_one_fault_does_not_raise_others(data: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_comparison_with_the_bags(data: Path, tmp_path: Path) -> None:
 
 def test_info_and_show(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["info", str(data)]) == 0
-    told = capsys.readouterr().out
+    message = capsys.readouterr().out
     for part in (
         "6 episodes, 180 steps",
         "insert the VGA connector",
@@ -176,7 +176,7 @@ def test_info_and_show(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         "time gaps: 0",
         "▁",
     ):
-        assert part in told, told
+        assert part in message, message
     assert (
         main(["show", str(data), "--split", "train", "--count", "2", "--out", str(tmp_path)]) == 0
     )
@@ -188,10 +188,10 @@ def test_info_and_show(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert main(["info", str(tmp_path)]) == 2
 
 
-def test_a_fault_is_told_in_one_line(
+def test_a_fault_is_reported_in_one_line(
     data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     dataset = rewrite(data, tmp_path, on_first(frozen_camera))
     assert main(["validate", str(dataset.folder.parent)]) == 3
-    told = capsys.readouterr().out.splitlines()
-    assert told[0].startswith("fault train first/policy_0") and len(told) == 2
+    message = capsys.readouterr().out.splitlines()
+    assert message[0].startswith("fault train first/policy_0") and len(message) == 2

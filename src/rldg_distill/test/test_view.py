@@ -48,9 +48,9 @@ def with_front(
 
 
 def made(bags: Path | tuple[Path, ...], out: Path, *options: str) -> int:
-    told = ["--recorded", "task=connector/vga", "--overwrite", "--val", "0.5"]
+    facts = ["--recorded", "task=connector/vga", "--overwrite", "--val", "0.5"]
     given = bags if isinstance(bags, tuple) else (bags,)
-    return convert([*map(str, given), "--out", str(out), *told, *options])
+    return convert([*map(str, given), "--out", str(out), *facts, *options])
 
 
 def pictures(dataset: Dataset, camera: str = "image") -> list[np.ndarray]:
@@ -102,9 +102,9 @@ def test_bags_of_several_sizes_fit_into_one_dataset_and_that_is_said(
         sized(width, height, seed).write(tmp_path / "bags" / f"plain_{seed}")
     out = tmp_path / "demos"
     assert made(tmp_path / "bags", out) == 0
-    told = capsys.readouterr().err
-    assert "1:1280x720:280,0,720,720:128" in told and WIDE in told
-    assert "several sizes" in told and "crop:=640x480:80,0,480,480" in told
+    message = capsys.readouterr().err
+    assert "1:1280x720:280,0,720,720:128" in message and WIDE in message
+    assert "several sizes" in message and "crop:=640x480:80,0,480,480" in message
     assert Dataset(out).contract.image_contract == WIDE, "of most"
     assert inspect(["validate", str(out), "--bags", str(tmp_path / "bags")]) == 0
 
@@ -173,12 +173,12 @@ def test_a_second_camera_that_cannot_be_used_is_left_out_and_the_bags_are_conver
     dataset = Dataset(tmp_path / "demos")
     assert dataset.cameras == ["image"]
     assert said in dataset.contract.left_out_topics[FRONT]
-    told = capsys.readouterr().err
-    assert f"left out: topic {FRONT}" in told and "BytesIO" not in told
+    message = capsys.readouterr().err
+    assert f"left out: topic {FRONT}" in message and "BytesIO" not in message
 
 
 @pytest.mark.parametrize("what", ODD)
-def test_a_policy_camera_that_cannot_be_used_is_told_with_its_cause(
+def test_a_policy_camera_that_cannot_be_used_is_reported_with_its_cause(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], what: str
 ) -> None:
     fields, kind, said = ODD[what]
@@ -188,8 +188,8 @@ def test_a_policy_camera_that_cannot_be_used_is_told_with_its_cause(
         plain.write(tmp_path / "bags" / f"plain_{seed}")
     named = ("--topic", f"{IMAGE.name}=/{FRONT}")
     assert made(tmp_path / "bags", tmp_path / "demos", *named) == 1
-    told = " ".join(capsys.readouterr().err.split())
-    assert said in told and "0x" not in told.replace("0x64", "") and "BytesIO" not in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert said in message and "0x" not in message.replace("0x64", "") and "BytesIO" not in message
 
 
 def test_a_camera_in_yuv_is_a_camera(tmp_path: Path) -> None:
@@ -212,14 +212,16 @@ def failing(seed: int, front_fails: bool = True) -> Plain:
     return plain
 
 
-def test_a_second_camera_that_fails_later_is_told_with_the_way_out(
+def test_a_second_camera_that_fails_later_is_reported_with_the_way_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for seed in range(3):
         failing(seed, front_fails=seed == 1).write(tmp_path / "bags" / f"plain_{seed}")
     assert made(tmp_path / "bags", tmp_path / "demos") == 3
-    told = " ".join(capsys.readouterr().err.split())
-    assert "100 bytes instead of 9216" in told and "Without that camera: --camera image" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert (
+        "100 bytes instead of 9216" in message and "Without that camera: --camera image" in message
+    )
     assert Dataset(tmp_path / "demos").cameras == ["front_camera", "image"]
     assert made(tmp_path / "bags", tmp_path / "demos", "--camera", "image") == 0
     assert Dataset(tmp_path / "demos").cameras == ["image"]
@@ -231,9 +233,9 @@ def test_a_second_camera_with_which_no_bag_can_be_read_is_left_out(
     for seed in range(2):
         failing(seed).write(tmp_path / "bags" / f"plain_{seed}")
     assert made(tmp_path / "bags", tmp_path / "demos") == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert f"left out: topic {FRONT}, no bag can be read with it" in told
-    assert "100 bytes instead of 9216" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"left out: topic {FRONT}, no bag can be read with it" in message
+    assert "100 bytes instead of 9216" in message
     assert Dataset(tmp_path / "demos").cameras == ["image"]
     assert made(tmp_path / "bags", tmp_path / "demos", "--camera", "front_camera") == 1, "asked for"
 
@@ -245,8 +247,8 @@ def test_a_second_camera_of_several_sizes_is_left_out_and_the_bags_are_converted
         front = with_front(lambda s, side=side: image(seen(s, side, 48)), IMAGE.type, seed)
         front.write(tmp_path / "bags" / f"plain_{seed}")
     assert made(tmp_path / "bags", tmp_path / "demos") == 0
-    told = " ".join(capsys.readouterr().err.split())
-    assert "not alike in most of 2 bags: 32x48 in 1, 64x48 in 1" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "not alike in most of 2 bags: 32x48 in 1, 64x48 in 1" in message
     assert Dataset(tmp_path / "demos").cameras == ["image"]
     assert made(tmp_path / "bags", tmp_path / "demos", "--camera", "front_camera") == 1
     more = with_front(lambda s: image(seen(s, 64, 48)), IMAGE.type, 2)

@@ -42,14 +42,14 @@ def test_those_that_meet_every_condition_are_converted(
     dataset = Dataset(tmp_path / "data")
     found = [e.metadata.domain for name in dataset.shards for e in dataset.episodes(name)]
     assert set(found) == domains and len(found) == 2 * len(domains)
-    told = json.loads(next((tmp_path / "data").rglob("contract.json")).read_text())
-    assert told["filters"]["where"] == ",".join(where).split(",")
+    stored = json.loads(next((tmp_path / "data").rglob("contract.json")).read_text())
+    assert stored["filters"]["where"] == ",".join(where).split(",")
 
 
 def test_without_conditions_a_dataset_says_nothing_of_them(run: Path, tmp_path: Path) -> None:
     assert main([str(run), "--out", str(tmp_path / "data")]) == 0
-    told = json.loads(next((tmp_path / "data").rglob("contract.json")).read_text())
-    assert "where" not in told["filters"]
+    stored = json.loads(next((tmp_path / "data").rglob("contract.json")).read_text())
+    assert "where" not in stored["filters"]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from rldg_core.run_paths import RunPaths
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EpisodeOutcome:
     """One episode."""
 
     success: bool
@@ -34,7 +34,7 @@ class Interval:
     high: float
 
 
-def outcomes(folder: Path) -> list[Outcome]:
+def outcomes(folder: Path) -> list[EpisodeOutcome]:
     """Of every episode.
 
     Raises:
@@ -47,7 +47,7 @@ def outcomes(folder: Path) -> list[Outcome]:
     if not lines:
         raise FormatError(f"{path} names no episode. {fix}")
     return [
-        parse_json(line, Outcome, f"{path}, line {number}", fix=fix)
+        parse_json(line, EpisodeOutcome, f"{path}, line {number}", fix=fix)
         for number, line in enumerate(lines, start=1)
     ]
 
@@ -57,14 +57,14 @@ def video(folder: Path) -> Path:
     return RunPaths(folder).videos / "evaluation.mp4"
 
 
-def success_rate(episodes: Sequence[Outcome]) -> Interval:
+def success_rate(episodes: Sequence[EpisodeOutcome]) -> Interval:
     """Share of successes, with Wilson's interval."""
     test = binomtest(sum(e.success for e in episodes), len(episodes))
     interval = test.proportion_ci(0.95, method="wilson")
     return Interval(test.statistic, float(interval.low), float(interval.high))
 
 
-def cycle_seconds(episodes: Sequence[Outcome]) -> Interval | None:
+def cycle_seconds(episodes: Sequence[EpisodeOutcome]) -> Interval | None:
     """Mean duration of the successes [s], with Student's interval; None for fewer than two."""
     seconds = [e.seconds for e in episodes if e.success]
     if len(seconds) < 2:

@@ -214,9 +214,9 @@ def _check(experiment: Experiment) -> None:
                 f"episodes: {list(experiment.episodes)} must be two or more for every task of {family}: one learns, "
                 "one is held out"
             )
-    for called, told in experiment.students.items():
+    for called, settings in experiment.students.items():
         check_name(called, f"students.{called[:40]}: the name becomes a folder's, and")
-        _understood(called, told)
+        _understood(called, settings)
 
 
 def _check_numbers(experiment: Experiment) -> None:
@@ -241,11 +241,11 @@ def _once(what: str, values: Sequence[object]) -> None:
         raise ValueError(f"{what}: names {twice[0]} twice, and once is enough")
 
 
-def _understood(called: str, told: StudentSettings) -> None:
+def _understood(called: str, settings: StudentSettings) -> None:
     from rldg_experiments.student_options import check  # noqa: PLC0415 - its torch would slow --help and --list
 
     try:
-        check(told.student, told.options)
+        check(settings.student, settings.options)
     except ValueError as error:
         raise ValueError(f"students.{called}: {error}") from error
 

@@ -27,8 +27,8 @@ def actions_near_goal(run: Path) -> np.ndarray:
 
 
 def _of_episode(bag: Path) -> np.ndarray:
-    told = messages_of(bag, TASK_STATE)
-    offsets = {nanoseconds(m.header.stamp): vector_of(m.offset.position) for m in told}
+    task_states = messages_of(bag, TASK_STATE)
+    offsets = {nanoseconds(m.header.stamp): vector_of(m.offset.position) for m in task_states}
     steps = messages_of(bag, STEP)
     actions = np.array([step.action[:3] for step in steps], float).reshape(-1, 3)
     goals = np.array([nearest(offsets, nanoseconds(step.state_stamp)) for step in steps]).reshape(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rldg_core.task import load_task
 from rldg_experiments.experiment import HUMAN, RLDG, Experiment, ExperimentError, Variants
 from rldg_experiments.stages import (
-    Dataset,
+    DatasetStage,
     Episodes,
     Evaluation,
     Relabelled,
@@ -75,7 +75,7 @@ def make_plan(experiment: Experiment) -> ExperimentPlan:
             cell
             for episodes in gathered
             for count in experiment.episodes
-            for cell in _student_cells(experiment, family, variants, Dataset(episodes, count))
+            for cell in _student_cells(experiment, family, variants, DatasetStage(episodes, count))
         ]
     _check_figures(experiment, cells)
     return ExperimentPlan(experiment, tuple(data), tuple(cells))
@@ -93,9 +93,9 @@ def _check_figures(experiment: Experiment, cells: Sequence[Cell]) -> None:
 
 
 def _specialists(experiment: Experiment, family: str, variants: Variants) -> tuple[Specialist, ...]:
-    told = experiment.specialist
+    settings = experiment.specialist
     return tuple(
-        Specialist(task.id, told.demos, told.steps or task.learning.steps, told.seed)
+        Specialist(task.id, settings.demos, settings.steps or task.learning.steps, settings.seed)
         for task in (load_task(f"{family}/{variant}") for variant in variants.train)
     )
 
@@ -134,11 +134,11 @@ def _specialist_cells(
 
 
 def _student_cells(
-    experiment: Experiment, family: str, variants: Variants, dataset: Dataset
+    experiment: Experiment, family: str, variants: Variants, dataset: DatasetStage
 ) -> Iterator[Cell]:
-    for called, told in experiment.students.items():
+    for called, settings in experiment.students.items():
         student = StudentTraining(
-            called, told.student, tuple(sorted(told.options.items())), dataset
+            called, settings.student, tuple(sorted(settings.options.items())), dataset
         )
         for where in WHERE:
             evaluations = tuple(

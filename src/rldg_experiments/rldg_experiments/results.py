@@ -14,8 +14,8 @@ from rldg_core.run_paths import RunPaths
 from rldg_core.task import load_task
 from rldg_experiments import paper
 from rldg_experiments.evaluation import (
+    EpisodeOutcome,
     Interval,
-    Outcome,
     cycle_seconds,
     outcomes,
     success_rate,
@@ -82,7 +82,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Claim:
+class DataComparison:
     """RLDG data against human data: the same student, as many episodes, the same tasks and starts."""
 
     family: str
@@ -144,10 +144,12 @@ class Results:
     """how every stage of it was made, by the folder that it left, in the order of the stages"""
 
     @property
-    def claims(self) -> list[Claim]:
+    def claims(self) -> list[DataComparison]:
         """Every pair of rows that differ in their data alone."""
         return [
-            Claim(row.family, row.policy, row.training_episodes, row.where, row.all, other.all)
+            DataComparison(
+                row.family, row.policy, row.training_episodes, row.where, row.all, other.all
+            )
             for row in self.rows
             for other in self.rows
             if (row.source, other.source) == (HUMAN, RLDG) and _same(row, other)
@@ -186,7 +188,7 @@ def of_most_episodes(rows: Sequence[Row], episodes: Sequence[int]) -> list[Row]:
 
 
 def _row(cell: Cell) -> Row:
-    found: dict[str, list[Outcome]] = {}
+    found: dict[str, list[EpisodeOutcome]] = {}
     for evaluation in cell.evaluations:
         found.setdefault(evaluation.task, []).extend(outcomes(evaluation.artefact))
     together = [outcome for of_task in found.values() for outcome in of_task]
@@ -201,7 +203,7 @@ def _row(cell: Cell) -> Row:
     )
 
 
-def figures_of(episodes: Sequence[Outcome]) -> Figures:
+def figures_of(episodes: Sequence[EpisodeOutcome]) -> Figures:
     """What episodes say together."""
     successes = sum(episode.success for episode in episodes)
     failures = dict(Counter(e.failure for e in episodes if e.failure).most_common())

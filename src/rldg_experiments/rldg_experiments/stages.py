@@ -231,7 +231,7 @@ class Relabelled(Stage):
 
 
 @dataclass(frozen=True)
-class Dataset(Stage):
+class DatasetStage(Stage):
     """Some of a collection's episodes, for training."""
 
     KIND: ClassVar[str] = "Dataset"
@@ -278,7 +278,7 @@ class StudentTraining(Stage):
     """by the experiment"""
     student: str
     options: tuple[tuple[str, Any], ...]
-    dataset: Dataset
+    dataset: DatasetStage
 
     @property
     def _settings(self) -> dict[str, Any]:
@@ -368,10 +368,10 @@ def _definitions(
     """What the tasks are at present, without some fields; what is at its default counts for nothing, so that a new
     field changes no key.
     """
-    return {task: _told(load_task(task), without) for task in tasks}
+    return {task: _settings_of(load_task(task), without) for task in tasks}
 
 
-def _told(task: Task, without: tuple[str, ...]) -> dict[str, Any]:
+def _settings_of(task: Task, without: tuple[str, ...]) -> dict[str, Any]:
     given = asdict(task)
     decisive = (f for f in fields(task) if f.name not in without)
     return {f.name: given[f.name] for f in decisive if getattr(task, f.name) != f.default}

@@ -33,5 +33,5 @@ def check(student: str, options: Mapping[str, Any]) -> None:
         with redirect_stderr(said):
             distill.parse(["data", "--student", student, *words])
     except SystemExit:
-        told = said.getvalue().strip().removeprefix("distill: ")
-        raise ValueError(told.rpartition(" (distill --help")[0]) from None
+        message = said.getvalue().strip().removeprefix("distill: ")
+        raise ValueError(message.rpartition(" (distill --help")[0]) from None

@@ -27,7 +27,7 @@ EPISODE = {"success": True, "seconds": 3.5, "failure": None, "bag": "evaluation_
 @pytest.fixture(autouse=True)
 def _no_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A student's options are another file's to test, and import what takes seconds."""
-    monkeypatch.setattr("rldg_experiments.experiment._understood", lambda called, told: None)
+    monkeypatch.setattr("rldg_experiments.experiment._understood", lambda called, settings: None)
 
 
 def test_experiments_of_another_shape(tmp_path: Path) -> None:

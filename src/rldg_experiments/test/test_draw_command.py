@@ -100,8 +100,8 @@ def test_a_foreign_file_is_one_line(
     path = tmp_path / "foreign.json"
     path.write_text(json.dumps(content))
     assert main(["draw", str(path), "--out", str(tmp_path / "a.png")]) == 2
-    told = capsys.readouterr().err
-    assert said in told and len(told.splitlines()) == 1
+    message = capsys.readouterr().err
+    assert said in message and len(message.splitlines()) == 1
     assert not (tmp_path / "a.png").exists()
 
 
@@ -116,8 +116,8 @@ def test_files_and_places_that_are_none(tmp_path: Path, capsys: pytest.CaptureFi
         ([real, "--out", str(tmp_path / "file" / "a.png")], "File exists", 1),
     ):
         assert main(["draw", *words]) == code
-        told = capsys.readouterr().err
-        assert said in told and len(told.splitlines()) == 1
+        message = capsys.readouterr().err
+        assert said in message and len(message.splitlines()) == 1
     for words in (["draw"], ["draw", real], ["draw", "--out", out]):
         with pytest.raises(SystemExit) as stopped:
             main(words)

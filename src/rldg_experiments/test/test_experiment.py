@@ -21,7 +21,7 @@ from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import ExperimentPlan, make_plan
 from rldg_experiments.results import gather
 from rldg_experiments.stages import (
-    Dataset,
+    DatasetStage,
     Episodes,
     Evaluation,
     Specialist,
@@ -155,12 +155,12 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
 
 @pytest.mark.parametrize("figure", ["success", "cycle_time", "scaling"])
 def test_a_figure_with_nothing_on_it_is_refused(tmp_path: Path, figure: str) -> None:
-    nobody = f"students: {{cnn: null}}\nfigures: [{figure}]\n"
+    without_students = f"students: {{cnn: null}}\nfigures: [{figure}]\n"
     with pytest.raises(ExperimentError, match=f"nothing would be on {figure}: name students"):
         unjudged = OWN.replace("{episodes: 2}", "{episodes: 2, specialists: []}")
-        make_plan(load(own(tmp_path, unjudged + nobody)))
+        make_plan(load(own(tmp_path, unjudged + without_students)))
     if figure != "scaling":
-        assert make_plan(load(own(tmp_path, OWN + nobody))).cells, "specialists are on it"
+        assert make_plan(load(own(tmp_path, OWN + without_students))).cells, "specialists are on it"
 
 
 def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> None:
@@ -183,14 +183,14 @@ def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> N
     assert changed(tmp_path, "unseen: [xlr]", "unseen: []") == set()
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 3}") == judged
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 2}\nfigures: [scaling]") == set()
-    assert changed(tmp_path, "[4, 8]", "[6, 8]") == {Dataset, StudentTraining, Evaluation}
+    assert changed(tmp_path, "[4, 8]", "[6, 8]") == {DatasetStage, StudentTraining, Evaluation}
     learned = "[4, 8]\nstudents: {cnn: {options: {steps: 7}}}"
     assert changed(tmp_path, "[4, 8]", learned) == {StudentTraining, Evaluation}
     everything = {type(stage) for stage in every_stage(make_plan(load("demo"))).values()}
     assert changed(tmp_path, "[4, 8]", "[4, 8]\nspecialist: {steps: 9}") == everything
     assert changed(tmp_path, "[4, 8]", "[4, 10]") == {
         Episodes,
-        Dataset,
+        DatasetStage,
         StudentTraining,
         Evaluation,
     }

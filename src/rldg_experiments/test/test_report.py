@@ -14,7 +14,7 @@ import pytest
 from matplotlib import pyplot
 from PIL import Image
 
-from rldg_experiments.evaluation import Outcome, cycle_seconds, success_rate
+from rldg_experiments.evaluation import EpisodeOutcome, cycle_seconds, success_rate
 from rldg_experiments.experiment import load
 from rldg_experiments.figures import ARTISTS, draw
 from rldg_experiments.plan import Cell, ExperimentPlan, make_plan
@@ -34,9 +34,9 @@ from rldg_experiments.results import (
 FIRST_MP4_BYTES = b"\0\0\0\x20ftypisom"
 
 
-def episodes(won: int, lost: int) -> list[Outcome]:
-    return [Outcome(True, 2.0 + 0.01 * i) for i in range(won)] + [
-        Outcome(False, 10.0, "timed out")
+def episodes(won: int, lost: int) -> list[EpisodeOutcome]:
+    return [EpisodeOutcome(True, 2.0 + 0.01 * i) for i in range(won)] + [
+        EpisodeOutcome(False, 10.0, "timed out")
     ] * lost
 
 
@@ -68,7 +68,12 @@ def test_wilson_and_student() -> None:
     assert (rate.value, round(rate.low, 4), round(rate.high, 4)) == (0.95, 0.8882, 0.9785)
     assert (success_rate(episodes(0, 20)).low, success_rate(episodes(20, 0)).high) == (0.0, 1.0)
     cycle = cycle_seconds(
-        [Outcome(True, 1.0), Outcome(True, 2.0), Outcome(True, 3.0), Outcome(False, 9.0)]
+        [
+            EpisodeOutcome(True, 1.0),
+            EpisodeOutcome(True, 2.0),
+            EpisodeOutcome(True, 3.0),
+            EpisodeOutcome(False, 9.0),
+        ]
     )
     assert cycle is not None
     assert cycle.value == 2.0

@@ -17,7 +17,7 @@ from rldg_rl.acting.actor import Actor
 from rldg_rl.acting.closed_loop import close_the_loop
 from rldg_rl.acting.free_drive import FreeDrive
 from rldg_rl.acting.gate_release import GateRelease
-from rldg_rl.acting.hands import Hands
+from rldg_rl.acting.hands import SpaceMouseHands
 from rldg_rl.acting.person_client import PersonClient
 from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.acting.recorder_watch import RecorderWatch
@@ -36,7 +36,7 @@ from rldg_rl.own_run import listen_to_own
 from rldg_rl.policies.trained_policy import far_policy
 from rldg_rl.robot.gate_client import GateClient
 from rldg_rl.robot.robot_client import RobotClient
-from rldg_rl.run_folder import RunError, RunFolder
+from rldg_rl.run_folder import RunFolder, RunFolderError
 from rldg_rl.run_loop import RunLoop
 from rldg_rl.waiting import Waiting
 from rldg_robot.node_main import run_main
@@ -98,7 +98,7 @@ class ActorNode(Node):
             self.run.prepare()
             self.mode.check()
             settle_config(context, self.mode)
-        except (RunError, OSError) as error:
+        except (RunFolderError, OSError) as error:
             raise UserError(str(error)) from error
 
     def _make_loop(self) -> RunLoop:
@@ -123,8 +123,12 @@ class ActorNode(Node):
             announcer=self.announcer,
         )
         person = PersonClient(self, self.waiting.until)
-        hands = PlayedHands() if given.unattended else Hands(self, self.robot, given.operator)
-        hand = hands if isinstance(hands, Hands) and given.operator != "scripted" else None
+        hands = (
+            PlayedHands() if given.unattended else SpaceMouseHands(self, self.robot, given.operator)
+        )
+        hand = (
+            hands if isinstance(hands, SpaceMouseHands) and given.operator != "scripted" else None
+        )
         envs = {
             name: RobotEnv(
                 self.robot, task, judge=given.jury.judge(task, hands, person), moves=given.moves
@@ -155,7 +159,9 @@ class ActorNode(Node):
             drives=drives if given.on_request else {},
         )
 
-    def _company(self, person: PersonClient, hand: Hands | None) -> list[Callable[[], None]]:
+    def _company(
+        self, person: PersonClient, hand: SpaceMouseHands | None
+    ) -> list[Callable[[], None]]:
         """Who has to be there before an episode begins."""
         given, company = self.parameters, []
         if given.jury.asks:

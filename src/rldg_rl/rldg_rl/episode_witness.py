@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from rldg_rl.episodes.announcer import Announcer
     from rldg_rl.robot.robot_client import RobotClient
 
-GATE_SECONDS, RECORDER_SECONDS = 5.0, 10.0
+TASK_LIMITS_SECONDS, RECORDER_SECONDS = 5.0, 10.0
 
 
 @dataclass
@@ -72,7 +72,7 @@ class EpisodeWitness:
             raise kind(f"the safety gate stopped the arm: {stop}")
         if not self._gate_is_on_task():
             self.robot.wait_for(
-                self._gate_is_on_task, "the safety gate to take up the task", GATE_SECONDS
+                self._gate_is_on_task, "the safety gate to take up the task", TASK_LIMITS_SECONDS
             )
         if not self._is_on_disk():
             self.robot.wait_for(self._is_on_disk, "the recorder", RECORDER_SECONDS)
@@ -88,10 +88,10 @@ class EpisodeWitness:
             raise EpisodeAborted("the recorder was restarted")
         return self.recorder.has(self._result.episode_id, self.state.steps)
 
-    def lived(self, step: ControlStep) -> None:
+    def after_step(self, step: ControlStep) -> None:
         """Publish the step."""
         source = self.state.source
-        self.state.lived(step.executed_by)
+        self.state.count_step(step.executed_by)
         self._trace.add(step)
         learns = self.mode.teaches(source) and step.handed_over
         self.announcer.step(step, to_learner=learns, with_image=self.mode.sees)
@@ -107,14 +107,14 @@ class EpisodeWitness:
             number = self.state.number
             self.records.add(make_record(result, self._trace, number, result.episode_id))
         self.announcer.episode(result)
-        summary = summary_of(result, self.domain)
+        summary = closed_summary(result, self.domain)
         self.state.closed(summary)
         self.run.keep_wall_seconds(self.announcer.wall_seconds)
         if result.status is not EpisodeStatus.ABORTED:
             self.announcer.outcome(summary, self.state.progress)
 
 
-def summary_of(result: EpisodeResult, domain: str) -> EpisodeSummary:
+def closed_summary(result: EpisodeResult, domain: str) -> EpisodeSummary:
     """An episode that is over, as its bag says it too."""
     return EpisodeSummary(
         episode_id=result.episode_id,

@@ -93,7 +93,7 @@ class LearnerNode(Node):
         self._recorder_is_there = False
         self._run_status = RunStatus()
         self._note = ""
-        self._status_told = 0.0
+        self._status_published = 0.0
         self._weights = publish_on(self, contract.POLICY_WEIGHTS)
         self._sight = publish_on(self, contract.ENCODER_WEIGHTS)
         self._status = publish_on(self, contract.LEARNER_STATUS)
@@ -154,8 +154,8 @@ class LearnerNode(Node):
             UserError: nobody else speaks.
         """
         if count(self, topic) > 1:
-            told = crowd(self, (topic,))
-            self.get_logger().error(f"{fault}; but {told}", throttle_duration_sec=5.0)
+            other_publishers = crowd(self, (topic,))
+            self.get_logger().error(f"{fault}; but {other_publishers}", throttle_duration_sec=5.0)
             return
         raise UserError(f"{fault}: start both machines with the same arguments")
 
@@ -257,9 +257,9 @@ class LearnerNode(Node):
         return f"no step came for {silence:.0f} s, waits for the actor"
 
     def _tell_status(self, force: bool = False) -> None:
-        if not force and time.monotonic() - self._status_told < STATUS_PERIOD:
+        if not force and time.monotonic() - self._status_published < STATUS_PERIOD:
             return
-        self._status_told = time.monotonic()
+        self._status_published = time.monotonic()
         learner = self.learner
         message = LearnerStatus(
             run=self.run.name,

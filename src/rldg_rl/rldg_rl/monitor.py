@@ -222,10 +222,10 @@ def _resets(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if "resets" not in summary:
         return []
     resets = summary["resets"]
-    told = (
+    text = (
         f"{resets['count']}, {resets['mean_seconds']:.1f} s each, {resets['stalled']} times stuck"
     )
-    return [("resets", told)]
+    return [("resets", text)]
 
 
 def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
@@ -248,11 +248,11 @@ def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _rewarded(reward: dict[str, Any]) -> list[tuple[str, str]]:
-    told = (
+    text = (
         f"by {reward['source']}; of {reward['episodes']} episodes {reward['wrongly']} wrongly done, "
         f"{reward['missed']} missed, as the twin knows"
     )
-    return [("reward", told)]
+    return [("reward", text)]
 
 
 def _trained(summary: dict[str, Any]) -> list[tuple[str, str]]:

@@ -79,8 +79,8 @@ class MonitorNode(Node):
 
     def _on_safety(self, message: SafetyState) -> None:
         stopped = message.state == SafetyState.STOPPED
-        told = stopped or ReasonCode(message.reason_code).needs_person
-        self.scene.gate = message.reason if told else ""
+        shown = stopped or ReasonCode(message.reason_code).needs_person
+        self.scene.gate = message.reason if shown else ""
 
     def _draw(self) -> None:
         if self._over:

@@ -23,18 +23,18 @@ from rldg_msgs.srv import NextBag
 from rldg_rl.episodes.bag import BagWriter
 from rldg_rl.episodes.bag_exchange import give
 from rldg_rl.episodes.mending import mend_bags
-from rldg_rl.run_folder import RunError, RunFolder, is_episode
+from rldg_rl.run_folder import RunFolder, RunFolderError, is_episode
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import listen_to, message_in, now, publish_on, to_stamp
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
-TOLD_LETTERS = 100  # of a name that is none
+SHOWN_LETTERS = 100  # of a name that is none
 QUEUE = 64  # messages of a topic that may wait to be written: a bag has no gaps
 LAST_STREAMS = (contract.CURRENT_POSE, contract.TASK_STATE, contract.WRIST_IMAGE)
 
 
 class OpenBag:
-    """The bag of the episode that is being lived."""
+    """The bag of the episode that is open."""
 
     def __init__(self, writer: BagWriter, opening: Episode) -> None:
         self.writer = writer
@@ -59,9 +59,9 @@ class RecorderNode(Node):
         self._status = publish_on(self, contract.RECORDER_STATUS)
         try:
             self.run.prepare()
-            for told in mend_bags(self.run, self._image_contract):
-                self.get_logger().warning(told)
-        except (RunError, OSError) as error:
+            for message in mend_bags(self.run, self._image_contract):
+                self.get_logger().warning(message)
+        except (RunFolderError, OSError) as error:
             self._fail(error)
             raise UserError(self._error) from error
         for topic in contract.RECORDED:
@@ -113,7 +113,7 @@ class RecorderNode(Node):
             self._close()
         if not is_episode(episode.episode_id):
             self.get_logger().error(
-                f"an episode is not recorded, for {episode.episode_id[:TOLD_LETTERS]!r} is no name of one: "
+                f"an episode is not recorded, for {episode.episode_id[:SHOWN_LETTERS]!r} is no name of one: "
                 "<source>_<number> is",
                 throttle_duration_sec=1.0,
             )

@@ -29,9 +29,9 @@ from rldg_rl.episode_witness import RECORDER_SECONDS
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import episode_message, step_message
 from rldg_rl.episodes.replay import (
-    Comparison,
     RecordedActions,
     RecordedEpisode,
+    ReplayComparison,
     compare,
     read_recorded,
     table,
@@ -61,7 +61,7 @@ class ReplayerNode(Node):
             raise UserError(str(error)) from error
         randomize = self.declare_parameter("randomize", False).value
         self.domain = domain_of(real=False, randomize=randomize)  # nothing is replayed on an arm
-        self.comparisons: list[Comparison] = []
+        self.comparisons: list[ReplayComparison] = []
         self._path: list[Pose] = []
 
         self.first = load_task(names[0])
@@ -124,8 +124,8 @@ class ReplayerNode(Node):
     def _report(self, reason: str) -> None:
         if self.comparisons:
             plain_console().print(table(self.comparisons))
-            told = {"stopped": reason, "episodes": [asdict(each) for each in self.comparisons]}
-            write_atomically(self.run.replay_report, json.dumps(told, indent=2))
+            report = {"stopped": reason, "episodes": [asdict(each) for each in self.comparisons]}
+            write_atomically(self.run.replay_report, json.dumps(report, indent=2))
         if reason:
             say(f"stopped: {reason}")
 
@@ -155,7 +155,7 @@ class ReplayerNode(Node):
         """Whether the limits of this episode's task are in force, or none will be."""
         return bool(self.robot.stopped) or self.robot.safety.task == self._result.task.id
 
-    def lived(self, step: ControlStep) -> None:
+    def after_step(self, step: ControlStep) -> None:
         """Publish the step."""
         self._path.append(step.after.pose)
         self._step.publish(step_message(step))
@@ -168,7 +168,7 @@ class ReplayerNode(Node):
             self._episode.publish(episode_message(result, now(self), self.domain))
 
 
-def _line(comparison: Comparison) -> str:
+def _line(comparison: ReplayComparison) -> str:
     return (
         f"{comparison.episode_id}: {comparison.recorded}, replayed: {comparison.replayed}, "
         f"{comparison.largest_mm:.3f} mm at most"

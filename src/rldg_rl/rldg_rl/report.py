@@ -16,7 +16,7 @@ from rldg_core.files.checked_file import read_json
 from rldg_core.task import load_task
 from rldg_core.vocabulary import EpisodeStatus, Source
 from rldg_rl.acting.collection import Collection
-from rldg_rl.acting.schedule import WINDOW, Logbook, Progress, autonomous_success, mean_seconds
+from rldg_rl.acting.schedule import WINDOW, Logbook, RunProgress, autonomous_success, mean_seconds
 from rldg_rl.environment.reset_count import summarize_resets
 from rldg_rl.episodes.bag import recorded_steps
 from rldg_rl.evaluation.conditions import conditions_of
@@ -34,7 +34,7 @@ from rldg_rl.video import bag_clip, write_video
 
 def summarize_run(
     seed: int,
-    progress: Progress,
+    progress: RunProgress,
     records: Sequence[Record],
     updates: int,
     wall_seconds: float,
@@ -83,7 +83,7 @@ def _rounded(seconds: float | None) -> float | None:
 
 def report_run(
     run: RunFolder,
-    progress: Progress,
+    progress: RunProgress,
     seed: int,
     updates: int,
     wall_seconds: float,
@@ -125,7 +125,7 @@ def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
     return {"reward": {"source": reward, **counts}}
 
 
-def finished_records(run: RunFolder, progress: Progress) -> list[Record]:
+def finished_records(run: RunFolder, progress: RunProgress) -> list[Record]:
     """Of the evaluation episodes whose bags were closed: a kill may have come in between."""
     finished = {episode.episode_id for episode in progress.finished(Source.EVALUATION)}
     return [record for record in RecordFile(run.records).read() if record.bag in finished]
@@ -175,7 +175,7 @@ def _rolling(values: np.ndarray) -> np.ndarray:
     return np.array([values[max(0, i - WINDOW + 1) : i + 1].mean() for i in range(len(values))])
 
 
-def draw_learning_curve(path: Path, summary: dict[str, Any], progress: Progress) -> None:
+def draw_learning_curve(path: Path, summary: dict[str, Any], progress: RunProgress) -> None:
     """Success, cycle time and a person's help over training steps, demonstrations and evaluation beside them."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - no start waits for what only an end needs
 

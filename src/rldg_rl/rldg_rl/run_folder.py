@@ -77,10 +77,10 @@ def is_ours(bag: Path) -> bool:
     if any(os.path.lexists(file) and not regular(file) for file in files):
         return False
     try:
-        told = custom_data(bag)
+        metadata = custom_data(bag)
     except (OSError, ValueError):  # never closed, or damaged
         return (bag / f"{bag.name}.mcap").is_file() or not any(bag.iterdir())
-    if SUMMARY_KEY not in told:
+    if SUMMARY_KEY not in metadata:
         return False
     try:
         return read_summary(bag).episode_id == bag.name
@@ -88,7 +88,7 @@ def is_ours(bag: Path) -> bool:
         return (bag / f"{bag.name}.mcap").is_file()
 
 
-class RunError(UserError):
+class RunFolderError(UserError):
     """The folder cannot serve this run; the message says why and what to do."""
 
 
@@ -106,7 +106,7 @@ class RunFolder(RunPaths):
         """Make the folders.
 
         Raises:
-            RunError: they cannot be written.
+            RunFolderError: they cannot be written.
         """
         try:
             for folder in (self.bags, self.policy_checkpoint.parent, self.tensorboard, self.videos):
@@ -115,7 +115,7 @@ class RunFolder(RunPaths):
             probe.write_text("")
             probe.unlink(missing_ok=True)  # another node's is the same
         except OSError as error:
-            raise RunError(
+            raise RunFolderError(
                 f"cannot write the run's folder {self.path}: {error.strerror or error}; "
                 "choose another with runs:=<folder> or make this one writable"
             ) from error
@@ -126,7 +126,7 @@ class RunFolder(RunPaths):
         """Keep the run's configuration, or check that what is `fixed` of it is that of a resumed run.
 
         Raises:
-            RunError: the folder belongs to another run.
+            RunFolderError: the folder belongs to another run.
             FormatError: what was kept cannot be read.
         """
         path = self.config
@@ -135,7 +135,7 @@ class RunFolder(RunPaths):
             before = read_yaml(path, dict[str, Any], fix=fix)
             for key in fixed:
                 if before.get(key) != config.get(key):
-                    raise RunError(
+                    raise RunFolderError(
                         f"{self.path} was made with {key}:={before.get(key)}, not {config.get(key)}; "
                         "give another name"
                     )

@@ -103,7 +103,7 @@ class RunLoop:
         """Check that of every evaluation episode that has a bag there is a record, too.
 
         Raises:
-            UserError: there is not; the report would be of fewer episodes than were lived.
+            UserError: there is not; the report would be of fewer episodes than were run.
         """
         known = {record.bag for record in self.records.read()}
         finished = [e.episode_id for e in self.state.progress.finished(Source.EVALUATION)]
@@ -111,7 +111,7 @@ class RunLoop:
             raise UserError(
                 f"{self.run.records} lacks {len(lost)} evaluation episodes whose bags are there, beginning with "
                 f"{lost[0]}; a power cut may have emptied it. Restore it, or move those bags out of {self.run.bags}: "
-                "their episodes are then lived again"
+                "their episodes are then run again"
             )
 
     def _next_episode(self, source: str) -> None:

@@ -28,7 +28,7 @@ Shot = tuple[np.ndarray, Sequence[Pose], np.ndarray]
 
 
 @dataclass(frozen=True)
-class Clip:
+class EpisodeClip:
     """An episode to be shown."""
 
     task: str
@@ -36,12 +36,12 @@ class Clip:
     shots: Iterable[Shot]
 
 
-def bag_clip(task: str, bag: Path) -> Clip:
+def bag_clip(task: str, bag: Path) -> EpisodeClip:
     """The episode of a bag."""
-    return Clip(task, _shots(bag))
+    return EpisodeClip(task, _shots(bag))
 
 
-def write_video(path: Path, clips: Sequence[Clip]) -> None:
+def write_video(path: Path, clips: Sequence[EpisodeClip]) -> None:
     """Film clips one after another; no clips, no file."""
     if not clips:
         return

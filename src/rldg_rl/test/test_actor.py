@@ -68,7 +68,7 @@ class Diary:
         if len(self.steps) == self.abort_at:
             raise EpisodeAborted("the gate stopped")
 
-    def lived(self, step: ControlStep) -> None:
+    def after_step(self, step: ControlStep) -> None:
         self.steps.append(step)
 
     def closed(self, result: EpisodeResult) -> None:
@@ -103,7 +103,7 @@ def test_a_policy_demonstrates_in_the_persons_place(env: RobotEnv) -> None:
     assert result.interventions == result.lead_in == 0
 
 
-def test_a_button_is_a_hand_at_the_wheel_where_the_gripper_is_learned() -> None:
+def test_a_button_is_an_intervention_where_the_gripper_is_learned() -> None:
     task = replace(TASK, gripper="learned")
     diary = Diary()
     actor = Actor(RobotEnv(DirectRobot(task), task), Hands([*[OFF] * 6, -BUTTON, OFF]), diary)
@@ -132,7 +132,7 @@ def test_a_person_leads_a_demonstration_throughout(env: RobotEnv) -> None:
     assert all(step.belief is None for step in diary.steps)
 
 
-def test_nobody_intervenes_in_an_evaluation(env: RobotEnv) -> None:
+def test_no_person_intervenes_in_an_evaluation(env: RobotEnv) -> None:
     diary = Diary()
     result = Actor(env, Hands([PUSH] * 50), diary).run_episode(
         "evaluation_00000", Source.EVALUATION, 0, Stay()
@@ -141,7 +141,7 @@ def test_nobody_intervenes_in_an_evaluation(env: RobotEnv) -> None:
     assert result.status is EpisodeStatus.FAILURE and result.steps == TASK.horizon
 
 
-def test_nobody_intervenes_where_nobody_is_to_help(env: RobotEnv) -> None:
+def test_no_person_intervenes_where_none_is_to_help(env: RobotEnv) -> None:
     diary = Diary()
     actor = Actor(env, Hands([PUSH] * 50), diary, helped=False)
     actor.run_episode("policy_00000", Source.POLICY, 0, Stay())

@@ -15,20 +15,20 @@ from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.agent.adam import Adam
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.episodes.step import StoredStep
 
 OBSERVATION, ACTION, ROWS = 5, 2, 32
 SMALL = AgentConfig(hidden=(24, 16), critics=3, batch_size=ROWS)
 
 
-def random_batch(seed: int, rows: int = ROWS) -> Batch:
+def random_batch(seed: int, rows: int = ROWS) -> TransitionBatch:
     """Transitions of no meaning."""
     rng = np.random.default_rng(seed)
     observation, following = rng.standard_normal((2, rows, OBSERVATION), np.float32)
     action = np.tanh(rng.standard_normal((rows, ACTION), np.float32))
     reward, mask = rng.random(rows, np.float32), rng.integers(0, 2, rows).astype(np.float32)
-    return Batch(observation, action, reward, following, mask, np.zeros(rows, np.float32))
+    return TransitionBatch(observation, action, reward, following, mask, np.zeros(rows, np.float32))
 
 
 def train(agent: Agent, updates: int, first: int = 0) -> Agent:

@@ -57,7 +57,7 @@ def test_a_step_of_another_size_is_dropped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("observation", "images"), [("state", True), ("image", False)])
-def test_steps_of_another_observation_are_told(
+def test_steps_of_another_observation_are_reported(
     tmp_path: Path, observation: str, images: bool
 ) -> None:
     setup = LearnerSetup(VGA, RunFolder(tmp_path / "run"), 0, observation, DEMOS, MEMORY)

@@ -67,9 +67,9 @@ def test_it_learns_where_the_goal_is_and_the_network_stays_as_it_was(
     monkeypatch.setattr(encoder_training, "UPDATES", 150)
     encoder = make_encoder(str(resnet), VGA, 0)
     before = {name: tensor.copy() for name, tensor in encoder.tensors.items()}
-    told: list[int] = []
-    fit = train_encoder(encoder, VGA, demonstrations(20), 0, told.append)
-    assert told[-1] == 150 and fit.near is not None
+    updates: list[int] = []
+    fit = train_encoder(encoder, VGA, demonstrations(20), 0, updates.append)
+    assert updates[-1] == 150 and fit.near is not None
     mean = 0.015  # [m] the goal's distance on the way there, about
     assert fit.position < mean / 2 and fit.near < mean / 2
     moved = {name for name, tensor in encoder.tensors.items() if (tensor != before[name]).any()}
@@ -105,16 +105,16 @@ def test_structures_travel_as_text() -> None:
     assert again.sizes == structure.sizes and str(again) == str(structure)
 
 
-def test_what_is_no_network_is_told(resnet: Path, tmp_path: Path) -> None:
+def test_what_is_no_network_is_refused(resnet: Path, tmp_path: Path) -> None:
     with pytest.raises(BackboneError, match=r"such as a copy of microsoft/resnet-18"):
         read_backbone(str(tmp_path / "nowhere"))
-    told = json.loads((resnet / "config.json").read_text())
-    (tmp_path / "config.json").write_text(json.dumps({**told, "model_type": "vit"}))
+    config = json.loads((resnet / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "model_type": "vit"}))
     weights = load_file(resnet / "model.safetensors")
     save_file(weights, tmp_path / "model.safetensors")
     with pytest.raises(BackboneError, match=r"type vit: .*timm"):
         read_backbone(str(tmp_path))
-    (tmp_path / "config.json").write_text(json.dumps(told))
+    (tmp_path / "config.json").write_text(json.dumps(config))
     del weights["resnet.encoder.stages.2.layers.0.layer.0.convolution.weight"]
     save_file(weights, tmp_path / "model.safetensors")
     with pytest.raises(BackboneError, match=r"(?s)does not fit its config.json.*stages\.2"):

@@ -164,7 +164,7 @@ def test_an_episode_comes_back(tmp_path: Path) -> None:
     assert pictures[START].shape == (8, 8, 3)
 
 
-def test_what_changed_the_gripper_is_told_from_the_actions(tmp_path: Path) -> None:
+def test_what_changed_the_gripper_follows_from_the_actions(tmp_path: Path) -> None:
     path = tmp_path / "policy_00001"
     write_episode(path, gripper=(-1.0, 1.0, 0.0, 1.0, -1.0))  # 2 cm apart at first: closed
     changed = [step.gripper_changed for step in stored_steps(path, VGA)]

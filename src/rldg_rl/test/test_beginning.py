@@ -86,8 +86,8 @@ def run_of(path: Path) -> RunFolder:
 
 def write_demonstration(run: RunFolder, source: str = Source.DEMONSTRATION) -> None:
     name = f"{Source.DEMONSTRATION}_00000"
-    told = EpisodeSummary(name, source, "success", "connector/vga", 3, STEPS, 0, 0.5)
-    write_episode(run.bags / name, close=False).close(told)
+    summary = EpisodeSummary(name, source, "success", "connector/vga", 3, STEPS, 0, 0.5)
+    write_episode(run.bags / name, close=False).close(summary)
 
 
 def test_runs_to_learn_from_may_be_called_anything(tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_own_bags_are_taken_in_once_and_evaluations_never(tmp_path: Path) -> Non
     assert steps.learner.policy_steps == steps.learner.buffer.steps_received == STEPS
 
 
-def test_a_bag_that_cannot_be_read_is_told_and_passed_over(tmp_path: Path) -> None:
+def test_a_bag_that_cannot_be_read_is_reported_and_passed_over(tmp_path: Path) -> None:
     run, steps = run_of(tmp_path), recorded()
     (run.bags / "policy_00000").mkdir()
     steps.take_in_own(run.own_bags())
@@ -159,7 +159,7 @@ def test_another_runs_weights_come_without_its_count(tmp_path: Path) -> None:
     assert all((expected[name] == loaded[name]).all() for name in expected)
 
 
-def test_a_checkpoint_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+def test_a_checkpoint_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere"):
         Beginning(recorded(), None, run_of(tmp_path), seed=0, init="nowhere").begin(Around())
 

@@ -28,7 +28,7 @@ from rldg_rl.agent.checkpoint import (
     save_policy,
 )
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch
+from rldg_rl.episodes.replay_buffer import TransitionBatch
 
 TASK = "connector/vga"
 SMALL = AgentConfig(hidden=(8, 8), batch_size=16)
@@ -46,7 +46,9 @@ def train(agent: Agent, updates: int) -> Agent:
         size, action = (16, agent.observation_dim), rng.random((16, agent.action_dim), np.float32)
         now, after = (rng.standard_normal(size, np.float32) for _ in range(2))
         ones = np.ones(16, np.float32)
-        agent.update(Batch(now, action, action[:, 0], after, ones, gripper_changed=0 * ones))
+        agent.update(
+            TransitionBatch(now, action, action[:, 0], after, ones, gripper_changed=0 * ones)
+        )
     return agent
 
 

@@ -50,7 +50,7 @@ def test_aborted_episodes_count_for_nothing() -> None:
     assert collection.source == Source.POLICY and collection.of(TASKS[0]) == []
 
 
-def test_a_hopeless_task_is_told() -> None:
+def test_a_hopeless_task_is_reported() -> None:
     plan = CollectionPlan(TASKS[:2], Source.POLICY, 10)
     failures = [episode(TASKS[0], "failure")] * (HOPELESS - 1)
     assert Collection(plan, failures).trouble == ""

@@ -27,7 +27,7 @@ def records(task: str, solved: int, count: int = 20) -> list[Record]:
 
 def keep(
     folder: Path,
-    lived: list[Record],
+    records: list[Record],
     moment: int,
     perturb: str | None = None,
     **config: str | bool,
@@ -36,7 +36,7 @@ def keep(
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump({"perturb": perturb, **config}))
     file = RecordFile(folder / "episodes.jsonl")
-    for record in lived:
+    for record in records:
         file.add(record)
     os.utime(file.path, (moment, moment))
     return folder
@@ -83,11 +83,11 @@ def test_only_evaluations_under_the_same_perturbation_are_paired(
     plain = keep(other / "evaluations" / "plain", records(VGA, 0), 1)
     assert compared(capsys, run, other)[VGA]["only_first"] == 12, "the last one of the nominal"
     assert main([str(run), str(other), "--perturb", "latency:0.1s"]) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert f"{other} was not evaluated under latency:100ms" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert f"{other} was not evaluated under latency:100ms" in message
     assert main([str(late), str(plain)]) == 2
-    told = " ".join(capsys.readouterr().err.split())
-    assert "under latency:100ms by the first and under no perturbation by the second" in told
+    message = " ".join(capsys.readouterr().err.split())
+    assert "under latency:100ms by the first and under no perturbation by the second" in message
     second = keep(other / "evaluations" / "late", records(VGA, 1), 3, "latency:100ms")
     assert compared(capsys, run, other, "--perturb", "latency:0.1s")[VGA]["only_first"] == 2
     assert compared(capsys, late, second)[VGA]["only_first"] == 2
@@ -105,9 +105,9 @@ def test_only_evaluations_of_the_same_looks_and_judge_are_paired(
     judged = keep(run / "evaluations" / "judged", records(VGA, 20), 3, reward="classifier")
     plain = keep(other / "evaluations" / "plain", records(VGA, 0), 1, randomize=False)
     assert compared(capsys, run, other)[VGA]["only_first"] == 12, "the last one of the nominal"
-    for named, told in ((looks, "randomize:=true"), (judged, "reward:=classifier")):
+    for named, message in ((looks, "randomize:=true"), (judged, "reward:=classifier")):
         assert main([str(named), str(plain)]) == 2
-        assert f"{told} by the first and under no perturbation" in capsys.readouterr().err
+        assert f"{message} by the first and under no perturbation" in capsys.readouterr().err
     keep(other / "evaluations" / "looks", records(VGA, 1), 2, randomize=True)
     assert compared(capsys, run, other, "--randomize")[VGA]["only_first"] == 2
     assert main([str(run), str(other), "--reward", "classifier"]) == 2
@@ -118,15 +118,15 @@ def test_the_table_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str
     first = keep(tmp_path / "first", records(VGA, 20), 1)
     second = keep(tmp_path / "second", records(VGA, 5), 1)
     assert main([str(first), str(second)]) == 0
-    told = " ".join(capsys.readouterr().out.split())
-    assert f"first: {first}" in told
-    assert "success [percentage points: first minus second, Newcombe; p: McNemar, exact]" in told
-    assert "cycle time where both succeeded [first minus second, bootstrap]" in told
-    assert "connector/vga 20 100 % 25 % +75 [" in told and "connector/vga 5 2.00 s" in told
+    message = " ".join(capsys.readouterr().out.split())
+    assert f"first: {first}" in message
+    assert "success [percentage points: first minus second, Newcombe; p: McNemar, exact]" in message
+    assert "cycle time where both succeeded [first minus second, bootstrap]" in message
+    assert "connector/vga 20 100 % 25 % +75 [" in message and "connector/vga 5 2.00 s" in message
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["first", "nowhere"], "holds no episodes.jsonl: evaluate it first"),
         (["first", "second"], r"no episode of the first (connector/vga) began as one of"),
@@ -134,15 +134,15 @@ def test_the_table_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str
         (["first", "first", "--task", "connector/unseen"], "no episode of the first"),
     ],
 )
-def test_what_cannot_be_compared_is_told(
+def test_what_cannot_be_compared_is_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     words: list[str],
-    told: str,
+    message: str,
 ) -> None:
     keep(tmp_path / "first", records(VGA, 5), 1)
     keep(tmp_path / "second", [replace(r, seed=r.seed + 1000) for r in records(VGA, 5)], 1)
     monkeypatch.chdir(tmp_path)
     assert main(words) == 2
-    assert told in capsys.readouterr().err
+    assert message in capsys.readouterr().err

@@ -31,10 +31,10 @@ from rldg_rl.episodes.mending import mend_bags
 from rldg_rl.evaluation.conditions import Conditions, conditions_of
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.robot.observation import state_dim
-from rldg_rl.run_folder import RunError, RunFolder
+from rldg_rl.run_folder import RunFolder, RunFolderError
 
 CONFIG = {"task": "connector/vga", "observation": "state", "seed": 0, "perturb": "light:0.5"}
-ONE_LINE = (UserError, RunError, CheckpointError, StackError)
+ONE_LINE = (UserError, RunFolderError, CheckpointError, StackError)
 BAGS = ("policy_00000", "policy_00001", "demonstration_00000")
 RECORD = Record("connector/vga", 0, 7, True, 1.5, 15, 3.0, 0.2, None, "evaluation_00000")
 SMALL = ("config.yaml", "wall_seconds.json", "resets.json", "episodes.jsonl", "arguments.yaml")
@@ -124,8 +124,8 @@ def test_what_is_only_counted_is_counted_anew(
 
     counted = {"wall_seconds.json": run.wall_seconds, "resets.json": lambda: read_resets(run)}
     assert counted[name]() == {"wall_seconds.json": 0.0, "resets.json": ResetCount()}[name]
-    (told,) = capsys.readouterr().err.splitlines()
-    assert f"{file} cannot be used" in told and f"the old file is {file}.damaged" in told
+    (message,) = capsys.readouterr().err.splitlines()
+    assert f"{file} cannot be used" in message and f"the old file is {file}.damaged" in message
     assert Path(f"{file}.damaged").read_bytes() == damaged
 
 
@@ -136,15 +136,15 @@ def test_what_a_run_was_made_with_is_not_guessed(run: RunFolder, name: str, dama
     damaged = DAMAGES[damage](file.read_bytes())
     file.write_bytes(damaged)
 
-    with pytest.raises(ONE_LINE, match="delete it") as told:
+    with pytest.raises(ONE_LINE, match="delete it") as error:
         resume(run)
 
-    assert str(file) in str(told.value) and "\n" not in str(told.value)
+    assert str(file) in str(error.value) and "\n" not in str(error.value)
     assert file.read_bytes() == damaged
 
 
 @pytest.mark.parametrize("damage", ["list", "text", "no text", "null"])
-def test_a_line_that_is_no_record_is_told_by_its_number(run: RunFolder, damage: str) -> None:
+def test_a_line_that_is_no_record_is_reported_by_its_number(run: RunFolder, damage: str) -> None:
     lines = run.records.read_bytes().splitlines(keepends=True)
     run.records.write_bytes(lines[0] + DAMAGES[damage](b"") + lines[2])
 
@@ -164,7 +164,7 @@ def test_a_last_line_that_is_no_line_is_passed_over(run: RunFolder, end: bytes) 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("name", ["learner.safetensors", "policy.safetensors"])
-def test_a_damaged_checkpoint_is_told(run: RunFolder, name: str, damage: str) -> None:
+def test_a_damaged_checkpoint_is_reported(run: RunFolder, name: str, damage: str) -> None:
     file = run.learner_checkpoint.with_name(name)
     file.write_bytes(DAMAGES[damage](file.read_bytes()))
 
@@ -176,7 +176,7 @@ def test_a_damaged_checkpoint_is_told(run: RunFolder, name: str, damage: str) ->
     "arguments",
     ["{task: [1]}", "{demos: many}", "{seed: true}", "{demos: null}", "{task: 7}", "{steps: 1.5}"],
 )
-def test_kept_arguments_of_another_kind_are_told(run: RunFolder, arguments: str) -> None:
+def test_kept_arguments_of_another_kind_are_reported(run: RunFolder, arguments: str) -> None:
     from rldg_bringup.stacks import STACKS
 
     file = run.path / "arguments.yaml"

@@ -64,9 +64,9 @@ def refused(read: Callable[[], Any]) -> str:
 
 
 def packed(tensors: dict[str, np.ndarray], info: Any, checksum: object = None) -> bytes:
-    told = info if isinstance(info, str) else json.dumps(info)
+    metadata = info if isinstance(info, str) else json.dumps(info)
     sum_ = checkpoint._checksum(tensors) if checksum is None else checksum
-    return bytes(safetensors.numpy.save(tensors, {"info": told, "checksum": str(sum_)}))
+    return bytes(safetensors.numpy.save(tensors, {"info": metadata, "checksum": str(sum_)}))
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_a_policy_is_judged_before_anything_starts(tmp_path: Path) -> None:
     assert "no file" in refused(lambda: load_policy(tmp_path / "pipe"))
 
 
-def test_another_agents_weights_are_told_in_a_line(tmp_path: Path) -> None:
+def test_another_agents_weights_are_reported_in_a_line(tmp_path: Path) -> None:
     path = tmp_path / "learner.safetensors"
     save_learner(path, make_agent(), TASK)
     assert "lengths (5, 2), this run has (9, 2)" in refused(
@@ -277,8 +277,8 @@ def test_classifiers_of_another_shape(classifier: Path) -> None:
     tensors = safetensors.torch.load(data)
     rng = random.Random(4)
     for _ in range(80):
-        told = {reward_classifier.ABOUT: damaged_json(rng, about)}
-        safetensors.torch.save_file(tensors, classifier, told)
+        metadata = {reward_classifier.ABOUT: damaged_json(rng, about)}
+        safetensors.torch.save_file(tensors, classifier, metadata)
         with suppress(UserError):
             load_classifier(classifier, VGA)
     for _ in range(80):

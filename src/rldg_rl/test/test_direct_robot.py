@@ -44,7 +44,7 @@ def test_stamps_are_a_control_period_apart() -> None:
         robot.act(seen.pose, -1.0, seen.state_stamp)
 
 
-def test_what_was_lived_before_leaves_no_trace() -> None:
+def test_earlier_episodes_leave_no_trace() -> None:
     actions = np.random.default_rng(0).uniform(-1, 1, (30, 7))
 
     def trajectory(env: RobotEnv) -> np.ndarray:

@@ -24,12 +24,12 @@ def env() -> RobotEnv:
 def expert(env: RobotEnv) -> np.ndarray:
     """Towards the goal: first above it, then down."""
     offset, scale = env.latest.offset, TASK.action_scale
-    wish = offset.position.copy()
-    if np.linalg.norm(wish[:2]) > 0.0005:
-        wish[2] -= 0.02
+    direction = offset.position.copy()
+    if np.linalg.norm(direction[:2]) > 0.0005:
+        direction[2] -= 0.02
     else:
-        wish[2] = min(wish[2], 0.004)
-    action = np.concatenate([wish / scale.translation, offset.rotvec / scale.rotation, [1.0]])
+        direction[2] = min(direction[2], 0.004)
+    action = np.concatenate([direction / scale.translation, offset.rotvec / scale.rotation, [1.0]])
     return np.clip(action, -1, 1)
 
 
@@ -68,8 +68,8 @@ def test_a_learned_gripper_is_opened_closed_or_left(monkeypatch: pytest.MonkeyPa
     env = RobotEnv(robot, task)
     env.reset(seed=0)  # the plug is between the fingers: closed is what holds
     hesitation = [(-1, 0, False)] * 5  # within 0.6 s
-    lived = [(-0.8, -1, False), (0.4, 0, False), (0.9, 1, True), *hesitation, (-0.2, 0, False)]
-    for wanted, executed, changed in [*lived, (1, 1, False), (-1, -1, True), (1, 0, False)]:
+    requests = [(-0.8, -1, False), (0.4, 0, False), (0.9, 1, True), *hesitation, (-0.2, 0, False)]
+    for wanted, executed, changed in [*requests, (1, 1, False), (-1, -1, True), (1, 0, False)]:
         *_, info = env.step(np.append(np.zeros(6), wanted))
         assert (info["action"][6], info["gripper_changed"]) == (executed, changed)
         assert asked[-1] == executed
@@ -95,7 +95,7 @@ def test_the_horizon_truncates_and_does_not_terminate(env: RobotEnv) -> None:
     assert not any(terminated or truncated for terminated, truncated in ends[:-1])
 
 
-def test_poses_are_told_relative_to_the_reset_pose(env: RobotEnv) -> None:
+def test_poses_are_relative_to_the_reset_pose(env: RobotEnv) -> None:
     view, _ = env.reset(seed=4)
     assert np.allclose(view["state"][:6], 0.0, atol=1e-6)
 

@@ -26,7 +26,7 @@ from rldg_rl.agent.checkpoint import (
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent.policy import GRIPPER_CHOICES, GaussianPolicy
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.episodes.step import StoredStep
 
 OBSERVATION, ACTION, ROWS = 5, 3, 32
@@ -40,14 +40,14 @@ def make_agent(seed: int = 1, penalty: float | None = PENALTY) -> Agent:
     return Agent(SMALL, OBSERVATION, ACTION, seed, penalty)
 
 
-def random_batch(seed: int) -> Batch:
+def random_batch(seed: int) -> TransitionBatch:
     """Transitions of no meaning."""
     rng = np.random.default_rng(seed)
     observation, following = rng.standard_normal((2, ROWS, OBSERVATION), np.float32)
     motion = np.tanh(rng.standard_normal((ROWS, ACTION - 1), np.float32))
     action = np.column_stack((motion, rng.choice(GRIPPER_CHOICES, ROWS))).astype(np.float32)
     reward, mask, changed = rng.integers(0, 2, (3, ROWS)).astype(np.float32)
-    return Batch(observation, action, reward, following, mask, changed)
+    return TransitionBatch(observation, action, reward, following, mask, changed)
 
 
 def train(agent: Agent, updates: int) -> Agent:

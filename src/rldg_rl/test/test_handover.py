@@ -122,7 +122,7 @@ def test_who_took_over_keeps_the_lead_when_progress_is_lost(env: RobotEnv) -> No
 
 
 @pytest.mark.parametrize("source", [Source.POLICY, Source.EVALUATION])
-def test_nobody_leads_a_student_in(env: RobotEnv, source: str) -> None:
+def test_no_person_leads_a_student_in(env: RobotEnv, source: str) -> None:
     diary = Diary()
     actor = Actor(env, PlayedHands(), diary, helped=False)
     result = actor.run_episode(f"{source}_0", source, 0, Student())

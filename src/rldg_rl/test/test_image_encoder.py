@@ -98,9 +98,9 @@ def test_it_learns_where_the_goal_is_from_where_demonstrations_ended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(encoder_training, "UPDATES", 80)
-    encoder, told = make_encoder(), []
-    fit = train_encoder(encoder, VGA, demonstrations(20), 0, told.append)
-    assert told == list(range(1, 81)) and fit.updates == 80 and encoder.is_trained
+    encoder, updates = make_encoder(), []
+    fit = train_encoder(encoder, VGA, demonstrations(20), 0, updates.append)
+    assert updates == list(range(1, 81)) and fit.updates == 80 and encoder.is_trained
     assert not any(weight.requires_grad for weight in encoder.parameters()), "frozen"
     mean = 0.015  # [m] the goal's distance on the way there, about
     assert fit.position < mean / 3 and fit.near < mean / 3
@@ -117,7 +117,7 @@ def test_where_the_gripper_is_learned_the_goal_is_where_it_takes_hold_next() -> 
     assert np.allclose(towards, 0.0, atol=1e-5), "as the state tells of the end"
 
 
-def test_too_few_demonstrations_are_told() -> None:
+def test_too_few_demonstrations_are_refused() -> None:
     with pytest.raises(ValueError, match="3 at least, and there are 2: give demos:=20"):
         train_encoder(make_encoder(), VGA, demonstrations(2), 0)
 
@@ -130,7 +130,7 @@ def test_what_it_gives_is_blind_to_what_only_the_twin_knows(task: Task) -> None:
     other = state.copy()
     other[19:28] += 1.0  # the goal
     if task.learns_gripper:
-        other[[28, 30]] += 1.0  # wish and progress
+        other[[28, 30]] += 1.0  # target and progress
     encoder = make_encoder(task)
     body = body_part(state, task)
     assert body.shape == (body_dim(task),) and np.array_equal(body, body_part(other, task))
@@ -152,7 +152,7 @@ def test_variants_begin_with_the_image_as_it_is() -> None:
     assert not np.allclose(variants[1], variants[2])
 
 
-def test_an_image_of_another_size_is_told() -> None:
+def test_an_image_of_another_size_is_refused() -> None:
     with pytest.raises(ValueError, match="images are 64x48, specialists see 128x128"):
         make_encoder().encode(np.zeros((48, 64, 3), np.uint8), np.zeros(19))
 
@@ -208,9 +208,9 @@ def test_weights_and_encoder_travel_together(tmp_path: object) -> None:
     policy.load(policy_to_bytes(agent.policy, VGA.id, 3))
     assert policy.ready and policy.looks
     step = demonstrations(1)[0][3]
-    told = step.state.copy()
-    told[19:28] = 0.0
-    first, blind = (policy.act(step.seen, state, True).action for state in (step.state, told))
+    body_only = step.state.copy()
+    body_only[19:28] = 0.0
+    first, blind = (policy.act(step.seen, state, True).action for state in (step.state, body_only))
     assert np.array_equal(first, blind)
     black = replace(step.seen, image=np.zeros_like(step.seen.image))
     assert not np.array_equal(first, policy.act(black, step.state, True).action), "it sees"

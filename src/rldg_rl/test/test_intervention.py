@@ -17,7 +17,7 @@ def test_drift_is_no_intervention() -> None:
     assert not any(latch.decide(i * TENTH, DRIFT) for i in range(20))
 
 
-def test_a_short_release_keeps_the_wheel() -> None:
+def test_a_short_release_does_not_end_an_intervention() -> None:
     latch = InterventionLatch(InterventionConfig(release_delay=0.3))
     hands = [PUSH, OFF, OFF, PUSH, OFF, OFF, OFF, OFF, OFF]
     decided = [latch.decide(i * TENTH, hand) for i, hand in enumerate(hands)]
@@ -32,7 +32,7 @@ def test_a_hand_that_led_anyway_is_no_intervention_until_it_was_off() -> None:
     assert decided == [False] * 4 + [True] * 2
 
 
-def test_a_new_episode_begins_with_nobody_at_the_wheel() -> None:
+def test_a_new_episode_begins_without_an_intervention() -> None:
     latch = InterventionLatch()
     latch.decide(0, PUSH)
     latch.begin()

@@ -26,9 +26,9 @@ def test_prior_episodes_are_learned_from_and_count_for_nothing() -> None:
     for index in range(20):
         learner.take_in(step("first/policy_00000", index, ExecutedBy.DEMONSTRATION))
     assert (learner.policy_steps, learner.buffer.online_size, learner.owed) == (0, 0, 0)
-    before, told = agent.policy_state(), []
-    learner.learn_from_prior(told.append)
-    assert told == [2, 4, 6] and learner.updates == 0
+    before, updates = agent.policy_state(), []
+    learner.learn_from_prior(updates.append)
+    assert updates == [2, 4, 6] and learner.updates == 0
     after = agent.policy_state()
     assert all((before[name] != after[name]).any() for name in before if name.endswith("weight"))
     for index in range(10):

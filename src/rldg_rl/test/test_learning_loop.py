@@ -58,8 +58,8 @@ class Bench:
                 StoredStep("policy_00000", index, state, action, 0, 0.0, source=Source.POLICY)
             )
 
-    def round(self, lived: int = 0) -> list[str]:
-        self.loop.round(lived)
+    def round(self, executed: int = 0) -> list[str]:
+        self.loop.round(executed)
         return self.outlet.since()
 
 
@@ -95,6 +95,6 @@ def test_in_the_midst_of_work_weights_and_metrics_go_out_every_so_often() -> Non
 def test_steps_that_never_arrived_are_looked_for_once() -> None:
     bench = Bench()
     bench.clock.wait(PATIENCE + 1)
-    assert bench.round(lived=0)[-1:] != ["fetched"]
-    assert bench.round(lived=1) == ["fetched"]
-    assert bench.round(lived=1) == [], "it waits before it looks again"
+    assert bench.round(executed=0)[-1:] != ["fetched"]
+    assert bench.round(executed=1) == ["fetched"]
+    assert bench.round(executed=1) == [], "it waits before it looks again"

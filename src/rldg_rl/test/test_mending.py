@@ -95,9 +95,9 @@ def test_damaged_metadata_is_made_anew(run: RunFolder, damage: str) -> None:
     else:
         metadata.write_bytes(damaged[damage])
 
-    (told,) = mend_bags(run)
+    (message,) = mend_bags(run)
 
-    assert told == f"{NAME} was never closed, or is damaged: recovered {STEPS} steps"
+    assert message == f"{NAME} was never closed, or is damaged: recovered {STEPS} steps"
     assert is_whole(run.bags / NAME)
     assert [e.episode_id for e in run.episodes()] == [NAME, "policy_00001"]
 
@@ -115,12 +115,12 @@ def test_a_lost_file_is_put_aside_and_what_is_left_of_one_kept(run: RunFolder, d
         )
     before = contents(run.bags / NAME)
 
-    (told,) = mend_bags(run)
+    (message,) = mend_bags(run)
 
     if damage == "half":
-        assert is_whole(run.bags / NAME) and "recovered" in told
+        assert is_whole(run.bags / NAME) and "recovered" in message
         return
-    assert "recovered nothing; see" in told and DAMAGED in told
+    assert "recovered nothing; see" in message and DAMAGED in message
     assert contents(run.bags / DAMAGED / NAME) == before
     assert [e.episode_id for e in run.episodes()] == ["policy_00001"]
 
@@ -130,9 +130,9 @@ def test_an_episode_that_died_before_its_first_step_leaves_no_trouble(run: RunFo
     (run.bags / "policy_00003").mkdir()
     (run.bags / "policy_00003" / "policy_00003.mcap").touch()
 
-    told = list(mend_bags(run))
+    messages = list(mend_bags(run))
 
-    assert len(told) == 3
+    assert len(messages) == 3
     assert sorted(bag.name for bag in run.own_bags()) == [NAME, "policy_00001"]
 
 
@@ -147,9 +147,9 @@ def test_what_is_no_file_is_left_alone_and_not_waited_for(
     make = {"folder": place.mkdir, "pipe": lambda: os.mkfifo(place)}
     make.get(kind, lambda: place.symlink_to("nowhere"))()
 
-    (told,) = mend_bags(run)
+    (message,) = mend_bags(run)
 
-    assert told.startswith("left alone") and NAME in told
+    assert message.startswith("left alone") and NAME in message
     assert place.is_symlink() or place.exists()
     assert [e.episode_id for e in run.episodes()] == ["policy_00001"]
     assert run.wall_seconds() == 0.0
@@ -162,9 +162,13 @@ def test_a_link_to_an_episode_is_read_and_never_written(run: RunFolder, tmp_path
         (run.bags / name).symlink_to(tmp_path / name)
     before = contents(tmp_path)
 
-    (told,) = mend_bags(run)
+    (message,) = mend_bags(run)
 
-    assert "left alone" in told and "'policy_00001'" in told and NAME not in told.partition(":")[2]
+    assert (
+        "left alone" in message
+        and "'policy_00001'" in message
+        and NAME not in message.partition(":")[2]
+    )
     assert contents(tmp_path) == before
     assert [e.episode_id for e in run.episodes()] == [NAME]
 

@@ -68,7 +68,7 @@ def test_a_mode_is_found_by_its_name(tmp_path: Path, name: str, kind: type) -> N
     assert isinstance(make_mode(context(tmp_path, mode=name)), kind)
 
 
-def test_an_unknown_mode_is_told(tmp_path: Path) -> None:
+def test_an_unknown_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="one of train, evaluate, collect"):
         make_mode(context(tmp_path, mode="dance"))
 
@@ -150,7 +150,7 @@ def test_a_student_may_demonstrate(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", [Evaluate, Collect])
-def test_a_loaded_policy_leads_unhelped_and_teaches_nobody(tmp_path: Path, kind: type) -> None:
+def test_a_loaded_policy_leads_unhelped_and_teaches_no_learner(tmp_path: Path, kind: type) -> None:
     given = context(tmp_path, policy=saved_policy(tmp_path), deterministic=True)
     mode = kind(given)
     mode.load()
@@ -171,16 +171,16 @@ def test_one_policy_does_all_tasks_and_a_person_needs_none(tmp_path: Path) -> No
     assert led.policies == {} and led.leader(Source.DEMONSTRATION, VGA.id) is None
 
 
-def test_a_policy_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_policy_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot load the policy"):
         Evaluate(context(tmp_path, policy=str(tmp_path / "none.safetensors"))).load()
 
 
-def test_only_who_is_told_in_words_hears_new_ones() -> None:
-    told, other = SimpleNamespace(instruction="old"), SimpleNamespace(instruction="")
-    instruct([told, other], "new")
-    instruct([told, other], "  ")
-    assert (told.instruction, other.instruction) == ("new", "")
+def test_only_policies_with_an_instruction_take_a_new_one() -> None:
+    instructed, other = SimpleNamespace(instruction="old"), SimpleNamespace(instruction="")
+    instruct([instructed, other], "new")
+    instruct([instructed, other], "  ")
+    assert (instructed.instruction, other.instruction) == ("new", "")
 
 
 # For whom they wait
@@ -243,10 +243,10 @@ def test_in_lockstep_the_learner_is_not_left_behind(tmp_path: Path) -> None:
     mode.topics[contract.LEARNER_STATUS](status(ready=True, updates=400 - lag))
     mode.before_step(state)
     assert (clock.now, log.lines) == (0.0, [])
-    state.lived(ExecutedBy.DEMONSTRATION)
+    state.count_step(ExecutedBy.DEMONSTRATION)
     mode.before_step(state)
     assert clock.now == 0.0, "a step of a lead-in is no training step"
-    state.lived(ExecutedBy.POLICY)
+    state.count_step(ExecutedBy.POLICY)
     clock.now = 999.9
     mode.before_step(state)
     assert clock.now >= 1000.0 and log.lines == ["announced"]
@@ -256,7 +256,7 @@ def test_in_lockstep_the_learner_is_not_left_behind(tmp_path: Path) -> None:
     assert clock.now == 0.0
 
 
-def test_in_real_time_nobody_waits_for_the_learner(tmp_path: Path) -> None:
+def test_in_real_time_the_actor_does_not_wait_for_the_learner(tmp_path: Path) -> None:
     clock = Clock()
     given = context(tmp_path, clock, lockstep=False)
     mode = Train(given)
@@ -289,7 +289,7 @@ def test_a_student_on_another_machine_is_waited_for_and_missed(tmp_path: Path) -
 # What arrives
 
 
-def test_weights_that_do_not_fit_are_told_and_passed_over_where_others_did() -> None:
+def test_weights_that_do_not_fit_are_reported_and_passed_over_where_others_did() -> None:
     log, others = Logged(), []
     learned = LearnedPolicies(VGA, False, log, lambda topic: "".join(others))
     with pytest.raises(UserError, match="start both machines with the same arguments"):
@@ -337,7 +337,7 @@ def test_on_another_machine_the_actor_keeps_what_was_judged(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "message"),
     [
         ({"observation": "image", "demos": 2}, "give demos:=20"),
         ({"operator": "none", "demos": 2}, "demos:=2 need a person"),
@@ -347,10 +347,10 @@ def test_on_another_machine_the_actor_keeps_what_was_judged(tmp_path: Path) -> N
         ),
     ],
 )
-def test_a_training_that_nobody_can_do_is_told_before_anything_moves(
-    tmp_path: Path, given: dict[str, object], told: str
+def test_an_impossible_training_is_refused_before_anything_moves(
+    tmp_path: Path, given: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=message):
         Train(context(tmp_path, **given)).check()
 
 
@@ -369,7 +369,7 @@ def test_one_that_somebody_can_do_begins(tmp_path: Path, given: dict[str, object
     Train(context(tmp_path, **given)).check()
 
 
-def test_nobody_has_to_demonstrate_what_was_demonstrated() -> None:
+def test_no_demonstration_is_asked_for_twice() -> None:
     alone = ActorParameters(operator="none", demos=2)
     check_training(alone, VGA, demonstrated=2)
     with pytest.raises(UserError, match="demos:=2 need a person"):

@@ -96,7 +96,7 @@ def test_the_policy_in_numpy_is_the_network_in_torch() -> None:
     assert action.dtype == mean.dtype == log_std.dtype == np.float32
 
 
-def test_actions_follow_the_distribution_that_is_told() -> None:
+def test_actions_follow_the_distribution_that_is_reported() -> None:
     policy = policy_of(four_outputs(), np.random.default_rng(0))
     observation = np.ones(INPUT, np.float32)
     drawn = [policy.act(observation) for _ in range(4000)]

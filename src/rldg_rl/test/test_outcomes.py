@@ -79,7 +79,7 @@ class Judge:
     def before_step(self) -> None:
         pass
 
-    def lived(self, step: ControlStep) -> None:
+    def after_step(self, step: ControlStep) -> None:
         self.trace.add(step)
         self.steps.append(step)
 
@@ -157,7 +157,7 @@ def test_a_stop_of_the_gate_ends_the_episode_and_the_next_reset_releases_it() ->
     assert robot.gate.reason == PASSING
 
 
-def test_a_stop_of_the_gate_in_the_step_that_solves_the_task_is_told_and_no_failure() -> None:
+def test_a_stop_of_the_gate_in_the_step_that_solves_the_task_is_reported_and_no_failure() -> None:
     _, judge, _ = live(Steered(into_the_hole))
     *before, last = [np.linalg.norm(step.after.wrench[:3]) for step in judge.steps]
     assert last > max(before), "this policy presses most in the end"

@@ -76,8 +76,8 @@ def test_actions_are_the_specialists_and_the_rest_is_as_it_was(runs: Path) -> No
         assert after.action[6] == before.action[6], "the gripper is not the policy's"
         assert (after.policy_version, after.executed_by) == (7, 0)
         assert after.state_stamp == before.state_stamp and after.image_stamp == before.image_stamp
-    told = json.loads(RunFolder(runs / "new").summary.read_text())
-    assert told["tasks"] == {
+    summary = json.loads(RunFolder(runs / "new").summary.read_text())
+    assert summary["tasks"] == {
         "connector/vga": {"episodes": 2, "successes": 2, "mean_cycle_seconds": 0.5}
     }
 

@@ -57,10 +57,10 @@ def path_of(diary: Diary) -> list[Pose]:
 
 
 def test_the_same_actions_from_the_same_start_lead_along_the_same_path() -> None:
-    lived, _ = live(Wild(), Source.EVALUATION, 12)
+    original, _ = live(Wild(), Source.EVALUATION, 12)
     authors = (ExecutedBy.DEMONSTRATION,) * 11 + (ExecutedBy.INTERVENTION,)
-    actions = np.array([step.action for step in lived.steps])
-    recording = RecordedEpisode(SUMMARY, actions, authors, tuple(path_of(lived)))
+    actions = np.array([step.action for step in original.steps])
+    recording = RecordedEpisode(SUMMARY, actions, authors, tuple(path_of(original)))
 
     again, result = live(RecordedActions(recording), Source.REPLAY, 12)
 

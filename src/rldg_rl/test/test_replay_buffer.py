@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rldg_core.vocabulary import ExecutedBy
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.episodes.step import StoredStep
 
 ACTION_DIM = 2
@@ -53,7 +53,7 @@ def fill(buffer: ReplayBuffer, steps: list[StoredStep]) -> None:
         assert buffer.add(step)
 
 
-def everything(buffer: ReplayBuffer, demo_fraction: float) -> Batch:
+def everything(buffer: ReplayBuffer, demo_fraction: float) -> TransitionBatch:
     """So many draws that every transition is among them."""
     return buffer.sample(2000, np.random.default_rng(0), demo_fraction)
 

@@ -18,8 +18,8 @@ from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.task import load_task
 from rldg_core.vocabulary import Source
 from rldg_rl.acting.collection import Collection, CollectionPlan
-from rldg_rl.acting.pace import Pace
-from rldg_rl.acting.schedule import Progress, RunPlan
+from rldg_rl.acting.pace import StepRate
+from rldg_rl.acting.schedule import RunPlan, RunProgress
 from rldg_rl.evaluation.results import Record
 from rldg_rl.monitor import MonitorState, clock, line, outcome, render
 from rldg_rl.report import (
@@ -32,16 +32,16 @@ from rldg_rl.report import (
     summarize_run,
 )
 from rldg_rl.run_folder import RunFolder
-from rldg_rl.video import Clip
+from rldg_rl.video import EpisodeClip
 
 TASK = load_task("connector/vga")
 
 
-def progress() -> Progress:
+def progress() -> RunProgress:
     def episode(source: str, status: str, steps: int, by_hand: int = 0) -> EpisodeSummary:
         return EpisodeSummary("x_0", source, status, TASK.id, 0, steps, by_hand, steps / 10)
 
-    return Progress(
+    return RunProgress(
         RunPlan((TASK.id,), demos=2),
         [
             *[episode(Source.DEMONSTRATION, "success", 40)] * 2,
@@ -111,7 +111,7 @@ def test_a_training_without_a_finished_episode_is_reported_without_a_curve(tmp_p
     aborted = EpisodeSummary("policy_00000", Source.POLICY, "aborted", TASK.id, 0, 9, 0, 0.9)
     run = RunFolder(tmp_path)
     run.prepare()
-    report_run(run, Progress(RunPlan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
+    report_run(run, RunProgress(RunPlan((TASK.id,), demos=0), [aborted]), 0, 0, 1.0)
     assert json.loads(run.summary.read_text())["steps"] == 9
     assert not (tmp_path / "learning_curve.png").exists()
 
@@ -121,7 +121,7 @@ def test_episodes_are_filmed_again_only_where_there_is_a_newer_one(
 ) -> None:
     filmed = []
 
-    def draw(path: Path, clips: list[Clip]) -> None:
+    def draw(path: Path, clips: list[EpisodeClip]) -> None:
         filmed.append(len(clips))
         time.sleep(0.02)  # a file's time has steps of some milliseconds
         path.write_bytes(b"")
@@ -172,13 +172,16 @@ def test_the_view_shows_how_much_a_person_helped_and_what_the_learner_waits_for(
 
 
 def test_the_panel_says_what_a_person_has_to_see_to() -> None:
-    told = "The arm is not at its start: it did not get up in 3.0 s. Free it, then: ./rldg run rldg_robot gate reset"
-    scene = MonitorState("mine", "connector/vga", reset_seconds=1.44, attention=told)
+    attention = (
+        "The arm is not at its start: it did not get up in 3.0 s. Free it, then: "
+        "./rldg run rldg_robot gate reset"
+    )
+    scene = MonitorState("mine", "connector/vga", reset_seconds=1.44, attention=attention)
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(render(scene))
     shown = " ".join(console.export_text().replace("│", " ").split())
-    assert told in shown and "reset 1.4 s" in shown
-    assert told in line(scene) and "reset 1.4 s" in line(scene)
+    assert attention in shown and "reset 1.4 s" in shown
+    assert attention in line(scene) and "reset 1.4 s" in line(scene)
 
 
 @pytest.mark.parametrize("successes", [19, 0])
@@ -244,7 +247,7 @@ def test_a_judge_is_held_against_the_truth_of_its_episode_alone(
 
 
 def test_the_pace_knows_nothing_before_the_first_steps() -> None:
-    pace = Pace()
+    pace = StepRate()
     assert pace.per_second() == 0.0 and pace.seconds_for(100.0) == 0.0
     for _ in range(50):
         pace.count()

@@ -142,7 +142,7 @@ def test_every_family(task: Task) -> None:
     assert robot.gate.rejected == 0
 
 
-def test_a_held_arm_is_told_and_goes_on_once_it_is_free() -> None:
+def test_a_held_arm_is_reported_and_goes_on_once_it_is_free() -> None:
     robot = Watched(VGA)
     robot.reset(0, VGA.id)
     insert(robot)
@@ -161,7 +161,7 @@ def test_a_held_arm_is_told_and_goes_on_once_it_is_free() -> None:
     assert has_arrived(bring_to_start(robot, VGA, seed=5), approach(VGA, 5).end)
 
 
-def test_an_arm_that_comes_free_at_the_second_attempt_needs_nobody() -> None:
+def test_an_arm_that_comes_free_at_the_second_attempt_needs_no_person() -> None:
     robot = Watched(VGA)
     robot.reset(0, VGA.id)
     insert(robot)
@@ -189,7 +189,7 @@ def test_a_box_that_forbids_the_way_stalls_it() -> None:
     assert robot.gate.clamped > 10 and robot.measure().pose.position[2] < 0.15 + 0.04
 
 
-def test_an_arm_outside_of_its_box_is_not_brought_anywhere_and_it_is_told_why() -> None:
+def test_an_arm_outside_of_its_box_is_not_moved_and_the_cause_is_reported() -> None:
     low = replace(VGA.box, upper=(0.06, 0.06, 0.02))
     robot = DirectRobot(replace(VGA, box=low), looks=False)
     there = robot.reset(0, VGA.id).pose.position

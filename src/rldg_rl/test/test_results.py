@@ -30,14 +30,14 @@ def test_a_cut_off_line_is_mended_and_the_rest_kept(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", ["{}", "nonsense", '["a"]', '{"task": "connector/vga"}'])
-def test_a_line_that_is_no_record_is_told(tmp_path: Path, line: str) -> None:
+def test_a_line_that_is_no_record_is_reported(tmp_path: Path, line: str) -> None:
     path = tmp_path / "episodes.jsonl"
     path.write_text(line + "\n")
     with pytest.raises(UserError, match=r"line 1 of .*episodes\.jsonl is no record"):
         RecordFile(path).read()
 
 
-def test_an_end_that_is_no_record_is_told_and_kept(tmp_path: Path) -> None:
+def test_an_end_that_is_no_record_is_reported_and_kept(tmp_path: Path) -> None:
     path = tmp_path / "episodes.jsonl"
     path.write_bytes(b"\xff what somebody wrote")
     with pytest.raises(UserError, match=r"the end of .* is no record"):
@@ -56,13 +56,13 @@ def test_episodes_that_a_person_led_in_are_counted() -> None:
     assert judge([WON, replace(WON, lead_in=12), replace(LOST, lead_in=100)])["led_in"] == 2
 
 
-def test_nothing_lived_makes_no_figures() -> None:
+def test_no_episodes_make_no_figures() -> None:
     judged = judge([])
     assert judged["success_rate"] is None and judged["ci95"] == [0.0, 1.0]
     assert judged["peak_torque"] == {"median": None, "p95": None} and judged["failures"] == {}
 
 
-def test_several_tasks_are_told_one_by_one_and_by_what_was_seen() -> None:
+def test_several_tasks_are_reported_one_by_one_and_by_what_was_seen() -> None:
     assert set(summarize([WON, LOST])) == {"evaluation"}
     unseen = replace(LOST, task="connector/xlr")
     summary = summarize([WON, WON, unseen])

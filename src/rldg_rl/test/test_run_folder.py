@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rldg_core.files.atomic_file import write_atomically
-from rldg_rl.run_folder import RunError, RunFolder
+from rldg_rl.run_folder import RunFolder, RunFolderError
 
 CONFIG = {"task": "connector/vga", "observation": "state", "seed": 0}
 
@@ -29,13 +29,15 @@ def test_a_run_of_another_task_is_refused(tmp_path: Path) -> None:
     run = RunFolder(tmp_path / "a")
     run.prepare()
     run.settle_config(CONFIG)
-    with pytest.raises(RunError, match=r"task:=connector/vga, not connector/usb_a.*another name"):
+    with pytest.raises(
+        RunFolderError, match=r"task:=connector/vga, not connector/usb_a.*another name"
+    ):
         run.settle_config({**CONFIG, "task": "connector/usb_a"})
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(RunError, match=r"cannot write.*runs:=<folder>"):
+    with pytest.raises(RunFolderError, match=r"cannot write.*runs:=<folder>"):
         RunFolder(tmp_path / "file" / "a").prepare()
 
 

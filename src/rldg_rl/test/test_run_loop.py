@@ -20,7 +20,7 @@ from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
 from rldg_rl.acting.actor import EpisodeAborted, GateStop
 from rldg_rl.acting.gate_release import GateRelease
 from rldg_rl.acting.run_state import RunState
-from rldg_rl.acting.schedule import Progress, RunPlan
+from rldg_rl.acting.schedule import RunPlan, RunProgress
 from rldg_rl.environment.reset_count import ResetLedger, read_resets
 from rldg_rl.environment.reset_motion import ResetStalled
 from rldg_rl.episode_witness import EpisodeWitness
@@ -45,8 +45,8 @@ class PlayedMode:
         self.did: list[str] = []
         self.teaching = False
 
-    def count(self, episodes: list[EpisodeSummary], earlier: frozenset[str]) -> Progress:
-        return Progress(self.plan, episodes)
+    def count(self, episodes: list[EpisodeSummary], earlier: frozenset[str]) -> RunProgress:
+        return RunProgress(self.plan, episodes)
 
     def leader(self, source: str, task: str) -> None:
         return None
@@ -179,10 +179,10 @@ class Stage:
     def write_bag(self, result: EpisodeResult) -> None:
         """As the recorder leaves it."""
         status = str(result.status)
-        told = EpisodeSummary(
+        summary = EpisodeSummary(
             result.episode_id, result.source, status, VGA.id, result.seed, STEPS, 0, 0.5
         )
-        write_episode(self.run.bags / result.episode_id, close=False).close(told)
+        write_episode(self.run.bags / result.episode_id, close=False).close(summary)
 
 
 def test_a_run_lives_what_is_missing_and_reports(tmp_path: Path) -> None:
@@ -226,7 +226,7 @@ def test_what_has_no_end_in_sight_ends(tmp_path: Path) -> None:
         stage.loop.live()
 
 
-def test_an_evaluation_whose_record_is_lost_is_told(tmp_path: Path) -> None:
+def test_an_evaluation_whose_record_is_lost_is_reported(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     stage.loop.live()
     stage.run.records.unlink()
@@ -283,7 +283,7 @@ def press(stage: Stage, result: EpisodeResult) -> None:
     result.status, result.stopped = EpisodeStatus.FAILURE, True
 
 
-def test_where_nobody_stands_by_a_stop_for_a_wrench_is_released_here(tmp_path: Path) -> None:
+def test_without_a_person_a_stop_for_a_wrench_is_released_here(tmp_path: Path) -> None:
     stage = Stage(tmp_path, press, succeed)
     stage.loop.live()
     assert stage.robot.did == [f"reset to {VGA.id}", "released"]
@@ -403,17 +403,17 @@ def test_an_episode_that_a_shutdown_cuts_off_is_left_to_the_next_start(tmp_path:
 # What is counted
 
 
-def test_training_steps_count_while_they_are_lived_and_lead_ins_never(tmp_path: Path) -> None:
+def test_training_steps_count_as_they_are_executed_and_lead_ins_never(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     state = stage.state
     state.next_episode(Source.POLICY)
     state.opened()
     for who in (ExecutedBy.DEMONSTRATION, ExecutedBy.POLICY, ExecutedBy.INTERVENTION):
-        state.lived(who)
+        state.count_step(who)
     assert (state.steps, state.policy_steps) == (3, 2)
     done = EpisodeSummary("policy_00000", Source.POLICY, "success", VGA.id, 0, 3, 1, 0.3, lead_in=1)
     state.closed(done)
     assert (state.steps, state.policy_steps) == (0, 2)
     state.next_episode(Source.EVALUATION)
-    state.lived(ExecutedBy.POLICY)
+    state.count_step(ExecutedBy.POLICY)
     assert state.policy_steps == 2

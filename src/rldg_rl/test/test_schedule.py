@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import Source
-from rldg_rl.acting.schedule import Progress, RunPlan, episode_seed
+from rldg_rl.acting.schedule import RunPlan, RunProgress, episode_seed
 
 PLAN = RunPlan(("connector/vga",), demos=2, steps=100, evaluations=3, mastered=4)
 
@@ -19,8 +19,8 @@ def episode(
     return EpisodeSummary("x", source, status, "connector/vga", 0, steps, by_hand, seconds, lead_in)
 
 
-def progress(*episodes: EpisodeSummary) -> Progress:
-    return Progress(PLAN, episodes)
+def progress(*episodes: EpisodeSummary) -> RunProgress:
+    return RunProgress(PLAN, episodes)
 
 
 DEMOS = [episode(Source.DEMONSTRATION)] * 2
@@ -49,11 +49,11 @@ def test_training_ends_early_once_the_task_is_mastered_without_help() -> None:
 def test_a_lucky_row_ends_no_training_that_has_hardly_begun() -> None:
     plan = replace(PLAN, least_steps=30)
     row = [*DEMOS, *[episode(Source.POLICY, steps=5)] * 4]
-    assert Progress(plan, row).source == Source.POLICY
-    assert Progress(plan, [*row, *row[2:]]).source == Source.EVALUATION
+    assert RunProgress(plan, row).source == Source.POLICY
+    assert RunProgress(plan, [*row, *row[2:]]).source == Source.EVALUATION
 
 
-def test_how_much_a_person_helps_is_told_over_time() -> None:
+def test_how_much_a_person_helps_is_reported_over_time() -> None:
     assert progress(*DEMOS).by_hand == []
     assert progress(episode(Source.POLICY, by_hand=5)).by_hand == [0.5]
     early = [episode(Source.POLICY, by_hand=8, lead_in=2, steps=12)] * 20
@@ -82,17 +82,17 @@ def test_a_run_is_done_after_its_evaluation() -> None:
 
 def test_several_tasks_are_evaluated_in_turn() -> None:
     plan = RunPlan(("connector/vga", "connector/xlr"), demos=0, steps=0, evaluations=2)
-    state, lived = Progress(plan), []
+    state, tasks = RunProgress(plan), []
     while state.source:
-        lived.append(state.task)
-        status = "aborted" if len(lived) == 2 else "success"
+        tasks.append(state.task)
+        status = "aborted" if len(tasks) == 2 else "success"
         state.add(EpisodeSummary("x", Source.EVALUATION, status, state.task, 0, 10, 0, 1.0))
     vga, xlr = plan.tasks
-    assert lived == [vga, xlr, xlr, vga, xlr], "an aborted one does not count"
+    assert tasks == [vga, xlr, xlr, vga, xlr], "an aborted one does not count"
     assert state.counts()["evaluations"] == state.counts()["evaluations_wanted"] == 4
 
 
-def test_a_person_who_cannot_do_the_task_is_told() -> None:
+def test_a_person_who_cannot_do_the_task_is_reported() -> None:
     failures = [episode(Source.DEMONSTRATION, "failure")] * 7
     assert progress(*failures[:6]).trouble == ""
     assert "7 demonstrations failed against 0" in progress(*failures).trouble

@@ -18,7 +18,7 @@ from rldg_rl.agent.checkpoint import policy_to_bytes
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes.messages import transition_message
-from rldg_rl.episodes.replay_buffer import Batch, ReplayBuffer
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.episodes.step import StoredStep, received_step
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.robot.observation import state_dim
@@ -40,12 +40,12 @@ def make_buffer(encoder: ScratchEncoder, folder: Path | None = None) -> ReplayBu
     return ReplayBuffer(500, encoder.body_dim, ACTION_DIM, 1, IMAGE_SIZE, folder)
 
 
-def some_batch(rows: int = 8) -> Batch:
+def some_batch(rows: int = 8) -> TransitionBatch:
     """Whose values are its rewards: nothing follows."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 255, (rows, IMAGE_SIZE, IMAGE_SIZE, 3), dtype=np.uint8)
     body = rng.standard_normal((rows, 19)).astype(np.float32)
-    return Batch(
+    return TransitionBatch(
         observation=body,
         action=rng.uniform(-1, 1, (rows, ACTION_DIM)).astype(np.float32),
         reward=rng.uniform(-1, 1, rows).astype(np.float32),
@@ -110,8 +110,8 @@ def test_images_stay_with_their_steps(on_disk: bool, tmp_path: Path) -> None:
     buffer = make_buffer(encoder, tmp_path if on_disk else None)
     assert isinstance(buffer.images, np.memmap) == on_disk
     assert not list(tmp_path.iterdir())  # gone with the process, however it ends
-    for lived in demonstrations(1)[0]:
-        step = received_step(transition_message(lived, with_image=True))
+    for recorded in demonstrations(1)[0]:
+        step = received_step(transition_message(recorded, with_image=True))
         step = unseen(replace(step, action=step.action[:ACTION_DIM]), VGA)
         assert step.observation.shape == (encoder.body_dim,)
         buffer.add(step)
@@ -120,15 +120,15 @@ def test_images_stay_with_their_steps(on_disk: bool, tmp_path: Path) -> None:
     kept = {
         body.tobytes(): image for body, image in zip(batch.observation, batch.image, strict=True)
     }
-    lived = {each.state[:19].tobytes(): each.seen.image for each in demonstrations(1)[0]}
-    assert all(np.array_equal(image, lived[body]) for body, image in kept.items())
+    recorded = {each.state[:19].tobytes(): each.seen.image for each in demonstrations(1)[0]}
+    assert all(np.array_equal(image, recorded[body]) for body, image in kept.items())
     places = zip(batch.next_observation, batch.next_image, strict=True)
     for body, image in places:
-        if body.tobytes() in lived:
-            assert np.array_equal(image, lived[body.tobytes()])
+        if body.tobytes() in recorded:
+            assert np.array_equal(image, recorded[body.tobytes()])
 
 
-def test_a_disk_without_room_is_told_at_once(tmp_path: Path) -> None:
+def test_a_disk_without_room_is_reported_at_once(tmp_path: Path) -> None:
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (10**6, limits[1]))
     try:

@@ -13,8 +13,8 @@ ONLY_AT_AN_END = ("matplotlib", "scipy.interpolate", "scipy.stats", "torch")
 
 @pytest.mark.parametrize("module", ["rldg_rl.actor_node", "rldg_rl.evaluation.evaluator"])
 def test_a_start_waits_for_nothing_that_it_does_not_need(module: str) -> None:
-    told = f"import sys, {module}; print(*(m for m in {ONLY_AT_AN_END} if m in sys.modules))"
+    program = f"import sys, {module}; print(*(m for m in {ONLY_AT_AN_END} if m in sys.modules))"
     done = subprocess.run(
-        [sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout.split() == []

@@ -71,26 +71,26 @@ def assert_same(found: object, wanted: object) -> None:
 
 @pytest.mark.parametrize("last", [False, True])
 def test_the_record_gives_the_step_back(last: bool) -> None:
-    lived = step(last)
-    wire = serialize_message(step_message(lived))
+    original = step(last)
+    wire = serialize_message(step_message(original))
     found = recorded_step(
         deserialize_message(wire, Step),
-        lived.source,
-        (lived.seen, lived.after),
-        (lived.state, lived.next_state),
-        lived.gripper_changed,
-        lived.handed_over,
+        original.source,
+        (original.seen, original.after),
+        (original.state, original.next_state),
+        original.gripper_changed,
+        original.handed_over,
     )
-    assert_same(found, replace(lived, belief=None))
+    assert_same(found, replace(original, belief=None))
 
 
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("looks", [False, True])
 def test_the_learner_gets_what_a_bag_gives(last: bool, looks: bool) -> None:
-    lived = step(last)
-    wire = serialize_message(transition_message(lived, looks))
+    original = step(last)
+    wire = serialize_message(transition_message(original, looks))
     found = received_step(deserialize_message(wire, Transition))
-    assert_same(found, stored_step(lived, looks))
+    assert_same(found, stored_step(original, looks))
     assert found.source == Source.POLICY
     assert (found.image is not None, found.next_image is not None) == (looks, looks and last)
 

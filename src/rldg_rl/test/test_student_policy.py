@@ -107,9 +107,7 @@ def test_a_chunk_is_carried_out_as_far_as_asked_and_forgotten_with_its_episode(
     assert moved(policy, seen) == pytest.approx(3.0)
 
 
-def test_a_slow_model_keeps_nobody_waiting(
-    seen: Observation, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_model_blocks_no_step(seen: Observation, monkeypatch: pytest.MonkeyPatch) -> None:
     # However busy this machine is, an answer takes 0.1 s.
     clock = SimpleNamespace(monotonic=itertools.count(step=0.1).__next__)
     monkeypatch.setattr(student_policy, "time", clock)

@@ -35,7 +35,12 @@ _BODY = (
 )
 _PICTURES = (contract.WRIST_IMAGE, contract.WRIST_CAMERA_INFO)
 _HAND = (contract.SPACENAV_JOY, contract.SPACENAV_TWIST)
-_LIVED = (contract.POLICY_TARGET_POSE, contract.POLICY_GRIPPER, contract.EPISODE, contract.STEP)
+_EPISODE_TOPICS = (
+    contract.POLICY_TARGET_POSE,
+    contract.POLICY_GRIPPER,
+    contract.EPISODE,
+    contract.STEP,
+)
 
 
 @dataclass(frozen=True)
@@ -85,12 +90,12 @@ ENCLAVES: Mapping[str, Rights] = {
     "keyboard": Rights((contract.ANSWER,)),
     # Who acts, who learns, who keeps the record.
     "actor": Rights(
-        (*_LIVED, contract.TRANSITION, contract.RUN_STATUS, contract.QUESTION)
+        (*_EPISODE_TOPICS, contract.TRANSITION, contract.RUN_STATUS, contract.QUESTION)
         + (contract.EMERGENCY_STOP, contract.DIAGNOSTICS),
         asks=(contract.RESET, contract.SAFETY_RESET, contract.NEXT_ACTIONS),
     ),
     "student": Rights(answers=(contract.NEXT_ACTIONS,), machine="gpu"),
-    "replayer": Rights(_LIVED, asks=(contract.RESET, contract.SAFETY_RESET)),
+    "replayer": Rights(_EPISODE_TOPICS, asks=(contract.RESET, contract.SAFETY_RESET)),
     "recorder": Rights((contract.RECORDER_STATUS,), answers=(contract.NEXT_BAG,)),
     "learner": Rights(
         (contract.POLICY_WEIGHTS, contract.ENCODER_WEIGHTS, contract.LEARNER_STATUS),

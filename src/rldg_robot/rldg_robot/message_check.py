@@ -43,7 +43,7 @@ def fault_of(topic: Topic, message: Any) -> str:
     """Why a message of a topic cannot be used, in words; empty: it can."""
     frame = FRAMES.get(topic)
     if frame and message.header.frame_id != frame:
-        return f"its frame is {told(message.header.frame_id)}, not '{frame}'"
+        return f"its frame is {quoted(message.header.frame_id)}, not '{frame}'"
     check = OF_TOPICS.get(topic) or OF_TYPES.get(topic.type)
     return check(message) if check else ""
 
@@ -104,7 +104,7 @@ def _episode(message: Any) -> str:
     name = f"{message.task}/{message.variant}"
     if message.status not in range(len(EpisodeStatus)):
         return f"{message.status} is no status of an episode"
-    return "" if name in task_ids() else f"there is no task {told(name)}"
+    return "" if name in task_ids() else f"there is no task {quoted(name)}"
 
 
 def _safety(message: Any) -> str:
@@ -164,7 +164,7 @@ def _vectors(*vectors: Any) -> str:
     return "" if _finite(numbers) else "it has NaN or infinity"
 
 
-def told(text: str) -> str:
+def quoted(text: str) -> str:
     """What somebody said, as it can be repeated: on one line, and not all of it."""
     return repr(text[:LONGEST])
 

@@ -40,7 +40,7 @@ class GateState(IntEnum):
 
 
 @dataclass(frozen=True)
-class Patience:
+class StreamTimeouts:
     """How long each stream may be silent before the arm is held [s]."""
 
     state: float = 0.25
@@ -133,7 +133,7 @@ class Gate:
     """Every rule in one place. The node feeds it and carries out what it decides."""
 
     task: Task
-    patience: Patience = field(default_factory=Patience)
+    patience: StreamTimeouts = field(default_factory=StreamTimeouts)
 
     state: GateState = GateState.HOLD
     reason: Reason = BEGINNING

@@ -20,7 +20,7 @@ from rldg_core.stop_memory import StopMemory
 from rldg_core.task import load_task, named_tasks
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState
 from rldg_robot.alone import refuse_second_gate
-from rldg_robot.message_check import told
+from rldg_robot.message_check import quoted
 from rldg_robot.node_main import run_node
 from rldg_robot.publishers import Rivals, crowd
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
@@ -57,7 +57,7 @@ class SafetyGateNode(Node):
             self.gate.stop(reason)
         self._waiting: PoseStamped | None = None
         self._waiting_grip: GripperCommand | None = None
-        self._told: tuple[GateState, Reason, str] | None = None
+        self._published: tuple[GateState, Reason, str] | None = None
         self._said: deque[SafetyState] = deque(maxlen=ON_THE_WAY)
         self._contradicted = False
 
@@ -151,7 +151,7 @@ class SafetyGateNode(Node):
             self.gate.take_up(self._tasks[name])
         else:
             known = ", ".join(self._tasks)
-            text = f"an episode of {told(name)} began, but the limits given are of {known}"
+            text = f"an episode of {quoted(name)} began, but the limits given are of {known}"
             self.gate.stop(Reason(ReasonCode.UNKNOWN_TASK, text))
         self._tell()
 
@@ -171,15 +171,15 @@ class SafetyGateNode(Node):
     def _hold(self) -> None:
         if self.gate.pose is not None:
             # It answers no state: the twin in lockstep, which knows answers by their stamp, must live no step for it.
-            asked_by_nobody = now(self) - 1
-            self._target.publish(to_pose_stamped(self.gate.hold_pose, asked_by_nobody, BASE_FRAME))
+            unmatched = now(self) - 1
+            self._target.publish(to_pose_stamped(self.gate.hold_pose, unmatched, BASE_FRAME))
 
     def _tell(self) -> None:
         """Publish the gate's state when it changed."""
-        told = (self.gate.state, self.gate.reason, self.gate.task.id)
-        if told == self._told:
+        state = (self.gate.state, self.gate.reason, self.gate.task.id)
+        if state == self._published:
             return
-        self._told = told
+        self._published = state
         stopped = self.gate.state is GateState.STOPPED
         if stopped:
             self._hold()

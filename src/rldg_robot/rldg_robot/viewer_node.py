@@ -32,7 +32,7 @@ PAGE = b"""<!doctype html><title>RLDG</title>
 <img src="/stream" style="max-width:100vw;max-height:100vh">"""
 
 
-class Stage:
+class LatestFrame:
     """The newest picture, and those who wait for it."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class Stage:
             return self._jpeg
 
 
-def handler_for(stage: Stage) -> type[BaseHTTPRequestHandler]:
+def handler_for(stage: LatestFrame) -> type[BaseHTTPRequestHandler]:
     """A request handler that serves the page and the stream."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -102,7 +102,7 @@ class ViewerNode(Node):
         first, *_ = named_tasks(self.declare_parameter("task", "connector/vga").value)
         self._take_up(first)
         port = int(self.declare_parameter("port", 8090).value)
-        self.stage = Stage()
+        self.stage = LatestFrame()
         self._joints: np.ndarray | None = None
         self._objects: list[Pose] = []
         self._wrist: Image | None = None

@@ -9,7 +9,7 @@ import pytest
 from rldg_core.image_contract import ImageContract
 from rldg_core.message_values import SECOND
 from rldg_core.user_error import UserError
-from rldg_robot.camera.watch import CameraWatch, Pace
+from rldg_robot.camera.watch import CameraWatch, FrameRateLimiter
 
 
 def test_a_contract_is_read_and_written() -> None:
@@ -20,15 +20,15 @@ def test_a_contract_is_read_and_written() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("640x480", "is not valid: it takes"),
         ("640x480:161,0,480,480", "reaches beyond the image"),
         ("640x480:0,0,0,10", "reaches beyond the image"),
     ],
 )
-def test_a_contract_that_is_none_is_told(text: str, told: str) -> None:
-    with pytest.raises(UserError, match=told):
+def test_an_invalid_contract_is_refused(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
         ImageContract.read(text)
 
 
@@ -62,7 +62,7 @@ def test_the_camera_matrix_follows_the_picture() -> None:
 
 @pytest.mark.parametrize(("camera", "taken"), [(30, 30), (60, 30), (90, 30), (15, 15)])
 def test_a_fast_camera_is_thinned_out_evenly(camera: int, taken: int) -> None:
-    pace, random = Pace(30.0), np.random.default_rng(0)
+    pace, random = FrameRateLimiter(30.0), np.random.default_rng(0)
     jitter = random.uniform(-0.08, 0.08, 4 * camera)
     start = 1_700_000_000 * SECOND
     stamps = [start + int(SECOND * (i + jitter[i]) / camera) for i in range(4 * camera)]

@@ -11,8 +11,8 @@ from rldg_core.image_contract import ImageContract
 from rldg_core.message_values import SECOND, time_span
 from rldg_core.user_error import UserError
 from rldg_robot.camera.watch import CameraWatch
-from rldg_robot.doctor.finding import Verdict
-from rldg_robot.doctor.stream_check import Stream, alignment_finding, stream_finding
+from rldg_robot.doctor.finding import CheckStatus
+from rldg_robot.doctor.stream_check import TopicArrivals, alignment_finding, stream_finding
 
 
 def watched(ahead: float) -> CameraWatch:
@@ -32,9 +32,9 @@ def watched(ahead: float) -> CameraWatch:
         (-1.796e9, "stamped 20787 days behind this machine's clock"),
     ],
 )
-def test_a_clock_that_is_off_is_told_in_words(ahead: float, said: str) -> None:
-    told = watched(ahead).report(4.0)
-    assert not told.ok and said in told.message and "-" not in told.message
+def test_a_clock_that_is_off_is_reported_in_words(ahead: float, said: str) -> None:
+    status = watched(ahead).report(4.0)
+    assert not status.ok and said in status.message and "-" not in status.message
 
 
 @pytest.mark.parametrize(
@@ -45,18 +45,18 @@ def test_durations_in_words(seconds: float, words: str) -> None:
     assert time_span(seconds) == words
 
 
-def test_a_dropped_picture_is_told_until_it_is_long_ago() -> None:
+def test_a_dropped_picture_is_reported_until_it_is_long_ago() -> None:
     watch = watched(0.0)
     watch.dropped("it is cut short", 3.9)
-    told = watch.report(4.0)
-    assert not told.ok and told.message.startswith("it is cut short (1 of 60 ")
+    status = watch.report(4.0)
+    assert not status.ok and status.message.startswith("it is cut short (1 of 60 ")
     for arrival in np.arange(4.0, 7.0, 1 / 30):
         watch.arrived(arrival, arrival)
     assert watch.report(7.0).ok
 
 
-def stream(age: float) -> Stream:
-    made = Stream()
+def stream(age: float) -> TopicArrivals:
+    made = TopicArrivals()
     for arrival in range(0, 2000, 10):
         made.add(arrival * SECOND // 1000, arrival * SECOND // 1000 - int(age * SECOND))
     return made
@@ -65,8 +65,8 @@ def stream(age: float) -> Stream:
 def test_the_doctor_names_who_cannot_be_heard_and_whose_clock_is_off() -> None:
     deaf = ["usb_cam offers wrist_camera/color/image_raw by best effort, and reliable is asked for"]
     span = (0, 2 * SECOND)
-    found = stream_finding(contract.WRIST_IMAGE, Stream(), 1, span, deaf)
-    assert found.verdict is Verdict.BAD and "usb_cam offers" in found.found
+    found = stream_finding(contract.WRIST_IMAGE, TopicArrivals(), 1, span, deaf)
+    assert found.status is CheckStatus.BAD and "usb_cam offers" in found.found
     early = stream_finding(contract.WRIST_IMAGE, stream(-3600.0), 1, span)
     assert "stamped 1.0 h ahead of this machine's clock" in early.found and "-" not in early.found
     apart = alignment_finding(stream(-3600.0), stream(0.0), 0.1)

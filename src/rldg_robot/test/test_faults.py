@@ -96,7 +96,7 @@ FAULTS: dict[str, Callable[[World], None]] = {
 }
 
 
-def told(outcome: Outcome) -> str:
+def line_of(outcome: Outcome) -> str:
     """The rest of a fault's line."""
     soon = "goes on" if outcome.periods is None else f"{outcome.periods}"
     what = outcome.state.name + (", clamped" if outcome.clamped else "")
@@ -108,7 +108,7 @@ def test_every_fault_is_answered_as_the_page_says() -> None:
         "| fault | gate | periods until the arm holds | reason it gives |",
         "|---|---|---|---|",
     ]
-    lines += [f"| {name} | {told(outcome_of(fault))}" for name, fault in FAULTS.items()]
+    lines += [f"| {name} | {line_of(outcome_of(fault))}" for name, fault in FAULTS.items()]
     table = "\n".join(lines) + "\n"
     before, rest = PAGE.read_text().split(BEGIN)
     written, after = rest.split(END)

@@ -21,7 +21,7 @@ from waiting import until
 
 from rldg_core.poses import Pose
 from rldg_core.site_file import Site
-from rldg_core.task import Clip, Compliance, load_task
+from rldg_core.task import Compliance, ErrorClip, load_task
 from rldg_core.user_error import UserError
 from rldg_robot.fci.arm import ArmLost, FciArm, tightest
 from rldg_robot.fci.gripper import FciGripper
@@ -173,23 +173,23 @@ def test_cycles_in_which_the_client_is_asleep_are_lost_and_counted(
     )
     client = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
 
-    def told() -> tuple[float, float]:
+    def reported() -> tuple[float, float]:
         assert client.stdout is not None
         clock, lost = map(float, client.stdout.readline().split())
         return clock, lost
 
-    began, before = told()
+    began, before = reported()
     client.send_signal(signal.SIGSTOP)
     time.sleep(0.1)
     client.send_signal(signal.SIGCONT)
-    told()
-    ended, after = told()
+    reported()
+    ended, after = reported()
     client.kill()
     client.wait()
     assert 70.0 < after - before < 1000.0 * (ended - began)
 
 
-def test_where_nobody_serves_it_says_what_to_look_at() -> None:
+def test_without_a_server_the_error_says_what_to_look_at() -> None:
     with pytest.raises(UserError, match=r"no FCI answers at 127\.9\.9\.9.*activated in Desk"):
         FciArm(Site(robot_ip="127.9.9.9"), VGA.compliance, patience=0.0)
 
@@ -254,4 +254,4 @@ def test_the_hand_grasps_and_the_arm_lifts() -> None:
 
 
 def test_the_tightest_bound_of_a_clip_holds_in_every_direction() -> None:
-    assert tightest(Clip((-0.015, -0.015, -0.02), (0.015, 0.015, 0.01))) == 0.01
+    assert tightest(ErrorClip((-0.015, -0.015, -0.02), (0.015, 0.015, 0.01))) == 0.01

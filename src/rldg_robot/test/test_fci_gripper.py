@@ -44,7 +44,7 @@ def hand(monkeypatch: pytest.MonkeyPatch) -> Iterator[FciGripper]:
     hand.close()
 
 
-def test_a_hand_that_is_silent_is_not_told_of_and_found_again(
+def test_a_hand_that_is_silent_is_not_reported_and_found_again(
     hand: FciGripper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert hand.reading is not None and hand.fault == ""

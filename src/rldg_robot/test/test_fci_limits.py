@@ -21,7 +21,7 @@ from waiting import until
 
 from rldg_core.poses import Pose
 from rldg_core.site_file import Site
-from rldg_core.task import Clip, Compliance, load_task, task_ids
+from rldg_core.task import Compliance, ErrorClip, load_task, task_ids
 from rldg_robot.fci.arm import ArmRefuses, FciArm
 from rldg_robot.fci.simulator import FLANGE_TO_TCP
 from rldg_robot.simulation.scene import assets
@@ -107,9 +107,11 @@ def test_neither_does_a_jump_across_the_workspace_nor_a_stop_on_the_way(server: 
         assert arm.following
 
 
-def test_a_spring_that_pulls_thirty_times_as_hard_breaks_one_and_it_is_told(server: None) -> None:
+def test_a_spring_that_pulls_thirty_times_as_hard_breaks_one_and_it_is_reported(
+    server: None,
+) -> None:
     """The limits are enforced indeed; what the driver says of one, and that a person's word clears it."""
-    far = Clip((-0.3, -0.3, -0.3), (0.3, 0.3, 0.3))
+    far = ErrorClip((-0.3, -0.3, -0.3), (0.3, 0.3, 0.3))
     compliance = replace(
         load_task("connector/vga").compliance, translational_clip=far, translational_damping=1.0
     )

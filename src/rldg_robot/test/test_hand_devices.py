@@ -139,13 +139,13 @@ def test_a_mouse_that_is_pulled_is_lost(mouse: HidSpaceMouse, wire: Wire) -> Non
         mouse.read()
 
 
-def test_a_missing_mouse_is_told_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_mouse_is_reported_with_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
     """This machine has none, or not even the library: either is said, and the probe ends."""
     with pytest.raises(SystemExit) as ended:
         main(["--seconds", "0.1"])
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert any(fix in told for fix in ("lsusb", "libhidapi-hidraw0", "70-spacemouse.rules"))
+    message = capsys.readouterr().err
+    assert any(fix in message for fix in ("lsusb", "libhidapi-hidraw0", "70-spacemouse.rules"))
     with pytest.raises(DeviceMissing, match="takes hid or spacenavd"):
         open_spacemouse("usb")
 
@@ -178,7 +178,7 @@ def test_spacenavd_tells_motion_and_buttons(daemon: socket.socket) -> None:
         mouse.read()
 
 
-def test_a_daemon_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_daemon_that_is_not_there_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DeviceMissing, match="apt-get install spacenavd"):
         SpacenavdSpaceMouse(str(tmp_path / "nobody.sock"))
 
@@ -191,7 +191,7 @@ def event(kind: int, code: int, value: int) -> SimpleNamespace:
 
 
 @pytest.mark.parametrize(
-    ("buttons", "moves", "told"),
+    ("buttons", "moves", "pressed"),
     [
         ((False, False), False, (False, False)),
         ((True, False), True, (False, False)),
@@ -200,11 +200,11 @@ def event(kind: int, code: int, value: int) -> SimpleNamespace:
     ],
 )
 def test_a_mouse_that_is_held_to_run_moves_nothing_unless_it_is(
-    buttons: tuple[bool, bool], moves: bool, told: tuple[bool, bool]
+    buttons: tuple[bool, bool], moves: bool, pressed: tuple[bool, bool]
 ) -> None:
     found = held_to_run(Push(np.full(6, 0.5), buttons))
     assert np.array_equal(found.axes, np.full(6, 0.5 * moves))
-    assert found.buttons == told, "a button that is held to run closes no gripper"
+    assert found.buttons == pressed, "a button that is held to run closes no gripper"
 
 
 def test_a_gamepad_moves_nothing_unless_it_is_held() -> None:

@@ -99,14 +99,14 @@ FAULTS: list[tuple[Topic, Callable[[Any], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("topic", "change", "told"), FAULTS)
-def test_what_cannot_be_used_is_told(
-    topic: Topic, change: Callable[[Any], None], told: str
+@pytest.mark.parametrize(("topic", "change", "complaint"), FAULTS)
+def test_what_cannot_be_used_is_refused(
+    topic: Topic, change: Callable[[Any], None], complaint: str
 ) -> None:
     message = sound(topic)
     change(message)
     fault = fault_of(topic, message)
-    assert told in fault and len(fault) < 200 and fault.isprintable()
+    assert complaint in fault and len(fault) < 200 and fault.isprintable()
 
 
 def test_a_time_before_1970_on_the_clock_is_passed_over() -> None:

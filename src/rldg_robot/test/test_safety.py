@@ -331,7 +331,7 @@ def test_an_arm_outside_of_its_box_is_not_pulled_to_it(place: Pose, wanted: str)
     assert gate.reason.code is ReasonCode.OUTSIDE_BOX and gate.reason.code.needs_person
 
 
-def test_it_is_told_from_the_beginning_that_the_arm_is_outside_and_that_it_is_back() -> None:
+def test_it_is_reported_from_the_beginning_that_the_arm_is_outside_and_that_it_is_back() -> None:
     gate = Gate(TASK)
     gate.on_state(NOW, FAR)
     assert gate.watch(NOW) is None and "outside" in gate.reason.text
@@ -367,7 +367,7 @@ def test_an_arm_that_is_out_by_little_is_led_and_does_not_flap(gate: Gate) -> No
     assert step(10, near) is GateState.PASS
 
 
-def test_how_far_out_is_told_for_any_pose() -> None:
+def test_how_far_out_is_reported_for_any_pose() -> None:
     rng = np.random.default_rng(0)
     for _ in range(2000):
         turn = rng.normal(size=3) * rng.choice([0.01, 0.1, 1.0, 3.0])

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from rldg_core.poses import Pose
-from rldg_core.task import Clip, load_task, task_ids
+from rldg_core.task import ErrorClip, load_task, task_ids
 from rldg_robot.simulation import scene
 from rldg_robot.simulation.connectors import SHOULDER, Connector, UnknownConnector, connector
 from rldg_robot.simulation.twin import Twin
@@ -118,7 +118,7 @@ def test_pressing_on_the_board_gives_its_force_and_hardly_sinks() -> None:
 @pytest.mark.parametrize("kind", ["translation", "rotation"])
 def test_springs_clip_per_axis_and_direction(axis: int, kind: str) -> None:
     """Static force of each spring, below and beyond its clip; the two directions differ."""
-    clip = Clip(lower=(-0.002, -0.004, -0.006), upper=(0.003, 0.005, 0.007))
+    clip = ErrorClip(lower=(-0.002, -0.004, -0.006), upper=(0.003, 0.005, 0.007))
     task = load_task("connector/vga")
     task = replace(
         task, compliance=replace(task.compliance, translational_clip=clip, rotational_clip=clip)

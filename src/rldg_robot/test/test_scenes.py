@@ -18,7 +18,7 @@ from rldg_robot.simulation import scene
 from rldg_robot.simulation.film import Film
 from rldg_robot.simulation.scenes import scene_of
 from rldg_robot.simulation.scenes.fmb import DEPTH, PROTRUSION
-from rldg_robot.simulation.scenes.scene import Moment, UnknownThing
+from rldg_robot.simulation.scenes.scene import SceneState, UnknownThing
 from rldg_robot.simulation.twin import MAX_WIDTH, Twin
 
 TASKS = [task for task in task_ids() if not task.startswith("connector/")]
@@ -133,8 +133,8 @@ def test_film_shows_the_scene_where_it_is(twins: dict[str, Twin], task_id: str) 
         frames.append(film.frame(twin.joint_positions, twin.objects).astype(int))
     assert np.abs(frames[0] - frames[1]).mean() > 0.5
     usual = scene_of(twin.task).place(np.random.default_rng(0))
-    alone, told = (film.frame(twin.joint_positions, objects) for objects in ((), usual))
-    assert (alone == told).all(), "where nobody sees them they are where the task has them"
+    alone, named = (film.frame(twin.joint_positions, objects) for objects in ((), usual))
+    assert (alone == named).all(), "where nobody sees them they are where the task has them"
     with pytest.raises(ValueError, match="objects given, expected"):
         film.frame(twin.joint_positions, [*twin.objects, *twin.objects])
     film.close()
@@ -226,16 +226,16 @@ def test_open_fingers_drop_it_and_it_can_be_picked_up_again(
 
 
 @pytest.mark.parametrize("task_id", GRASPING)
-def test_fingers_that_closed_on_nothing_are_told_to_open_above(
+def test_fingers_that_closed_on_nothing_are_to_open_above(
     twins: dict[str, Twin], task_id: str
 ) -> None:
     twin = twins[task_id]
     twin.reset(0)
-    assert twin.gripper_wish == -1.0  # on the object
+    assert twin.goal_gripper == -1.0  # on the object
     twin.command_gripper(0.0, SPEED, FORCE)
     twin.step(twin.pose, 1.5)
     assert not twin.gripper_grasped and not twin.gripper_moving
-    assert twin.gripper_width < 1e-3 and twin.gripper_wish == 1.0
+    assert twin.gripper_width < 1e-3 and twin.goal_gripper == 1.0
     assert twin.goal.position[2] > twin.objects[-1].position[2] + 0.05
     assert twin.progress == 0.0
 
@@ -243,7 +243,7 @@ def test_fingers_that_closed_on_nothing_are_told_to_open_above(
 def test_over_the_bowl_is_not_in_it_and_held_in_it_is_not_done(twins: dict[str, Twin]) -> None:
     twin = twins["pick_place/pepper"]
     for _ in live(twin, 0):
-        if twin.gripper_wish == 1.0 and np.linalg.norm(twin.offset.position) < 0.02:
+        if twin.goal_gripper == 1.0 and np.linalg.norm(twin.offset.position) < 0.02:
             break
     # Still held, now lowered into the bowl.
     low = Pose(twin.goal.position - [0, 0, 0.05], twin.goal.quaternion)
@@ -258,13 +258,13 @@ def test_over_the_bowl_is_not_in_it_and_held_in_it_is_not_done(twins: dict[str, 
 def test_an_assembly_progresses_in_stages(twins: dict[str, Twin]) -> None:
     """Lying, held, held over the hole, and from there on only further, down to the end."""
     twin = twins["fmb_assembly/rectangle"]
-    told = []
+    reported = []
     for _ in live(twin, 0):
-        told.append(twin.progress)
-    assert twin.success and told == sorted(told)
-    assert {0.0, 0.25, 0.5} == {progress for progress in told if progress <= 0.5}
-    assert any(0.5 < progress < 0.95 for progress in told)
-    assert told.index(0.5) < told.index(next(p for p in told if p > 0.5)) - 3, (
+        reported.append(twin.progress)
+    assert twin.success and reported == sorted(reported)
+    assert {0.0, 0.25, 0.5} == {progress for progress in reported if progress <= 0.5}
+    assert any(0.5 < progress < 0.95 for progress in reported)
+    assert reported.index(0.5) < reported.index(next(p for p in reported if p > 0.5)) - 3, (
         "well before the hole"
     )
 
@@ -288,7 +288,7 @@ def test_a_shape_is_over_the_hole_where_its_tip_is_upright(
     tip = Pose.from_rotvec([0.0, 0.0, PROTRUSION], np.zeros(3))
     shape = inserted @ Pose.from_rotvec(way, np.zeros(3)) @ tip @ Pose.from_rotvec([0, 0, 0], turn)
     shape = shape @ tip.inverse()
-    held = Moment(shape, (board, shape), speed=0.0, width=0.026, grasped=True)
+    held = SceneState(shape, (board, shape), speed=0.0, width=0.026, grasped=True)
     assert scene.progress(held) == progress
     assert scene.progress(replace(held, width=0.08, grasped=False)) == 0.0
 
@@ -327,12 +327,12 @@ def test_an_inserted_shape_stays_in_and_the_board_where_it_is(twins: dict[str, T
         ({"fmb": "circle", "connector": "vga"}, "takes one of the kinds"),
     ],
 )
-def test_what_there_is_not_is_told(wrong: dict[str, object], message: str) -> None:
+def test_unknown_names_are_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(UnknownThing, match=message):
         scene.build(replace(load_task("pick_place/pepper"), scene=wrong))
 
 
-def test_a_misspelt_setting_is_told() -> None:
+def test_a_misspelt_setting_is_refused() -> None:
     task = replace(
         load_task("pick_place/pepper"), scene={"pick_place": {"produce": "corn", "tabel": "grey"}}
     )

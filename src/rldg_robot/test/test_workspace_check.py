@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from rldg_core.task import Task, load_task, task_ids
-from rldg_robot.doctor.finding import Verdict
+from rldg_robot.doctor.finding import CheckStatus
 from rldg_robot.doctor.workspace_check import workspace_findings
 
 TASK = load_task("connector/vga")
@@ -19,7 +19,7 @@ TASK = load_task("connector/vga")
 def test_the_arm_gets_everywhere_in_our_tasks(name: str) -> None:
     task = load_task(next(each for each in task_ids() if each.startswith(name)))
     (finding,) = workspace_findings(task)
-    assert finding.verdict is Verdict.GOOD, finding
+    assert finding.status is CheckStatus.GOOD, finding
 
 
 def moved(x: float, y: float, z: float) -> Task:
@@ -35,8 +35,8 @@ def moved(x: float, y: float, z: float) -> Task:
         ((0.20, 0.0, 0.1), r"fr3_link2 and fr3_link5 touch at \(0\.200"),
     ],
 )
-def test_where_it_does_not_get_is_told(place: tuple[float, float, float], found: str) -> None:
+def test_unreachable_places_are_reported(place: tuple[float, float, float], found: str) -> None:
     (finding,) = workspace_findings(moved(*place))
-    assert finding.verdict is Verdict.BAD, finding
+    assert finding.status is CheckStatus.BAD, finding
     assert re.search(found, finding.found), finding.found
     assert "`box` of the task's YAML" in finding.fix

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A controller that goes from waypoint to waypoint, as a person would who sees the offset and the gripper's wish."""
+"""A controller that goes from waypoint to waypoint, as a person would who sees the offset and the goal's gripper."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SPEED, FORCE = 0.1, 30.0
 def steer(twin: Twin) -> Pose:
     """The target of one control step: aside first, down only over the goal; never more than a full action."""
     scale = twin.task.action_scale
-    sight = Sight(0, twin.pose, twin.offset, twin.gripper_wish)
+    sight = Sight(0, twin.pose, twin.offset, twin.goal_gripper)
     offset = (next_leg(sight) if twin.task.grasp else sight).offset
     move, turn = offset.position, offset.rotvec
     aside = float(np.hypot(*move[:2]))
@@ -32,11 +32,11 @@ def steer(twin: Twin) -> Pose:
 
 def press(twin: Twin, asked: float) -> float:
     """Close or open where that should be done, once per change; returns what the fingers were asked for last."""
-    wish, away = twin.gripper_wish, twin.offset.position
+    target, away = twin.goal_gripper, twin.offset.position
     there = np.hypot(*away[:2]) < 0.006 and abs(away[2]) < 0.006
-    if wish not in (0.0, asked) and there:
-        twin.command_gripper(MAX_WIDTH if wish > 0 else 0.0, SPEED, FORCE)
-        return wish
+    if target not in (0.0, asked) and there:
+        twin.command_gripper(MAX_WIDTH if target > 0 else 0.0, SPEED, FORCE)
+        return target
     return asked
 
 

@@ -284,7 +284,7 @@ def summarize(
 def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
     """Summary of an episode from its last Episode message and its Step messages."""
     # Not from the first to the last: between two steps a person may have been asked.
-    lived = [nanoseconds(s.next_state_stamp) - nanoseconds(s.state_stamp) for s in steps]
+    durations = [nanoseconds(s.next_state_stamp) - nanoseconds(s.state_stamp) for s in steps]
     of_policy = episode.source in LED_BY_POLICY
     return EpisodeSummary(
         episode_id=episode.episode_id,
@@ -294,7 +294,7 @@ def summary_of(episode: Any, steps: list[Any]) -> EpisodeSummary:
         seed=int(episode.seed),
         steps=len(steps),
         interventions=sum(int(step.executed_by) == ExecutedBy.INTERVENTION for step in steps),
-        seconds=sum(lived) / SECOND,
+        seconds=sum(durations) / SECOND,
         lead_in=sum(int(step.executed_by) == ExecutedBy.DEMONSTRATION for step in steps)
         if of_policy
         else 0,

@@ -85,7 +85,7 @@ class Account:
 
 
 @dataclass(frozen=True)
-class Summary:
+class McapSummary:
     """What a file that was closed says of itself at its end."""
 
     channels: dict[int, Channel]
@@ -97,13 +97,13 @@ class Summary:
     """place and length of the record in which `ros2 bag` keeps `metadata.yaml` once more"""
 
     @property
-    def told(self) -> Counter[str]:
+    def counts_by_topic(self) -> Counter[str]:
         """Number of messages by topic."""
-        told: Counter[str] = Counter()
+        counts_by_topic: Counter[str] = Counter()
         for number, count in (self.counts or {}).items():
             if number in self.channels:
-                told[self.channels[number].topic] += count
-        return told
+                counts_by_topic[self.channels[number].topic] += count
+        return counts_by_topic
 
 
 def messages(
@@ -188,7 +188,7 @@ def _late(file: Path, number: int, known: Mapping[int, tuple[str, str]]) -> Chan
     return Channel(topic, kind, "", {})
 
 
-def summary(file: Path) -> Summary | None:
+def summary(file: Path) -> McapSummary | None:
     """What stands at the end of a file; None where it was never closed, or that is damaged.
 
     Raises:
@@ -202,7 +202,7 @@ def summary(file: Path) -> Summary | None:
             return None
         (start,) = struct.unpack_from("<Q", end, RECORD.size)
         if not 0 < size - FOOTER_SIZE - start <= MAX_SUMMARY or not start:
-            return Summary({}, None, (0, 0, 0), None) if not start else None
+            return McapSummary({}, None, (0, 0, 0), None) if not start else None
         stream.seek(start)
         data = stream.read(size - FOOTER_SIZE - start)
     try:
@@ -212,7 +212,7 @@ def summary(file: Path) -> Summary | None:
         return None
 
 
-def _summary(records: Iterable[tuple[int, bytes]]) -> Summary:
+def _summary(records: Iterable[tuple[int, bytes]]) -> McapSummary:
     schemas: dict[int, Schema] = {}
     channels: dict[int, Channel] = {}
     counts, span, metadata = None, (0, 0, 0), None
@@ -229,7 +229,7 @@ def _summary(records: Iterable[tuple[int, bytes]]) -> Summary:
             counts, span = dict(struct.iter_unpack("<HQ", pairs)), (first, last, count)
         elif opcode == METADATA_INDEX and content[16:] == b"\x07\0\0\0rosbag2":
             metadata = struct.unpack_from("<QQ", content)
-    return Summary(channels, counts, span, metadata)
+    return McapSummary(channels, counts, span, metadata)
 
 
 def channels(file: Path) -> dict[int, Channel]:

@@ -29,8 +29,10 @@ def whole(least: int, most: int = LARGEST) -> Callable[[str], int]:
     def read(text: str) -> int:
         # int() takes more: underscores, digits of other scripts, and as many as one likes.
         if not re.fullmatch(r"[+-]?[0-9]{1,20}", text):
-            told = "" if least == -LARGEST else f" from {least} to {most}"
-            raise ArgumentTypeError(f"invalid int value: '{text}', it takes a whole number{told}")
+            range_text = "" if least == -LARGEST else f" from {least} to {most}"
+            raise ArgumentTypeError(
+                f"invalid int value: '{text}', it takes a whole number{range_text}"
+            )
         if not least <= int(text) <= most:
             bound = f"{least} is the least" if int(text) < least else f"{most} is the greatest"
             raise ArgumentTypeError(f"{bound}, and it is {text}")

@@ -45,10 +45,10 @@ class SlowLines:
         """Say nothing yet; `period` [s] passes before the first line, and between two."""
         self._console = console
         self._period = period
-        self._told = time.monotonic()
+        self._printed = time.monotonic()
 
     def say(self, line: Callable[[], RenderableType]) -> None:
         """One line, where it is time for one; `line` makes it."""
-        if not self._console.is_terminal and time.monotonic() - self._told >= self._period:
-            self._told = time.monotonic()
+        if not self._console.is_terminal and time.monotonic() - self._printed >= self._period:
+            self._printed = time.monotonic()
             self._console.print(line())

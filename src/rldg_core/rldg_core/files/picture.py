@@ -123,10 +123,10 @@ def check_size(height: int, width: int) -> None:
 def _open(data: bytes) -> ImageFile:
     """With its header read, nothing decoded, and the limits checked."""
     if data.startswith(PNG):
-        told: tuple[int, int] | None = _png_size(data)
+        header_size: tuple[int, int] | None = _png_size(data)
         kind: type[ImageFile] = PngImageFile
     elif data.startswith(JPEG):
-        told, kind = None, JpegImageFile
+        header_size, kind = None, JpegImageFile
     else:
         raise _no_picture(data)
     try:
@@ -134,7 +134,7 @@ def _open(data: bytes) -> ImageFile:
     except Exception as error:  # whatever the library makes of foreign bytes
         raise BadPicture(f"not an image: {_cause(error)}") from error
     check_size(opened.height, opened.width)
-    if told not in (None, (opened.height, opened.width)):
+    if header_size not in (None, (opened.height, opened.width)):
         raise BadPicture("not an image: its PNG has two headers")
     if opened.mode == "CMYK":
         raise NotColour("a CMYK image, the four inks of a printer, not RGB")

@@ -8,12 +8,12 @@ from dataclasses import fields, replace
 
 from rldg_core.commands.command_line import pointless
 from rldg_distill.conversion.options import Options
-from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, Told
-from rldg_distill.recordings.selection import Described, Filters
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, StatedFacts
+from rldg_distill.recordings.selection import BagDescription, Filters
 
 
 def check_effects(
-    options: Options, bags: Collection[Described], recordings: Collection[ForeignBag]
+    options: Options, bags: Collection[BagDescription], recordings: Collection[ForeignBag]
 ) -> None:
     """Check the options against all bags that can be read.
 
@@ -26,10 +26,10 @@ def check_effects(
         UsageError: one changes nothing.
     """
     _check_filters(options.filters, bags)
-    _check_told(options.told, recordings)
+    _check_stated(options.stated, recordings)
 
 
-def _check_filters(filters: Filters, bags: Collection[Described]) -> None:
+def _check_filters(filters: Filters, bags: Collection[BagDescription]) -> None:
     alone = Filters(statuses=())
     asked = [
         *(("--source", source, replace(alone, sources=(source,))) for source in filters.sources),
@@ -48,29 +48,31 @@ def _check_filters(filters: Filters, bags: Collection[Described]) -> None:
             raise pointless(f"--where {condition}", why, "Leave it out")
 
 
-def _check_told(told: Told, recordings: Collection[ForeignBag]) -> None:
-    usual = Told()
-    facts = [fact.name for fact in fields(Told) if fact.name != "topics"]
+def _check_stated(stated: StatedFacts, recordings: Collection[ForeignBag]) -> None:
+    usual = StatedFacts()
+    facts = [fact.name for fact in fields(StatedFacts) if fact.name != "topics"]
     given = {
-        fact: getattr(told, fact) for fact in facts if getattr(told, fact) != getattr(usual, fact)
+        fact: getattr(stated, fact)
+        for fact in facts
+        if getattr(stated, fact) != getattr(usual, fact)
     }
     asked = [*(_option(*fact) for fact in given.items())]
-    asked += [f"--topic {name}={topic}" for name, topic in told.topics.items()]
+    asked += [f"--topic {name}={topic}" for name, topic in stated.topics.items()]
     if asked and not recordings:
         raise pointless(asked[0], "it is about bags made elsewhere, and none is", "Leave it out")
     for fact, value in given.items():
-        if not any(getattr(recording.told, fact) == value for recording in recordings):
+        if not any(getattr(recording.stated, fact) == value for recording in recordings):
             why = (
                 "every bag states another value itself, in its custom_data or its Episode messages"
             )
             raise pointless(_option(fact, value), why, "Leave it out, or repair the bags")
-    for name, topic in told.topics.items():
+    for name, topic in stated.topics.items():
         if not any(recording.topics.get(name) == topic for recording in recordings):
             why = f"nothing is taken from there, for {name} plays no part in these bags"
             raise pointless(f"--topic {name}={topic}", why, "Leave it out")
 
 
 def _option(fact: str, value: str) -> str:
-    if fact in Told.facts():
+    if fact in StatedFacts.facts():
         return f"--recorded {fact}={value}"
     return f"--{fact.replace('_', '-')} {value}"

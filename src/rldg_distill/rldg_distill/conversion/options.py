@@ -14,12 +14,12 @@ from rldg_core.vocabulary import OUTCOMES, EpisodeStatus, Source
 from rldg_distill.datasets import rlds
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.condition import Condition, read_conditions
-from rldg_distill.recordings.foreign.foreign_bag import Told
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 from rldg_distill.recordings.selection import Filters
 
 FOLDERS = {"rlds": rlds.VERSION, "lerobot": "lerobot"}
 """of the dataset in `data/<name>`, by its format"""
-"""who may have lived an episode"""
+"""who may have executed an episode"""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Options:
     shard_episodes: int = 100
     """episodes per file, at most"""
     overwrite: bool = False
-    told: Told = field(default_factory=Told)
+    stated: StatedFacts = field(default_factory=StatedFacts)
     """about bags made elsewhere"""
     workers: int | None = None
     """processes; 1: this one; None: one for every core, but no more than the bags are worth"""
@@ -165,7 +165,9 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     )
     given = parser.parse_args(arguments)
     try:
-        told = Told.parse(given.recorded, given.topic, given.gripper_joint, given.gripper_range)
+        stated = StatedFacts.parse(
+            given.recorded, given.topic, given.gripper_joint, given.gripper_range
+        )
     except ValueError as error:
         parser.error(str(error))
     statuses = tuple(once("--status", given.status or (EpisodeStatus.SUCCESS,)))
@@ -186,7 +188,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         cameras=tuple(once("--camera", given.camera)),
         shard_episodes=given.shard_episodes,
         overwrite=given.overwrite,
-        told=told,
+        stated=stated,
         workers=given.workers,
         ray=given.ray,
         format=given.format,

@@ -27,15 +27,20 @@ from rldg_distill.datasets import image_codec, rlds
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.any_bag import read_bag
-from rldg_distill.recordings.bag_storage import damage_told, remarks
+from rldg_distill.recordings.bag_storage import damage_as_bad_bag, remarks
 from rldg_distill.recordings.camera_names import POLICY_CAMERA, camera_names, way_out
 from rldg_distill.recordings.cameras import camera_topics, more_cameras, unlike
 from rldg_distill.recordings.finding import find_bags
-from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, Told, find_foreign, is_foreign
-from rldg_distill.recordings.foreign.view import View, settle_view
+from rldg_distill.recordings.foreign.foreign_bag import (
+    ForeignBag,
+    StatedFacts,
+    find_foreign,
+    is_foreign,
+)
+from rldg_distill.recordings.foreign.view import PictureConversion, settle_view
 from rldg_distill.recordings.identity import Identities, identify
 from rldg_distill.recordings.own.own_episode import check_closed
-from rldg_distill.recordings.selection import Candidate, Described, choose, split
+from rldg_distill.recordings.selection import BagDescription, Candidate, choose, split
 
 
 class ConversionError(UserError):
@@ -52,7 +57,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Recipe:
+class ConversionRecipe:
     """How every bag becomes an episode."""
 
     image_format: ImageFormat
@@ -60,9 +65,9 @@ class Recipe:
     """feature by topic"""
     shapes: dict[str, tuple[int, ...]]
     """(H, W, 3) by feature"""
-    told: Told
+    stated: StatedFacts
     """about bags made elsewhere"""
-    view: View
+    view: PictureConversion
     """of their policy camera"""
     names: dict[str, str] = field(default_factory=dict)
     """by path, of bags that share theirs with another recording"""
@@ -73,7 +78,7 @@ class Recipe:
         Raises:
             BadBag: it cannot be converted.
         """
-        episode = read_bag(bag, self.image_format, self.cameras, self.told, self.view)
+        episode = read_bag(bag, self.image_format, self.cameras, self.stated, self.view)
         for camera, shape in image_shapes(episode).items():
             if shape != self.shapes[camera]:
                 raise BadBag(
@@ -97,7 +102,7 @@ class Pile:
     remarks: dict[str, str] = field(default_factory=dict)
     """what a person should know of a bag that is read all the same, by path"""
     identities: Identities = field(default_factory=lambda: Identities({}, {}))
-    described: list[Described] = field(default_factory=list)
+    described: list[BagDescription] = field(default_factory=list)
     """what every bag that can be read says of itself, wanted or not"""
 
     def error(self, reason: str) -> ConversionError:
@@ -118,7 +123,7 @@ class ConversionPlan:
 
     shards: tuple[Shard, ...]
     """of every split in turn"""
-    recipe: Recipe
+    recipe: ConversionRecipe
     left_out_topics: dict[str, str]
     """why by image topic"""
     control_rate: float
@@ -177,7 +182,7 @@ def make_plan(
     cameras, left_out = _cameras(pile, options.cameras)
     cameras, shapes, unread = _readable(pile, shards, options, cameras, view)
     names = {str(path): pile.identities.name(path) for path in pile.identities.contents}
-    recipe = Recipe(options.image_format, cameras, shapes, options.told, view, names)
+    recipe = ConversionRecipe(options.image_format, cameras, shapes, options.stated, view, names)
     return ConversionPlan(shards, recipe, left_out | unread, rate, contract, pile)
 
 
@@ -194,7 +199,7 @@ def sort_out(paths: Iterable[Path], options: Options, without: Mapping[str, str]
         if str(bag) in without:
             continue
         try:
-            with damage_told():
+            with damage_as_bad_bag():
                 summary = _described(bag, options, pile)
         except BadBag as error:
             pile.rejected[str(bag)] = str(error)
@@ -214,16 +219,16 @@ def sort_out(paths: Iterable[Path], options: Options, without: Mapping[str, str]
     return pile
 
 
-def _described(bag: Path, options: Options, pile: Pile) -> Described:
+def _described(bag: Path, options: Options, pile: Pile) -> BagDescription:
     """What a bag is taken for.
 
     Raises:
         BadBag: it is none, or does not say what filters ask.
     """
-    summary: Described
+    summary: BagDescription
     try:
         if is_foreign(bag):
-            summary = pile.recordings[bag] = find_foreign(bag, options.told)
+            summary = pile.recordings[bag] = find_foreign(bag, options.stated)
             if said := remarks(bag):
                 pile.remarks[str(bag)] = "; ".join(said)
         else:
@@ -298,7 +303,11 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
 
 
 def _readable(
-    pile: Pile, shards: Sequence[Shard], options: Options, cameras: dict[str, str], view: View
+    pile: Pile,
+    shards: Sequence[Shard],
+    options: Options,
+    cameras: dict[str, str],
+    view: PictureConversion,
 ) -> tuple[dict[str, str], dict[str, tuple[int, ...]], dict[str, str]]:
     """Cameras with which a bag can be read, their shapes, and why the others are left out: with them no bag can."""
     shapes, rejected = _shapes(shards, options, cameras, view)
@@ -315,7 +324,7 @@ def _readable(
 
 
 def _shapes(
-    shards: Sequence[Shard], options: Options, cameras: dict[str, str], view: View
+    shards: Sequence[Shard], options: Options, cameras: dict[str, str], view: PictureConversion
 ) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
     """Of the first two bags that agree, so that a single odd one does not shut out all others. Found here, for shards
     that are written side by side must agree. Empty where no bag can be read; and why those before could not.
@@ -324,7 +333,7 @@ def _shapes(
     rejected = {}
     for bag in chain.from_iterable(shard.bags for shard in shards):
         try:
-            episode = read_bag(bag, options.image_format, cameras, options.told, view)
+            episode = read_bag(bag, options.image_format, cameras, options.stated, view)
         except BadBag as error:
             rejected[str(bag)] = str(error)
             continue

@@ -29,8 +29,8 @@ from rldg_distill.datasets.tfrecord import DamagedRecord
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.camera_names import POLICY_CAMERA
 from rldg_distill.recordings.finding import find_bags
-from rldg_distill.recordings.foreign.foreign_bag import Told
-from rldg_distill.recordings.foreign.view import View
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
+from rldg_distill.recordings.foreign.view import PictureConversion
 from rldg_distill.recordings.identity import bag_name, base_name
 
 GAP = 1.5  # periods between two stamps from which a frame is missing
@@ -118,14 +118,14 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
         bags.setdefault(bag_name(path), []).append(path)
     image_format = ImageFormat.parse(dataset.contract.image_format)
     cameras = {topic: name for name, topic in dataset.contract.cameras.items()}
-    told = typed(dataset.contract.recorded.told, Told, str(dataset.folder / CONTRACT))
+    stated = typed(dataset.contract.recorded.told, StatedFacts, str(dataset.folder / CONTRACT))
     view = view_of(dataset)
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             where = f"{split} {episode.metadata.bag}"
             named = bags.get(base_name(episode.metadata.bag), [])
             read = partial(
-                read_bag, image_format=image_format, cameras=cameras, told=told, view=view
+                read_bag, image_format=image_format, cameras=cameras, stated=stated, view=view
             )
             yield from (Fault(where, what) for what in _against(episode, named, read))
 
@@ -148,12 +148,14 @@ def _against(episode: Episode, bags: list[Path], read: Callable[[Path], Episode]
     yield from min(found, key=len)
 
 
-def view_of(dataset: Dataset) -> View | None:
+def view_of(dataset: Dataset) -> PictureConversion | None:
     """How the pictures of bags made elsewhere became those of a dataset; None where they were kept as they are."""
     height, width = dataset.image_sizes.get(POLICY_CAMERA, (0, 1))
     if height != width:
         return None
-    return View(height, ImageContract.stored(str(dataset.contract.image_contract or "")))
+    return PictureConversion(
+        height, ImageContract.stored(str(dataset.contract.image_contract or ""))
+    )
 
 
 def _differences(episode: Episode, truth: Episode) -> Iterator[str]:

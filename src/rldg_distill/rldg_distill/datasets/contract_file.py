@@ -30,13 +30,13 @@ class Dimensions:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class ForeignProvenance:
     """What bags made elsewhere were taken for."""
 
     resampling: str = ""
     """the rule"""
     told: dict[str, Any] = field(default_factory=dict)
-    """by the options of `convert`, see `recordings.foreign.foreign_bag.Told`"""
+    """by the options of `convert`, see `recordings.foreign.foreign_bag.StatedFacts`; existing files name it so"""
     bags: dict[str, dict[str, Any]] = field(default_factory=dict)
     """by name"""
 
@@ -57,7 +57,7 @@ class Contract:
     state: Dimensions = Dimensions(PROPRIOCEPTION)
     left_out_topics: dict[str, str] = field(default_factory=dict)
     """why by topic"""
-    recorded: Recorded = Recorded()
+    recorded: ForeignProvenance = ForeignProvenance()
     rejected: dict[str, str] = field(default_factory=dict)
     """why by bag"""
 

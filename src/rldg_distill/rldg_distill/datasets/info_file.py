@@ -64,10 +64,10 @@ class _Image:
     @property
     def size(self) -> tuple[int, int]:
         """(height, width)."""
-        told = self.shape.dimensions[:2]
-        if len(told) < 2 or not all(side.isdecimal() and len(side) < 6 for side in told):
-            raise ValueError(f"an image cannot be {' x '.join(told)}")
-        return int(told[0]), int(told[1])
+        sides = self.shape.dimensions[:2]
+        if len(sides) < 2 or not all(side.isdecimal() and len(side) < 6 for side in sides):
+            raise ValueError(f"an image cannot be {' x '.join(sides)}")
+        return int(sides[0]), int(sides[1])
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ NEIGHBOURS = 3
 next"""
 NEVER = 20.0
 """times a limit of twist or wrench that not even one step may be beyond: no number that anybody measured"""
-TOLD_SPEED = (10.0, 0.05, 0.5)
+COMMANDED_SPEED = (10.0, 0.05, 0.5)
 """how many times as fast as the poses a twist may be on average, and the noise [m/s], [rad/s] that is granted"""
 PRESSED = (500.0, 100.0)
 """[N], [Nm] beyond which an arm on a table has stopped, or broken something"""
@@ -57,7 +57,7 @@ def implausible(episode: Episode, period: float) -> Iterator[str]:
     if not broken:
         yield from _jumps(episode, period)
         yield from _far_actions(episode)
-        yield from _told_speeds(episode, period)
+        yield from _commanded_speeds(episode, period)
         yield from _pressed(episode)
         yield from _widths(episode)
 
@@ -153,7 +153,7 @@ def _likely(episode: Episode, cause: str) -> str:
     return f"{cause}, or one that takes many steps to reach? --recorded action=motion takes what was done"
 
 
-def _told_speeds(episode: Episode, period: float) -> Iterator[str]:
+def _commanded_speeds(episode: Episode, period: float) -> Iterator[str]:
     """The twist against what the poses say; a unit shows in it even while an arm goes slowly."""
     if len(episode) < 2:
         return
@@ -161,16 +161,16 @@ def _told_speeds(episode: Episode, period: float) -> Iterator[str]:
     seconds = float(max(episode.state_stamp[-1] - episode.state_stamp[0], period)) / SECOND
     way = np.linalg.norm(np.diff(state[:, :3], axis=0), axis=1).sum() / seconds
     turn = _angles(state[:, 3:6]).sum() / seconds
-    factor, *noise = TOLD_SPEED
+    factor, *noise = COMMANDED_SPEED
     for columns, measured, granted, fastest, unit, cause in (
         (slice(6, 9), way, noise[0], SPEED[0], "m/s", "millimetres per second"),
         (slice(9, 12), turn, noise[1], SPEED[1], "rad/s", "degrees per second"),
     ):
         size = np.linalg.norm(state[:, columns], axis=1)
-        told = size.mean()
-        if told > factor * measured + granted:
+        commanded = size.mean()
+        if commanded > factor * measured + granted:
             yield (
-                f"the twist is {told:.3g} {unit} on average, and the poses move at {measured:.3g} {unit}: {cause}?"
+                f"the twist is {commanded:.3g} {unit} on average, and the poses move at {measured:.3g} {unit}: {cause}?"
             )
         elif size.max() > NEVER * fastest:
             yield f"step {size.argmax()}: the twist is {size.max():.3g} {unit}: was it measured at all?"

@@ -136,10 +136,10 @@ def _fresh(dataset: Dataset) -> dict[str, Any] | None:
     path = dataset.folder / STATISTICS
     try:
         content = read_json(path, dict[str, Any])
-        told = typed(content, Statistics, str(path))
+        stored = typed(content, Statistics, str(path))
     except (FileNotFoundError, FormatError):
         return None
-    return content if told.fingerprint == fingerprint(dataset) else None
+    return content if stored.fingerprint == fingerprint(dataset) else None
 
 
 def load(path: Path) -> dict[str, Any]:

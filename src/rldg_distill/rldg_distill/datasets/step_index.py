@@ -53,7 +53,7 @@ class StepIndex:
         self,
         datasets: Sequence[Dataset],
         split: str,
-        told: Callable[[], None] = lambda: None,
+        on_episode: Callable[[], None] = lambda: None,
         room: int = 0,
     ) -> None:
         """Read and check every record once.
@@ -61,7 +61,7 @@ class StepIndex:
         Args:
             datasets: of the same cameras.
             split: train or val.
-            told: called after every episode.
+            on_episode: called after every episode.
             room: bytes of decoded images that may be kept; what comes first stays.
 
         Raises:
@@ -81,7 +81,7 @@ class StepIndex:
         rows = _Rows()
         for dataset in datasets:
             before = sum(map(len, rows.action))
-            self._read(dataset, split, rows, told)
+            self._read(dataset, split, rows, on_episode)
             self.sizes.append(sum(map(len, rows.action)) - before)
         lengths = np.array([len(action) for action in rows.action], np.int64)
         ends = np.cumsum(lengths)
@@ -142,7 +142,9 @@ class StepIndex:
             )
         return image
 
-    def _read(self, dataset: Dataset, split: str, rows: _Rows, told: Callable[[], None]) -> None:
+    def _read(
+        self, dataset: Dataset, split: str, rows: _Rows, on_episode: Callable[[], None]
+    ) -> None:
         sizes = dataset.image_sizes
         if self.cameras and sizes != self.cameras:
             raise NotADataset(
@@ -156,7 +158,7 @@ class StepIndex:
             try:
                 for offset, record in placed_records(file):
                     self._add(dataset, offset, record, rows, numbers)
-                    told()
+                    on_episode()
             except FileNotFoundError as error:
                 raise NotADataset(f"{file} is missing: convert again") from error
         self.instructions = list(numbers)

@@ -67,7 +67,7 @@ class TopicInfo:
 
 
 @contextmanager
-def damage_told() -> Iterator[None]:
+def damage_as_bad_bag() -> Iterator[None]:
     """Make a BadBag of whatever one bag raises, so that it ends nothing but itself: a message that is cut off or not of
     its type, a file that cannot be read, and what nobody foresaw. What would end every bag passes.
 
@@ -93,7 +93,7 @@ def damage_told() -> Iterator[None]:
         ) from error
 
 
-@damage_told()
+@damage_as_bad_bag()
 def topics(path: Path) -> dict[str, TopicInfo]:
     """Every topic that has a message.
 
@@ -111,8 +111,8 @@ def topics(path: Path) -> dict[str, TopicInfo]:
         found: Counter[str] = Counter()
         for file in files:
             with _plain(file) as plain:
-                channels, told = _content(plain)
-            found += told
+                channels, recorded = _content(plain)
+            found += recorded
             kinds |= {c.topic: _kind(c) for c in channels.values()}
         counts |= found  # the larger one: files that were never counted say 0
     return {name: TopicInfo(kinds[name], count) for name, count in counts.items() if count}
@@ -151,8 +151,8 @@ def _content(file: Path) -> tuple[dict[int, Channel], Counter[str]]:
         except db3_file.DamagedFile as error:
             raise BadBag(f"{error}. {MEND}") from error
     about = mcap_file.summary(file)
-    if about and about.channels and about.told.total():
-        return about.channels, about.told
+    if about and about.channels and about.counts_by_topic.total():
+        return about.channels, about.counts_by_topic
     account = Account()
     for _ in mcap_file.messages(file, (), account):
         pass
@@ -174,20 +174,20 @@ def _read(
     path: Path, wanted: Collection[str], form: Callable[[Channel], Form]
 ) -> Iterator[tuple[str, int, bytes]]:
     account = Account()
-    told: Counter[str] = Counter()
-    with damage_told():
+    recorded: Counter[str] = Counter()
+    with damage_as_bad_bag():
         for file in files_of(path):
             with _plain(file) as plain:
-                told += _told(plain)
+                recorded += _counts_at_end(plain)
                 for topic, _, time, data in _messages(plain, wanted, account, form):
                     yield topic, time, data
-        _compare(account, told | _recorded(metadata_of(path)), wanted)
+        _compare(account, recorded | _recorded(metadata_of(path)), wanted)
 
 
-def _told(file: Path) -> Counter[str]:
+def _counts_at_end(file: Path) -> Counter[str]:
     """Number of messages by topic that an unpacked MCAP file says to hold."""
     about = mcap_file.summary(file) if _begins(file) != SQLITE else None
-    return about.told if about else Counter()
+    return about.counts_by_topic if about else Counter()
 
 
 def _messages(
@@ -208,17 +208,17 @@ def _unpacked(data: bytes) -> bytes:
     return unpack_message(data) if data.startswith(ZSTD_MAGIC) else data
 
 
-def _compare(account: Account, told: Counter[str], wanted: Collection[str]) -> None:
+def _compare(account: Account, recorded: Counter[str], wanted: Collection[str]) -> None:
     """That nothing is lost without a word.
 
     Raises:
         BadBag: something is.
     """
-    less = [topic for topic in sorted(wanted) if account.read[topic] < told[topic]]
+    less = [topic for topic in sorted(wanted) if account.read[topic] < recorded[topic]]
     if not less and not account.damage:
         return
     cause = "File end magic is invalid." if account.torn else some(account.damage)
-    counts = some([f"{account.read[t]} of {told[t]} messages of {t} are there" for t in less])
+    counts = some([f"{account.read[t]} of {recorded[t]} messages of {t} are there" for t in less])
     raise BadBag(f"cannot be read{cause and f' ({cause})'}{counts and f': {counts}'}. {MEND}")
 
 
@@ -231,7 +231,7 @@ def every_message(path: Path) -> Iterator[tuple[str, int, bytes]]:
     return _read(path, topics(path), lambda _: _unpacked)
 
 
-@damage_told()
+@damage_as_bad_bag()
 def span_of(path: Path) -> tuple[int, int, int]:
     """Time of recording [ns] of the first and the last message, and their number.
 
@@ -313,7 +313,7 @@ def _metadata(path: Path, *_: int) -> BagMetadata:
     return metadata(path)
 
 
-@damage_told()
+@damage_as_bad_bag()
 def custom_data_of(path: Path) -> dict[str, str]:
     """The `custom_data` of a bag's metadata, or of the copy of it that `ros2 bag` keeps in the file itself.
 

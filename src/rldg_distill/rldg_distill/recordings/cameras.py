@@ -17,14 +17,14 @@ from rldg_core.image_message import colours, is_depth
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.datasets.image_codec import IMAGE_TYPES
-from rldg_distill.recordings.bag_storage import damage_told, messages, topics
+from rldg_distill.recordings.bag_storage import damage_as_bad_bag, messages, topics
 from rldg_distill.recordings.foreign.foreign_bag import ForeignBag
 
 LOOKS = 10
 """pictures of a bag that are tried until one tells its size"""
 
 
-@damage_told()
+@damage_as_bad_bag()
 def image_topics(path: Path) -> tuple[set[str], dict[str, str]]:
     """A bag's topics of colour images, and why others of images are left out.
 
@@ -105,7 +105,7 @@ def first_size(bag: Path, topic: str) -> tuple[int, int] | None:
     return None
 
 
-@damage_told()
+@damage_as_bad_bag()
 def _first_size(bag: Path, topic: str) -> tuple[int, int] | None:
     there = topics(bag)
     if topic not in there:
@@ -122,6 +122,8 @@ def unlike(names: Iterable[str], bags: Sequence[Path]) -> dict[str, str]:
     for topic in names:
         sizes = Counter(size for bag in bags if (size := first_size(bag, topic)))
         if max(sizes.values(), default=0) * 2 <= len(bags):
-            told = [f"{width}x{height} in {n}" for (height, width), n in sorted(sizes.items())]
-            found[topic] = f"not alike in most of {len(bags)} bags: {', '.join(told) or 'in none'}"
+            shapes = [f"{width}x{height} in {n}" for (height, width), n in sorted(sizes.items())]
+            found[topic] = (
+                f"not alike in most of {len(bags)} bags: {', '.join(shapes) or 'in none'}"
+            )
     return found

@@ -95,10 +95,10 @@ def _span(path: Path) -> object:
 
 def _content(path: Path, task: str) -> str:
     try:
-        told = content_of(path)
+        content = content_of(path)
     except BadBag:
-        told = str(path)
-    return hashlib.sha256(f"{task} {told}".encode()).hexdigest()
+        content = str(path)
+    return hashlib.sha256(f"{task} {content}".encode()).hexdigest()
 
 
 def content_of(path: Path) -> str:

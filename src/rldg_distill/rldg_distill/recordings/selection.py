@@ -13,7 +13,7 @@ from rldg_distill.recordings.condition import Condition, unmet
 from rldg_distill.recordings.identity import name_rank
 
 
-class Described(Protocol):
+class BagDescription(Protocol):
     """What filters look at: the summary of a bag, or what a bag made elsewhere is taken for."""
 
     @property
@@ -56,7 +56,7 @@ class Filters:
     where: tuple[Condition, ...] = ()
     """conditions on where they come from"""
 
-    def reason_against(self, episode: Described) -> str | None:
+    def reason_against(self, episode: BagDescription) -> str | None:
         """Why an episode is left out; None if it is not."""
         if self.sources and episode.source not in self.sources:
             return f"source {episode.source}"
@@ -68,8 +68,8 @@ class Filters:
 
     def to_json(self) -> dict[str, Any]:
         """For the dataset's contract; without `where` as it was before there was one."""
-        told = {name: value for name, value in asdict(self).items() if name != "where"}
-        return told | ({"where": [str(each) for each in self.where]} if self.where else {})
+        stated = {name: value for name, value in asdict(self).items() if name != "where"}
+        return stated | ({"where": [str(each) for each in self.where]} if self.where else {})
 
 
 @dataclass(frozen=True)

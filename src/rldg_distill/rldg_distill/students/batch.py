@@ -50,7 +50,7 @@ class Inputs:
 
 
 @dataclass
-class Batch(Inputs):
+class StudentBatch(Inputs):
     """What a student sees, and what was done then.
 
     The actions of window step w are those of the control steps w, w + 1, ..., w + K - 1. Nothing is dropped: past an

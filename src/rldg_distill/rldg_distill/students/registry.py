@@ -53,7 +53,7 @@ def student_class(name: str) -> type[Student]:
 
 
 @dataclass(frozen=True)
-class Described:
+class CardHeader:
     """What a student's card says of it, whose weights may lie elsewhere."""
 
     kind: type[Student]
@@ -62,7 +62,7 @@ class Described:
     crop: dict[str, float]
 
 
-def describe_student(folder: Path) -> Described:
+def describe_student(folder: Path) -> CardHeader:
     """What `Student.save` wrote beside the weights.
 
     Raises:
@@ -78,7 +78,7 @@ def describe_student(folder: Path) -> Described:
         raise StudentError(str(error)) from error
     if config.size not in kind.sizes:
         raise StudentError(f"{folder / CARD}: no size '{config.size[:40]}' of {kind.name}. {FIX}")
-    return Described(kind, config, card.data, card.crop)
+    return CardHeader(kind, config, card.data, card.crop)
 
 
 def load_student(folder: Path, device: str = "cpu") -> Student:

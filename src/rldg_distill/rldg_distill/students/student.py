@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from rldg_core.contract import CONTRACT_VERSION
 from rldg_core.files.atomic_file import write_atomically, written_whole
 from rldg_core.image_contract import SIZE
-from rldg_distill.students.batch import Batch, Inputs, StudentObservation
+from rldg_distill.students.batch import Inputs, StudentBatch, StudentObservation
 from rldg_distill.students.card import CARD, DataCard, StudentCard, StudentError, read_card
 from rldg_distill.students.images import fit
 from rldg_distill.students.normalization import NEEDED, Normalizer
@@ -133,7 +133,7 @@ class Student(nn.Module, ABC):
         return frozenset(self.image_sizes)
 
     @abstractmethod
-    def loss(self, batch: Batch, kind: str) -> dict[str, Tensor]:
+    def loss(self, batch: StudentBatch, kind: str) -> dict[str, Tensor]:
         """`loss`, to be minimised, and its parts: scalars. Masked actions count nothing."""
 
     @abstractmethod
@@ -197,9 +197,9 @@ class Student(nn.Module, ABC):
         try:
             self.load_weights(folder)
         except StudentError as error:
-            told = ", ".join(f"{name} {str(value)[:40]}" for name, value in other.items())
+            settings = ", ".join(f"{name} {str(value)[:40]}" for name, value in other.items())
             raise StudentError(
-                f"{error}{told and f'. It has {told[:300]}: give the same'}"
+                f"{error}{settings and f'. It has {settings[:300]}: give the same'}"
             ) from error
 
     @property
@@ -207,7 +207,7 @@ class Student(nn.Module, ABC):
         """Where its parameters are."""
         return next(self.parameters()).device
 
-    def forward(self, batch: Batch, kind: str) -> dict[str, Tensor]:
+    def forward(self, batch: StudentBatch, kind: str) -> dict[str, Tensor]:
         """`loss`; what DistributedDataParallel calls."""
         return self.loss(batch, kind)
 

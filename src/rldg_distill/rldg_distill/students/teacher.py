@@ -6,7 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rldg_distill.students.batch import Batch
+from rldg_distill.students.batch import StudentBatch
 
 _NODES = torch.linspace(-5.0, 5.0, 65)
 _WEIGHTS = torch.exp(-0.5 * _NODES.square()) / torch.exp(-0.5 * _NODES.square()).sum()
@@ -21,7 +21,7 @@ def expected_tanh(mean: Tensor, log_std: Tensor) -> Tensor:
     return (torch.tanh(mean[..., None] + log_std.exp()[..., None] * nodes) * weights).sum(-1)
 
 
-def expected_action(batch: Batch) -> Tensor:
+def expected_action(batch: StudentBatch) -> Tensor:
     """(B, W, K, 7) in dataset units: the teacher's mean action where it is known, else the action that was done.
 
     The gripper is always the one that was done.

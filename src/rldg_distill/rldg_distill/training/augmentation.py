@@ -19,7 +19,7 @@ Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class AugmentationRecipe:
     """How far images may change; every number is drawn uniformly."""
 
     area: Range
@@ -41,15 +41,19 @@ class Recipe:
         return sum(self.area) / 2
 
 
-RECIPES: Mapping[str, Recipe | None] = {
+RECIPES: Mapping[str, AugmentationRecipe | None] = {
     "none": None,
-    "octo": Recipe((0.8, 1.0), (0.9, 1.1), 0.1, (0.9, 1.1), (0.9, 1.1), 0.05),
-    "openvla": Recipe((0.9, 0.9), (1.0, 1.0), 0.2, (0.8, 1.2), (0.8, 1.2), 0.05),
+    "octo": AugmentationRecipe((0.8, 1.0), (0.9, 1.1), 0.1, (0.9, 1.1), (0.9, 1.1), 0.05),
+    "openvla": AugmentationRecipe((0.9, 0.9), (1.0, 1.0), 0.2, (0.8, 1.2), (0.8, 1.2), 0.05),
 }
 
 
 def augment(
-    images: Tensor, recipe: Recipe, crop: bool, size: tuple[int, int], generator: torch.Generator
+    images: Tensor,
+    recipe: AugmentationRecipe,
+    crop: bool,
+    size: tuple[int, int],
+    generator: torch.Generator,
 ) -> Tensor:
     """Images of one camera, changed.
 
@@ -88,7 +92,7 @@ def augment(
     return (pictures * 255.0).round().to(torch.uint8)
 
 
-def _boxes(recipe: Recipe, draws: Tensor) -> Tensor:
+def _boxes(recipe: AugmentationRecipe, draws: Tensor) -> Tensor:
     """(B, 4) top, left, height, width as shares, of (4, B) draws."""
     area = recipe.area[0] + (recipe.area[1] - recipe.area[0]) * draws[0]
     ratio = recipe.ratio[0] + (recipe.ratio[1] - recipe.ratio[0]) * draws[1]

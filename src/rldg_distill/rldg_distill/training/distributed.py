@@ -52,9 +52,9 @@ class World:
         """What the leading process says."""
         if self.ranks == 1:
             return yes
-        told = torch.tensor([yes], dtype=torch.int32, device=self.device)
-        dist.broadcast(told, 0)
-        return bool(told.item())
+        decision = torch.tensor([yes], dtype=torch.int32, device=self.device)
+        dist.broadcast(decision, 0)
+        return bool(decision.item())
 
 
 def is_started() -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from rldg_distill.students.batch import Batch
+from rldg_distill.students.batch import StudentBatch
 from rldg_distill.students.student import Student
 from rldg_distill.training.loader import Assembler
 
@@ -60,7 +60,7 @@ class HeldOut:
         self._steps = np.linspace(0, steps - 1, count).round().astype(np.int64)
         self._assembler, self._size = assembler, batch_size
 
-    def _batches(self, student: Student) -> Iterator[Batch]:
+    def _batches(self, student: Student) -> Iterator[StudentBatch]:
         for start in range(0, len(self._steps), self._size):
             batch = self._assembler.batch(self._steps[start : start + self._size])
             batch = batch.to(student.device)
@@ -98,7 +98,7 @@ class HeldOut:
         }
 
 
-def _distance(predicted: Tensor, batch: Batch) -> Tensor:
+def _distance(predicted: Tensor, batch: StudentBatch) -> Tensor:
     """(B, K, 7) absolute error, 0 where the action does not count."""
     error = (predicted.float() - batch.action[:, -1]).abs()
     return error * batch.action_mask[:, -1, :, None]

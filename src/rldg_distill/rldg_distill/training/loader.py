@@ -19,20 +19,20 @@ import torch
 
 from rldg_distill.datasets.mixture import Mixture
 from rldg_distill.datasets.step_index import StepIndex
-from rldg_distill.students.batch import Batch
+from rldg_distill.students.batch import StudentBatch
 
 
 class Assembler:
     """Makes batches of steps; from any thread."""
 
     def __init__(self, index: StepIndex, cameras: Iterable[str], window: int, chunk: int) -> None:
-        """See `Batch` for what `window` and `chunk` mean; only images of `cameras` are decoded."""
+        """See `StudentBatch` for what `window` and `chunk` mean; only images of `cameras` are decoded."""
         self._index = index
         self._cameras = list(cameras)
         self._past = np.arange(1 - window, 1)
         self._future = np.arange(chunk)
 
-    def batch(self, steps: np.ndarray) -> Batch:
+    def batch(self, steps: np.ndarray) -> StudentBatch:
         """The batch of (B,) step numbers, each the last of its window.
 
         Raises:
@@ -47,7 +47,7 @@ class Assembler:
         action_mask = step_mask[:, :, None] & (done < end[:, :, None])
         seen = np.maximum(seen, begin)
         done = np.clip(done, begin[:, :, None], end[:, :, None] - 1)
-        return Batch(
+        return StudentBatch(
             images={camera: self._images(camera, seen) for camera in self._cameras},
             step_mask=torch.from_numpy(step_mask),
             state=torch.from_numpy(index.state[seen]),
@@ -100,13 +100,13 @@ class Loader:
         self._size, self._rank, self._ranks = batch_size, rank, ranks
         self._depth = 2 * workers
         self._pool = ThreadPoolExecutor(workers, "loader")
-        self._ahead: deque[tuple[Future[Batch], dict[str, Any]]] = deque()
+        self._ahead: deque[tuple[Future[StudentBatch], dict[str, Any]]] = deque()
         self._place = mixture.state()
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[StudentBatch]:
         return self
 
-    def __next__(self) -> Batch:
+    def __next__(self) -> StudentBatch:
         while len(self._ahead) < self._depth:
             steps = self._mixture.take(self._size * self._ranks)
             mine = steps[self._rank * self._size : (self._rank + 1) * self._size]
@@ -117,7 +117,7 @@ class Loader:
         self._place = place
         return batch
 
-    def _make(self, steps: np.ndarray) -> Batch:
+    def _make(self, steps: np.ndarray) -> StudentBatch:
         batch = self._assembler.batch(steps)
         return batch.pin_memory() if self._pin else batch
 

@@ -17,7 +17,7 @@ from rldg_core.run_paths import RunPaths
 from rldg_core.user_error import UserError
 
 
-class RunError(UserError):
+class StudentRunError(UserError):
     """The folder cannot serve this training; the message says why and what to do."""
 
 
@@ -46,15 +46,15 @@ class StudentRun(RunPaths):
 
         Raises:
             InUse: another process has it.
-            RunError: it cannot be written, or it is a run of another kind.
+            StudentRunError: it cannot be written, or it is a run of another kind.
         """
         if self.bags.exists():
-            raise RunError(f"{self.path} is a run with bags: give another --name")
+            raise StudentRunError(f"{self.path} is a run with bags: give another --name")
         try:
             self.student_training.parent.mkdir(parents=True, exist_ok=True)
             claim = Claim(self.path, f"{self.path} is in use: wait for it, or give another --name")
         except OSError as error:
-            raise RunError(f"cannot write {self.path}: {error.strerror}") from error
+            raise StudentRunError(f"cannot write {self.path}: {error.strerror}") from error
         with claim:
             yield
 

@@ -23,7 +23,7 @@ from torch.nn.parallel import DistributedDataParallel
 from rldg_core.files.checked_file import FormatError
 from rldg_core.files.event_file import EventFile
 from rldg_core.user_error import UserError
-from rldg_distill.students.batch import Batch
+from rldg_distill.students.batch import StudentBatch
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.student import Student
 from rldg_distill.training import sharding, training_state
@@ -33,7 +33,7 @@ from rldg_distill.training.held_out import HeldOut
 from rldg_distill.training.loader import Loader
 from rldg_distill.training.student_run import StudentRun
 from rldg_distill.training.training_config import TrainingConfig
-from rldg_distill.training.training_state import Average, Progress
+from rldg_distill.training.training_state import Average, TrainingProgress
 
 
 class TrainingError(UserError):
@@ -58,13 +58,13 @@ class Trainer:
         held_out: HeldOut,
         run: StudentRun,
         world: World,
-        told: Callable[[dict[str, Any]], None] = lambda line: None,
+        on_line: Callable[[dict[str, Any]], None] = lambda line: None,
     ) -> None:
         """Get ready; `told` is called with every point of the loss curve and every validation."""
         self.config, self.student, self.loader = config, student, loader
-        self.held_out, self.run, self.world, self.told = held_out, run, world, told
+        self.held_out, self.run, self.world, self.on_line = held_out, run, world, on_line
         self.kind = config.loss or student.losses[0]
-        self.progress = Progress()
+        self.progress = TrainingProgress()
         self.stopped = False
         """set it, and the training ends behind the present update with a checkpoint"""
         self.optimizer = torch.optim.AdamW(
@@ -110,7 +110,7 @@ class Trainer:
             # What was best before patience was asked for is on no disk.
             self.progress.best, self.progress.stale = None, 0
         self._since = time.monotonic()
-        meter = Meter(self.config, self.world)
+        meter = LossMeter(self.config, self.world)
         while self.progress.step < self.config.steps and not self._ended():
             losses, norm = self._update()
             self.progress.step += 1
@@ -177,7 +177,7 @@ class Trainer:
             return nullcontext()
         return self._network.no_sync()
 
-    def _seen(self, batch: Batch, generator: torch.Generator) -> Batch:
+    def _seen(self, batch: StudentBatch, generator: torch.Generator) -> StudentBatch:
         student = self.student
         if self._recipe is None:
             return replace(batch, images=student.shown(batch.images))
@@ -242,7 +242,7 @@ class Trainer:
         """With the weights that are kept as the student."""
         return nullcontext() if self._average is None else _Swapped(self._average)
 
-    def _log(self, meter: Meter) -> None:
+    def _log(self, meter: LossMeter) -> None:
         line = {"step": self.progress.step, **meter.read()}
         self._check_finite(line, "loss")
         line["learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -262,7 +262,7 @@ class Trainer:
         assert self._board is not None
         for name, value in _flat(line):
             self._board.add_scalar(name, value, line["step"])
-        self.told(line)
+        self.on_line(line)
 
 
 class _Swapped:
@@ -278,7 +278,7 @@ class _Swapped:
         self._average.swap()
 
 
-class Meter:
+class LossMeter:
     """Means between two points of the loss curve. What was added stays on the device until it is read."""
 
     def __init__(self, config: TrainingConfig, world: World) -> None:

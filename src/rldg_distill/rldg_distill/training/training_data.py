@@ -26,13 +26,13 @@ class TrainingData:
 
 
 def open_data(
-    paths: Sequence[Path], told: Callable[[], None] = lambda: None, room: int = 0
+    paths: Sequence[Path], on_episode: Callable[[], None] = lambda: None, room: int = 0
 ) -> TrainingData:
     """Read and check datasets.
 
     Args:
         paths: `data/<name>`, one or more.
-        told: called after every episode.
+        on_episode: called after every episode.
         room: bytes of decoded training images that may be kept.
 
     Raises:
@@ -53,8 +53,8 @@ def open_data(
                 raise NotADataset(
                     f"{dataset.folder} has no episodes in the split {split}: convert more episodes"
                 )
-    train = StepIndex(datasets, "train", told, room)
-    val = StepIndex(datasets, "val", told)
+    train = StepIndex(datasets, "train", on_episode, room)
+    val = StepIndex(datasets, "val", on_episode)
     card = DataCard(
         statistics=_statistics(datasets, train, val),
         fingerprints={dataset.name: statistics.fingerprint(dataset) for dataset in datasets},
@@ -80,12 +80,12 @@ def _check_fit(first: Dataset, other: Dataset) -> None:
 
 def _image_contract(datasets: Sequence[Dataset]) -> str:
     """Of a real camera's pictures, with which the twin's may be mixed."""
-    told = {dataset.contract.image_contract or "" for dataset in datasets} - {""}
-    if len(told) > 1:
+    contracts = {dataset.contract.image_contract or "" for dataset in datasets} - {""}
+    if len(contracts) > 1:
         raise NotADataset(
-            f"the images do not match: {' and '.join(sorted(told))}; train on datasets of one crop"
+            f"the images do not match: {' and '.join(sorted(contracts))}; train on datasets of one crop"
         )
-    return "".join(told)
+    return "".join(contracts)
 
 
 def _statistics(datasets: Sequence[Dataset], train: StepIndex, val: StepIndex) -> dict[str, Any]:

@@ -31,7 +31,7 @@ FIX = "delete it to train from the beginning"
 
 
 @dataclass
-class Progress:
+class TrainingProgress:
     """How far a training has come.
 
     Raises:
@@ -118,7 +118,7 @@ def tensors(
     return found
 
 
-def save(path: Path, tensors: Mapping[str, Tensor], progress: Progress) -> None:
+def save(path: Path, tensors: Mapping[str, Tensor], progress: TrainingProgress) -> None:
     """Write everything; after a crash the old or the new file is there, whole."""
     contiguous = {name: tensor.contiguous() for name, tensor in tensors.items()}
     with written_whole(path) as draft:
@@ -130,7 +130,7 @@ def load(
     student: Student,
     optimizer: torch.optim.Optimizer,
     average: Average | None,
-) -> Progress:
+) -> TrainingProgress:
     """Put back what `save` wrote, one tensor after the other.
 
     Raises:
@@ -157,12 +157,12 @@ def load(
     return progress
 
 
-def _header(path: Path) -> tuple[Progress, set[str]]:
+def _header(path: Path) -> tuple[TrainingProgress, set[str]]:
     """How far it was, and the names of the tensors."""
     try:
         with safe_open(path, "pt") as file:
-            told, names = (file.metadata() or {})[_PROGRESS], set(file.keys())
-        return parse_json(told, Progress, f"what the header of {path} tells"), names
+            progress, names = (file.metadata() or {})[_PROGRESS], set(file.keys())
+        return parse_json(progress, TrainingProgress, f"what the header of {path} tells"), names
     except (OSError, SafetensorError, LookupError, ValueError, FormatError) as error:
         raise StudentError(f"{path} cannot be read ({error}): {FIX}") from error
 

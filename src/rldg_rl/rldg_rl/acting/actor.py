@@ -74,8 +74,8 @@ class Witness(Protocol):
     def before_step(self) -> None:
         """A step is about to begin; may wait, or raise to abort the episode."""
 
-    def lived(self, step: ControlStep) -> None:
-        """A step was lived."""
+    def after_step(self, step: ControlStep) -> None:
+        """A control step was executed."""
 
     def closed(self, result: EpisodeResult) -> None:
         """The episode is over."""
@@ -167,7 +167,7 @@ class Actor:
             after = self._env.latest
             too_much = self._too_much(result)
             ends = judged and bool(too_much) and not terminated
-            self._witness.lived(
+            self._witness.after_step(
                 ControlStep(
                     episode_id=result.episode_id,
                     source=result.source,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a wish reaches the arm and its state the recorder: asked before the first episode, not learned from it."""
+"""Whether a target reaches the arm and its state the recorder: asked before the first episode, not learned from it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def close_the_loop(
     """Stand still until the gate lets that pass and the recorder, where there is one, hears it: where the driver puts
     the arm, or where it is if resets are motions (`moves`).
 
-    While nodes find each other the gate hears nothing of a camera or a wrench and holds the arm: a step that is lived
-    then says of its action that it was executed, and it was not. A recorder that hears robot or gate later than the
+    While nodes find each other the gate hears nothing of a camera or a wrench and holds the arm: a step then
+    says of its action that it was executed, and it was not. A recorder that hears robot or gate later than the
     actor leaves the first states or targets out of the first bag.
 
     Raises:

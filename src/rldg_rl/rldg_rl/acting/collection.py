@@ -86,8 +86,8 @@ class Collection(Logbook):
     @property
     def trouble(self) -> str:
         """Why it makes no sense to go on; empty where it does."""
-        lived = [e for e in self.of(self.task) if e.episode_id not in self._earlier]
-        last = lived[-HOPELESS:]
+        new = [e for e in self.of(self.task) if e.episode_id not in self._earlier]
+        last = new[-HOPELESS:]
         if (
             self.plan.endless
             or len(last) < HOPELESS
@@ -106,7 +106,7 @@ class Collection(Logbook):
         return sum(self.missing.values()) / rate * self.mean_steps(self.plan.source)
 
     def phase(self, source: str) -> str:
-        """What an episode is lived for."""
+        """What an episode is run for."""
         return "collection"
 
     def counts(self) -> dict[str, int]:

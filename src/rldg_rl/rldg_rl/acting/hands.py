@@ -22,7 +22,7 @@ HANDS_OFF = np.zeros(AXES + 1)
 SILENCE = 0.25  # [s] of wall time after which a real device's last word no longer counts
 
 
-class Hands:
+class SpaceMouseHands:
     """Latest deflection of the SpaceMouse, latched; a button counts once, however shortly it was pressed."""
 
     def __init__(self, node: Node, robot: RobotClient, operator: str) -> None:
@@ -75,7 +75,7 @@ class Hands:
         return self._heard_at(seen) and self._both
 
     def _heard_at(self, seen: Observation) -> bool:
-        """Whether there is a hand at this moment. One that was unplugged while it was pushed is nobody's wish."""
+        """Whether there is a hand at this moment. One that was unplugged while it was pushed counts no more."""
         if self._operator != "scripted":
             return time.monotonic() - self._heard <= SILENCE
         try:

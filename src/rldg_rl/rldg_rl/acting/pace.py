@@ -9,14 +9,14 @@ from collections import deque
 WINDOW_SECONDS = 10.0
 
 
-class Pace:
+class StepRate:
     """Counts steps over the last seconds of wall time."""
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
 
     def count(self) -> None:
-        """A step was lived."""
+        """A control step was executed."""
         self._times.append(time.monotonic())
         while self._times[0] < self._times[-1] - WINDOW_SECONDS:
             self._times.popleft()

@@ -33,7 +33,7 @@ class PlayedHands:
 
 def played_deflection(operator: ScriptedOperator, seen: Observation) -> np.ndarray:
     """(7,) what the operator does at this moment, as `actor.Hands.deflection` gives it."""
-    sight = Sight(seen.state_stamp, seen.pose, seen.offset, seen.gripper_wish, seen.progress)
+    sight = Sight(seen.state_stamp, seen.pose, seen.offset, seen.goal_gripper, seen.progress)
     axes = operator.deflection(sight)
     left, right = operator.buttons
     return np.append(axes, float(right - left))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recorder said last: nothing is lived that nobody records."""
+"""What the recorder said last: no step is executed that is not recorded."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RecorderWatch:
         return self._heard
 
     def hears_the_loop(self) -> bool:
-        """Whether observations, wishes and commands have reached it: a bag then lacks nothing of its first step."""
+        """Whether observations, targets and commands have reached it: a bag then lacks nothing of its first step."""
         return self.is_there() and not self._status.unheard
 
     def is_free(self) -> bool:

@@ -8,15 +8,15 @@ from collections.abc import Callable
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import ExecutedBy, Source
 from rldg_rl.acting.collection import Collection
-from rldg_rl.acting.schedule import Progress
+from rldg_rl.acting.schedule import RunProgress
 from rldg_rl.run_folder import RunFolder
 
-Count = Callable[[list[EpisodeSummary], frozenset[str]], Progress | Collection]
+Count = Callable[[list[EpisodeSummary], frozenset[str]], RunProgress | Collection]
 """see `mode.Mode.count`"""
 
 
 class RunState:
-    """Told from the run's bags alone, and kept up to date while episodes are lived."""
+    """Read from the run's bags alone, and kept up to date while episodes run."""
 
     def __init__(self, run: RunFolder, count: Count) -> None:
         """Nothing is known of the run yet.
@@ -58,8 +58,8 @@ class RunState:
         """An episode has begun."""
         self.steps = self._lead_in = 0
 
-    def lived(self, executed_by: ExecutedBy) -> None:
-        """A step of it was lived."""
+    def count_step(self, executed_by: ExecutedBy) -> None:
+        """A step of it was executed."""
         self.steps += 1
         self._lead_in += executed_by is ExecutedBy.DEMONSTRATION
 

@@ -113,7 +113,7 @@ class RunPlan:
     """episodes until somebody stops it"""
 
 
-class Progress(Logbook):
+class RunProgress(Logbook):
     """How far a training or an evaluation has come."""
 
     def __init__(self, plan: RunPlan, episodes: Sequence[EpisodeSummary] = ()) -> None:
@@ -192,9 +192,11 @@ class Progress(Logbook):
     def steps_left(self) -> float:
         """Estimate for the whole run, if training takes all its steps."""
         plan = self.plan
-        lived = sum(e.steps for e in self.episodes[Source.POLICY])
-        lived_for_each = lived / self.steps if self.steps else 1.0  # lead-ins take time, too
-        steps = max(plan.steps - self.steps, 0) * lived_for_each * (not self.mastered)
+        executed = sum(e.steps for e in self.episodes[Source.POLICY])
+        steps_per_training_step = (
+            executed / self.steps if self.steps else 1.0
+        )  # lead-ins take time, too
+        steps = max(plan.steps - self.steps, 0) * steps_per_training_step * (not self.mastered)
         demos = max(plan.demos - self.demos, 0)
         wanted = plan.evaluations * len(plan.tasks)
         evaluations = max(wanted - len(self.finished(Source.EVALUATION)), 0)
@@ -205,7 +207,7 @@ class Progress(Logbook):
         )
 
     def phase(self, source: str) -> str:
-        """What an episode of that source is lived for."""
+        """What an episode of that source is run for."""
         return PHASES[source]
 
     def counts(self) -> dict[str, int | list[float]]:

@@ -23,7 +23,7 @@ from rldg_rl.agent.gripper_critic import GripperCritic
 from rldg_rl.agent.networks import StackedMLP, Tape
 from rldg_rl.agent.policy import ENCODER, GRIPPER, STD_MAX, STD_MIN, GaussianPolicy
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import Batch
+from rldg_rl.episodes.replay_buffer import TransitionBatch
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
 
 SHOWN = 5
@@ -116,7 +116,7 @@ class Agent:
         """See `GaussianPolicy.act`."""
         return self.policy.act(observation, deterministic)
 
-    def update(self, batch: Batch, full: bool = True) -> dict[str, float]:
+    def update(self, batch: TransitionBatch, full: bool = True) -> dict[str, float]:
         """One gradient step of all critics and, if `full`, of policy and temperature.
 
         Returns critic_loss and q; if full also actor_loss, entropy [nat] and temperature; where the

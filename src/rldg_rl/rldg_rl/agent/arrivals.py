@@ -92,8 +92,8 @@ class Arrivals:
         seconds = self._clock() - self._heard
         return seconds if seconds >= PATIENCE else 0.0
 
-    def misses(self, lived: int) -> bool:
-        """Whether the actor lived more training steps than arrived: a link was dead for longer than the topic is deep,
-        or a kill came after the recorder had a step and before the learner did.
+    def misses(self, executed: int) -> bool:
+        """Whether the actor executed more training steps than arrived: a link was dead for longer than the topic is
+        deep, or a kill came after the recorder had a step and before the learner did.
         """
-        return self.silence > 0 and lived > self._learner.policy_steps
+        return self.silence > 0 and executed > self._learner.policy_steps

@@ -117,7 +117,7 @@ class Beginning:
         around.wait_for(recorded)
 
     def _learn_to_see(self, encoder: ImageEncoder, around: Surroundings) -> None:
-        def told(update: int) -> None:
+        def on_update(update: int) -> None:
             around.tell(f"learning to see, {_tenths(update, UPDATES)} %")
 
         task = self.recorded.task
@@ -128,7 +128,7 @@ class Beginning:
         threads = torch.get_num_threads()
         torch.set_num_threads(os.cpu_count() or 1)  # the robot stands still
         try:
-            fit = train_encoder(encoder, task, demonstrations, self.seed, told)
+            fit = train_encoder(encoder, task, demonstrations, self.seed, on_update)
         except ValueError as error:
             raise UserError(str(error)) from error
         torch.set_num_threads(threads)
@@ -139,11 +139,11 @@ class Beginning:
     def _learn_from_prior(self, around: Surroundings) -> None:
         learner = self.recorded.learner
 
-        def told(update: int) -> None:
+        def on_update(update: int) -> None:
             done = _tenths(update, learner.config.prior_updates)
             around.tell(f"learning from what others did, {done} %")
 
-        learner.learn_from_prior(told)
+        learner.learn_from_prior(on_update)
         around.tell("")
 
 

@@ -185,8 +185,8 @@ def _unpack(
     try:
         state = safetensors.numpy.load(data)
         header = data[8 : 8 + int.from_bytes(data[:8], "little")]
-        told = parse_json(header, dict[str, Any], "its header").get("__metadata__")
-        metadata = typed(told, _Metadata, "its header")
+        stored = parse_json(header, dict[str, Any], "its header").get("__metadata__")
+        metadata = typed(stored, _Metadata, "its header")
         fields = parse_json(metadata.info, dict[str, Any], "its header")
         version = version_of(fields, "its header")
         info = typed(fields, CheckpointInfo, "its header") if version == CONTRACT_VERSION else None

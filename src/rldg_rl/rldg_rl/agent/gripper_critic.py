@@ -55,8 +55,8 @@ class GripperCritic:
 
         td_target = reward - penalty * changed + discount * mask * target critic's value of the next choice.
 
-        `choice` (rows,) holds one of GRIPPER_CHOICES a row, the rest is as in `Batch`. Returns gripper_loss and
-        gripper_q.
+        `choice` (rows,) holds one of GRIPPER_CHOICES a row, the rest is as in `TransitionBatch`. Returns
+        gripper_loss and gripper_q.
         """
         rows, config = len(reward), self._config
         online, target = self._tapes(rows)

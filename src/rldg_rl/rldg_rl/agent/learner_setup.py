@@ -18,7 +18,7 @@ from rldg_rl.episodes.replay_buffer import ReplayBuffer
 from rldg_rl.episodes.step import StoredStep
 from rldg_rl.learner_config import DISK, LearnerConfig
 from rldg_rl.robot.observation import state_dim
-from rldg_rl.run_folder import RunError, RunFolder
+from rldg_rl.run_folder import RunFolder, RunFolderError
 from rldg_rl.vision.backbones import BackboneError
 from rldg_rl.vision.encoders import make_encoder
 from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, encoded
@@ -93,7 +93,7 @@ class LearnerSetup:
                 IMAGE_SIZE if pupil else 0,
                 self.run.path if self.buffer == DISK else None,
             )
-        except RunError as error:
+        except RunFolderError as error:
             raise UserError(str(error)) from error
         except OSError as error:
             raise UserError(

@@ -72,18 +72,18 @@ class LearningLoop:
         if self._learner.updates > self._saved:
             self._save()
 
-    def round(self, lived: int) -> None:
+    def round(self, executed: int) -> None:
         """Handle what came, and do what is due.
 
         Args:
-            lived: training steps so far, as the actor tells them.
+            executed: training steps so far, as the actor reports them.
         """
         owing = self._learner.owed > 0
         if owing:
             self._idle_since = self._clock()
         else:
             self._rest()
-        if not owing and self._arrivals.misses(lived):
+        if not owing and self._arrivals.misses(executed):
             self._outlet.take_in_missing()
             self._arrivals.noticed()
         self._outlet.handle_message(0.0 if owing else IDLE_SECONDS)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was lived: on disk, on the wire, in the replay buffer, and once more on the robot."""
+"""Episodes and their steps: on disk, on the wire, in the replay buffer, and once more on the robot."""

@@ -14,9 +14,9 @@ from rldg_core.vocabulary import Source
 from rldg_msgs.msg import RunStatus
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.inference import Health
-from rldg_rl.acting.pace import Pace
+from rldg_rl.acting.pace import StepRate
 from rldg_rl.acting.run_state import RunState
-from rldg_rl.acting.schedule import DONE, Progress, autonomous_success
+from rldg_rl.acting.schedule import DONE, RunProgress, autonomous_success
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import (
@@ -53,10 +53,10 @@ class Announcer:
         self._domain = domain
         self._resets = resets
         self._started = time.monotonic() - wall_before
-        self._pace = Pace()
+        self._pace = StepRate()
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
-        self._health_told = 0.0
-        self._status_told = 0.0
+        self._health_published = 0.0
+        self._status_published = 0.0
         self._source: str = Source.DEMONSTRATION  # told of last
         self._episode = publish_on(node, contract.EPISODE)
         self._step = publish_on(node, contract.STEP)
@@ -87,12 +87,12 @@ class Announcer:
 
     def health(self, health: Health | None) -> None:
         """Tell how a policy that takes its time fares, once a second."""
-        if health is None or time.monotonic() - self._health_told < HEALTH_PERIOD:
+        if health is None or time.monotonic() - self._health_published < HEALTH_PERIOD:
             return
-        self._health_told = time.monotonic()
+        self._health_published = time.monotonic()
         self._diagnostics.publish(health_message(health, now(self._node)))
 
-    def outcome(self, episode: EpisodeSummary, progress: Progress | Collection) -> None:
+    def outcome(self, episode: EpisodeSummary, progress: RunProgress | Collection) -> None:
         """Write an episode's outcome to TensorBoard; a policy's over its steps, the others' over episodes."""
         source = episode.source
         number = progress.steps if source == Source.POLICY else len(progress.finished(source))
@@ -118,14 +118,14 @@ class Announcer:
 
         Args:
             state: of the run.
-            source: of the episodes that are being lived; None: of the last ones, and without a note the run is done.
+            source: of the episodes that are being run; None: of the last ones, and without a note the run is done.
             note: what the run waits for; empty: nothing.
             force: tell it now.
             attention: what a person has to see to before the run goes on.
         """
-        if not (force or note) and time.monotonic() - self._status_told < STATUS_PERIOD:
+        if not (force or note) and time.monotonic() - self._status_published < STATUS_PERIOD:
             return
-        self._status_told = time.monotonic()
+        self._status_published = time.monotonic()
         progress = state.progress
         self._source = source or self._source
         done = source is None and not note

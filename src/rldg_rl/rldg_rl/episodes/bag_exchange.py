@@ -75,11 +75,11 @@ class BagTaker:
         self._run = run
         self._client = node.create_client(NextBag, contract.NEXT_BAG)
 
-    def fetch(self, told: Callable[[int], None]) -> list[Path]:
+    def fetch(self, on_progress: Callable[[int], None]) -> list[Path]:
         """Ask until this machine has all closed bags, as long as it takes; returns the new ones.
 
         Args:
-            told: called with the number of those that have come, while it waits, too.
+            on_progress: called with the number of those that have come, while it waits, too.
         """
         new: list[Path] = []
         refused: list[str] = []
@@ -87,7 +87,7 @@ class BagTaker:
             self._node.get_logger().warning(f"{bag} is damaged: put aside, and fetched again")
             put_aside(bag)
         while rclpy.ok():
-            given = self._ask(lambda: told(len(new)), refused)
+            given = self._ask(lambda: on_progress(len(new)), refused)
             if given is None or not given.name:
                 break
             try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from rldg_rl.episodes.bag import DAMAGED, recover
 from rldg_rl.run_folder import RunFolder, is_episode, is_ours, is_whole
 
-TOLD = 10
+LISTED = 10
 """strangers among the bags that are named"""
 
 
@@ -29,8 +29,8 @@ def mend_bags(run: RunFolder, image_contract: str = "") -> Iterator[str]:
             found = f"{summary.steps} steps" if summary else f"nothing; see {run.bags / DAMAGED}"
             yield f"{bag.name} was never closed, or is damaged: recovered {found}"
     if strangers:
-        more = f" and {len(strangers) - TOLD} more" * (len(strangers) > TOLD)
+        more = f" and {len(strangers) - LISTED} more" * (len(strangers) > LISTED)
         yield (
             f"left alone in {run.bags}, for they are no episodes of this run: "
-            f"{', '.join(strangers[:TOLD])}{more}"
+            f"{', '.join(strangers[:LISTED])}{more}"
         )

@@ -100,7 +100,7 @@ class RecordedActions(Policy):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ReplayComparison:
     """A recorded episode against its replay."""
 
     episode_id: str
@@ -131,7 +131,9 @@ class Comparison:
         return solved and self.replayed != EpisodeStatus.ABORTED
 
 
-def compare(recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Pose]) -> Comparison:
+def compare(
+    recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Pose]
+) -> ReplayComparison:
     """Set a replay against its recording.
 
     Args:
@@ -143,7 +145,7 @@ def compare(recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Po
     errors = [now.relative_to(then) for then, now in both]
     millimetres = [1e3 * float(np.linalg.norm(error.position)) for error in errors]
     degrees = [float(np.degrees(np.linalg.norm(error.rotvec))) for error in errors]
-    return Comparison(
+    return ReplayComparison(
         episode_id=recording.summary.episode_id,
         recorded=recording.summary.status,
         replayed=str(result.status),
@@ -158,7 +160,7 @@ def compare(recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Po
     )
 
 
-def table(comparisons: Sequence[Comparison]) -> Table:
+def table(comparisons: Sequence[ReplayComparison]) -> Table:
     """The comparisons for people, one line each: how far the TCP was from where it was then."""
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("episode", "recorded", "replayed"):

@@ -21,11 +21,11 @@ from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.episodes.step import StoredStep
 
 _NONE = -1
-_NOBODY = 255  # a frame that no action followed: the end of an episode
+_NO_ACTION = 255  # a frame that no action followed: the end of an episode
 
 
 @dataclass(frozen=True)
-class Batch:
+class TransitionBatch:
     """Transitions drawn from the buffer, float32; those that people executed come first."""
 
     observation: np.ndarray
@@ -146,7 +146,7 @@ class ReplayBuffer:
 
     def sample(
         self, batch_size: int, rng: np.random.Generator, demo_fraction: float = 0.5
-    ) -> Batch:
+    ) -> TransitionBatch:
         """Draws transitions with replacement: `demo_fraction` of them from people, the rest online.
 
         Where one of the two sets is empty all come from the other. Raises ValueError when both are.
@@ -162,7 +162,7 @@ class ReplayBuffer:
         self._demo.draw(slots[:demos], rng)
         self._online.draw(slots[demos:], rng)
         following = self._successor.take(slots)
-        return Batch(
+        return TransitionBatch(
             observation=self.observations.take(self._rows(slots, rng), axis=0),
             action=self.actions.take(slots, axis=0),
             reward=self.rewards.take(slots),
@@ -208,7 +208,7 @@ class ReplayBuffer:
         if self.images.size:
             assert image is not None, "the actor sent no image"
             self.images[slot] = image
-        self._executed_by[slot] = _NOBODY
+        self._executed_by[slot] = _NO_ACTION
         self._keys[slot] = key
         self._slots[key] = slot
         return slot
@@ -233,7 +233,7 @@ class ReplayBuffer:
         self._offer(slot)
 
     def _offer(self, slot: int) -> None:
-        if self._executed_by[slot] == _NOBODY:
+        if self._executed_by[slot] == _NO_ACTION:
             return
         if self._executed_by[slot] != ExecutedBy.POLICY:
             self._demo.add(slot)

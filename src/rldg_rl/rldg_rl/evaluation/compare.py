@@ -19,7 +19,7 @@ from rldg_core.perturbation import read_perturbation
 from rldg_core.task import UnknownTask, named_tasks
 from rldg_core.user_error import UserError
 from rldg_rl.evaluation.conditions import TWIN, Conditions, conditions_of
-from rldg_rl.evaluation.paired import Comparison, Pair, compare
+from rldg_rl.evaluation.paired import Pair, PairedComparison, compare
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.named_run import named_run
 from rldg_rl.run_folder import RunFolder
@@ -117,7 +117,7 @@ def _tasks(evaluated: Evaluated) -> str:
     return ", ".join(sorted(evaluated.folders))
 
 
-def compare_all(pairs: dict[str, list[Pair]]) -> dict[str, Comparison]:
+def compare_all(pairs: dict[str, list[Pair]]) -> dict[str, PairedComparison]:
     """A comparison for every task, and where there are several for all of them together."""
     compared = {task: compare(some) for task, some in pairs.items()}
     if len(pairs) > 1:
@@ -125,7 +125,7 @@ def compare_all(pairs: dict[str, list[Pair]]) -> dict[str, Comparison]:
     return compared
 
 
-def success_table(compared: dict[str, Comparison]) -> Table:
+def success_table(compared: dict[str, PairedComparison]) -> Table:
     """How often each succeeded."""
     drawn = _table("task", "pairs", "first", "second", "difference [95 %]", "p")
     for name, each in compared.items():
@@ -136,7 +136,7 @@ def success_table(compared: dict[str, Comparison]) -> Table:
     return drawn
 
 
-def cycle_table(compared: dict[str, Comparison]) -> Table:
+def cycle_table(compared: dict[str, PairedComparison]) -> Table:
     """How fast each was where both succeeded."""
     drawn = _table("task", "both", "first", "second", "seconds [95 %]")
     for name, each in compared.items():
@@ -224,7 +224,7 @@ def tell(
     first: Evaluated,
     second: Evaluated,
     pairs: dict[str, list[Pair]],
-    compared: dict[str, Comparison],
+    compared: dict[str, PairedComparison],
 ) -> None:
     """Print what was found, and of what."""
     for name, side in (("first", first), ("second", second)):

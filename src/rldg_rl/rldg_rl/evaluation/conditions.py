@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Under which conditions an evaluation's episodes were lived: only those under the same ones are pairs."""
+"""Under which conditions an evaluation's episodes were run: only those under the same ones are pairs."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Evaluation episodes without ROS: a policy, a gate and a twin in one process, as many processes as one likes.
 
-An episode depends on its assignment, its task and its number, and on nothing that was lived before it: whoever lives
+An episode depends on its assignment, its task and its number, and on nothing that happened before it: whoever runs
 it, and whenever, it is the same one.
 """
 
@@ -29,7 +29,7 @@ from rldg_rl.evaluation.results import Record, make_record
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.trained_policy import trained_policy
 from rldg_rl.robot.direct_robot import DirectRobot
-from rldg_rl.video import Clip, Shot
+from rldg_rl.video import EpisodeClip, Shot
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Assignment:
 
 @dataclass(frozen=True)
 class Trial:
-    """An episode that is to be lived; a `pool.Job`."""
+    """An episode that is to be run; a `pool.Job`."""
 
     task: str
     """family/variant"""
@@ -73,11 +73,11 @@ def live(trial: Trial, assignment: Assignment) -> Iterator[Record]:
     yield _stage(assignment, trial.task).live(trial.number)
 
 
-def relive(assignment: Assignment, record: Record) -> Clip | None:
+def relive(assignment: Assignment, record: Record) -> EpisodeClip | None:
     """An episode once more, before a camera; None where it does not end as it did, on another machine for example."""
     stage = _stage(assignment, record.task, camera=True)
     same = stage.live(record.number) == record
-    return Clip(record.task, stage.shots) if same else None
+    return EpisodeClip(record.task, stage.shots) if same else None
 
 
 def strike() -> None:
@@ -86,13 +86,13 @@ def strike() -> None:
 
 
 @cache
-def _stage(assignment: Assignment, task: str, camera: bool = False) -> Stage:
+def _stage(assignment: Assignment, task: str, camera: bool = False) -> TaskEvaluation:
     """Policy and twin are made once in a process."""
-    return Stage(assignment, task, camera)
+    return TaskEvaluation(assignment, task, camera)
 
 
-class Stage:
-    """Where episodes of one task are lived; witness of its own actor."""
+class TaskEvaluation:
+    """Where episodes of one task are run; witness of its own actor."""
 
     def __init__(self, assignment: Assignment, task_id: str, camera: bool) -> None:
         """Load the policy and build the twin.
@@ -138,7 +138,7 @@ class Stage:
     def before_step(self) -> None:
         """Nobody has to be waited for."""
 
-    def lived(self, step: ControlStep) -> None:
+    def after_step(self, step: ControlStep) -> None:
         """Keep what it says."""
         self._trace.add(step)
         self._shoot(step.after.image)

@@ -28,7 +28,7 @@ from rldg_core.user_error import UserError
 from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
 from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
-from rldg_rl.evaluation.meter import Meter
+from rldg_rl.evaluation.meter import EpisodeMeter
 from rldg_rl.evaluation.results import Record, RecordFile, summarize, worth_filming
 from rldg_rl.monitor import outcome
 from rldg_rl.named_run import named_run
@@ -58,7 +58,7 @@ examples:
 
 
 @dataclass(frozen=True)
-class Order:
+class EvaluationJob:
     """What is to be found out."""
 
     run: Path
@@ -103,7 +103,7 @@ class Order:
         }
 
 
-def parse(arguments: Sequence[str] | None) -> Order:
+def parse(arguments: Sequence[str] | None) -> EvaluationJob:
     """The order of a command line.
 
     Raises:
@@ -175,7 +175,7 @@ def add_settings(parser: Parser, episodes: int) -> None:
 
 def order_of(
     given: argparse.Namespace, run: Path, name: str, perturbation: str, video: bool
-) -> Order:
+) -> EvaluationJob:
     """The order that follows from the options of `add_settings`.
 
     Raises:
@@ -185,7 +185,7 @@ def order_of(
     perturbed = read_perturbation(perturbation, randomize=given.randomize)
     policy = policy_of(run)
     check_effects(given, policy)
-    return Order(
+    return EvaluationJob(
         run=run,
         name=name,
         tasks=tasks,
@@ -232,7 +232,7 @@ def policy_of(run: Path) -> Path:
     raise UserError(f"{run} has no trained policy: there is no {' and no '.join(map(str, places))}")
 
 
-def evaluate(order: Order, console: Console) -> list[Record]:
+def evaluate(job: EvaluationJob, console: Console) -> list[Record]:
     """Live what is missing of an evaluation, and report; the tasks in turn.
 
     Raises:
@@ -240,67 +240,69 @@ def evaluate(order: Order, console: Console) -> list[Record]:
         PoolError: a worker died, or there is no cluster.
         OSError: the disk is full, or the like.
     """
-    folder = order.folder
+    folder = job.folder
     folder.videos.mkdir(parents=True, exist_ok=True)
     refusal = f"{folder.path} is being written: wait for it, or give another name"
     with Claim(folder.path, refusal):
-        config = order.config()
+        config = job.config()
         folder.settle_config(config, fixed=tuple(config))
         records = RecordFile(folder.records)
         done = {(record.task, record.number) for record in records.mend()}
-        missing = [t for t in order.trials if (t.task, t.number) not in done]
-        live_all(order, missing, records, console)
-        return report(order, console)
+        missing = [t for t in job.trials if (t.task, t.number) not in done]
+        live_all(job, missing, records, console)
+        return report(job, console)
 
 
-def live_all(order: Order, missing: list[Trial], records: RecordFile, console: Console) -> None:
+def live_all(
+    job: EvaluationJob, missing: list[Trial], records: RecordFile, console: Console
+) -> None:
     """Live episodes, and keep what came of each at once."""
-    folder, started = order.folder, time.monotonic()
+    folder, started = job.folder, time.monotonic()
     before = folder.wall_seconds()
-    with Meter(console, len(order.trials), len(order.trials) - len(missing)) as meter:
-        for record in lived(order, missing):
+    with EpisodeMeter(console, len(job.trials), len(job.trials) - len(missing)) as meter:
+        for record in run_trials(job, missing):
             records.add(record)
             folder.keep_wall_seconds(before + time.monotonic() - started)
             meter.count(record.success)
 
 
-def lived(order: Order, trials: list[Trial]) -> Iterator[Record]:
-    """Live episodes wherever they are to be lived; in the order of their ends."""
-    work = partial(live, assignment=order.assignment)
-    if order.ray:
-        return on_ray(trials, work, order.ray)
+def run_trials(job: EvaluationJob, trials: list[Trial]) -> Iterator[Record]:
+    """Run episodes wherever they are to be run; in the order of their ends."""
+    work = partial(live, assignment=job.assignment)
+    if job.ray:
+        return on_ray(trials, work, job.ray)
     cores = len(os.sched_getaffinity(0))
-    workers = order.workers or min(cores, len(trials) // TRIALS_PER_WORKER)
+    workers = job.workers or min(cores, len(trials) // TRIALS_PER_WORKER)
     if min(workers, len(trials)) > 1:
         return in_processes(trials, work, workers)
     return (record for trial in trials for record in work(trial))
 
 
-def report(order: Order, console: Console) -> list[Record]:
+def report(job: EvaluationJob, console: Console) -> list[Record]:
     """Write what came out, and film it."""
-    folder = order.folder
-    lived_trials = {(r.task, r.number): r for r in RecordFile(folder.records).read()}
-    records = [lived_trials[trial.task, trial.number] for trial in order.trials]
+    folder = job.folder
+    by_trial = {(r.task, r.number): r for r in RecordFile(folder.records).read()}
+    records = [by_trial[trial.task, trial.number] for trial in job.trials]
     summary = {
-        "task": ",".join(order.tasks),
-        **order.config(),
+        "task": ",".join(job.tasks),
+        **job.config(),
         "wall_seconds": folder.wall_seconds(),
         "sim_seconds": round(sum(record.seconds for record in records), 1),
         **summarize(records),
     }
     write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")
-    if order.assignment.policy.is_dir():
-        note_evaluation(RunFolder(order.run), folder)
-    if order.video:
-        film(order, records, console)
+    if job.assignment.policy.is_dir():
+        note_evaluation(RunFolder(job.run), folder)
+    if job.video:
+        film(job, records, console)
     return records
 
 
-def film(order: Order, records: list[Record], console: Console) -> None:
-    """The first failures, or successes, lived once more."""
+def film(job: EvaluationJob, records: list[Record], console: Console) -> None:
+    """The first failures, or successes, run once more."""
     wanted = worth_filming(records)
-    clips = [clip for record in wanted if (clip := relive(order.assignment, record))]
-    write_video(order.folder.videos / "evaluation.mp4", clips)
+    clips = [clip for record in wanted if (clip := relive(job.assignment, record))]
+    write_video(job.folder.videos / "evaluation.mp4", clips)
     if len(clips) < len(wanted):
         console.print(
             f"{len(wanted) - len(clips)} episodes are not in the video: run again, they went differently"
@@ -312,15 +314,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 done, 1 a worker died, 2 a person has to change something, 130 stopped."""
     console = plain_console()
     try:
-        order = parse(arguments)
+        job = parse(arguments)
     except (UserError, UnknownTask) as error:
         return fail("evaluator", error, 2)
 
     def work() -> None:
-        evaluate(order, console)
-        console.print(outcome(order.folder.path))
+        evaluate(job, console)
+        console.print(outcome(job.folder.path))
 
-    return exit_code("evaluator", work, f"the same command with --name {order.name} resumes")
+    return exit_code("evaluator", work, f"the same command with --name {job.name} resumes")
 
 
 def exit_code(program: str, work: Callable[[], None], goes_on: str) -> int:

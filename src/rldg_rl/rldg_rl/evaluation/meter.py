@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rldg_core.commands.console import SlowLines
 
 
-class Meter:
+class EpisodeMeter:
     """Counts episodes; a context manager."""
 
     def __init__(self, console: Console, total: int, done: int) -> None:
@@ -20,7 +20,7 @@ class Meter:
         Args:
             console: where it is shown.
             total: number of episodes.
-            done: how many of them were lived before.
+            done: how many of them were run before.
         """
         self._bar = Progress(
             TextColumn("evaluation"),
@@ -33,12 +33,12 @@ class Meter:
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task("", total=total, completed=done, solved="")
-        self._lived = self._solved = 0
+        self._finished = self._solved = 0
         self._lines = SlowLines(console)
         if done:
             console.print(f"going on: {done} of {total} episodes are done")
 
-    def __enter__(self) -> Meter:
+    def __enter__(self) -> EpisodeMeter:
         self._bar.start()
         return self
 
@@ -51,10 +51,10 @@ class Meter:
         self._bar.stop()
 
     def count(self, success: bool) -> None:
-        """One more was lived."""
-        self._lived += 1
+        """One more is over."""
+        self._finished += 1
         self._solved += success
-        solved = f"{100 * self._solved / self._lived:.0f} % solved"
+        solved = f"{100 * self._solved / self._finished:.0f} % solved"
         self._bar.update(self._task, advance=1, solved=solved)
         self._lines.say(lambda: self._line(solved))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Why an episode failed, told from its lived steps, and how hard it pressed: the same however the robot was reached.
+"""Why an episode failed, derived from its steps, and how hard it pressed: the same however the robot was reached.
 
 What was measured at the control steps decides, nothing else. An unsolved episode is of the first class that fits:
 
@@ -50,7 +50,7 @@ AT_REST = 0.001
 
 
 @dataclass(frozen=True)
-class Moment:
+class TraceStep:
     """What one step says of how an episode goes."""
 
     force: float
@@ -70,14 +70,14 @@ class Trace:
     """What is remembered of an episode until it is judged."""
 
     def __init__(self) -> None:
-        self._moments: list[Moment] = []
+        self._moments: list[TraceStep] = []
         self._command: float | None = None
 
     def add(self, step: ControlStep) -> None:
-        """A step was lived."""
+        """A control step was executed."""
         after = step.after
         self._moments.append(
-            Moment(
+            TraceStep(
                 force=float(np.linalg.norm(after.wrench[:3])),
                 torque=float(np.linalg.norm(after.wrench[3:])),
                 position=after.pose.position,

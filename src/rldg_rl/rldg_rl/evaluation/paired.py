@@ -38,7 +38,7 @@ class CycleDifference:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class PairedComparison:
     """Two policies on the same episodes."""
 
     pairs: int
@@ -61,14 +61,14 @@ class Comparison:
         return self.both + self.only_first, self.both + self.only_second
 
 
-def compare(pairs: Sequence[Pair]) -> Comparison:
+def compare(pairs: Sequence[Pair]) -> PairedComparison:
     """Set the episodes of one policy against those of another; there is one pair at least."""
     outcomes = [(first.success, second.success) for first, second in pairs]
     both, only_first, only_second, neither = (
         outcomes.count(outcome)
         for outcome in ((True, True), (True, False), (False, True), (False, False))
     )
-    return Comparison(
+    return PairedComparison(
         pairs=len(pairs),
         both=both,
         only_first=only_first,

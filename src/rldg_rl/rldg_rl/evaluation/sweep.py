@@ -24,9 +24,16 @@ from rldg_core.perturbation import AXES, help_text, read_perturbation
 from rldg_core.task import UnknownTask, load_task, named_tasks
 from rldg_core.user_error import UserError
 from rldg_rl.evaluation.evaluation import strike
-from rldg_rl.evaluation.evaluator import Order, add_settings, evaluate, exit_code, fail, order_of
+from rldg_rl.evaluation.evaluator import (
+    EvaluationJob,
+    add_settings,
+    evaluate,
+    exit_code,
+    fail,
+    order_of,
+)
 from rldg_rl.evaluation.results import judge
-from rldg_rl.evaluation.sweep_finding import Finding
+from rldg_rl.evaluation.sweep_finding import SweepFinding
 from rldg_rl.evaluation.sweep_plot import draw_sweep
 from rldg_rl.named_run import named_run
 
@@ -71,7 +78,7 @@ class Station:
 class Sweep:
     """What is to be found out."""
 
-    orders: tuple[tuple[Station, Order], ...]
+    orders: tuple[tuple[Station, EvaluationJob], ...]
     """evaluations, those of a station one after another"""
     out: Path
     """folder of picture and figures"""
@@ -182,11 +189,11 @@ def idle(axis: str, given: argparse.Namespace) -> str:
     return ""
 
 
-def find_out(sweep: Sweep, console: Console) -> list[Finding]:
+def find_out(sweep: Sweep, console: Console) -> list[SweepFinding]:
     """Evaluate wherever that was not done.
 
     Raises:
-        UserError, RunError, PoolError, OSError: see `evaluator.evaluate`.
+        UserError, RunFolderError, PoolError, OSError: see `evaluator.evaluate`.
     """
     findings = []
     for number, (station, order) in enumerate(sweep.orders, 1):
@@ -198,11 +205,11 @@ def find_out(sweep: Sweep, console: Console) -> list[Finding]:
         strike()
         console.print(f"  {success(figures)}, {seconds(figures)}")
         folder = os.path.relpath(order.folder.path)
-        findings.append(Finding(run, station.axis, station.value, folder, figures))
+        findings.append(SweepFinding(run, station.axis, station.value, folder, figures))
     return findings
 
 
-def report(sweep: Sweep, findings: list[Finding], console: Console) -> None:
+def report(sweep: Sweep, findings: list[SweepFinding], console: Console) -> None:
     """Write, draw and show what was found."""
     sweep.out.mkdir(parents=True, exist_ok=True)
     content = {"title": sweep.title, "findings": [asdict(finding) for finding in findings]}
@@ -214,21 +221,21 @@ def report(sweep: Sweep, findings: list[Finding], console: Console) -> None:
     console.print(f"files: {sweep.out}")
 
 
-def table(findings: list[Finding]) -> Table:
+def table(findings: list[SweepFinding]) -> Table:
     """A line for every value of one axis and every run."""
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     drawn.add_column("value", justify="right", no_wrap=True)
     drawn.add_column("run")
     drawn.add_column("succeeded (95 %)", justify="right", no_wrap=True)
     drawn.add_column("cycle", justify="right", no_wrap=True)
-    told = ""
+    printed = ""
     for finding in findings:
         value = AXES[finding.axis].show(finding.value)
         figures = finding.figures
         drawn.add_row(
-            value if value != told else "", finding.run, success(figures), seconds(figures)
+            value if value != printed else "", finding.run, success(figures), seconds(figures)
         )
-        told = value
+        printed = value
     return drawn
 
 

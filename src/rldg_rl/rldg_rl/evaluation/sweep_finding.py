@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Finding:
+class SweepFinding:
     """How a policy fared at a station."""
 
     run: str

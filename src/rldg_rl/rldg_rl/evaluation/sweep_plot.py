@@ -10,7 +10,7 @@ import matplotlib
 from matplotlib.axes import Axes
 
 from rldg_core.perturbation import AXES
-from rldg_rl.evaluation.sweep_finding import Finding
+from rldg_rl.evaluation.sweep_finding import SweepFinding
 
 matplotlib.use("agg")
 from matplotlib import pyplot as plt
@@ -21,7 +21,7 @@ COLUMNS = 4
 """axes side by side"""
 
 
-def draw_sweep(path: Path, title: str, findings: Sequence[Finding]) -> None:
+def draw_sweep(path: Path, title: str, findings: Sequence[SweepFinding]) -> None:
     """A panel for every axis, a line for every run; bands are 95 % intervals."""
     names = list(dict.fromkeys(finding.axis for finding in findings))
     columns = min(COLUMNS, len(names))
@@ -52,7 +52,7 @@ def draw_sweep(path: Path, title: str, findings: Sequence[Finding]) -> None:
     plt.close(figure)
 
 
-def _draw_success(axes: Axes, line: list[Finding], colour: str) -> None:
+def _draw_success(axes: Axes, line: list[SweepFinding], colour: str) -> None:
     rates = [100 * finding.figures["success_rate"] for finding in line]
     low, high = zip(*(finding.figures["ci95"] for finding in line), strict=True)
     axes.plot(_shown(line), rates, "-o", c=colour, ms=4, label=line[0].run)
@@ -61,12 +61,12 @@ def _draw_success(axes: Axes, line: list[Finding], colour: str) -> None:
     )
 
 
-def _draw_cycle(axes: Axes, line: list[Finding], colour: str) -> None:
+def _draw_cycle(axes: Axes, line: list[SweepFinding], colour: str) -> None:
     solved = [finding for finding in line if finding.figures["successes"]]
     times = [finding.figures["mean_cycle_seconds"] for finding in solved]
     axes.plot(_shown(solved), times, "-o", c=colour, ms=4)
 
 
-def _shown(line: list[Finding]) -> list[float]:
+def _shown(line: list[SweepFinding]) -> list[float]:
     """Values in the unit that is shown."""
     return [AXES[finding.axis].shown(finding.value) for finding in line]

@@ -8,7 +8,7 @@ from pathlib import Path
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_rl.acting.actor import Policy
 from rldg_rl.acting.run_state import RunState
-from rldg_rl.acting.schedule import Progress, RunPlan
+from rldg_rl.acting.schedule import RunPlan, RunProgress
 from rldg_rl.modes.context import Context
 from rldg_rl.modes.nothing_learned import NothingLearned
 from rldg_rl.run_folder import RunFolder
@@ -30,9 +30,9 @@ class Evaluate(NothingLearned):
             endless=given.episodes == 0,
         )
 
-    def count(self, episodes: list[EpisodeSummary], earlier: frozenset[str]) -> Progress:
+    def count(self, episodes: list[EpisodeSummary], earlier: frozenset[str]) -> RunProgress:
         """See `mode.Mode`."""
-        return Progress(self.plan, episodes)
+        return RunProgress(self.plan, episodes)
 
     def leader(self, source: str, task: str) -> Policy | None:
         """See `mode.Mode`."""
@@ -43,7 +43,7 @@ class Evaluate(NothingLearned):
         # No start waits for what only an end needs.
         from rldg_rl.report import note_evaluation, report_run  # noqa: PLC0415
 
-        assert isinstance(state.progress, Progress)
+        assert isinstance(state.progress, RunProgress)
         given, run = self._context.parameters, self._context.run
         report_run(
             run,

@@ -11,7 +11,7 @@ from rldg_core.contract import Topic
 from rldg_rl.acting.actor import Policy
 from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.run_state import RunState
-from rldg_rl.acting.schedule import Progress, RunPlan
+from rldg_rl.acting.schedule import RunPlan, RunProgress
 
 
 class Mode(Protocol):
@@ -64,7 +64,7 @@ class Mode(Protocol):
 
     def count(
         self, episodes: list[EpisodeSummary], earlier: frozenset[str]
-    ) -> Progress | Collection:
+    ) -> RunProgress | Collection:
         """How far the run has come; `earlier`: ids of the episodes of earlier starts."""
 
     def leader(self, source: str, task: str) -> Policy | None:

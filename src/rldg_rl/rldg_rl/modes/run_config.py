@@ -13,7 +13,7 @@ def settle_config(context: Context, mode: Mode) -> None:
     """Keep the configuration, or check that a run that is resumed is the same.
 
     Raises:
-        RunError: the folder belongs to another run.
+        RunFolderError: the folder belongs to another run.
         FormatError: what was kept cannot be read.
     """
     context.run.settle_config(run_config(context, mode), ("task", *mode.fixed))

@@ -16,7 +16,7 @@ from rldg_rl.acting.actor import Policy
 from rldg_rl.acting.demonstrator import Demonstrator
 from rldg_rl.acting.learner_watch import LearnerWatch
 from rldg_rl.acting.run_state import RunState
-from rldg_rl.acting.schedule import Progress, RunPlan
+from rldg_rl.acting.schedule import RunPlan, RunProgress
 from rldg_rl.agent.checkpoint import CheckpointError
 from rldg_rl.agent_config import agent_config
 from rldg_rl.learner_config import SCRATCH, LearnerConfig, updates_due
@@ -87,9 +87,9 @@ class Train:
             student = trained_policy(path, self._task, Execution(), beside=beside)
             self._demonstrator = Demonstrator(student)
 
-    def count(self, episodes: list[EpisodeSummary], earlier: frozenset[str]) -> Progress:
+    def count(self, episodes: list[EpisodeSummary], earlier: frozenset[str]) -> RunProgress:
         """See `mode.Mode`."""
-        return Progress(self.plan, episodes)
+        return RunProgress(self.plan, episodes)
 
     def leader(self, source: str, task: str) -> Policy | None:
         """See `mode.Mode`."""
@@ -157,7 +157,7 @@ class Train:
         # No start waits for what only an end needs.
         from rldg_rl.report import report_run  # noqa: PLC0415
 
-        assert isinstance(state.progress, Progress)
+        assert isinstance(state.progress, RunProgress)
         given = self._context.parameters
         report_run(
             self._context.run,

@@ -78,8 +78,8 @@ class LearnedPolicies:
         except CheckpointError as error:
             others = self._publishers(topic)
             if others or self.newest.ready:
-                told = f"weights are passed over: {error}{others and '; ' + others}"
-                self._log.error(told, throttle_duration_sec=5.0)
+                message = f"weights are passed over: {error}{others and '; ' + others}"
+                self._log.error(message, throttle_duration_sec=5.0)
                 return
             raise UserError(
                 f"what the learner sends does not fit here ({error}): start both machines with the same arguments, "

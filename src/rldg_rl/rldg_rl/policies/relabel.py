@@ -82,13 +82,13 @@ def _relabelled(step: Any, actions: Mapping[int, Belief]) -> Any:
     """A rldg_msgs/Step with the specialist's action; what the specialist does not decide stays."""
     if int(step.index) not in actions:  # before the task's hand-over, which is no specialist's
         return step
-    wish = actions[int(step.index)]
-    left = step.action[len(wish.action) :]
+    decision = actions[int(step.index)]
+    left = step.action[len(decision.action) :]
     return replace(
         step,
-        action=np.concatenate([wish.action, left]).astype(np.float32),
+        action=np.concatenate([decision.action, left]).astype(np.float32),
         executed_by=int(ExecutedBy.POLICY),
-        **belief_fields(wish),
+        **belief_fields(decision),
     )
 
 
@@ -136,7 +136,7 @@ def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], se
 
 
 def _summary(run: RunFolder, episodes: list[EpisodeSummary]) -> dict[str, Any]:
-    """Of every task, how many episodes, and how long they took the one who lived them."""
+    """Of every task, how many episodes, and how long they took the one who executed them."""
     tasks = {}
     for task in sorted({episode.task for episode in episodes}):
         seconds = [episode.seconds for episode in episodes if episode.task == task]

@@ -81,7 +81,7 @@ class PoseJudge:
 
 @runtime_checkable
 class Declaring(Protocol):
-    """Hands that can say that it is done; see `hands.Hands.declares_done`."""
+    """Hands that can say that it is done; see `hands.SpaceMouseHands.declares_done`."""
 
     def declares_done(self, seen: Observation) -> bool:
         """Whether they say so at this moment."""

@@ -180,7 +180,7 @@ def train_classifier(
     labels: Sequence[Label],
     false_positives: float,
     seed: int,
-    told: Callable[[int], None] = lambda update: None,
+    on_update: Callable[[int], None] = lambda update: None,
 ) -> tuple[RewardClassifier, Quality, np.ndarray]:
     """Train on most episodes, calibrate on the others.
 
@@ -188,7 +188,7 @@ def train_classifier(
         labels: of several episodes.
         false_positives: share of the negatives that may look done: the threshold is chosen for it.
         seed: of weights, order and variants.
-        told: called after every update.
+        on_update: called after every update.
 
     Returns:
         The classifier, how it does on the episodes held out, and its probability of every label.
@@ -207,7 +207,7 @@ def train_classifier(
     images = np.stack([label.image for label in labels])
     torch.manual_seed(seed)
     classifier = RewardClassifier()
-    _fit(classifier, images[~held_out], done[~held_out], seed, told)
+    _fit(classifier, images[~held_out], done[~held_out], seed, on_update)
     with torch.no_grad():
         logits = classifier(as_pixels(images[held_out]))
     classifier.temperature.fill_(_temperature(logits, done[held_out]))
@@ -233,7 +233,7 @@ def _fit(
     images: np.ndarray,
     done: np.ndarray,
     seed: int,
-    told: Callable[[int], None],
+    on_update: Callable[[int], None],
 ) -> None:
     """As many positives as negatives in every batch."""
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
@@ -251,7 +251,7 @@ def _fit(
         loss.backward()
         optimizer.step()
         schedule.step()
-        told(update + 1)
+        on_update(update + 1)
     classifier.requires_grad_(False)
 
 

@@ -50,7 +50,7 @@ class DirectRobot:
         self._looks, self._randomize = looks, randomize
         self._period = int(SECOND * task.period)
         self._stamp = 1000 * self._period
-        self._gripper_wish: float | None = None
+        self._last_gripper: float | None = None
 
     @property
     def stopped(self) -> Reason | None:
@@ -70,7 +70,7 @@ class DirectRobot:
         else:
             self.twin.reset(seed, self._randomize)
             self.gate.reset()
-        self._gripper_wish = None
+        self._last_gripper = None
         return self._advance()
 
     def measure(self) -> Observation:
@@ -96,11 +96,11 @@ class DirectRobot:
         """Free the renderer."""
         self.twin.close()
 
-    def _command_gripper(self, wish: float) -> None:
-        if wish in (LEAVE, self._gripper_wish):
+    def _command_gripper(self, command: float) -> None:
+        if command in (LEAVE, self._last_gripper):
             return
-        self._gripper_wish = wish
-        grip = Grip(*map(as_sent, gripper_command(wish)))
+        self._last_gripper = command
+        grip = Grip(*map(as_sent, gripper_command(command)))
         passed, _ = self.gate.gripper(self._stamp, grip, self._stamp)
         if passed:
             self._move_gripper(passed)
@@ -127,7 +127,7 @@ class DirectRobot:
             wrench=twin.wrench,
             gripper_width=as_sent(twin.gripper_width),
             offset=twin.offset,
-            gripper_wish=twin.gripper_wish,
+            goal_gripper=twin.goal_gripper,
             progress=as_sent(twin.progress),
             success=twin.success,
             image=twin.image() if self._looks else BLACK,

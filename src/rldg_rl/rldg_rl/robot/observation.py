@@ -68,7 +68,7 @@ class Observation:
     """[m]"""
     offset: Pose
     """goal in the TCP frame"""
-    gripper_wish: float
+    goal_gripper: float
     """what the fingers should do there: -1 close, +1 open, 0 stay as they are"""
     progress: float
     """in [0, 1]"""
@@ -97,7 +97,7 @@ def observation_of(
         wrench=wrench_of(messages[EXTERNAL_WRENCH.name].wrench),
         gripper_width=float(messages[GRIPPER_STATE.name].width),
         offset=pose_of(task_state.offset),
-        gripper_wish=float(task_state.gripper),
+        goal_gripper=float(task_state.gripper),
         progress=float(task_state.progress),
         success=bool(task_state.success),
         image=image,
@@ -162,6 +162,6 @@ def state_vector(
     state = np.concatenate([body, goal_part(observation.offset, task)])
     if task.learns_gripper:
         state = np.append(
-            state, [observation.gripper_wish, gripper_command, 2.0 * observation.progress]
+            state, [observation.goal_gripper, gripper_command, 2.0 * observation.progress]
         )
     return state.astype(np.float32)

@@ -47,6 +47,6 @@ class Robot(Protocol):
         """The observation of the control step that follows the one stamped `after` [ns]."""
 
 
-def gripper_command(wish: float) -> tuple[float, float, float]:
-    """Width [m], speed [m/s] and force [N] that a robot's gripper is sent for a wish: +1 open, -1 closed."""
-    return MAX_GRIPPER_WIDTH if wish > 0 else 0.0, GRIPPER_SPEED, GRIPPER_FORCE
+def gripper_command(command: float) -> tuple[float, float, float]:
+    """Width [m], speed [m/s] and force [N] that a robot's gripper is sent for a command: +1 open, -1 closed."""
+    return MAX_GRIPPER_WIDTH if command > 0 else 0.0, GRIPPER_SPEED, GRIPPER_FORCE

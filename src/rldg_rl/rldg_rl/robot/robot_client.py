@@ -58,7 +58,7 @@ class RobotClient:
         listen_to(node, contract.WRIST_IMAGE, self._keep_image, raw=True)
         self._target = publish_on(node, contract.POLICY_TARGET_POSE)
         self._gripper = publish_on(node, contract.POLICY_GRIPPER)
-        self._gripper_wish: float | None = None
+        self._last_gripper: float | None = None
         self._reset = node.create_client(Reset, contract.RESET)
 
     @property
@@ -81,7 +81,7 @@ class RobotClient:
         """
         self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
         self._stamps.clear()
-        self._gripper_wish = None
+        self._last_gripper = None
         future = self._reset.call_async(Reset.Request(seed=seed, task=task, stay=stay))
         try:
             self.wait_for(future.done, "the answer to a reset", 6 * self._patience)
@@ -99,8 +99,8 @@ class RobotClient:
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """Ask for a TCP pose and a gripper width; see `environment.Robot`."""
-        if gripper not in (LEAVE, self._gripper_wish):
-            self._gripper_wish = gripper
+        if gripper not in (LEAVE, self._last_gripper):
+            self._last_gripper = gripper
             width, speed, force = gripper_command(gripper)
             command = GripperCommand(width=width, speed=speed, force=force)
             command.header.stamp = to_stamp(stamp)

@@ -94,7 +94,7 @@ _SIZES: Mapping[str, type[Any]] = {RESNET: ResNetSizes, TIMM: TimmSizes}
 
 
 @dataclass(frozen=True)
-class _Told:
+class _ModelConfig:
     """Which network a config.json is of."""
 
     model_type: str = "none"
@@ -147,8 +147,8 @@ class Backbone(nn.Module):
         self._family = structure.family
         self.network = network or _FAMILIES[structure.family](structure)
         self._mean, self._std = torch.tensor(structure.normal)[..., None, None]
-        told = torch.frombuffer(bytearray(str(structure).encode()), dtype=torch.uint8)
-        self.register_buffer("structure", told)
+        encoded = torch.frombuffer(bytearray(str(structure).encode()), dtype=torch.uint8)
+        self.register_buffer("structure", encoded)
         self.requires_grad_(False).eval()
         self.channels: int = self(torch.zeros(1, 3, IMAGE_SIZE, IMAGE_SIZE)).shape[1]
 
@@ -174,9 +174,9 @@ def read_backbone(name: str) -> Backbone:
 def _read_resnet(folder: Path) -> Backbone:
     path = folder / "model.safetensors"
     try:
-        told = read_json(folder / "config.json", dict[str, Any])
-        kind = typed(told, _Told, str(folder / "config.json")).model_type
-        given = typed(told, ResNetSizes, str(folder / "config.json")) if kind == RESNET else None
+        config = read_json(folder / "config.json", dict[str, Any])
+        kind = typed(config, _ModelConfig, str(folder / "config.json")).model_type
+        given = typed(config, ResNetSizes, str(folder / "config.json")) if kind == RESNET else None
         weights, _ = read_weights(path)
     except (OSError, FormatError, WeightsError) as error:
         raise BackboneError(
@@ -241,8 +241,10 @@ def _read_timm(name: str, file: Path) -> Backbone:
             pretrained=True,
             pretrained_cfg_overlay={"file": str(file)},
         )
-        told = timm.get_pretrained_cfg(name)
-        structure = Structure(TIMM, {"name": name, "stage": stage}, (told.mean, told.std))
+        pretrained = timm.get_pretrained_cfg(name)
+        structure = Structure(
+            TIMM, {"name": name, "stage": stage}, (pretrained.mean, pretrained.std)
+        )
         return Backbone(structure, network)
     except (RuntimeError, ValueError, AssertionError, AttributeError, SafetensorError) as error:
         raise BackboneError(f"timm cannot make {name} of {file}: {error}") from error

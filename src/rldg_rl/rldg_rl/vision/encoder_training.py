@@ -57,7 +57,7 @@ def train_encoder(
     task: Task,
     demonstrations: Sequence[Sequence[ControlStep]],
     seed: int,
-    told: Callable[[int], None] = lambda update: None,
+    on_update: Callable[[int], None] = lambda update: None,
 ) -> Fit:
     """Train an encoder and freeze it; uses as many threads as torch may.
 
@@ -66,7 +66,7 @@ def train_encoder(
         task: that was demonstrated.
         demonstrations: the steps of successful ones, with images.
         seed: of the order and the variants.
-        told: called after every update, with its number; with 0 now and then before the first.
+        on_update: called after every update, with its number; with 0 now and then before the first.
 
     Raises:
         ValueError: there are fewer than FEWEST_DEMONSTRATIONS demonstrations.
@@ -85,19 +85,19 @@ def train_encoder(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, LEARNING_RATE, total_steps=UPDATES + 1
     )
-    views = _views(encoder, images, generator, told)
+    views = _views(encoder, images, generator, on_update)
     encoder.features.requires_grad_(True)
     encoder.goal.requires_grad_(True)
     for update, rows in zip(range(UPDATES), _batches(len(images), rng), strict=False):
-        _, told_goal = encoder.tell(views(rows), torch.from_numpy(bodies[rows]))
+        _, predicted_goal = encoder.tell(views(rows), torch.from_numpy(bodies[rows]))
         loss = torch.nn.functional.smooth_l1_loss(
-            told_goal, torch.from_numpy(goals[rows]), beta=0.1
+            predicted_goal, torch.from_numpy(goals[rows]), beta=0.1
         )
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        told(update + 1)
+        on_update(update + 1)
     encoder.requires_grad_(False)
     encoder.updates += UPDATES
     return _judge(encoder, task, held_out)
@@ -107,7 +107,7 @@ def _views(
     encoder: ImageEncoder,
     images: np.ndarray,
     generator: torch.Generator,
-    told: Callable[[int], None],
+    on_update: Callable[[int], None],
 ) -> Callable[[np.ndarray], Tensor]:
     """Gives what the encoder learns from of some rows, varied.
 
@@ -119,7 +119,7 @@ def _views(
     maps = []
     for image in images:
         maps.append(encoder.view(in_variants(as_pixels(image[None]), generator)).half())
-        told(0)
+        on_update(0)
     kept = torch.stack(maps)
     return lambda rows: kept[rows, torch.randint(VARIANTS, rows.shape, generator=generator)].float()
 
@@ -154,13 +154,13 @@ def _batches(count: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
 @torch.no_grad()
 def _judge(encoder: ImageEncoder, task: Task, lessons: Sequence[tuple[np.ndarray, ...]]) -> Fit:
     images, bodies, goals = (np.concatenate(part) for part in zip(*lessons, strict=True))
-    told = torch.cat(
+    predicted = torch.cat(
         [
             encoder(as_pixels(images[rows]), torch.from_numpy(bodies[rows]))[1]
             for rows in np.array_split(np.arange(len(images)), -(-len(images) // BATCH))
         ]
     )
-    error, near = _errors(told.numpy() - goals, task), np.abs(goals[:, 3:6]).max(1) < LIMIT
+    error, near = _errors(predicted.numpy() - goals, task), np.abs(goals[:, 3:6]).max(1) < LIMIT
     return Fit(
         updates=int(encoder.updates),
         position=float(error[:, 0].mean()),
@@ -170,7 +170,7 @@ def _judge(encoder: ImageEncoder, task: Task, lessons: Sequence[tuple[np.ndarray
 
 
 def _errors(difference: np.ndarray, task: Task) -> np.ndarray:
-    """(rows, 3): distance [m] as told coarsely, as told magnified, and angle [rad]."""
+    """(rows, 3): distance [m] as predicted coarsely, as predicted magnified, and angle [rad]."""
     scales = SCALES[BODY:].copy()
     scales[:3] /= reach(task)
     return np.stack(

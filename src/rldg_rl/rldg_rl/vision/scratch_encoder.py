@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from rldg_core.task import Task
-from rldg_rl.episodes.replay_buffer import Batch
+from rldg_rl.episodes.replay_buffer import TransitionBatch
 from rldg_rl.episodes.step import StoredStep
 from rldg_rl.robot.observation import body_part
 from rldg_rl.vision.image_encoder import FEATURES, Encoder, image_layers
@@ -47,7 +47,9 @@ class ScratchEncoder(Encoder):
         """See `Encoder`."""
         return torch.cat((body, self.features(pixels)), 1)
 
-    def encode_batch(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    def encode_batch(
+        self, batch: TransitionBatch, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
         """Observations and next ones of a batch with images, under other light; the former lead back to the weights."""
         assert batch.image is not None and batch.next_image is not None, "the buffer kept no image"
         pixels = varied(as_pixels(batch.image), generator)

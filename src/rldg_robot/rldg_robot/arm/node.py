@@ -27,7 +27,7 @@ from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_msgs.msg import GripperCommand, TaskState
 from rldg_msgs.srv import Reset
-from rldg_robot.arm.gripper_wish import GripperReading
+from rldg_robot.arm.gripper_motion import GripperReading
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.pose_rule import AT_GOAL, goal_stays, progress
 from rldg_robot.arm.topics import Body, BodyTopics
@@ -52,7 +52,7 @@ class Arm(Protocol):
         """End control; the robot then holds its joints by itself."""
 
 
-class Hand(Protocol):
+class GripperDriver(Protocol):
     """What every hand can do."""
 
     @property
@@ -64,7 +64,7 @@ class Hand(Protocol):
 
 
 AnyArm = TypeVar("AnyArm", bound=Arm)
-AnyHand = TypeVar("AnyHand", bound=Hand)
+AnyHand = TypeVar("AnyHand", bound=GripperDriver)
 
 
 class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):

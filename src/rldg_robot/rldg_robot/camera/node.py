@@ -18,8 +18,8 @@ from rldg_core.image_contract import ImageContract
 from rldg_core.image_message import checked_stamp, colours, image_of
 from rldg_core.message_values import SECOND
 from rldg_robot.camera.pyrealsense import Exposure, PyrealsenseCamera
-from rldg_robot.camera.source import Source
-from rldg_robot.camera.watch import CameraWatch, Pace
+from rldg_robot.camera.source import CameraSubscription
+from rldg_robot.camera.watch import CameraWatch, FrameRateLimiter
 from rldg_robot.devices.hand_device import DeviceLost
 from rldg_robot.node_main import run_node
 from rldg_robot.ros import now, publish_on, to_stamp
@@ -38,7 +38,7 @@ class WristCameraNode(Node):
         )
         source = self.declare_parameter("source", "camera/color").value
         either = ParameterDescriptor(dynamic_typing=True)  # 30 as well as 30.0
-        self._pace = Pace(float(self.declare_parameter("rate", 30.0, either).value))
+        self._pace = FrameRateLimiter(float(self.declare_parameter("rate", 30.0, either).value))
         serial = str(self.declare_parameter("serial", "").value)
         self._watch = CameraWatch()
         self._matrix: np.ndarray | None = None
@@ -47,7 +47,7 @@ class WristCameraNode(Node):
         self._diagnostics = publish_on(self, contract.DIAGNOSTICS)
         self.create_timer(REPORT_PERIOD, self._report)
         self._camera: PyrealsenseCamera | None = None
-        self._source: Source | None = None
+        self._source: CameraSubscription | None = None
         if source == "pyrealsense":
             wanted, exposure = self.contract, self.declare_parameter("exposure", 8000).value
             light = Exposure(exposure, self.declare_parameter("gain", 16).value)
@@ -55,7 +55,7 @@ class WristCameraNode(Node):
             self._matrix = self._camera.matrix
             threading.Thread(target=self._read_on, daemon=True).start()
         else:
-            self._source = Source(self, source, self._on_image, self._on_info)
+            self._source = CameraSubscription(self, source, self._on_image, self._on_info)
         self.get_logger().info(f"pictures of {source}, image contract {self.contract}")
 
     def _on_info(self, message: CameraInfo) -> None:

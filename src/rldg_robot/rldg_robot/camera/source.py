@@ -20,7 +20,7 @@ LISTED = 5
 """topics of pictures that are named, at most"""
 
 
-class Source:
+class CameraSubscription:
     """The topics of one camera."""
 
     def __init__(

@@ -94,7 +94,7 @@ class CameraWatch:
         return ""
 
 
-class Pace:
+class FrameRateLimiter:
     """Which pictures of a camera that may be faster are taken, by their stamps alone."""
 
     def __init__(self, rate: float) -> None:

@@ -45,11 +45,11 @@ def main() -> None:
         with single_keys(COMMAND):
             node = KeyboardTeleopNode()
             say(HELP)
-            told = 0.0
+            published = 0.0
             while rclpy.ok():
-                rclpy.spin_once(node, timeout_sec=max(0.0, told + PERIOD - time.monotonic()))
-                if time.monotonic() - told >= PERIOD:
-                    told = time.monotonic()
+                rclpy.spin_once(node, timeout_sec=max(0.0, published + PERIOD - time.monotonic()))
+                if time.monotonic() - published >= PERIOD:
+                    published = time.monotonic()
                     node.take(keys_typed())
 
     run_main(live)

@@ -41,7 +41,7 @@ class HidSpaceMouse:
         self.reports = 0
         """that have come so far"""
         self._mouse = mouse
-        self._told = -1.0  # time of the newest report
+        self._report_time = -1.0  # time of the newest report
         self._heard = time.monotonic()
         names = list(mouse.info.button_names)
         pairs = [pair for pair in NAMED if set(pair) <= set(names)]
@@ -55,8 +55,8 @@ class HidSpaceMouse:
         try:
             state = self._mouse.read()
             pressed |= self._held(state)
-            while state.t != self._told:
-                self._told, self._heard = state.t, time.monotonic()
+            while state.t != self._report_time:
+                self._report_time, self._heard = state.t, time.monotonic()
                 self.reports += 1
                 state = self._mouse.read()
                 pressed |= self._held(state)

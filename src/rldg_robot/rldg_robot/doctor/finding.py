@@ -10,7 +10,7 @@ from enum import Enum
 from rich.text import Text
 
 
-class Verdict(Enum):
+class CheckStatus(Enum):
     """How it is; the value is the mark that is shown, and its style."""
 
     GOOD = ("✓", "green")
@@ -25,7 +25,7 @@ class Finding:
 
     subject: str
     """what was looked at"""
-    verdict: Verdict
+    status: CheckStatus
     found: str
     """what was seen, with units"""
     fix: str = ""
@@ -33,30 +33,30 @@ class Finding:
 
     def shown(self) -> Text:
         """As it is printed."""
-        text = Text.assemble(self.verdict.value, f" {self.subject}: {self.found}")
+        text = Text.assemble(self.status.value, f" {self.subject}: {self.found}")
         return text + Text.assemble(("\n    → ", "bold"), self.fix) if self.fix else text
 
 
 def good(subject: str, found: str) -> Finding:
     """It is as it should be."""
-    return Finding(subject, Verdict.GOOD, found)
+    return Finding(subject, CheckStatus.GOOD, found)
 
 
 def warning(subject: str, found: str, fix: str) -> Finding:
     """It works, but not as well as it should."""
-    return Finding(subject, Verdict.WARNING, found, fix)
+    return Finding(subject, CheckStatus.WARNING, found, fix)
 
 
 def bad(subject: str, found: str, fix: str) -> Finding:
     """Nothing should move before this is mended."""
-    return Finding(subject, Verdict.BAD, found, fix)
+    return Finding(subject, CheckStatus.BAD, found, fix)
 
 
 def skipped(subject: str, why: str) -> Finding:
     """It could not be looked at, or does not matter here."""
-    return Finding(subject, Verdict.SKIPPED, why)
+    return Finding(subject, CheckStatus.SKIPPED, why)
 
 
 def healthy(findings: Iterable[Finding]) -> bool:
     """Whether nothing is bad."""
-    return all(finding.verdict is not Verdict.BAD for finding in findings)
+    return all(finding.status is not CheckStatus.BAD for finding in findings)

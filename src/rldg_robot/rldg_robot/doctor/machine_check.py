@@ -109,8 +109,8 @@ def _disk(folder: Path) -> Finding:
 
 
 def _memory() -> Finding:
-    told = Path("/proc/meminfo").read_text()
-    match = re.search(r"MemAvailable:\s+(\d+) kB", told)
+    meminfo = Path("/proc/meminfo").read_text()
+    match = re.search(r"MemAvailable:\s+(\d+) kB", meminfo)
     free = int(match[1]) / 1e6 if match else 0.0
     found = f"{free:.1f} GB available, {os.cpu_count()} processor cores"
     if free < MEMORY_WANTED:

@@ -29,9 +29,9 @@ from rldg_core.poses import Pose
 from rldg_core.task import load_task
 from rldg_msgs.msg import SafetyState
 from rldg_robot import gate_command
-from rldg_robot.doctor.finding import Finding, Verdict, bad, good, healthy, skipped, warning
+from rldg_robot.doctor.finding import CheckStatus, Finding, bad, good, healthy, skipped, warning
 from rldg_robot.doctor.machine_check import machine_findings
-from rldg_robot.doctor.stream_check import WANTED, Stream, alignment_finding, stream_finding
+from rldg_robot.doctor.stream_check import WANTED, TopicArrivals, alignment_finding, stream_finding
 from rldg_robot.doctor.workspace_check import workspace_findings
 from rldg_robot.node_main import run_main
 from rldg_robot.publishers import DRIVEN, crowd
@@ -62,7 +62,7 @@ class DoctorNode(Node):
         self.task = load_task(self.declare_parameter("task", "connector/vga").value)
         self.arm = str(self.declare_parameter("arm", "").value)
         self.folder = Path(self.declare_parameter("runs", "runs").value)
-        self.streams = {topic: Stream() for topic in WANTED}
+        self.streams = {topic: TopicArrivals() for topic in WANTED}
         self._latest: dict[Topic, bytes] = {}
         self.targets: list[Pose] = []
         self.rejected = 0
@@ -95,8 +95,8 @@ class DoctorNode(Node):
         for status in message.status:
             values = {pair.key: pair.value for pair in status.values}
             if status.name == "safety_gate":
-                told = values.get("rejected", "")
-                self.rejected = int(told) if told.isascii() and told.isdigit() else self.rejected
+                count = values.get("rejected", "")
+                self.rejected = int(count) if count.isascii() and count.isdigit() else self.rejected
             elif status.level != status.OK:
                 self.complaints[status.name] = status.message
 
@@ -138,11 +138,11 @@ class DoctorNode(Node):
     def _tell(self, publisher: Publisher, message: object, condition: Callable[[], bool]) -> bool:
         """Publish until it holds, for the gate may not know of this node yet; whether it did in time."""
 
-        def told() -> bool:
+        def published() -> bool:
             publisher.publish(message)
             return condition()
 
-        return self._until(told, ANSWER_SECONDS)
+        return self._until(published, ANSWER_SECONDS)
 
     def _streams(self, span: tuple[int, int]) -> Iterator[Finding]:
         for topic, stream in self.streams.items():
@@ -245,10 +245,10 @@ def main() -> None:
         for finding in DoctorNode().examine():
             findings.append(finding)
             console.print(finding.shown())
-        count = {verdict: sum(f.verdict is verdict for f in findings) for verdict in Verdict}
+        count = {status: sum(f.status is status for f in findings) for status in CheckStatus}
         console.print(
-            f"\n{count[Verdict.GOOD]} good, {count[Verdict.WARNING]} to look at, {count[Verdict.BAD]} to fix first,  "
-            f"{count[Verdict.SKIPPED]} skipped"
+            f"\n{count[CheckStatus.GOOD]} good, {count[CheckStatus.WARNING]} to look at, "
+            f"{count[CheckStatus.BAD]} to fix first,  {count[CheckStatus.SKIPPED]} skipped"
         )
         if not healthy(findings):
             sys.exit(FAILED)

@@ -12,7 +12,7 @@ from rldg_core import contract
 from rldg_core.contract import Topic
 from rldg_core.message_values import SECOND, time_span
 from rldg_robot.doctor.finding import Finding, bad, good
-from rldg_robot.safety import Patience
+from rldg_robot.safety import StreamTimeouts
 
 OLD, EARLY = 0.1, -0.02
 """[s] of age at arrival beyond which a message is old, or from the future"""
@@ -30,22 +30,22 @@ class Wanted:
     """that publishes it"""
 
 
-_STATE = Wanted(50.0, Patience.state / 2, "the driver")
-_SEEN = Wanted(20.0, Patience.camera / 2, "the camera")
+_STATE = Wanted(50.0, StreamTimeouts.state / 2, "the driver")
+_SEEN = Wanted(20.0, StreamTimeouts.camera / 2, "the camera")
 WANTED: dict[Topic, Wanted] = {
     contract.CURRENT_POSE: _STATE,
     contract.CURRENT_TWIST: _STATE,
     contract.EXTERNAL_WRENCH: _STATE,
     contract.JOINT_STATES: _STATE,
     contract.TASK_STATE: _STATE,
-    contract.GRIPPER_STATE: Wanted(20.0, Patience.camera / 2, "the driver"),
+    contract.GRIPPER_STATE: Wanted(20.0, StreamTimeouts.camera / 2, "the driver"),
     contract.WRIST_IMAGE: _SEEN,
 }
 """A step at 10 Hz takes a state of its moment, and an image and a gripper's state of the last half period."""
 
 
 @dataclass
-class Stream:
+class TopicArrivals:
     """What came of a topic."""
 
     arrivals: list[int] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Stream:
 
 def stream_finding(
     topic: Topic,
-    stream: Stream,
+    stream: TopicArrivals,
     publishers: int,
     span: tuple[int, int],
     unheard: Sequence[str] = (),
@@ -128,7 +128,7 @@ def _brief(seconds: float) -> str:
     return f"{1e3 * seconds:.0f} ms" if seconds < 10.0 else time_span(seconds)
 
 
-def alignment_finding(images: Stream, poses: Stream, period: float) -> Finding:
+def alignment_finding(images: TopicArrivals, poses: TopicArrivals, period: float) -> Finding:
     """How far apart image and pose of one moment come: `period` [s] of control."""
     late = images.age - poses.age
     found = f"image {_brief(abs(late))} {'behind' if late >= 0 else 'ahead of'} the pose"

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from rldg_core.poses import Pose
 from rldg_core.site_file import Site
-from rldg_core.task import Clip, Compliance
+from rldg_core.task import Compliance, ErrorClip
 from rldg_core.user_error import UserError
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.modes import MODES, REMEDY, ArmRefuses, meaning, why_not
@@ -294,7 +294,7 @@ def connect(site: Site, patience: float) -> franky.Robot:
         time.sleep(RETRY_SECONDS)
 
 
-def tightest(clip: Clip) -> float:
+def tightest(clip: ErrorClip) -> float:
     """The smallest of a clip's bounds: franky clips alike both ways and along axes of base, not of the TCP."""
     return float(np.abs([clip.lower, clip.upper]).min())
 

@@ -14,12 +14,12 @@ import franky
 
 from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
 from rldg_core.user_error import UserError
-from rldg_robot.arm.gripper_wish import (
+from rldg_robot.arm.gripper_motion import (
     MET,
     STALE_SECONDS,
     GripperReading,
+    GripperTarget,
     Motion,
-    Wish,
     motion_for,
 )
 from rldg_robot.fci.arm import GONE
@@ -29,7 +29,7 @@ IDLE_SECONDS = 0.05
 
 
 class FciGripper:
-    """The hand of the arm at one address. The newest wish wins: those that came while one was carried out are none."""
+    """The hand of the arm at one address. The newest command wins: those that came during another are dropped."""
 
     def __init__(self, address: str) -> None:
         """Connect.
@@ -46,7 +46,7 @@ class FciGripper:
                 f"no gripper answers at {address}: {error}. Is the Franka hand plugged in and chosen as end "
                 "effector in Desk?"
             ) from error
-        self._wish: Wish | None = None
+        self._target: GripperTarget | None = None
         self._fault = self._lost = ""
         self._ended = False
         self._news = threading.Condition()
@@ -56,7 +56,7 @@ class FciGripper:
     def command(self, width: float, speed: float, force: float) -> None:
         """Ask for a width [m] at a speed [m/s]; closing, press with a force [N]. Returns at once."""
         with self._news:
-            self._wish = Wish(width, speed, force)
+            self._target = GripperTarget(width, speed, force)
             self._news.notify()
 
     @property
@@ -79,12 +79,12 @@ class FciGripper:
     def _live(self) -> None:
         while not self._ended:
             with self._news:
-                if self._wish is None and not self._ended:
+                if self._target is None and not self._ended:
                     self._news.wait(IDLE_SECONDS)
-                wish, self._wish = self._wish, None
+                target, self._target = self._target, None
             try:
-                if wish is not None:
-                    self._carry_out(wish)
+                if target is not None:
+                    self._carry_out(target)
             except GONE as error:
                 self._fault = str(error)
             self._look_on()
@@ -94,28 +94,28 @@ class FciGripper:
         try:
             if self._lost:
                 self._hand = franky.Gripper(self._address)
-            self._reading = self._look(moving=self._wish is not None)
+            self._reading = self._look(moving=self._target is not None)
             self._lost = ""
         except GONE as error:
             self._lost = f"the hand does not answer: {error}"
             time.sleep(IDLE_SECONDS)
 
-    def _carry_out(self, wish: Wish) -> None:
-        motion = motion_for(wish, self._reading)
+    def _carry_out(self, target: GripperTarget) -> None:
+        motion = motion_for(target, self._reading)
         if motion is Motion.NONE:
             return
         if motion is Motion.GRASP:
             # Whatever stops the fingers counts as grasped.
             future = self._hand.grasp_async(
-                wish.width, wish.speed, wish.force, 0.0, MAX_GRIPPER_WIDTH
+                target.width, target.speed, target.force, 0.0, MAX_GRIPPER_WIDTH
             )
         else:
-            future = self._hand.move_async(wish.width, wish.speed)
+            future = self._hand.move_async(target.width, target.speed)
         while not future.wait(0.0):
             self._reading = self._look(moving=True)
             time.sleep(IDLE_SECONDS)
         succeeded = future.get()
-        self._fault = "" if succeeded else f"the gripper did not reach {1000 * wish.width:.0f} mm"
+        self._fault = "" if succeeded else f"the gripper did not reach {1000 * target.width:.0f} mm"
 
     def _look(self, moving: bool) -> GripperReading:
         state = self._hand.state

@@ -29,7 +29,7 @@ from rldg_robot.arm.node import STATE_RATE
 from rldg_robot.arm.recovery import Recovery, not_recovered, recovered_from
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.control import FrankaRos2Control
-from rldg_robot.franka_ros2.moment import Array, Joints, Moments, WrongArm
+from rldg_robot.franka_ros2.moment import Array, Joints, StateAssembler, WrongArm
 from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped
 
 OLD_SECONDS, SILENT_SECONDS = 0.2, 1.0
@@ -62,7 +62,7 @@ class FrankaRos2Arm:
         self._node = node
         self._control = FrankaRos2Control(node, site, compliance)
         self._on_moment = on_moment
-        self._moments = Moments()
+        self._moments = StateAssembler()
         self._measured: Measured | None = None
         self._stamp = 0
         self._heard = time.monotonic()

@@ -11,12 +11,12 @@ from rclpy.node import Node
 from sensor_msgs.msg import JointState
 
 from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
-from rldg_robot.arm.gripper_wish import (
+from rldg_robot.arm.gripper_motion import (
     MET,
     STALE_SECONDS,
     GripperReading,
+    GripperTarget,
     Motion,
-    Wish,
     motion_for,
 )
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
@@ -29,14 +29,14 @@ MOTION_SECONDS = 10.0
 
 
 class FrankaRos2Gripper:
-    """The hand. The newest wish wins: those that came while one was carried out are none."""
+    """The hand. The newest command wins: those that came during another are dropped."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._width = 0.0
         self._heard = -STALE_SECONDS
         self._busy = self._grasped = False
-        self._wish: Wish | None = None
+        self._target: GripperTarget | None = None
         self._fault = ""
         self._lacking = missing("franka_msgs")
         self._clients: dict[Motion, ActionClient] = {}
@@ -64,28 +64,30 @@ class FrankaRos2Gripper:
 
     def command(self, width: float, speed: float, force: float) -> None:
         """Ask for a width [m] at a speed [m/s]; closing, press with a force [N]. Returns at once."""
-        self._wish = Wish(width, speed, force)
+        self._target = GripperTarget(width, speed, force)
         self._go_on()
 
     def _go_on(self) -> None:
         now = self.reading
-        if self._busy or self._wish is None or now is None:
+        if self._busy or self._target is None or now is None:
             return
-        wish, self._wish = self._wish, None
-        motion = motion_for(wish, now)
+        target, self._target = self._target, None
+        motion = motion_for(target, now)
         if motion is Motion.NONE:
             return
         if self._lacking:
             self._fault = f"the fingers do not move: {self._lacking}"
             return
         self._busy = True
-        self._node.executor.create_task(self._carry_out, wish, motion)
+        self._node.executor.create_task(self._carry_out, target, motion)
 
-    async def _carry_out(self, wish: Wish, motion: Motion) -> None:
+    async def _carry_out(self, target: GripperTarget, motion: Motion) -> None:
         self._grasped = False
-        wrong = await self._ask(self._clients[motion], _goal(wish, motion))
+        wrong = await self._ask(self._clients[motion], _goal(target, motion))
         self._grasped = motion is Motion.GRASP and not wrong
-        self._fault = f"the gripper did not reach {1000 * wish.width:.0f} mm: {wrong}" * bool(wrong)
+        self._fault = f"the gripper did not reach {1000 * target.width:.0f} mm: {wrong}" * bool(
+            wrong
+        )
         self._busy = False
         self._go_on()
 
@@ -106,11 +108,11 @@ class FrankaRos2Gripper:
         self._go_on()
 
 
-def _goal(wish: Wish, motion: Motion) -> Any:
+def _goal(target: GripperTarget, motion: Motion) -> Any:
     if motion is Motion.MOVE:
-        return interface("franka_msgs/action/Move").Goal(width=wish.width, speed=wish.speed)
+        return interface("franka_msgs/action/Move").Goal(width=target.width, speed=target.speed)
     goal = interface("franka_msgs/action/Grasp").Goal(
-        width=wish.width, speed=wish.speed, force=wish.force
+        width=target.width, speed=target.speed, force=target.force
     )
     # Whatever stops the fingers counts as grasped.
     goal.epsilon.inner, goal.epsilon.outer = 0.0, MAX_GRIPPER_WIDTH

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from rldg_core.contract import Topic
-from rldg_core.task import Clip, Compliance
+from rldg_core.task import Compliance, ErrorClip
 
 NAMESPACE = "franka"
 """of all that franka_ros2 starts; `namespace:=` of its launch file"""
@@ -89,7 +89,7 @@ def crisp_parameters(compliance: Compliance) -> dict[str, float]:
     return parameters
 
 
-def smaller_bounds(clip: Clip) -> list[float]:
+def smaller_bounds(clip: ErrorClip) -> list[float]:
     """Of each axis."""
     bounds: list[float] = np.abs([clip.lower, clip.upper]).min(axis=0).tolist()
     return bounds

@@ -98,7 +98,7 @@ class Parts:
     joints: Joints | None = None
 
 
-class Moments:
+class StateAssembler:
     """Collects the parts of moments. A moment is whole once all three parts have its stamp."""
 
     def __init__(self) -> None:

@@ -228,8 +228,8 @@ class FrankaRos2SimulatorNode(Node):
     async def _move_fingers(self, handle: Any) -> Any:
         kind = type(handle.request).__module__.split("_")[-1]
         name = "Grasp" if kind == "grasp" else "Move"
-        wish = handle.request
-        self.robot.world.command_gripper(wish.width, wish.speed, getattr(wish, "force", 20.0))
+        target = handle.request
+        self.robot.world.command_gripper(target.width, target.speed, getattr(target, "force", 20.0))
         self._fingers_rest = Future()
         await self._fingers_rest
         handle.succeed()

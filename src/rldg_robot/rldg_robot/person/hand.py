@@ -11,7 +11,7 @@ import numpy as np
 from rldg_core.message_values import SECOND
 from rldg_core.task import Task
 from rldg_core.twist_action import twist_from_action
-from rldg_robot.person.intention import Wish
+from rldg_robot.person.intention import IntendedMove
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class HandTraits:
     """deflection below which the device says nothing"""
 
 
-class Hand:
+class OperatorHand:
     """Pushes through one episode. Deflections are (6,), linear then angular, in base axes."""
 
     def __init__(self, traits: HandTraits, task: Task, rng: np.random.Generator) -> None:
@@ -64,18 +64,18 @@ class Hand:
             self._past.popleft()
         return sum((deflection for _, deflection in self._past), np.zeros(6)) * self._step
 
-    def plan(self, wish: Wish, quaternion: np.ndarray, now: int) -> None:
+    def plan(self, intended: IntendedMove, quaternion: np.ndarray, now: int) -> None:
         """Decide on the next push; `quaternion` (4,) x y z w of the TCP in base."""
         traits = self._traits
-        steps = self._chosen(twist_from_action(wish.move, quaternion) / self._step)
+        steps = self._chosen(twist_from_action(intended.move, quaternion) / self._step)
         steps *= self._rng.normal(1.0, traits.error, 6)
         longest = float(np.abs(steps).max())
         interval = traits.refractory / self._period
         # In one interval at a bearable speed; if that were less than a tap, by a shorter tap.
-        deflection = np.clip(longest / interval, min(traits.tap, wish.speed), wish.speed)
+        deflection = np.clip(longest / interval, min(traits.tap, intended.speed), intended.speed)
         self._wanted = steps * (deflection / longest if longest else 0.0)
         duration = min(longest / deflection, interval) * self._period
-        self._begin = now + int(wish.pause * SECOND)
+        self._begin = now + int(intended.pause * SECOND)
         self._end = self._begin + int(duration * SECOND)
         self._free = self._begin + int(traits.refractory * SECOND)
 

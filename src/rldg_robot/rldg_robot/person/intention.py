@@ -82,7 +82,7 @@ class IntentionTraits:
 
 
 @dataclass(frozen=True)
-class Wish:
+class IntendedMove:
     """A movement that a person wants to make."""
 
     move: np.ndarray
@@ -104,7 +104,7 @@ class Intention:
         self._deepest = np.inf
         self._searched = 0
 
-    def wish(self, seen: Pose, expected: Pose, handles: bool) -> Wish:
+    def next_move(self, seen: Pose, expected: Pose, handles: bool) -> IntendedMove:
         """Decide what to do next.
 
         Args:
@@ -120,7 +120,7 @@ class Intention:
         phase = self._next_phase(offset, moving, handles)
         pause = self._enter(phase, seen) if phase is not self.phase else 0.0
         move = self._move(offset, handles)
-        return Wish(move, min(self._speed(move) * self._mood, 1.0), pause)
+        return IntendedMove(move, min(self._speed(move) * self._mood, 1.0), pause)
 
     def _next_phase(self, offset: Pose, moving: bool, handles: bool) -> Phase:
         traits, phase = self._traits, self.phase

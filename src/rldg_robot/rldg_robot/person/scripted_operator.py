@@ -18,7 +18,7 @@ from rldg_core.twist_action import action_from_twist
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import LED_BY_POLICY, Source
 from rldg_robot.person.eye import Eye, EyeTraits, Sight
-from rldg_robot.person.hand import Hand, HandTraits
+from rldg_robot.person.hand import HandTraits, OperatorHand
 from rldg_robot.person.intention import Intention, IntentionTraits, Phase
 from rldg_robot.person.route import next_leg
 
@@ -33,7 +33,7 @@ class UnknownPerson(UserError, ValueError):
 
 
 @dataclass(frozen=True)
-class Attention:
+class TakeoverRule:
     """When the operator takes over from a policy."""
 
     probability: float
@@ -53,7 +53,7 @@ class PersonTraits:
     eye: EyeTraits
     intention: IntentionTraits
     hand: HandTraits
-    attention: Attention
+    attention: TakeoverRule
 
 
 def load_person(name: str) -> PersonTraits:
@@ -127,7 +127,7 @@ class ScriptedOperator:
         """Both hands free, nothing begun."""
         self.buttons = NO_BUTTON
         self._intention = Intention(self.person.intention, self._rng)
-        self._hand = Hand(self.person.hand, self.task, self._rng)
+        self._hand = OperatorHand(self.person.hand, self.task, self._rng)
 
     def _decide(self, now: int) -> None:
         seen = self.eye.glance(now)
@@ -137,13 +137,13 @@ class ScriptedOperator:
         way = self._hand.moved_since(seen.stamp)
         way = action_from_twist(way, seen.pose.quaternion)
         expected = seen.offset.relative_to(Pose.from_rotvec(way[:3], way[3:]))
-        wish = self._intention.wish(seen.offset, expected, seen.gripper != LEAVE)
+        intended = self._intention.next_move(seen.offset, expected, seen.gripper != LEAVE)
         handles = self.phase is Phase.HANDLE
         self.buttons = (
             int(handles and seen.gripper == CLOSE),
             int(handles and seen.gripper == OPEN),
         )
-        self._hand.plan(wish, seen.pose.quaternion, now)
+        self._hand.plan(intended, seen.pose.quaternion, now)
 
     def answer(self, sight: Sight) -> bool:
         """Whether it is done, when somebody asks and waits: there is time to look."""

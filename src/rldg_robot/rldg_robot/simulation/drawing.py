@@ -41,7 +41,7 @@ WRIST_FOV = 58.0
 
 
 @dataclass(frozen=True)
-class View:
+class CameraView:
     """From where the overview is seen."""
 
     eye: tuple[float, float, float]
@@ -185,7 +185,7 @@ def _wood(size: int = 256) -> NDArray[np.uint8]:
     return np.repeat((255 * shade).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def add_cameras(spec: mujoco.MjSpec, view: View, arm_visible: bool) -> None:
+def add_cameras(spec: mujoco.MjSpec, view: CameraView, arm_visible: bool) -> None:
     """`wrist` on the hand, image up away from the fingers; `overview` beside the table."""
     hand = spec.body("hand")
     c, s = float(np.cos(WRIST_TILT)), float(np.sin(WRIST_TILT))

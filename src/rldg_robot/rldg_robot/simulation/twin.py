@@ -22,7 +22,7 @@ from rldg_robot.simulation import drawing, scene
 from rldg_robot.simulation.disturbance import Disturbance
 from rldg_robot.simulation.randomization import Appearance, Randomization
 from rldg_robot.simulation.scenes import scene_of
-from rldg_robot.simulation.scenes.scene import Moment
+from rldg_robot.simulation.scenes.scene import SceneState
 
 Array = NDArray[np.float64]
 
@@ -239,7 +239,7 @@ class Twin:
         return _shifted(self.scene.waypoint(self._moment()).pose, self._shift)
 
     @property
-    def gripper_wish(self) -> float:
+    def goal_gripper(self) -> float:
         """What the fingers should do at the goal: -1 close, +1 open, 0 stay as they are."""
         return self.scene.waypoint(self._moment()).gripper
 
@@ -367,10 +367,10 @@ class Twin:
         away, j = self._home - joints, jacobian[:, :7]
         self.data.ctrl[self._posture] = joints + away - np.linalg.pinv(j) @ (j @ away)
 
-    def _moment(self) -> Moment:
+    def _moment(self) -> SceneState:
         """What the scene judges by: everything as if the board were in its place."""
         back = -self._shift
-        return Moment(
+        return SceneState(
             tcp=_shifted(self.pose, back),
             objects=tuple(_shifted(pose, back) for pose in self.objects),
             speed=scene.fastest(self.model, self.data),

@@ -164,7 +164,7 @@ class TwinNode(Node):
             offset=to_pose_msg(twin.offset),
             progress=float(twin.progress),
             success=bool(twin.success),
-            gripper=float(twin.gripper_wish),
+            gripper=float(twin.goal_gripper),
             objects=[to_pose_msg(pose) for pose in twin.objects],
         )
         self._body.publish(body, task_state, stamp)

@@ -38,7 +38,7 @@ from rldg_distill.datasets.image_codec import IMAGE_TYPES
 from rldg_distill.recordings.bag_storage import (
     TopicInfo,
     custom_data_of,
-    damage_told,
+    damage_as_bad_bag,
     messages,
     topics,
 )
@@ -65,7 +65,7 @@ ALWAYS = (0, 2**63 - 1)
 
 
 @dataclass(frozen=True)
-class Told:
+class StatedFacts:
     """What recordings cannot know and the user tells. What is in a bag goes before: `custom_data`, then `Episode`.
 
     Raises:
@@ -125,20 +125,20 @@ class Told:
         mapping: Iterable[str],
         gripper_joint: str = "",
         gripper_range: str = "",
-    ) -> Told:
+    ) -> StatedFacts:
         """From a command line: `task=connector/vga`, ...; `current_pose=/franka/current_pose`, ...
 
         Raises:
             ValueError: an unknown name or an impossible value.
         """
-        told = _pairs(facts)
-        unknown = sorted(set(told) - set(cls.facts()))
+        stated = _pairs(facts)
+        unknown = sorted(set(stated) - set(cls.facts()))
         if unknown:
             raise ValueError(
                 f"no fact '{unknown[0]}' about a bag; there are: {', '.join(cls.facts())}"
             )
         named = {name.lstrip("/"): topic.lstrip("/") for name, topic in _pairs(mapping).items()}
-        return cls(**told, topics=named, gripper_joint=gripper_joint, gripper_range=gripper_range)
+        return cls(**stated, topics=named, gripper_joint=gripper_joint, gripper_range=gripper_range)
 
     @classmethod
     def facts(cls) -> tuple[str, ...]:
@@ -150,7 +150,7 @@ class Told:
         rare = ("clock_jump", *GRIPPER_FACTS)
         return {name: value for name, value in asdict(self).items() if value or name not in rare}
 
-    def of(self, path: Path) -> Told:
+    def of(self, path: Path) -> StatedFacts:
         """The same about one bag, in whose `custom_data` facts may stand: `ros2 bag record --custom-data task=...`.
 
         Raises:
@@ -181,7 +181,7 @@ def _pairs(texts: Iterable[str]) -> dict[str, str]:
 class ForeignBag:
     """What a bag made elsewhere is taken for."""
 
-    told: Told
+    stated: StatedFacts
     """about this very bag; the action is settled"""
     topics: dict[str, str]
     """the bag's topic by the contract's name, of those that are used"""
@@ -199,33 +199,33 @@ class ForeignBag:
     @property
     def gripper_range(self) -> GripperRange | None:
         """What the gripper says closed and open; None: its width in m."""
-        told = self.told.gripper_range
-        return GripperRange.parse(told) if told else None
+        stated = self.stated.gripper_range
+        return GripperRange.parse(stated) if stated else None
 
     @property
     def task(self) -> str:
         """family/variant."""
-        return self.told.task
+        return self.stated.task
 
     @property
     def status(self) -> str:
         """One of `OUTCOMES`."""
-        return self.told.status
+        return self.stated.status
 
     @property
     def embodiment(self) -> str:
         """Of the robot."""
-        return self.told.embodiment
+        return self.stated.embodiment
 
     @property
     def region(self) -> str:
         """Where the task was set up."""
-        return self.told.region
+        return self.stated.region
 
     @property
     def domain(self) -> str:
         """Name of the set-up."""
-        return self.told.domain
+        return self.stated.domain
 
     @property
     def width(self) -> str | None:
@@ -245,15 +245,13 @@ class ForeignBag:
 
     def __str__(self) -> str:
         zero = f", zero in the state: {', '.join(self.zero)}" if self.zero else ""
-        told = self.told
+        stated = self.stated
         seen = f", images cropped and resized by {self.pictures}" if self.pictures else ""
-        return (
-            f"{told.task}, {told.status}, actions from {told.action}, {told.clock} time{zero}{seen}"
-        )
+        return f"{stated.task}, {stated.status}, actions from {stated.action}, {stated.clock} time{zero}{seen}"
 
     def to_json(self) -> dict[str, Any]:
         """For the dataset's contract."""
-        about = self.told.to_json() | {"topics": self.topics, "zero": self.zero}
+        about = self.stated.to_json() | {"topics": self.topics, "zero": self.zero}
         return about | ({"pictures": self.pictures} if self.pictures else {})
 
 
@@ -268,36 +266,36 @@ def is_foreign(path: Path) -> bool:
     return not (regular(own) and STEP.name in {c.topic for c in channels(own).values()})
 
 
-@damage_told()
-def find_foreign(path: Path, told: Told) -> ForeignBag:
+@damage_as_bad_bag()
+def find_foreign(path: Path, stated: StatedFacts) -> ForeignBag:
     """What a bag made elsewhere is taken for.
 
     Raises:
         BadBag: something is missing, of another type, or not told.
     """
-    told = told.of(path)
+    stated = stated.of(path)
     there = topics(path)
     if STEP.name in there and there[STEP.name].type == STEP.type:
         raise BadBag(
             f"holds messages of {STEP.name}, but no contract_version in its metadata.yaml: it is a copy. Convert "
             "the bag that the recorder wrote, in runs/<name>/bags"
         )
-    parts = {name: topic for name in PARTS if (topic := _topic(name, there, told))}
+    parts = {name: topic for name in PARTS if (topic := _topic(name, there, stated))}
     for part in NEEDED:
         if part.name not in parts:
             raise BadBag(f"has no {part.name}. {_suggestion(part, there)}")
-    action = told.action or next(a for a in ACTIONS if a in parts or a == MOTION)
+    action = stated.action or next(a for a in ACTIONS if a in parts or a == MOTION)
     if action != MOTION and action not in parts:
         free = {name: info for name, info in there.items() if name not in parts.values()}
         raise BadBag(f"has no {action} to take actions from. {_suggestion(PARTS[action], free)}")
     used = {*(part.name for part in NEEDED), CURRENT_TWIST.name, EXTERNAL_WRENCH.name, action}
     joints: tuple[str, ...] = ()
-    if GRIPPER_STATE.name in parts and not told.gripper_joint:
+    if GRIPPER_STATE.name in parts and not stated.gripper_joint:
         used.add(GRIPPER_STATE.name)
     elif JOINT_STATES.name in parts:
-        joints = _joints(path, parts[JOINT_STATES.name], told)
+        joints = _joints(path, parts[JOINT_STATES.name], stated)
         used |= {JOINT_STATES.name} if joints else set()
-    if told.gripper_range and not used & {GRIPPER_STATE.name, JOINT_STATES.name}:
+    if stated.gripper_range and not used & {GRIPPER_STATE.name, JOINT_STATES.name}:
         raise BadBag(
             f"has no topic with the gripper's width, though its range was given. {_suggestion(JOINT_STATES, there)}"
         )
@@ -305,30 +303,30 @@ def find_foreign(path: Path, told: Told) -> ForeignBag:
         used.add(asked)
     return _about(
         path,
-        replace(told, action=action),
+        replace(stated, action=action),
         {name: topic for name, topic in parts.items() if name in used},
         parts.get(EPISODE.name),
         joints,
     )
 
 
-def _joints(path: Path, topic: str, told: Told) -> tuple[str, ...]:
+def _joints(path: Path, topic: str, stated: StatedFacts) -> tuple[str, ...]:
     """Those of a gripper; none where none was meant."""
-    joints = gripper_joints(path, topic, told.gripper_joint)
-    if not joints and JOINT_STATES.name in told.topics:
+    joints = gripper_joints(path, topic, stated.gripper_joint)
+    if not joints and JOINT_STATES.name in stated.topics:
         there = ", ".join(joint_names(path, topic)) or "no joint"
         raise BadBag(
             f"has {there} on {topic}: name the one that measures the gripper's width, and its values closed and open, "
             "--gripper-joint NAME --gripper-range CLOSED:OPEN"
         )
-    if joints and told.gripper_range and not told.gripper_joint:
+    if joints and stated.gripper_range and not stated.gripper_joint:
         raise BadBag(
             f"has {' and '.join(joints)}: say of which the range is, --gripper-joint {joints[0]}"
         )
     return joints
 
 
-def width_wanted(path: Path, told: Told) -> str:
+def width_wanted(path: Path, stated: StatedFacts) -> str:
     """What a bag can be asked for that tells nothing of its gripper's width.
 
     Raises:
@@ -336,7 +334,7 @@ def width_wanted(path: Path, told: Told) -> str:
     """
     there = topics(path)
     wanted = f"record {GRIPPER_STATE.name}, or {JOINT_STATES.name} with its fingers"
-    topic = _topic(JOINT_STATES.name, there, told.of(path))
+    topic = _topic(JOINT_STATES.name, there, stated.of(path))
     if topic is None:
         return f"{wanted}. {_suggestion(JOINT_STATES, there)}"
     others = [
@@ -349,10 +347,10 @@ def width_wanted(path: Path, told: Told) -> str:
     )
 
 
-def _topic(name: str, there: dict[str, TopicInfo], told: Told) -> str | None:
+def _topic(name: str, there: dict[str, TopicInfo], stated: StatedFacts) -> str | None:
     """The bag's topic for one of the contract's, None where there is none that fits."""
     part = PARTS[name]
-    given = told.topics.get(name)
+    given = stated.topics.get(name)
     usual = [name, f"{name}/compressed"] if part is WRIST_IMAGE else [name]
     found = next((n for n in ([given] if given else usual) if n in there), None)
     if found is None and given:
@@ -389,7 +387,7 @@ def _is_video(info: TopicInfo) -> bool:
 
 def _about(
     path: Path,
-    told: Told,
+    stated: StatedFacts,
     used: dict[str, str],
     episode_topic: str | None,
     joints: tuple[str, ...],
@@ -398,17 +396,17 @@ def _about(
     heard = messages(path, [episode_topic]) if episode_topic else ()
     spoken = [(time, decode(EPISODE, cdr)) for _, time, cdr in heard]
     if not spoken:
-        if not told.task:
+        if not stated.task:
             raise BadBag(
                 "was recorded elsewhere and does not name its task: --recorded task=connector/vga, or the same in "
                 "its custom_data"
             )
-        return ForeignBag(told, used, load_task(told.task).instruction, 0, ALWAYS, joints)
+        return ForeignBag(stated, used, load_task(stated.task).instruction, 0, ALWAYS, joints)
     if len({episode.episode_id for _, episode in spoken}) > 1:
         raise BadBag("holds several episodes. Record each in a bag of its own")
     first, last = spoken[0][1], spoken[-1][1]
     times = [
-        nanoseconds(episode.header.stamp) if told.clock == "header" else time
+        nanoseconds(episode.header.stamp) if stated.clock == "header" else time
         for time, episode in spoken
     ]
     try:
@@ -416,8 +414,8 @@ def _about(
     except ValueError as error:
         raise BadBag(f"has the unknown status {int(last.status)} in {episode_topic}") from error
     try:
-        told = replace(
-            told,
+        stated = replace(
+            stated,
             task=f"{last.task}/{last.variant}",
             status=status.closed,
             embodiment=last.embodiment,
@@ -428,5 +426,5 @@ def _about(
         raise BadBag(str(error)) from error
     opened = times[0] if int(first.status) == EpisodeStatus.OPEN.number else ALWAYS[0]
     closed = times[-1] if status is not EpisodeStatus.OPEN else ALWAYS[1]
-    instruction = last.instruction.strip() or load_task(told.task).instruction
-    return ForeignBag(told, used, instruction, int(last.seed), (opened, closed), joints)
+    instruction = last.instruction.strip() or load_task(stated.task).instruction
+    return ForeignBag(stated, used, instruction, int(last.seed), (opened, closed), joints)

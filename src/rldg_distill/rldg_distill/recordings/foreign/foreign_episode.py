@@ -48,20 +48,20 @@ from rldg_distill.recordings.foreign.foreign_bag import (
     MOTION,
     NEEDED,
     ForeignBag,
-    Told,
+    StatedFacts,
     find_foreign,
     width_wanted,
 )
 from rldg_distill.recordings.foreign.frames import check_frames
 from rldg_distill.recordings.foreign.gripper_width import check_asked, check_talk, widths
 from rldg_distill.recordings.foreign.resampling import (
-    Stream,
+    MessageStream,
     check_clocks,
     common_ticks,
     read_streams,
     without_jumps,
 )
-from rldg_distill.recordings.foreign.view import View
+from rldg_distill.recordings.foreign.view import PictureConversion
 from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.spool import Span, Spool, Spooled
 from rldg_distill.recordings.staleness import MAX_AGE
@@ -76,24 +76,24 @@ def read_foreign(
     path: Path,
     image_format: ImageFormat,
     cameras: dict[str, str],
-    told: Told,
-    view: View | None = None,
+    stated: StatedFacts,
+    view: PictureConversion | None = None,
 ) -> Episode:
     """The episode of a bag made elsewhere; arguments are those of `read_bag`.
 
     Raises:
         BadBag: it cannot be an episode; the message says why.
     """
-    recording = find_foreign(path, told)
+    recording = find_foreign(path, stated)
     task = load_task(recording.task)
     if recording.width is None and task.gripper != "closed":
         raise BadBag(
-            f"does not record the gripper's width, and {task.id} opens and closes it: {width_wanted(path, told)}"
+            f"does not record the gripper's width, and {task.id} opens and closes it: {width_wanted(path, stated)}"
         )
     pictures = {recording.topics.get(topic, topic): name for topic, name in cameras.items()}
     wanted = {*recording.topics.values(), *pictures}
-    streams = read_streams(path, wanted, pictures, recording.told.clock, recording.joints)
-    streams = without_jumps(streams, recording.told.clock_jump == CUT)
+    streams = read_streams(path, wanted, pictures, recording.stated.clock, recording.joints)
+    streams = without_jumps(streams, recording.stated.clock_jump == CUT)
     moments = _moments(recording, task, streams)
     images = _images(path, streams, pictures, moments.steps, image_format, view)
     episode = _episode(recording, task, bag_name(path), moments, images)
@@ -102,7 +102,7 @@ def read_foreign(
     return replace(episode, remarks=(*remarks, *cut))
 
 
-def _late(recording: ForeignBag, streams: Mapping[str, Stream]) -> Iterator[str]:
+def _late(recording: ForeignBag, streams: Mapping[str, MessageStream]) -> Iterator[str]:
     """Why a bag's beginning is in no step."""
     asked = recording.topics.get(recording.asked or "")
     steady = [stream for topic, stream in streams.items() if topic != asked]
@@ -112,35 +112,35 @@ def _late(recording: ForeignBag, streams: Mapping[str, Stream]) -> Iterator[str]
         yield f"begins {late / SECOND:.2f} s later than its first message, where {last.topic} begins"
 
 
-def _early(recording: ForeignBag, moments: Moments) -> Iterator[str]:
+def _early(recording: ForeignBag, moments: ResampledSteps) -> Iterator[str]:
     """Why a bag's end is in no step: who commands let go, or the node that did died.
 
     Raises:
         BadBag: so is the greater part of it, as where a target is told once and then pursued.
     """
-    if recording.told.action == MOTION:
+    if recording.stated.action == MOTION:
         return
-    command = moments.parts[recording.told.action]
+    command = moments.parts[recording.stated.action]
     left = min(moments.parts[part.name].last for part in NEEDED)
     left = min(left, recording.span[1]) - int(moments.ticks[-1])
     steps = len(moments.steps)
     if left > MAX_AGE:
-        told = f"{left / SECOND:.2f} s earlier than its last message, where {command.topic} ends"
+        end = f"{left / SECOND:.2f} s earlier than its last message, where {command.topic} ends"
         if left > moments.ticks[-1] - moments.ticks[0]:
             raise BadBag(
-                f"would end {told}, after {steps} step(s): a target that is published once is not the action of "
+                f"would end {end}, after {steps} step(s): a target that is published once is not the action of "
                 f"every step. Take what was done: --recorded action={MOTION}"
             )
-        yield f"ends {told}"
+        yield f"ends {end}"
 
 
 @dataclass(frozen=True)
-class Moments:
+class ResampledSteps:
     """What was measured and commanded at every step."""
 
     ticks: np.ndarray
     """(T+1,) int64 [ns]: T steps, and what closes the last"""
-    parts: dict[str, Stream]
+    parts: dict[str, MessageStream]
     """by the contract's names"""
     poses: list[Pose]
     """T+1"""
@@ -153,15 +153,17 @@ class Moments:
         return self.ticks[:-1]
 
 
-def _moments(recording: ForeignBag, task: Task, streams: dict[str, Stream]) -> Moments:
+def _moments(
+    recording: ForeignBag, task: Task, streams: dict[str, MessageStream]
+) -> ResampledSteps:
     parts = {name: streams[topic] for name, topic in recording.topics.items()}
     pose = parts[CURRENT_POSE.name]
     check_frames(parts)
-    commands = [parts[recording.told.action]] if recording.told.action != MOTION else []
+    commands = [parts[recording.stated.action]] if recording.stated.action != MOTION else []
     gripper = [parts[recording.width]] if recording.width else []
     asked = [parts[recording.asked]] if recording.asked else []
     measured = [s for s in streams.values() if s not in (*commands, *gripper, *asked)]
-    # A wish for the gripper comes now and then, or once, before the bag began: it tells nothing of its clock.
+    # A command for the gripper comes now and then, or once, before the bag began: it tells nothing of its clock.
     check_clocks([s for s in streams.values() if s not in asked], pose)
     ticks = common_ticks(
         measured, commands, gripper, recording.span, round(SECOND / task.control_rate)
@@ -179,10 +181,10 @@ def _moments(recording: ForeignBag, task: Task, streams: dict[str, Stream]) -> M
             f"step {int(np.argmax(far))}: {pose.topic} is {max(far):.4g} m from its frame's origin, more than "
             f"{FARTHEST:.0f} m: millimetres or centimetres? Record the TCP in the arm's base, in m"
         )
-    return Moments(ticks, parts, poses, _widths(recording, gripper, ticks))
+    return ResampledSteps(ticks, parts, poses, _widths(recording, gripper, ticks))
 
 
-def _poses(stream: Stream, ticks: np.ndarray) -> list[Pose]:
+def _poses(stream: MessageStream, ticks: np.ndarray) -> list[Pose]:
     """T poses of a stream."""
     poses = [pose_of(message.pose) for message in stream.messages(ticks)]
     for index, found in enumerate(poses):
@@ -191,7 +193,7 @@ def _poses(stream: Stream, ticks: np.ndarray) -> list[Pose]:
     return poses
 
 
-def _widths(recording: ForeignBag, gripper: list[Stream], ticks: np.ndarray) -> np.ndarray:
+def _widths(recording: ForeignBag, gripper: list[MessageStream], ticks: np.ndarray) -> np.ndarray:
     if not gripper:
         return np.zeros(len(ticks))
     found = gripper[0].messages(ticks)
@@ -202,7 +204,7 @@ def _episode(
     recording: ForeignBag,
     task: Task,
     bag: str,
-    moments: Moments,
+    moments: ResampledSteps,
     images: Mapping[str, Sequence[bytes]],
 ) -> Episode:
     steps = moments.steps
@@ -216,9 +218,9 @@ def _episode(
             source=recording.source,
             seed=recording.seed,
             success=success,
-            embodiment=recording.told.embodiment,
-            region=recording.told.region,
-            domain=recording.told.domain,
+            embodiment=recording.stated.embodiment,
+            region=recording.stated.region,
+            domain=recording.stated.domain,
             bag=bag,
             translation_scale=task.action_scale.translation,
             rotation_scale=task.action_scale.rotation,
@@ -241,7 +243,7 @@ def _episode(
     )
 
 
-def _states(moments: Moments) -> np.ndarray:
+def _states(moments: ResampledSteps) -> np.ndarray:
     """(T, 19) float32; zero where nobody recorded it."""
     twists = wrenches = np.zeros((len(moments.steps), 6))
     if stream := moments.parts.get(CURRENT_TWIST.name):
@@ -260,11 +262,11 @@ def _states(moments: Moments) -> np.ndarray:
         return np.array(rows).astype(np.float32)
 
 
-def _actions(recording: ForeignBag, task: Task, moments: Moments) -> np.ndarray:
+def _actions(recording: ForeignBag, task: Task, moments: ResampledSteps) -> np.ndarray:
     """(T, 7) float32: what was commanded; where nobody recorded that, what was done."""
     opened = _opened(recording, task, moments)
     poses = moments.poses[:-1]
-    if recording.told.action == SPACENAV_JOY.name:
+    if recording.stated.action == SPACENAV_JOY.name:
         stream = moments.parts[SPACENAV_JOY.name]
         rows = [
             action_from_twist(_deflection(stream.topic, message.axes), pose.quaternion)
@@ -272,8 +274,8 @@ def _actions(recording: ForeignBag, task: Task, moments: Moments) -> np.ndarray:
         ]
         return dataset_action(np.column_stack([rows, 2.0 * opened - 1.0]), task.action_scale)
     goals = moments.poses[1:]
-    if recording.told.action != MOTION:
-        stream = moments.parts[recording.told.action]
+    if recording.stated.action != MOTION:
+        stream = moments.parts[recording.stated.action]
         goals = _poses(stream, moments.steps)
     motions = [goal.relative_to(pose) for goal, pose in zip(goals, poses, strict=True)]
     rows = [np.concatenate([motion.position, motion.rotvec]) for motion in motions]
@@ -295,7 +297,7 @@ def _deflection(topic: str, axes: np.ndarray) -> np.ndarray:
     return push
 
 
-def _opened(recording: ForeignBag, task: Task, moments: Moments) -> np.ndarray:
+def _opened(recording: ForeignBag, task: Task, moments: ResampledSteps) -> np.ndarray:
     """(T,) 1.0 where the gripper is asked to be open, else 0.0."""
     steps = moments.steps
     if task.gripper == "closed":
@@ -306,21 +308,21 @@ def _opened(recording: ForeignBag, task: Task, moments: Moments) -> np.ndarray:
         spoken = np.flatnonzero(steps >= stream.first)
         asked = np.array([float(m.width) for m in stream.messages(steps[spoken])])
         check_asked(stream.topic, asked)
-        wishes = np.array([command_at_start(width) for width in asked])
+        wanted = np.array([command_at_start(width) for width in asked])
         # What was asked for before the first step may be of another episode, behind which a reset opened the fingers.
         early = stream.stamps(steps[spoken]) < steps[0]
-        believed = ~early | [may_hold(wish, moments.widths[0]) for wish in wishes]
-        found[spoken[believed]] = wishes[believed]
+        believed = ~early | [may_hold(command, moments.widths[0]) for command in wanted]
+        found[spoken[believed]] = wanted[believed]
     return (found == OPEN).astype(np.float64)
 
 
 def _images(
     path: Path,
-    streams: dict[str, Stream],
+    streams: dict[str, MessageStream],
     pictures: dict[str, str],
     steps: np.ndarray,
     image_format: ImageFormat,
-    view: View | None,
+    view: PictureConversion | None,
 ) -> dict[str, Spooled]:
     """The second pass."""
     chosen = {topic: streams[topic].placed(steps).tolist() for topic in pictures}
@@ -343,8 +345,8 @@ def _images(
             spans[topic][number[topic]] = spools[topic].add(image)
     for topic, found in sizes.items():
         if len(found) > 1:
-            told = " and ".join(f"{width}x{height}" for height, width in sorted(found))
-            raise BadBag(f"{topic} changes its size: {told}{way_out(pictures[topic])}")
+            both = " and ".join(f"{width}x{height}" for height, width in sorted(found))
+            raise BadBag(f"{topic} changes its size: {both}{way_out(pictures[topic])}")
     return {
         name: Spooled(spools[topic], [spans[topic][n] for n in chosen[topic]])
         for topic, name in pictures.items()

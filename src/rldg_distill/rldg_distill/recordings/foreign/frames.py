@@ -17,13 +17,13 @@ from rldg_core.contract import (
 )
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.foreign.foreign_bag import MOTION
-from rldg_distill.recordings.foreign.resampling import Stream
+from rldg_distill.recordings.foreign.resampling import MessageStream
 
 TARGETS = (POLICY_TARGET_POSE.name, TARGET_POSE.name)
 FRAMED = (CURRENT_POSE.name, CURRENT_TWIST.name, EXTERNAL_WRENCH.name, *TARGETS)
 
 
-def check_frames(parts: Mapping[str, Stream]) -> None:
+def check_frames(parts: Mapping[str, MessageStream]) -> None:
     """That a bag's poses, targets, twists and wrenches fit together.
 
     Args:

@@ -16,7 +16,7 @@ from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.datasets.plausibility import WIDTH_SLACK
 from rldg_distill.recordings.foreign.gripper_joints import positions
-from rldg_distill.recordings.foreign.resampling import Stream
+from rldg_distill.recordings.foreign.resampling import MessageStream
 from rldg_distill.recordings.staleness import MAX_AGE
 
 APART = 0.01
@@ -76,7 +76,7 @@ class GripperRange:
 
 
 def widths(
-    topic: str, found: Iterable[Any], joints: tuple[str, ...], told: GripperRange | None
+    topic: str, found: Iterable[Any], joints: tuple[str, ...], stated_range: GripperRange | None
 ) -> np.ndarray:
     """(T,) [m] between the fingers.
 
@@ -84,7 +84,7 @@ def widths(
         topic: for messages.
         found: T messages: GripperState where there are no joints, else JointState.
         joints: whose positions tell it.
-        told: what they say closed and open; None: their way in m.
+        stated_range: what they say closed and open; None: their way in m.
 
     Raises:
         BadBag: a message tells none, or one beyond the gripper's stroke.
@@ -94,8 +94,8 @@ def widths(
     if broken.any():
         step = int(broken.argmax())
         raise BadBag(f"step {step}: {topic} has {_listed(values[step])} for the gripper")
-    if told:
-        return told.widths(values[:, 0], topic)
+    if stated_range:
+        return stated_range.widths(values[:, 0], topic)
     apart = np.ptp(values, axis=1)
     stroke = MAX_GRIPPER_WIDTH / values.shape[1]
     beyond = (np.abs(values - stroke / 2) > stroke / 2 + WIDTH_SLACK / values.shape[1]).any(1)
@@ -119,7 +119,7 @@ def _listed(values: np.ndarray) -> str:
     return ", ".join(f"{value:.4g}" for value in values)
 
 
-def check_talk(stream: Stream, ticks: np.ndarray, joints: tuple[str, ...]) -> None:
+def check_talk(stream: MessageStream, ticks: np.ndarray, joints: tuple[str, ...]) -> None:
     """That a gripper which speaks by the clock never falls silent: what it said last would stand for ever.
 
     One that speaks only when something changes says something else every time, and seldom.

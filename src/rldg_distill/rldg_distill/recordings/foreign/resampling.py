@@ -32,7 +32,7 @@ RULE = (
 
 
 @dataclass(frozen=True, eq=False)
-class Stream:
+class MessageStream:
     """The messages of a topic in the order of the file."""
 
     topic: str
@@ -72,7 +72,7 @@ class Stream:
         numbers = self.numbers(ticks)
         return numbers if self.places is None else self.places[numbers]
 
-    def only(self, kept: np.ndarray, remark: str) -> Stream:
+    def only(self, kept: np.ndarray, remark: str) -> MessageStream:
         """Without the messages that are not `kept`, (N,) bool."""
         content = list(compress(self.content, kept)) if self.content else []
         places = np.arange(len(kept)) if self.places is None else self.places
@@ -118,7 +118,7 @@ def read_streams(
     images: Collection[str],
     clock: str,
     joints: tuple[str, ...] = (),
-) -> dict[str, Stream]:
+) -> dict[str, MessageStream]:
     """Streams of some topics by their names.
 
     Args:
@@ -161,7 +161,7 @@ class _Heard:
             self.content.append(cdr)
             self.frames.add(frame_of(cdr))
 
-    def stream(self, topic: str, kind: str, clock: str) -> Stream:
+    def stream(self, topic: str, kind: str, clock: str) -> MessageStream:
         if max(self.logs) > LATEST:
             raise BadBag(
                 f"{topic} was recorded {max(self.logs) / SECOND:.3g} s after 1970: no time"
@@ -169,7 +169,7 @@ class _Heard:
         logs, headers = np.array(self.logs, np.int64), np.array(self.headers, np.int64)
         stamped = headers != 0
         goes_by = headers if clock == "header" and stamped.any() else logs
-        stream = Stream(
+        stream = MessageStream(
             topic,
             kind,
             logs,
@@ -185,7 +185,7 @@ class _Heard:
         )
 
 
-def without_jumps(streams: Mapping[str, Stream], cut: bool) -> dict[str, Stream]:
+def without_jumps(streams: Mapping[str, MessageStream], cut: bool) -> dict[str, MessageStream]:
     """The streams of one clock that nobody set.
 
     Args:
@@ -221,7 +221,7 @@ def without_jumps(streams: Mapping[str, Stream], cut: bool) -> dict[str, Stream]
     return rest
 
 
-def check_clocks(streams: Collection[Stream], reference: Stream) -> None:
+def check_clocks(streams: Collection[MessageStream], reference: MessageStream) -> None:
     """That the stamps of two computers, or of simulated and real time, are not taken for those of one clock.
 
     Raises:
@@ -242,9 +242,9 @@ def check_clocks(streams: Collection[Stream], reference: Stream) -> None:
 
 
 def common_ticks(
-    measured: Collection[Stream],
-    commands: Collection[Stream],
-    ageless: Collection[Stream],
+    measured: Collection[MessageStream],
+    commands: Collection[MessageStream],
+    ageless: Collection[MessageStream],
     span: tuple[int, int],
     period: int,
 ) -> np.ndarray:

@@ -22,7 +22,7 @@ from rldg_distill.recordings.foreign.foreign_bag import ForeignBag
 
 
 @dataclass(frozen=True)
-class View:
+class PictureConversion:
     """How the pictures of bags made elsewhere become those of the robot contract."""
 
     size: int = SIZE
@@ -41,7 +41,7 @@ class View:
 
 def settle_view(
     bags: Iterable[Path], recordings: Mapping[Path, ForeignBag]
-) -> tuple[View, str, dict[Path, ForeignBag]]:
+) -> tuple[PictureConversion, str, dict[Path, ForeignBag]]:
     """How the pictures of all bags become alike.
 
     Args:
@@ -56,14 +56,16 @@ def settle_view(
         UserError: bags of different image contracts, or one that cannot be read.
     """
     own = [bag for bag in bags if bag not in recordings]
-    told = {str(custom_data(bag).get(KEY, "")) for bag in own}
-    _check_alike(told)
-    contract = "".join(told)
+    contracts = {str(custom_data(bag).get(KEY, "")) for bag in own}
+    _check_alike(contracts)
+    contract = "".join(contracts)
     if not recordings:
-        return View(), contract, {}
+        return PictureConversion(), contract, {}
     sides = (first_size(bag, WRIST_IMAGE.name) for bag in own)
     side = next(filter(None, sides), (SIZE, SIZE))
-    view = View(side[0] if side[0] == side[1] else SIZE, ImageContract.stored(contract))
+    view = PictureConversion(
+        side[0] if side[0] == side[1] else SIZE, ImageContract.stored(contract)
+    )
     sizes = {bag: first_size(bag, r.topics[WRIST_IMAGE.name]) for bag, r in recordings.items()}
     done = {bag: str(view.of(*size) or "") for bag, size in sizes.items() if size}
     if contract:
@@ -76,8 +78,8 @@ def settle_view(
 
 def _check_alike(contracts: set[str]) -> None:
     if len(contracts) > 1:
-        told = ", ".join(sorted(contract or "none" for contract in contracts))
+        listed = ", ".join(sorted(contract or "none" for contract in contracts))
         raise UserError(
-            f"bags of different image contracts ({told}) do not fit into one dataset: a policy would see other parts "
+            f"bags of different image contracts ({listed}) do not fit into one dataset: a policy would see other parts "
             "of the image. Convert them separately"
         )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rldg_distill.datasets.episode import STATE_DIM
-from rldg_distill.students.batch import Batch, Inputs
+from rldg_distill.students.batch import Inputs, StudentBatch
 from rldg_distill.students.card import DataCard, StudentError
 from rldg_distill.students.language import MiniLM
 from rldg_distill.students.student import Student, StudentConfig
@@ -93,7 +93,7 @@ class CnnStudent(Student):
         """One square."""
         return {self.config.camera: (self.config.side, self.config.side)}
 
-    def loss(self, batch: Batch, kind: str) -> dict[str, Tensor]:
+    def loss(self, batch: StudentBatch, kind: str) -> dict[str, Tensor]:
         """Squared error of the tanh of the mean, in full actions; or the divergence from the teacher.
 
         own: from the actions that were done. teacher_expected: from the teacher's mean action. teacher_kl: of the
@@ -128,8 +128,8 @@ class CnnStudent(Student):
     def _predicted(self, inputs: Inputs) -> tuple[Tensor, Tensor, Tensor]:
         """Mean and logarithm of the standard deviation (B, K, 6), and the gripper before its sigmoid (B, K)."""
         pixels = inputs.images[self.config.camera][:, -1].permute(0, 3, 1, 2).float() / 255.0
-        told = self.language(inputs.instruction)[:, 0].to(pixels.device)
-        seen = [self.eye(pixels - 0.5), told]
+        instruction = self.language(inputs.instruction)[:, 0].to(pixels.device)
+        seen = [self.eye(pixels - 0.5), instruction]
         if self.config.state:
             seen.append(self.normalize_state(inputs.state[:, -1]))
         outputs = self.head(torch.cat(seen, -1)).unflatten(-1, (self.config.chunk, 13))

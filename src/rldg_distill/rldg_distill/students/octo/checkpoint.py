@@ -57,7 +57,7 @@ class OfficialCheckpoint:
 
 
 @dataclass(frozen=True)
-class Source:
+class ParameterSource:
     """Where a parameter comes from: tensors of one shape, stacked along its first axis."""
 
     names: tuple[str, ...]
@@ -195,7 +195,7 @@ def load(octo: Octo, checkpoint: OfficialCheckpoint, merge: bool = False) -> Mis
 
 
 def compare(
-    wanted: Iterable[Source], found: Mapping[str, np.ndarray], partial: bool = False
+    wanted: Iterable[ParameterSource], found: Mapping[str, np.ndarray], partial: bool = False
 ) -> Mismatch:
     """What of them does not fit; `partial`: what else there is does not matter."""
     shapes = {name: source.shape for source in wanted for name in source.names}
@@ -210,9 +210,9 @@ def compare(
     )
 
 
-def sources(config: OctoConfig) -> dict[str, Source]:
+def sources(config: OctoConfig) -> dict[str, ParameterSource]:
     """Where every parameter of `Octo` comes from."""
-    found: dict[str, Source] = {}
+    found: dict[str, ParameterSource] = {}
     root, width = "octo_transformer", config.width
     for name in config.images:
         stem, theirs = f"stems.{name}", f"{root}/observation_tokenizers_{name}/SmallStem16_0"
@@ -240,7 +240,9 @@ def sources(config: OctoConfig) -> dict[str, Source]:
     positions |= {READOUT: 1} | ({STATE: config.state_dim} if config.state_dim else {})
     shapes = {group: (1, config.max_window, count, width) for group, count in positions.items()}
     for group, shape in {**shapes, TASK: (1, config.language_tokens, width)}.items():
-        found[f"positions.{group}"] = Source((f"{root}/{group}_pos_embedding",), shape, "position")
+        found[f"positions.{group}"] = ParameterSource(
+            (f"{root}/{group}_pos_embedding",), shape, "position"
+        )
     for index in range(config.layers):
         found |= _block(index, config)
     found |= _norm(
@@ -249,17 +251,17 @@ def sources(config: OctoConfig) -> dict[str, Source]:
     return found | _head(config)
 
 
-def _block(index: int, config: OctoConfig) -> dict[str, Source]:
+def _block(index: int, config: OctoConfig) -> dict[str, ParameterSource]:
     ours = f"transformer.blocks.{index}"
     theirs = f"octo_transformer/BlockTransformer_0/Transformer_0/encoderblock_{index}"
     attention = f"{theirs}/MultiHeadDotProductAttention_0"
     width, heads = config.width, config.heads
     names = [f"{attention}/{part}" for part in ("query", "key", "value")]
     return {
-        f"{ours}.attention.qkv.weight": Source(
+        f"{ours}.attention.qkv.weight": ParameterSource(
             tuple(f"{name}/kernel" for name in names), (width, heads, width // heads), "kernel"
         ),
-        f"{ours}.attention.qkv.bias": Source(
+        f"{ours}.attention.qkv.bias": ParameterSource(
             tuple(f"{name}/bias" for name in names), (heads, width // heads), "vector"
         ),
         **_layer(
@@ -272,12 +274,14 @@ def _block(index: int, config: OctoConfig) -> dict[str, Source]:
     }
 
 
-def _head(config: OctoConfig) -> dict[str, Source]:
+def _head(config: OctoConfig) -> dict[str, ParameterSource]:
     theirs, width, time = "heads_action/diffusion_model", config.head_width, config.time_width
     numbers = config.chunk * config.action_dim
     network = f"{theirs}/reverse_network"
     found = {
-        "head.time.weight": Source((f"{theirs}/time_preprocess/kernel",), (time // 2, 1), "same"),
+        "head.time.weight": ParameterSource(
+            (f"{theirs}/time_preprocess/kernel",), (time // 2, 1), "same"
+        ),
         **_layer("head.time.up", f"{theirs}/cond_encoder/Dense_0", (time, 2 * time)),
         **_layer("head.time.down", f"{theirs}/cond_encoder/Dense_1", (2 * time, time)),
         **_layer("head.enter", f"{network}/Dense_0", (time + config.width + numbers, width)),
@@ -293,15 +297,15 @@ def _head(config: OctoConfig) -> dict[str, Source]:
 
 def _layer(
     ours: str, theirs: str, shape: tuple[int, ...], kind: str = "kernel"
-) -> dict[str, Source]:
+) -> dict[str, ParameterSource]:
     return {
-        f"{ours}.weight": Source((f"{theirs}/kernel",), shape, kind),
-        f"{ours}.bias": Source((f"{theirs}/bias",), shape[-1:], "vector"),
+        f"{ours}.weight": ParameterSource((f"{theirs}/kernel",), shape, kind),
+        f"{ours}.bias": ParameterSource((f"{theirs}/bias",), shape[-1:], "vector"),
     }
 
 
-def _norm(ours: str, theirs: str, width: int) -> dict[str, Source]:
+def _norm(ours: str, theirs: str, width: int) -> dict[str, ParameterSource]:
     return {
-        f"{ours}.weight": Source((f"{theirs}/scale",), (width,), "vector"),
-        f"{ours}.bias": Source((f"{theirs}/bias",), (width,), "vector"),
+        f"{ours}.weight": ParameterSource((f"{theirs}/scale",), (width,), "vector"),
+        f"{ours}.bias": ParameterSource((f"{theirs}/bias",), (width,), "vector"),
     }

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from rldg_distill.datasets.episode import STATE_DIM
-from rldg_distill.students.batch import Batch, Inputs
+from rldg_distill.students.batch import Inputs, StudentBatch
 from rldg_distill.students.card import CARD, DataCard, StudentError
 from rldg_distill.students.language import T5, LanguageEncoder, LanguageError, MiniLM
 from rldg_distill.students.octo import checkpoint
@@ -188,7 +188,7 @@ class OctoStudent(Student):
 
     # --- training and acting --------------------------------------------------------------------------------------
 
-    def loss(self, batch: Batch, kind: str) -> dict[str, Tensor]:
+    def loss(self, batch: StudentBatch, kind: str) -> dict[str, Tensor]:
         """Squared error of the predicted noise, in the actions that were done or in the teacher's.
 
         own: the actions that were done. teacher_expected: the teacher's mean action where it is known. teacher_kl: one

@@ -6,10 +6,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from rldg_distill.students.batch import Batch
+from rldg_distill.students.batch import StudentBatch
 
 
-def sampled_action(batch: Batch) -> Tensor:
+def sampled_action(batch: StudentBatch) -> Tensor:
     """(B, W, K, 7) in dataset units: sampled from the teacher's distribution where it is known, else what was done.
 
     The gripper is always the one that was done. Samples from torch's default generator of the device.

@@ -48,7 +48,7 @@ def attention_bias(mask: Tensor, valid: Tensor, dtype: torch.dtype) -> Tensor:
     return torch.zeros_like(attended, dtype=dtype).masked_fill(~attended, MASKED_LOGIT)
 
 
-class Attention(nn.Module):
+class OctoAttention(nn.Module):
     """Multi-head attention; query, key and value in one matrix."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -69,13 +69,13 @@ class Attention(nn.Module):
         return output
 
 
-class Block(nn.Module):
+class OctoBlock(nn.Module):
     """One pre-norm layer: layer norm, attention, residual; layer norm, MLP, residual."""
 
     def __init__(self, width: int, heads: int, mlp_width: int) -> None:
         super().__init__()
         self.attention_norm = nn.LayerNorm(width, eps=EPSILON)
-        self.attention = Attention(width, heads)
+        self.attention = OctoAttention(width, heads)
         self.mlp_norm = nn.LayerNorm(width, eps=EPSILON)
         self.up = xavier_dense(width, mlp_width)
         self.down = xavier_dense(mlp_width, width)
@@ -93,7 +93,7 @@ class Transformer(nn.Module):
 
     def __init__(self, layers: int, width: int, heads: int, mlp_width: int) -> None:
         super().__init__()
-        self.blocks = nn.ModuleList(Block(width, heads, mlp_width) for _ in range(layers))
+        self.blocks = nn.ModuleList(OctoBlock(width, heads, mlp_width) for _ in range(layers))
         self.norm = nn.LayerNorm(width, eps=EPSILON)
 
     def forward(self, tokens: Tensor, bias: Tensor, rows: Tensor | None = None) -> Tensor:

@@ -13,7 +13,7 @@ from peft import PeftModel
 from torch import Tensor, nn
 
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
-from rldg_distill.students.batch import Batch, Inputs
+from rldg_distill.students.batch import Inputs, StudentBatch
 from rldg_distill.students.card import CARD, DataCard, StudentError
 from rldg_distill.students.openvla import checkpoints, lora, quantization
 from rldg_distill.students.openvla.config import SIZES, read, write
@@ -178,7 +178,7 @@ class OpenVLAStudent(Student):
 
     # --- training and acting --------------------------------------------------------------------------------------
 
-    def loss(self, batch: Batch, kind: str) -> dict[str, Tensor]:
+    def loss(self, batch: StudentBatch, kind: str) -> dict[str, Tensor]:
         """The variant's own loss; or towards the teacher's distribution, or its mean action.
 
         tokens: cross-entropy of the action tokens and the end of the sequence; with `teacher_kl` the divergence from
@@ -212,7 +212,7 @@ class OpenVLAStudent(Student):
             normalized = self.core.predict_action(pixels, prompts, ACTION_DIM)[:, None]
         return self.normalize_action.undo(normalized.float())
 
-    def _token_loss(self, batch: Batch, wanted: Tensor, kind: str) -> dict[str, Tensor]:
+    def _token_loss(self, batch: StudentBatch, wanted: Tensor, kind: str) -> dict[str, Tensor]:
         """Of (B, 7) normalised actions."""
         tokens = self.core.tokens
         ids = tokens.encode(wanted)
@@ -231,7 +231,7 @@ class OpenVLAStudent(Student):
             "l1": masked_mean(distance, mask),
         }
 
-    def _teacher(self, batch: Batch, target: Tensor) -> Tensor:
+    def _teacher(self, batch: StudentBatch, target: Tensor) -> Tensor:
         """(B, 7, bins): the teacher's distribution in place of the target, where there is one.
 
         It has none for the gripper, and a dimension that never moves in the data has one bin.

@@ -17,7 +17,7 @@ from rldg_distill.students.openvla.config import PATCH, OpenVLAConfig, TowerConf
 EPSILON = 1e-6
 
 
-class Attention(nn.Module):
+class VisionAttention(nn.Module):
     """Multi-head self-attention over all tokens."""
 
     def __init__(self, width: int, heads: int) -> None:
@@ -58,13 +58,13 @@ class LayerScale(nn.Module):
         return x * self.scale_factor
 
 
-class Block(nn.Module):
+class VisionBlock(nn.Module):
     """Pre-norm attention and MLP, each on a residual."""
 
     def __init__(self, config: TowerConfig) -> None:
         super().__init__()
         self.norm1 = nn.LayerNorm(config.width, eps=EPSILON)
-        self.attn = Attention(config.width, config.heads)
+        self.attn = VisionAttention(config.width, config.heads)
         self.ls1 = LayerScale(config.width) if config.layer_scale else nn.Identity()
         self.norm2 = nn.LayerNorm(config.width, eps=EPSILON)
         self.mlp = MLP(config.width, config.hidden)
@@ -117,7 +117,7 @@ class Tower(nn.Module):
             self.reg_token = nn.Parameter(
                 torch.empty(1, config.registers, config.width).normal_(std=0.02)
             )
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.depth))
+        self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width, eps=EPSILON)
         self.attn_pool = AttentionPool(config) if config.attention_pool else nn.Identity()
         for dead in (self.blocks[-1], self.norm, self.attn_pool):

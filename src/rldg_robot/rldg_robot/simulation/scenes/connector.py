@@ -13,10 +13,10 @@ import numpy as np
 
 from rldg_core.task import Task
 from rldg_robot.simulation.connectors import SHOULDER, connector
-from rldg_robot.simulation.drawing import View
+from rldg_robot.simulation.drawing import CameraView
 from rldg_robot.simulation.polygons import contains
 from rldg_robot.simulation.scenes.connector_looks import draw_board, draw_plug, draw_socket
-from rldg_robot.simulation.scenes.scene import TCP_OFFSET, Moment, Scene, Tool, Waypoint
+from rldg_robot.simulation.scenes.scene import TCP_OFFSET, Scene, SceneState, Tool, Waypoint
 from rldg_robot.simulation.scenes.solids import add_hole, add_prism
 
 PLUG_MASS = 0.04
@@ -36,7 +36,7 @@ class ConnectorScene(Scene):
     surface = "board"
     board = "socket"
     roams = False
-    view = View(eye=(1.22, -0.78, 0.66), focus=(0.30, 0.0, 0.335))
+    view = CameraView(eye=(1.22, -0.78, 0.66), focus=(0.30, 0.0, 0.335))
 
     def __init__(self, task: Task, what: str) -> None:
         """Look up the connector.
@@ -72,11 +72,11 @@ class ConnectorScene(Scene):
         draw_socket(spec, self.connector)
         draw_board(spec)
 
-    def waypoint(self, moment: Moment) -> Waypoint:
+    def waypoint(self, moment: SceneState) -> Waypoint:
         """TCP with the plug fully inserted."""
         return Waypoint(self.task.goal_pose)
 
-    def progress(self, moment: Moment) -> float:
+    def progress(self, moment: SceneState) -> float:
         """Inserted part of the depth; 0 while the plug's tip is not in the hole."""
         measured = moment.tcp.relative_to(self.task.goal_pose)
         plug = self.connector

@@ -30,8 +30,8 @@ from rldg_robot.simulation.polygons import contains, offset_polygon, round_polyg
 from rldg_robot.simulation.scenes.grasping import grasp_waypoint, holds
 from rldg_robot.simulation.scenes.scene import (
     TCP_OFFSET,
-    Moment,
     Scene,
+    SceneState,
     Tool,
     UnknownThing,
     Waypoint,
@@ -183,7 +183,7 @@ class FmbScene(Scene):
         board = self.task.goal.draw(rng) @ _along(PROTRUSION - DEPTH)
         return (board, self.task.grasp.draw(rng)) if self.task.grasp else (board,)
 
-    def waypoint(self, moment: Moment) -> Waypoint:
+    def waypoint(self, moment: SceneState) -> Waypoint:
         """To the shape, with it into the hole."""
         inserted = self._inserted(moment)
         if not self.free:
@@ -194,7 +194,7 @@ class FmbScene(Scene):
         # It was not grasped exactly where it should be: what counts is where it is, not the TCP.
         return Waypoint(inserted @ moment.tcp.relative_to(shape))
 
-    def progress(self, moment: Moment) -> float:
+    def progress(self, moment: SceneState) -> float:
         """Inserted part of the depth; 0 while the tip is not in the hole.
 
         Where the shape is grasped first: 0 lying, HELD, HELD_OVER_HOLE, and from there on to 1 with the inserted part.
@@ -210,7 +210,7 @@ class FmbScene(Scene):
             return 0.0
         return HELD_OVER_HOLE if _is_over(place) else HELD
 
-    def _inserted(self, moment: Moment) -> Pose:
+    def _inserted(self, moment: SceneState) -> Pose:
         """The shape's pose in base when it is all the way in."""
         return moment.objects[0] @ _along(DEPTH - PROTRUSION)
 

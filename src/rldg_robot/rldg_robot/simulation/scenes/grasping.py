@@ -9,7 +9,7 @@ import numpy as np
 
 from rldg_core.gripper_command import CLOSE, OPEN
 from rldg_core.poses import Pose
-from rldg_robot.simulation.scenes.scene import Moment, Waypoint
+from rldg_robot.simulation.scenes.scene import SceneState, Waypoint
 
 REACH = 0.035
 """[m] from the TCP within which an object that stopped the fingers is the one that they hold"""
@@ -19,13 +19,13 @@ CLEAR = 0.06
 """[m] above what is grasped, open fingers touch nothing"""
 
 
-def holds(moment: Moment, thing: Pose) -> bool:
+def holds(moment: SceneState, thing: Pose) -> bool:
     """Whether the fingers hold the object at `thing`."""
     distance = float(np.linalg.norm(moment.tcp.position - thing.position))
     return moment.grasped and distance < REACH
 
 
-def grasp_waypoint(moment: Moment, thing: Pose, upright: Pose) -> Waypoint:
+def grasp_waypoint(moment: SceneState, thing: Pose, upright: Pose) -> Waypoint:
     """To the object, and there close; fingers that closed on nothing open above it first.
 
     Args:

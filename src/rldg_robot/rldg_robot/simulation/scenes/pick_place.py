@@ -20,8 +20,8 @@ from rldg_robot.simulation.scenes.grasping import grasp_waypoint, holds
 from rldg_robot.simulation.scenes.pick_place_looks import draw_bowl, draw_corn, draw_pepper
 from rldg_robot.simulation.scenes.scene import (
     TCP_OFFSET,
-    Moment,
     Scene,
+    SceneState,
     UnknownThing,
     Waypoint,
 )
@@ -127,7 +127,7 @@ class PickPlaceScene(Scene):
         assert self.task.grasp is not None
         return (self.task.grasp.draw(rng),)
 
-    def waypoint(self, moment: Moment) -> Waypoint:
+    def waypoint(self, moment: SceneState) -> Waypoint:
         """To the object; with it to the bowl, and there open."""
         (thing,) = moment.objects
         release = self.task.goal_pose
@@ -135,7 +135,7 @@ class PickPlaceScene(Scene):
             return Waypoint(release, OPEN)
         return grasp_waypoint(moment, thing, release)
 
-    def progress(self, moment: Moment) -> float:
+    def progress(self, moment: SceneState) -> float:
         """1 done, 0.5 held or over the bowl, 0 lying."""
         (thing,) = moment.objects
         inside = self._over_bowl(thing) and thing.position[2] < HEIGHT
@@ -146,7 +146,7 @@ class PickPlaceScene(Scene):
     def _over_bowl(self, thing: Pose) -> bool:
         return bool(np.linalg.norm(thing.position[:2] - self.bowl) < RIM)
 
-    def _released(self, moment: Moment) -> bool:
+    def _released(self, moment: SceneState) -> bool:
         return moment.width > self.produce.size[1] + RELEASED
 
     @staticmethod

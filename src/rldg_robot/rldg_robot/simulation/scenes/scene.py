@@ -13,7 +13,7 @@ import numpy as np
 from rldg_core.gripper_command import LEAVE
 from rldg_core.poses import Pose
 from rldg_core.task import Task
-from rldg_robot.simulation.drawing import View
+from rldg_robot.simulation.drawing import CameraView
 
 TCP_OFFSET = 0.1034
 """[m] from the hand's flange to the TCP"""
@@ -36,7 +36,7 @@ class Tool:
 
 
 @dataclass(frozen=True)
-class Moment:
+class SceneState:
     """What a scene judges by."""
 
     tcp: Pose
@@ -72,7 +72,7 @@ class Scene(ABC):
     """geom whose colour and texture `Randomization` draws; wears one of the materials of `drawing.add_surface`"""
     board: str
     """body that things belong into or onto, without joints or a mocap body: the perturbation `board` slides it"""
-    view = View(eye=(1.28, -0.98, 0.80), focus=(0.34, 0.0, 0.29))
+    view = CameraView(eye=(1.28, -0.98, 0.80), focus=(0.34, 0.0, 0.29))
     """of the overview"""
     roams: bool = True
     """whether the arm goes so far that its posture's springs would turn the hand; they then move the elbow alone"""
@@ -102,9 +102,9 @@ class Scene(ABC):
         return ()
 
     @abstractmethod
-    def waypoint(self, moment: Moment) -> Waypoint:
+    def waypoint(self, moment: SceneState) -> Waypoint:
         """TCP pose to reach next, and the gripper's part in it."""
 
     @abstractmethod
-    def progress(self, moment: Moment) -> float:
+    def progress(self, moment: SceneState) -> float:
         """How much of the task is done, in [0, 1]; it counts as done from the task's `success_progress` on."""

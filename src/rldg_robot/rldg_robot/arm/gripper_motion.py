@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a wish of the gate asks of Franka's hand, which knows two motions: to grasp, and to move."""
+"""What a command of the gate asks of Franka's hand, which knows two motions: to grasp, and to move."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class GripperReading:
 
 
 @dataclass(frozen=True)
-class Wish:
+class GripperTarget:
     """A command."""
 
     width: float
@@ -39,7 +39,7 @@ class Wish:
 
 
 class Motion(Enum):
-    """How a wish is carried out."""
+    """How a command is carried out."""
 
     NONE = "none"
     GRASP = "grasp"
@@ -47,11 +47,11 @@ class Motion(Enum):
     MOVE = "move"
 
 
-def motion_for(wish: Wish, now: GripperReading) -> Motion:
-    """What a wish asks for.
+def motion_for(target: GripperTarget, now: GripperReading) -> Motion:
+    """The motion that a command asks for.
 
     What holds something already is left alone: another grasp would only shift it.
     """
-    if wish.width < now.width - MOVED:
+    if target.width < now.width - MOVED:
         return Motion.NONE if now.grasped else Motion.GRASP
-    return Motion.MOVE if wish.width > now.width + MOVED else Motion.NONE
+    return Motion.MOVE if target.width > now.width + MOVED else Motion.NONE
