@@ -27,11 +27,19 @@ from rldg_core.user_error import UserError
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
-from rldg_msgs.msg import Episode, LearnerStatus, PolicyWeights, RecorderStatus, RunStatus, Step
+from rldg_msgs.msg import (
+    Episode,
+    LearnerStatus,
+    PolicyWeights,
+    RecorderStatus,
+    RunStatus,
+    Step,
+    Transition,
+)
 from rldg_rl.actor_node import ActorNode
 from rldg_rl.agent.checkpoint import policy_to_bytes
 from rldg_rl.episodes.bag import recorded_steps, stored_steps
-from rldg_rl.episodes.messages import transition_message
+from rldg_rl.episodes.step import transition_message
 from rldg_rl.learner_node import LearnerNode
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.ros import listen_to, publish_on
@@ -216,7 +224,7 @@ def test_steps_of_another_observation_are_reported(
     init(run=tmp_path / "run", observation=observation)
     node = LearnerNode()
     with pytest.raises(UserError, match="start both machines with the same arguments"):
-        node._on_transition(transition_message(step, images))
+        node.arrivals.hear(transition_message(step, Transition(), images))
     node.destroy_node()
 
 

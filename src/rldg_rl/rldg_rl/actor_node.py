@@ -41,7 +41,7 @@ from rldg_rl.run_loop import RunLoop
 from rldg_rl.waiting import Waiting
 from rldg_robot.node_main import run_main
 from rldg_robot.publishers import crowd
-from rldg_robot.ros import listen_to, make_executor
+from rldg_robot.ros import listen_to, make_executor, publish_on
 
 HOW = {"keyboard": " at ./rldg run rldg_robot keyboard_teleop", "spacemouse": "", "gamepad": ""}
 """where a person is, by operator"""
@@ -121,6 +121,8 @@ class ActorNode(Node):
             recorder=self.recorder,
             gate=gate,
             announcer=self.announcer,
+            to_recorder=publish_on(self, contract.STEP),
+            to_learner=publish_on(self, contract.TRANSITION),
         )
         person = PersonClient(self, self.waiting.until)
         hands = (

@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Protocol
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import EpisodeStatus, Source
+from rldg_msgs.msg import Step, Transition
 from rldg_rl.acting.actor import EpisodeAborted, GateStop
 from rldg_rl.acting.gate_release import GateRelease
 from rldg_rl.acting.run_state import RunState
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episodes.episode_result import EpisodeResult
-from rldg_rl.episodes.step import ControlStep
+from rldg_rl.episodes.step import ControlStep, step_message, transition_message
 from rldg_rl.evaluation.outcomes import Trace
 from rldg_rl.evaluation.results import RecordFile, make_record
 from rldg_rl.modes.mode import Mode
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
     from rldg_rl.robot.robot_client import RobotClient
 
 TASK_LIMITS_SECONDS, RECORDER_SECONDS = 5.0, 10.0
+
+
+class Publisher(Protocol):
+    """Of one topic, as rclpy has it."""
+
+    def publish(self, message: Any) -> None:
+        """Send a message."""
 
 
 @dataclass
@@ -47,6 +55,10 @@ class EpisodeWitness:
     recorder: RecorderWatch
     gate: GateRelease
     announcer: Announcer
+    to_recorder: Publisher
+    """of `step`"""
+    to_learner: Publisher
+    """of `transition`"""
     _trace: Trace = field(default_factory=Trace, init=False)
 
     def opened(self, result: EpisodeResult) -> None:
@@ -89,12 +101,14 @@ class EpisodeWitness:
         return self.recorder.has(self._result.episode_id, self.state.steps)
 
     def after_step(self, step: ControlStep) -> None:
-        """Publish the step."""
+        """Publish the step: to the recorder, and to the learner where it learns from it."""
         source = self.state.source
         self.state.count_step(step.executed_by)
         self._trace.add(step)
-        learns = self.mode.teaches(source) and step.handed_over
-        self.announcer.step(step, to_learner=learns, with_image=self.mode.sees)
+        self.to_recorder.publish(step_message(step, Step()))
+        if self.mode.teaches(source) and step.handed_over:
+            empty = Transition(run=self.run.name)
+            self.to_learner.publish(transition_message(step, empty, self.mode.sees))
         if policy := self.mode.policies.get(self.state.progress.task):
             self.announcer.health(policy.health)
         self.announcer.status(self.state, source)

@@ -16,7 +16,6 @@ from rclpy.node import Node
 from rldg_core import contract
 from rldg_core.bags.bag_reader import is_complete
 from rldg_core.files.event_file import EventFile
-from rldg_core.files.picture import BadPicture
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import Source
@@ -26,10 +25,8 @@ from rldg_msgs.msg import (
     PolicyWeights,
     RecorderStatus,
     RunStatus,
-    Transition,
 )
 from rldg_rl.acting.schedule import DONE, PHASES
-from rldg_rl.agent.arrivals import Arrivals
 from rldg_rl.agent.bag_steps import BagSteps
 from rldg_rl.agent.beginning import Beginning
 from rldg_rl.agent.checkpoint import (
@@ -39,11 +36,11 @@ from rldg_rl.agent.checkpoint import (
     save_learner,
     save_policy,
 )
+from rldg_rl.agent.learner import Arrivals
 from rldg_rl.agent.learner_setup import LearnerSetup
 from rldg_rl.agent.learning_loop import LearningLoop
 from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.episodes.bag_exchange import BagTaker
-from rldg_rl.episodes.step import received_step
 from rldg_rl.learner_config import DEMOS, MEMORY
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder
@@ -97,7 +94,7 @@ class LearnerNode(Node):
         self._weights = publish_on(self, contract.POLICY_WEIGHTS)
         self._sight = publish_on(self, contract.ENCODER_WEIGHTS)
         self._status = publish_on(self, contract.LEARNER_STATUS)
-        listen_to_own(self, contract.TRANSITION, self.run, self._on_transition)
+        listen_to_own(self, contract.TRANSITION, self.run, self.arrivals.hear)
         listen_to_own(self, contract.RECORDER_STATUS, self.run, self._on_recorder)
         listen_to_own(self, contract.RUN_STATUS, self.run, self._on_run)
         self.board = EventFile(self.run.tensorboard / "learner")
@@ -128,14 +125,6 @@ class LearnerNode(Node):
         return self.apart and self._run_status.phase == DONE
 
     # What arrives
-
-    def _on_transition(self, message: Transition) -> None:
-        try:
-            step = received_step(message)
-        except BadPicture as error:
-            self.arrivals.drop(str(error))
-            return
-        self.arrivals.hear(step)
 
     def _on_run(self, message: RunStatus) -> None:
         if message.task != self.task.id:

@@ -21,13 +21,14 @@ from rldg_core.provenance import domain_of
 from rldg_core.task import Task, load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import Source
+from rldg_msgs.msg import Step
 from rldg_rl.acting.actor import Actor, EpisodeAborted, HandsOff
 from rldg_rl.acting.closed_loop import GATE_SECONDS, close_the_loop
 from rldg_rl.acting.recorder_watch import RecorderWatch
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episode_witness import RECORDER_SECONDS
 from rldg_rl.episodes.episode_result import EpisodeResult
-from rldg_rl.episodes.messages import episode_message, step_message
+from rldg_rl.episodes.messages import episode_message
 from rldg_rl.episodes.replay import (
     RecordedActions,
     RecordedEpisode,
@@ -36,7 +37,7 @@ from rldg_rl.episodes.replay import (
     read_recorded,
     table,
 )
-from rldg_rl.episodes.step import ControlStep
+from rldg_rl.episodes.step import ControlStep, step_message
 from rldg_rl.robot.robot import RobotSilent
 from rldg_rl.robot.robot_client import RobotClient
 from rldg_rl.run_folder import RunFolder
@@ -158,7 +159,7 @@ class ReplayerNode(Node):
     def after_step(self, step: ControlStep) -> None:
         """Publish the step."""
         self._path.append(step.after.pose)
-        self._step.publish(step_message(step))
+        self._step.publish(step_message(step, Step()))
 
     def closed(self, result: EpisodeResult) -> None:
         """Close the episode for the recorder, and compare."""

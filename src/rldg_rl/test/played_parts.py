@@ -82,6 +82,16 @@ class PlayedRecorder:
         return episode_id == self.open_episode and self.recorded >= steps
 
 
+class PlayedTopic:
+    """Keeps what is published."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+
+    def publish(self, message: Any) -> None:
+        self.messages.append(message)
+
+
 class PlayedAnnouncer:
     """Keeps what is said."""
 
@@ -91,7 +101,6 @@ class PlayedAnnouncer:
     def __init__(self, recorder: PlayedRecorder) -> None:
         self._recorder = recorder
         self.episodes: list[tuple[str, EpisodeStatus]] = []
-        self.steps: list[tuple[bool, bool]] = []
         self.outcomes: list[str] = []
         self.notes: list[str] = []
         self.attention: list[str] = []
@@ -103,10 +112,6 @@ class PlayedAnnouncer:
             result.episode_id if result.status is EpisodeStatus.OPEN else ""
         )
         self._recorder.recorded = 0
-
-    def step(self, step: Any, to_learner: bool, with_image: bool = False) -> None:
-        self.steps.append((to_learner, with_image))
-        self._recorder.recorded += 1
 
     def health(self, health: Any) -> None:
         self.health_of.append(health)

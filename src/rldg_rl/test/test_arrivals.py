@@ -12,11 +12,11 @@ from test_beginning import new_learner
 
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
-from rldg_rl.agent.arrivals import PATIENCE, Arrivals
+from rldg_msgs.msg import Transition
+from rldg_rl.agent.learner import PATIENCE, Arrivals
 from rldg_rl.agent.learner_setup import LearnerSetup
 from rldg_rl.episodes.bag import recorded_steps
-from rldg_rl.episodes.messages import transition_message
-from rldg_rl.episodes.step import StoredStep, received_step
+from rldg_rl.episodes.step import transition_message
 from rldg_rl.learner_config import DEMOS, MEMORY
 from rldg_rl.run_folder import RunFolder
 
@@ -27,11 +27,11 @@ def mistaken(fault: str) -> None:
     raise UserError(fault)
 
 
-def sent(folder: Path, images: bool = False) -> list[StoredStep]:
+def sent(folder: Path, images: bool = False) -> list[Transition]:
     """What the actor sends of an episode."""
     write_episode(folder / "policy_00000")
     steps = recorded_steps(folder / "policy_00000", VGA, looks=True)
-    return [received_step(transition_message(step, images)) for step in steps]
+    return [transition_message(step, Transition(), images) for step in steps]
 
 
 def test_steps_wait_until_the_learner_has_begun(tmp_path: Path) -> None:
@@ -54,6 +54,18 @@ def test_a_step_of_another_size_is_dropped(tmp_path: Path) -> None:
     assert learner.buffer.steps_received == 0
     (line,) = log.lines
     assert line.startswith("error: a step was dropped: it has ")
+
+
+def test_a_step_with_a_bad_picture_is_dropped(tmp_path: Path) -> None:
+    learner, log = new_learner(), Logged()
+    arrivals = Arrivals(learner, None, VGA, log, mistaken)
+    arrivals.begin()
+    message = sent(tmp_path, images=True)[0]
+    message.image_height += 1
+    arrivals.hear(message)
+    assert learner.buffer.steps_received == 0
+    (line,) = log.lines
+    assert line.startswith("error: a step was dropped: a picture of ")
 
 
 @pytest.mark.parametrize(("observation", "images"), [("state", True), ("image", False)])

@@ -23,9 +23,8 @@ from rldg_rl.agent.checkpoint import (
 )
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.messages import transition_message
 from rldg_rl.episodes.replay_buffer import ReplayBuffer
-from rldg_rl.episodes.step import ControlStep, StoredStep, received_step
+from rldg_rl.episodes.step import ControlStep, StoredStep, received_step, transition_message
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.robot.observation import Observation, body_dim, body_part, state_dim, state_vector
 from rldg_rl.vision import encoder_training
@@ -160,7 +159,7 @@ def test_an_image_of_another_size_is_refused() -> None:
 def test_a_step_with_its_images_arrives_bit_for_bit() -> None:
     steps = demonstrations(1)[0]
     for step in (steps[0], steps[-1]):
-        wire = serialize_message(transition_message(step, with_image=True))
+        wire = serialize_message(transition_message(step, Transition(), looks=True))
         stored = received_step(deserialize_message(wire, Transition))
         assert stored.image is not None and np.array_equal(stored.image, step.seen.image)
         if step.terminated:
@@ -168,7 +167,7 @@ def test_a_step_with_its_images_arrives_bit_for_bit() -> None:
             assert np.array_equal(stored.next_image, step.after.image)
         else:
             assert stored.next_image is None, "every image travels once"
-    assert received_step(transition_message(steps[0])).image is None
+    assert received_step(transition_message(steps[0], Transition())).image is None
 
 
 def seeing_learner(encoder: ImageEncoder) -> Learner:
@@ -190,7 +189,9 @@ def test_a_learner_looks_at_every_image_once_and_keeps_variants() -> None:
     look = learner.look
     assert look is not None
     learner.look = lambda step: looked.append(step.index) or look(step)  # type: ignore[func-returns-value]
-    steps = [received_step(transition_message(step, True)) for step in demonstrations(1)[0]]
+    steps = [
+        received_step(transition_message(step, Transition(), True)) for step in demonstrations(1)[0]
+    ]
     for step in (*steps, *steps):
         learner.take_in(step)
     assert looked == list(range(STEPS)) and learner.buffer.demo_size == STEPS

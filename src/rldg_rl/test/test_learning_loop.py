@@ -8,7 +8,7 @@ from logged import Clock, Logged
 from test_beginning import VGA, new_learner
 
 from rldg_core.vocabulary import Source
-from rldg_rl.agent.arrivals import PATIENCE, Arrivals
+from rldg_rl.agent.learner import PATIENCE, Arrivals
 from rldg_rl.agent.learning_loop import SAVE_AFTER, LearningLoop
 from rldg_rl.episodes.step import StoredStep
 from rldg_rl.robot.observation import state_dim

@@ -12,15 +12,14 @@ from test_actor import Diary, Hands, Stay
 
 from rldg_core.task import load_task
 from rldg_core.vocabulary import Source
-from rldg_msgs.msg import Transition
+from rldg_msgs.msg import Step, Transition
 from rldg_rl.acting.actor import Actor
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.environment.environment import RobotEnv
-from rldg_rl.episodes.messages import step_message, transition_message
 from rldg_rl.episodes.replay_buffer import ReplayBuffer
-from rldg_rl.episodes.step import received_step
+from rldg_rl.episodes.step import received_step, step_message, transition_message
 from rldg_rl.learner_config import LearnerConfig, updates_due
 from rldg_rl.robot.direct_robot import DirectRobot
 
@@ -41,7 +40,7 @@ def diary() -> Diary:
 
 def test_a_step_arrives_at_the_learner_bit_for_bit(diary: Diary) -> None:
     for step in (diary.steps[0], diary.steps[-1]):
-        wire = serialize_message(transition_message(step))
+        wire = serialize_message(transition_message(step, Transition()))
         stored = received_step(deserialize_message(wire, Transition))
         assert np.array_equal(stored.observation, step.state)
         assert np.array_equal(stored.action, step.action)
@@ -54,13 +53,13 @@ def test_a_step_arrives_at_the_learner_bit_for_bit(diary: Diary) -> None:
 
 def test_a_step_says_whether_it_changed_the_gripper(diary: Diary) -> None:
     step = replace(diary.steps[0], gripper_changed=True)
-    wire = serialize_message(transition_message(step))
+    wire = serialize_message(transition_message(step, Transition()))
     assert received_step(deserialize_message(wire, Transition)).gripper_changed
-    assert not received_step(transition_message(diary.steps[0])).gripper_changed
+    assert not received_step(transition_message(diary.steps[0], Transition())).gripper_changed
 
 
 def test_a_recorded_step_names_what_the_policy_saw_and_believed(diary: Diary) -> None:
-    message = step_message(diary.steps[3])
+    message = step_message(diary.steps[3], Step())
     seen = diary.steps[3].seen
     assert message.state_stamp.sec * 10**9 + message.state_stamp.nanosec == seen.state_stamp
     assert message.executed_by == 1 and message.policy_version == 3
@@ -72,7 +71,7 @@ def test_the_learner_owes_updates_for_policy_steps_only(diary: Diary) -> None:
     dim = len(diary.steps[0].state)
     agent = Agent(AgentConfig(hidden=(16,), batch_size=8), dim, 7, seed=0)
     learner = Learner(agent, ReplayBuffer(500, dim, 7), config)
-    steps = [received_step(transition_message(step)) for step in diary.steps]
+    steps = [received_step(transition_message(step, Transition())) for step in diary.steps]
     for step in steps[:9]:
         learner.take_in(step)
     assert learner.owed == 0, "learning has not started"

@@ -4,13 +4,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from logged import Clock, Logged
-from played_parts import EMERGENCY_STOP, VGA, WRENCH, PlayedAnnouncer, PlayedRecorder, PlayedRobot
+from played_parts import (
+    EMERGENCY_STOP,
+    VGA,
+    WRENCH,
+    PlayedAnnouncer,
+    PlayedRecorder,
+    PlayedRobot,
+    PlayedTopic,
+)
 from test_bag import STEPS, write_episode
 
 from rldg_core.bags.bag_reader import EpisodeSummary
@@ -24,6 +33,7 @@ from rldg_rl.acting.schedule import RunPlan, RunProgress
 from rldg_rl.environment.reset_count import ResetLedger, read_resets
 from rldg_rl.environment.reset_motion import ResetStalled
 from rldg_rl.episode_witness import EpisodeWitness
+from rldg_rl.episodes.bag import recorded_steps
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.orphan import orphan_of
 from rldg_rl.evaluation.results import RecordFile
@@ -141,6 +151,7 @@ class Stage:
             unattended=operator == "none",
         )
         self.records, self.resets = RecordFile(self.run.records), ResetLedger(self.run)
+        self.to_recorder, self.to_learner = PlayedTopic(), PlayedTopic()
         self.witness = EpisodeWitness(
             run=self.run,
             domain="sim",
@@ -153,6 +164,8 @@ class Stage:
             recorder=self.recorder,
             gate=self.gate,
             announcer=self.announcer,
+            to_recorder=self.to_recorder,
+            to_learner=self.to_learner,
         )
         self.actor = PlayedActor(self, *(lives or (succeed,)))
         self.closed: list[str] = []
@@ -398,6 +411,24 @@ def test_an_episode_that_a_shutdown_cuts_off_is_left_to_the_next_start(tmp_path:
     stage.clock.now = 2000
     stage.witness.closed(result)
     assert stage.announcer.episodes == [(result.episode_id, EpisodeStatus.OPEN)]
+
+
+# What becomes of a step
+
+
+def test_every_step_is_recorded_and_the_learner_hears_those_that_teach(tmp_path: Path) -> None:
+    bag = tmp_path / "bags" / "policy_00000"
+    write_episode(bag)
+    step = next(recorded_steps(bag, VGA))
+    stage = Stage(tmp_path / "run")
+    opened(stage, Source.POLICY)
+    for teaching, handed_over in ((False, True), (True, False), (True, True)):
+        stage.mode.teaching = teaching
+        stage.witness.after_step(replace(step, handed_over=handed_over))
+    assert [message.index for message in stage.to_recorder.messages] == [0, 0, 0]
+    (sent,) = stage.to_learner.messages
+    assert (sent.run, sent.reward, len(sent.image)) == ("run", step.reward, 0)
+    assert stage.state.steps == 3
 
 
 # What is counted

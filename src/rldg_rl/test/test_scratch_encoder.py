@@ -13,13 +13,13 @@ import torch
 from test_image_encoder import VGA, demonstrations
 
 from rldg_core.vocabulary import ExecutedBy
+from rldg_msgs.msg import Transition
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent.checkpoint import policy_to_bytes
 from rldg_rl.agent.learner import Learner
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.messages import transition_message
 from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
-from rldg_rl.episodes.step import StoredStep, received_step
+from rldg_rl.episodes.step import StoredStep, received_step, transition_message
 from rldg_rl.policies.live_policy import LivePolicy
 from rldg_rl.robot.observation import state_dim
 from rldg_rl.vision.encoders import encoder_of, make_encoder
@@ -111,7 +111,7 @@ def test_images_stay_with_their_steps(on_disk: bool, tmp_path: Path) -> None:
     assert isinstance(buffer.images, np.memmap) == on_disk
     assert not list(tmp_path.iterdir())  # gone with the process, however it ends
     for recorded in demonstrations(1)[0]:
-        step = received_step(transition_message(recorded, with_image=True))
+        step = received_step(transition_message(recorded, Transition(), looks=True))
         step = unseen(replace(step, action=step.action[:ACTION_DIM]), VGA)
         assert step.observation.shape == (encoder.body_dim,)
         buffer.add(step)

@@ -12,15 +12,16 @@ from rclpy.serialization import deserialize_message, serialize_message
 from rldg_core.poses import Pose
 from rldg_core.vocabulary import ExecutedBy, Source
 from rldg_msgs.msg import Step, Transition
-from rldg_rl.episodes.messages import step_message, transition_message
 from rldg_rl.episodes.step import (
     Belief,
     ControlStep,
     received_step,
     recorded_step,
     step_fields,
+    step_message,
     stored_step,
     transition_fields,
+    transition_message,
 )
 from rldg_rl.robot.observation import Observation
 
@@ -72,7 +73,7 @@ def assert_same(found: object, wanted: object) -> None:
 @pytest.mark.parametrize("last", [False, True])
 def test_the_record_gives_the_step_back(last: bool) -> None:
     original = step(last)
-    wire = serialize_message(step_message(original))
+    wire = serialize_message(step_message(original, Step()))
     found = recorded_step(
         deserialize_message(wire, Step),
         original.source,
@@ -88,7 +89,7 @@ def test_the_record_gives_the_step_back(last: bool) -> None:
 @pytest.mark.parametrize("looks", [False, True])
 def test_the_learner_gets_what_a_bag_gives(last: bool, looks: bool) -> None:
     original = step(last)
-    wire = serialize_message(transition_message(original, looks))
+    wire = serialize_message(transition_message(original, Transition(), looks))
     found = received_step(deserialize_message(wire, Transition))
     assert_same(found, stored_step(original, looks))
     assert found.source == Source.POLICY
@@ -107,5 +108,5 @@ def test_fields_are_only_added_at_the_end() -> None:
 
 
 def test_a_step_without_a_policy_tells_of_no_belief() -> None:
-    message = step_message(replace(step(False), belief=None))
+    message = step_message(replace(step(False), belief=None), Step())
     assert not message.policy_mean and not message.policy_log_std and message.policy_version == 0

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import ExecutedBy, Source
 from rldg_rl.acting.collection import Collection
+from rldg_rl.acting.pace import StepRate
 from rldg_rl.acting.schedule import RunProgress
 from rldg_rl.run_folder import RunFolder
 
@@ -36,6 +37,8 @@ class RunState:
         """that its start is drawn from: see `Logbook.trial`"""
         self.steps = 0
         """of the open episode"""
+        self.pace = StepRate()
+        """at which steps are executed"""
         self._lead_in = 0
 
     def start(self) -> None:
@@ -60,6 +63,7 @@ class RunState:
 
     def count_step(self, executed_by: ExecutedBy) -> None:
         """A step of it was executed."""
+        self.pace.count()
         self.steps += 1
         self._lead_in += executed_by is ExecutedBy.DEMONSTRATION
 

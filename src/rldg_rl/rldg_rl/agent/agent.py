@@ -23,7 +23,7 @@ from rldg_rl.agent.gripper_critic import GripperCritic
 from rldg_rl.agent.networks import StackedMLP, Tape
 from rldg_rl.agent.policy import ENCODER, GRIPPER, STD_MAX, STD_MIN, GaussianPolicy
 from rldg_rl.agent_config import AgentConfig
-from rldg_rl.episodes.replay_buffer import TransitionBatch
+from rldg_rl.episodes.replay_buffer import ReplayBuffer, TransitionBatch
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
 
 SHOWN = 5
@@ -115,6 +115,14 @@ class Agent:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """See `GaussianPolicy.act`."""
         return self.policy.act(observation, deterministic)
+
+    def learn_from(self, buffer: ReplayBuffer, rng: np.random.Generator) -> dict[str, float]:
+        """The updates of one step: all move the critics, the last also policy and temperature. See `update`."""
+        metrics: dict[str, float] = {}
+        for left in reversed(range(self.config.updates_per_step)):
+            batch = buffer.sample(self.config.batch_size, rng, self.config.demo_fraction)
+            metrics |= self.update(batch, full=left == 0)
+        return metrics
 
     def update(self, batch: TransitionBatch, full: bool = True) -> dict[str, float]:
         """One gradient step of all critics and, if `full`, of policy and temperature.

@@ -10,16 +10,11 @@ from pathlib import Path
 from rldg_core.task import Task, load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
-from rldg_rl.agent.learner import Learner
+from rldg_rl.agent.learner import Learner, learned_part
 from rldg_rl.episodes.bag import source_of, stored_steps
 from rldg_rl.episodes.step import StoredStep
 from rldg_rl.log import Log
 from rldg_rl.run_folder import RunFolder
-
-
-def learned_part(step: StoredStep, task: Task) -> StoredStep:
-    """A step with only the action dimensions that are learned."""
-    return replace(step, action=step.action[: task.action_dim])
 
 
 @dataclass

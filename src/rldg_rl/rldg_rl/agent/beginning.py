@@ -22,7 +22,7 @@ from rldg_rl.agent.checkpoint import CheckpointError, load_learner
 from rldg_rl.episodes.bag import recorded_steps
 from rldg_rl.run_folder import RunFolder
 from rldg_rl.vision.encoder_training import UPDATES, train_encoder
-from rldg_rl.vision.image_encoder import Encoder, ImageEncoder
+from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, is_blind
 
 
 class Surroundings(Protocol):
@@ -39,11 +39,6 @@ class Surroundings(Protocol):
 
     def tell(self, note: str) -> None:
         """Say what the learner is doing; empty: nothing special."""
-
-
-def is_blind(encoder: Encoder | None) -> bool:
-    """Whether an encoder has to learn to see before anything can be learned from images."""
-    return isinstance(encoder, ImageEncoder) and not encoder.is_trained
 
 
 @dataclass(frozen=True)

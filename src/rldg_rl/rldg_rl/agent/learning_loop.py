@@ -7,8 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from rldg_rl.agent.arrivals import Arrivals
-from rldg_rl.agent.learner import Learner
+from rldg_rl.agent.learner import Arrivals, Learner
 
 IDLE_SECONDS = 0.02
 SAVE_AFTER = 0.5  # [s] without work, as at the end of training

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the actor tells of a run: episodes and steps to the recorder, transitions to the learner, progress to people."""
+"""What the actor tells of a run beside its steps: episodes to the recorder, progress to people."""
 
 from __future__ import annotations
 
@@ -14,18 +14,11 @@ from rldg_core.vocabulary import Source
 from rldg_msgs.msg import RunStatus
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.inference import Health
-from rldg_rl.acting.pace import StepRate
 from rldg_rl.acting.run_state import RunState
 from rldg_rl.acting.schedule import DONE, RunProgress, autonomous_success
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episodes.episode_result import EpisodeResult
-from rldg_rl.episodes.messages import (
-    episode_message,
-    health_message,
-    step_message,
-    transition_message,
-)
-from rldg_rl.episodes.step import ControlStep
+from rldg_rl.episodes.messages import episode_message, health_message
 from rldg_rl.run_folder import RunFolder
 from rldg_robot.ros import now, publish_on, to_stamp
 
@@ -53,14 +46,11 @@ class Announcer:
         self._domain = domain
         self._resets = resets
         self._started = time.monotonic() - wall_before
-        self._pace = StepRate()
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
         self._health_published = 0.0
         self._status_published = 0.0
         self._source: str = Source.DEMONSTRATION  # told of last
         self._episode = publish_on(node, contract.EPISODE)
-        self._step = publish_on(node, contract.STEP)
-        self._transition = publish_on(node, contract.TRANSITION)
         self._status = publish_on(node, contract.RUN_STATUS)
         self._board = EventFile(run.tensorboard / "actor")
 
@@ -77,13 +67,6 @@ class Announcer:
     def episode(self, result: EpisodeResult) -> None:
         """Tell that an episode was opened or closed."""
         self._episode.publish(episode_message(result, now(self._node), self._domain))
-
-    def step(self, step: ControlStep, to_learner: bool, with_image: bool = False) -> None:
-        """Tell of a step; the learner with its images where the policy sees."""
-        self._pace.count()
-        self._step.publish(step_message(step))
-        if to_learner:
-            self._transition.publish(transition_message(step, with_image, self._run))
 
     def health(self, health: Health | None) -> None:
         """Tell how a policy that takes its time fares, once a second."""
@@ -135,7 +118,7 @@ class Announcer:
             task=progress.task,
             phase=DONE if done else progress.phase(self._source),
             note=note,
-            steps_per_second=self._pace.per_second(),
+            steps_per_second=state.pace.per_second(),
             wall_seconds=self.wall_seconds,
             reset_seconds=self._resets.mean_seconds,
             attention=attention,
@@ -143,7 +126,7 @@ class Announcer:
         message.success_rate = progress.success_rate(self._source)
         message.cycle_seconds = progress.cycle_seconds(self._source)
         if source is not None:
-            message.seconds_left = self._pace.seconds_for(progress.steps_left)
+            message.seconds_left = state.pace.seconds_for(progress.steps_left)
         message.header.stamp = to_stamp(now(self._node))
         self._status.publish(message)
 

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Episodes, steps and a policy's health as messages."""
+"""Episodes and a policy's health as messages; steps become theirs in `step`."""
 
 from __future__ import annotations
 
-import array
-from collections.abc import Mapping
-from typing import Any
-
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
 from rldg_core.contract import BASE_FRAME, EMBODIMENT
-from rldg_msgs.msg import Episode, Step, Transition
+from rldg_msgs.msg import Episode
 from rldg_rl.acting.inference import Health
 from rldg_rl.episodes.episode_result import EpisodeResult
-from rldg_rl.episodes.step import ControlStep, step_fields, stored_step, transition_fields
 from rldg_robot.ros import to_stamp
 
 
@@ -37,41 +31,6 @@ def episode_message(result: EpisodeResult, stamp: int, domain: str) -> Episode:
     message.header.stamp = to_stamp(stamp)
     message.header.frame_id = BASE_FRAME
     return message
-
-
-def step_message(step: ControlStep) -> Step:
-    """A step for the record."""
-    message = Step()
-    _fill(message, step_fields(step))
-    message.header.stamp = message.next_state_stamp
-    message.header.frame_id = BASE_FRAME
-    return message
-
-
-def transition_message(step: ControlStep, with_image: bool = False, run: str = "") -> Transition:
-    """A step for the learner, with its images where the policy sees."""
-    message = Transition(run=run)
-    _fill(message, transition_fields(stored_step(step, with_image)))
-    message.header.stamp = to_stamp(step.after.state_stamp)
-    return message
-
-
-def _fill(message: Any, fields: Mapping[str, Any]) -> None:
-    """Set a message's fields from plain values: stamps in ns, arrays of floats, bytes."""
-    for name, value in fields.items():
-        setattr(message, name, _as_field(name, value))
-
-
-def _as_field(name: str, value: Any) -> Any:
-    if name.endswith("_stamp"):
-        return to_stamp(value)
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(
-        value, bytes
-    ):  # rclpy copies an array.array at once and anything else byte by byte
-        return array.array("B", value)
-    return value
 
 
 def health_message(health: Health, stamp: int) -> DiagnosticArray:

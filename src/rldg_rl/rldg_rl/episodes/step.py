@@ -9,16 +9,21 @@ A new field stands in the message, here, and in the actor that fills it; everyth
 
 from __future__ import annotations
 
+import array
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
+from rldg_core.contract import BASE_FRAME
 from rldg_core.files.picture import BadPicture
+from rldg_core.message_values import SECOND
 from rldg_core.vocabulary import ExecutedBy
 from rldg_rl.robot.observation import Observation
 
 NOTHING = np.zeros(0, np.float32)
+Message = TypeVar("Message")
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,14 @@ class StoredStep:
     """likewise of next_observation"""
     source: str = ""
     """of the episode: of `Source`; empty where it is none of the run's own"""
+
+
+def step_message(step: ControlStep, empty: Message) -> Message:
+    """A step for the record: an empty rldg_msgs/Step, filled."""
+    message: Any = _filled(empty, step_fields(step))
+    message.header.stamp = message.next_state_stamp
+    message.header.frame_id = BASE_FRAME
+    return empty
 
 
 def step_fields(step: ControlStep) -> dict[str, Any]:
@@ -178,6 +191,13 @@ def stored_step(step: ControlStep, looks: bool = False) -> StoredStep:
     )
 
 
+def transition_message(step: ControlStep, empty: Message, looks: bool = False) -> Message:
+    """A step for the learner, with its images where the policy `looks`: an empty rldg_msgs/Transition, filled."""
+    message: Any = _filled(empty, transition_fields(stored_step(step, looks)))
+    _set_stamp(message.header.stamp, step.after.state_stamp)
+    return empty
+
+
 def transition_fields(step: StoredStep) -> dict[str, Any]:
     """The fields of rldg_msgs/Transition but for header and run."""
     height, width = (0, 0) if step.image is None else step.image.shape[:2]
@@ -231,3 +251,26 @@ def _image(message: Any, pixels: Any) -> np.ndarray | None:
     if len(pixels) != np.prod(size, dtype=object):
         raise BadPicture(f"a picture of {size[1]}x{size[0]} has {len(pixels)} bytes")
     return np.frombuffer(pixels, np.uint8).reshape(size)
+
+
+def _filled(message: Message, fields: Mapping[str, Any]) -> Message:
+    """A message with its fields set from plain values: stamps in ns, arrays of floats, bytes."""
+    for name, value in fields.items():
+        if name.endswith("_stamp"):
+            _set_stamp(getattr(message, name), value)
+        else:
+            setattr(message, name, _as_field(value))
+    return message
+
+
+def _set_stamp(stamp: Any, nanoseconds: int) -> None:
+    stamp.sec, stamp.nanosec = divmod(nanoseconds, SECOND)
+
+
+def _as_field(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, bytes):
+        # rclpy copies an array.array at once and anything else byte by byte
+        return array.array("B", value)
+    return value

@@ -155,3 +155,8 @@ def encoded(
         image=None,
         next_image=None,
     )
+
+
+def is_blind(encoder: Encoder | None) -> bool:
+    """Whether an encoder has to learn to see before anything can be learned from images."""
+    return isinstance(encoder, ImageEncoder) and not encoder.is_trained
