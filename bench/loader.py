@@ -28,9 +28,9 @@ Turn = tuple[float, float]
 
 def ours(data: Path, batch: int, seconds: int, workers: int, room: int = 0) -> Turn:
     """The loader of `distill`: window 1, chunk 4, and room for decoded images [bytes]."""
-    index = StepIndex([Dataset(data)], "train", room=room)
+    index = StepIndex([Dataset(data)], "train")
     mixture = Mixture(index.sizes, None, 0)
-    with Loader(Assembler(index, ["image"], 1, 4), mixture, batch, workers) as loader:
+    with Loader(Assembler(index, ["image"], 1, 4, room), mixture, batch, workers) as loader:
         for _ in range(5 + (len(index) // batch if room else 0)):
             next(loader)
         count, start, used = 0, time.perf_counter(), time.process_time()

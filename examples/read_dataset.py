@@ -19,13 +19,15 @@ from torch.utils.data import Dataset as TorchDataset
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.datasets.step_index import StepIndex
+from rldg_distill.training.loader import StepImages
 
 
 class Steps(TorchDataset[dict[str, torch.Tensor]]):
     """Every step of a split: the images of one camera, state and action in the units of the dataset."""
 
     def __init__(self, dataset: Dataset, split: str) -> None:
-        self._index = StepIndex([dataset], split)  # numbers in memory, images where they lie
+        self._index = StepIndex([dataset], split)  # numbers in memory
+        self._images = StepImages(self._index)  # read where they lie
         self._camera = dataset.cameras[0]
 
     def __len__(self) -> int:
@@ -33,7 +35,7 @@ class Steps(TorchDataset[dict[str, torch.Tensor]]):
 
     def __getitem__(self, step: int) -> dict[str, torch.Tensor]:
         return {
-            "image": torch.from_numpy(self._index.image(self._camera, step).copy()),
+            "image": torch.from_numpy(self._images.image(self._camera, step).copy()),
             "state": torch.from_numpy(self._index.state[step]),
             "action": torch.from_numpy(self._index.action[step]),
         }

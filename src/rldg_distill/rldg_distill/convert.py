@@ -23,8 +23,9 @@ from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
 from rldg_distill.conversion.options import Options, parse
-from rldg_distill.conversion.plan import ConversionError, ConversionPlan, Shard, make_plan
-from rldg_distill.conversion.shard import ShardResult, read_motion, read_outcome, write_shard
+from rldg_distill.conversion.outcome import ShardResult, read_motion, read_outcome
+from rldg_distill.conversion.plan import ConversionError, ConversionPlan, make_plan
+from rldg_distill.conversion.shard import Shard, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds, statistics
 from rldg_distill.datasets.episode import ACTION
@@ -119,7 +120,7 @@ class Converter:
 
     def _outcomes(self, plan: ConversionPlan) -> dict[Shard, ShardResult]:
         """Of the shards that are finished."""
-        outcomes = ((shard, read_outcome(self._workplace, shard)) for shard in plan.shards)
+        outcomes = ((shard, read_outcome(self._workplace, shard.name)) for shard in plan.shards)
         return {shard: outcome for shard, outcome in outcomes if outcome}
 
     def _write(self, plan: ConversionPlan, done: Collection[Shard]) -> None:
@@ -179,7 +180,9 @@ class Converter:
         leaves = rlds.features(plan.recipe.shapes, plan.recipe.image_format.name)
         data = self._workplace.data
         rlds.write_metadata(data, leaves, result.lengths, self._contract(plan, result))
-        motion = statistics.joined(read_motion(self._workplace, shard) for shard in plan.shards)
+        motion = statistics.joined(
+            read_motion(self._workplace, shard.name) for shard in plan.shards
+        )
         statistics.write(rlds.Dataset(data), motion)
         whole = self._export() if self._options.format == "lerobot" else data
         self._workplace.publish(whole, self._options.folder)

@@ -246,7 +246,7 @@ def make_trainer(
     training, config = job.training, job.config
     cameras = list(student.image_sizes)
     loader = Loader(
-        Assembler(data.train, cameras, config.window, config.chunk),
+        Assembler(data.train, cameras, config.window, config.chunk, training.cache * 1_000_000),
         Mixture(data.train.sizes, training.weights or None, training.seed),
         training.batch_size,
         training.workers or spare_cores(world.ranks),
@@ -351,8 +351,7 @@ def work(job: TrainingJob, world: World, console: Console) -> int:
     display = Display(console, world)
     with display.task("reading", 0) as show:
         count = iter(range(1, sys.maxsize))
-        room = job.training.cache * 1_000_000
-        data = open_data(job.data, lambda: show(next(count), "episodes"), room)
+        data = open_data(job.data, lambda: show(next(count), "episodes"))
     student = make_student(job, data, world)
     display.say(
         f"{student.name} {job.config.size} on {world.device}: {len(data.train)} steps of "

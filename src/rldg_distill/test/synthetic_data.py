@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rldg_distill.conversion.shard import to_example
 from rldg_distill.datasets import image_codec, rlds, statistics
 from rldg_distill.datasets.episode import Episode, EpisodeMetadata
 from rldg_distill.datasets.image_codec import ImageFormat
@@ -75,7 +76,7 @@ def write_dataset(
             file = place / rlds.shard_name(folder.name, split, number, len(parts))
             with file.open("wb") as stream:
                 for one in part:
-                    write_record(stream, rlds.to_example(one))
+                    write_record(stream, to_example(one))
         lengths[split] = [len(part) for part in parts]
     leaves = rlds.features({"image": (SIZE, SIZE, 3)}, "png")
     about = {"control_rate_hz": 10.0, "cameras": {"image": TOPIC}, "image_format": "png"}

@@ -15,9 +15,10 @@ from plain_bags import IMAGE, JOY, POSE, Plain, Stream, demonstration, pose
 from synthetic_bags import START, message, pose_message, write_bag
 
 from rldg_core import contract
+from rldg_distill.conversion import shard
 from rldg_distill.conversion.validation import validate
 from rldg_distill.convert import main as convert
-from rldg_distill.datasets import rlds, statistics
+from rldg_distill.datasets import statistics
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.recordings import any_bag
 
@@ -68,14 +69,14 @@ def test_a_bag_that_no_record_can_hold_leaves_the_file_whole(
 ) -> None:
     for number in range(4):
         write_bag(tmp_path / "bags" / f"policy_{number}", number, steps=4)
-    real = rlds.to_example
+    real = shard.to_example
 
     def fails(episode: Any) -> Any:
         if episode.metadata.bag.endswith("policy_1"):
             raise OverflowError("too long")
         return real(episode)
 
-    monkeypatch.setattr(rlds, "to_example", fails)
+    monkeypatch.setattr(shard, "to_example", fails)
     out = tmp_path / "demos"
     assert (
         convert([str(tmp_path / "bags"), "--out", str(out), "--workers", "1", "--val", "0.5"]) == 3

@@ -18,8 +18,8 @@ from damaged import damage_json, damaged_bytes
 from synthetic_data import edit_json, episode, small, write_dataset
 
 from rldg_distill import dataset as command
-from rldg_distill.conversion.plan import Shard
-from rldg_distill.conversion.shard import ShardResult, read_outcome, write_shard
+from rldg_distill.conversion.outcome import ShardResult, read_outcome
+from rldg_distill.conversion.shard import Shard, to_example, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import image_codec, rlds, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
@@ -104,7 +104,7 @@ def test_damaged_records(tmp_path: Path) -> None:
     path = tmp_path / "records"
     with path.open("wb") as stream:
         for number in range(3):
-            write_record(stream, rlds.to_example(episode(number, 3)))
+            write_record(stream, to_example(episode(number, 3)))
     whole = path.read_bytes()
     rng = random.Random(1)
     for _ in range(150):
@@ -116,7 +116,7 @@ def test_damaged_records(tmp_path: Path) -> None:
 
 
 def test_damaged_examples() -> None:
-    whole = bytes(rlds.to_example(episode(0, 4)))
+    whole = bytes(to_example(episode(0, 4)))
     head = whole.index(b"steps/observation/image")  # else most damage is in the images
     rng = random.Random(2)
     for number in range(600):
@@ -129,7 +129,7 @@ def test_damaged_examples() -> None:
 
 
 def test_features_of_other_types() -> None:
-    sound = decode_example(bytes(rlds.to_example(episode(0, 3))))
+    sound = decode_example(bytes(to_example(episode(0, 3))))
     others = ([b"x"], [], np.array([1.5], np.float32), np.array([np.inf], np.float32),
               np.array([2**62], np.int64))  # fmt: skip
     for name in sound:
@@ -228,7 +228,7 @@ def test_values_that_are_no_numbers_are_refused_before_training(name: str, tmp_p
     getattr(bad, name)[1, 2] = np.nan
     shard = next((folder / rlds.VERSION).glob("*train*"))
     with shard.open("ab") as stream:
-        write_record(stream, Serialised.of(bytes(rlds.to_example(bad))))
+        write_record(stream, Serialised.of(bytes(to_example(bad))))
     with pytest.raises(NotADataset, match=f"{name} '.*' of run/00001 is no number in step 1"):
         open_data([folder])
 
@@ -240,17 +240,17 @@ def test_a_damaged_outcome_of_a_shard_is_written_anew(tmp_path: Path) -> None:
     assert not list(write_shard(shard, None, workplace))  # type: ignore[arg-type]
     path = workplace.outcome(shard.name)
     whole = path.read_bytes()
-    assert read_outcome(workplace, shard) == ShardResult()
+    assert read_outcome(workplace, shard.name) == ShardResult()
     rng = random.Random(3)
     for _ in range(100):
         path.write_bytes(damaged_bytes(rng, whole))
-        read_outcome(workplace, shard)
+        read_outcome(workplace, shard.name)
     about = np.array(json.dumps(vars(ShardResult(steps=2**27))))
     huge = np.zeros((2**20, 7), np.float32)
     np.savez_compressed(path, about=about, action=huge, state=huge)
-    assert read_outcome(workplace, shard) is None
+    assert read_outcome(workplace, shard.name) is None
     np.savez(path, about=np.array([{}], object), action=huge, state=huge)
-    assert read_outcome(workplace, shard) is None
+    assert read_outcome(workplace, shard.name) is None
 
 
 def with_images(folder: Path, images: list[bytes]) -> Path:

@@ -20,7 +20,7 @@ from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.step_index import StepIndex
 from rldg_distill.datasets.tfrecord import bytes_spans, placed_records
 from rldg_distill.students.batch import StudentBatch
-from rldg_distill.training.loader import Assembler, Loader
+from rldg_distill.training.loader import Assembler, Loader, StepImages
 
 
 @pytest.fixture(scope="module")
@@ -163,10 +163,10 @@ def test_memory_does_not_grow_while_it_runs(index: StepIndex) -> None:
 
 def test_decoded_images_are_kept_as_far_as_there_is_room(data: Path) -> None:
     weight = SIZE * SIZE * 3
-    index = StepIndex([Dataset(data)], "train", room=10 * weight + 5)
-    once = [index.image("image", step) for step in range(36)]
+    images = StepImages(StepIndex([Dataset(data)], "train"), room=10 * weight + 5)
+    once = [images.image("image", step) for step in range(36)]
     for step in range(36):
-        again = index.image("image", step)
+        again = images.image("image", step)
         assert (again is once[step]) == (step < 10)
         np.testing.assert_array_equal(again, once[step])
 
@@ -195,10 +195,10 @@ def test_spans_are_where_the_bytes_are(data: Path) -> None:
 def test_a_file_that_changes_is_named(tmp_path: Path) -> None:
     data = small(tmp_path / "d")
     index = StepIndex([Dataset(data)], "train")
-    file = index.files[0]
+    images, file = StepImages(index), index.files[0]
     file.write_bytes(b"\0" * file.stat().st_size)
     with pytest.raises(ValueError, match=r"d-train.tfrecord-00000.*byte"):
-        index.image("image", 0)
+        images.image("image", 0)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

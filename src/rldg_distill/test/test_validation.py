@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from synthetic_bags import write_run
 
+from rldg_distill.conversion.shard import to_example
 from rldg_distill.conversion.validation import validate
 from rldg_distill.convert import main as convert
 from rldg_distill.dataset import main
@@ -46,7 +47,7 @@ def rewrite(data: Path, out: Path, change: Callable[[list[Episode]], list[Episod
             episodes = change(episodes)
         with (folder / rlds.shard_name("plugs", split, 0, 1)).open("wb") as stream:
             for episode in episodes:
-                write_record(stream, rlds.to_example(episode))
+                write_record(stream, to_example(episode))
         lengths[split] = [len(episodes)]
     rlds.write_metadata(
         folder, rlds.features({"image": (48, 48, 3)}, "png"), lengths, asdict(source.contract)

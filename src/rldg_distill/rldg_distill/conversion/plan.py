@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -23,20 +23,15 @@ from rldg_core.task import UnknownTask, load_task
 from rldg_core.user_error import UserError
 from rldg_distill.conversion.effects import check_effects
 from rldg_distill.conversion.options import Options
-from rldg_distill.datasets import image_codec, rlds
-from rldg_distill.datasets.episode import BadBag, Episode
-from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.conversion.shard import ConversionRecipe, Shard, image_shapes
+from rldg_distill.datasets import rlds
+from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.bag_storage import damage_as_bad_bag, remarks
-from rldg_distill.recordings.camera_names import POLICY_CAMERA, camera_names, way_out
+from rldg_distill.recordings.camera_names import POLICY_CAMERA, camera_names
 from rldg_distill.recordings.cameras import camera_topics, more_cameras, unlike
 from rldg_distill.recordings.finding import find_bags
-from rldg_distill.recordings.foreign.foreign_bag import (
-    ForeignBag,
-    StatedFacts,
-    find_foreign,
-    is_foreign,
-)
+from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, find_foreign, is_foreign
 from rldg_distill.recordings.foreign.view import PictureConversion, settle_view
 from rldg_distill.recordings.identity import Identities, identify
 from rldg_distill.recordings.own.own_episode import check_closed
@@ -45,47 +40,6 @@ from rldg_distill.recordings.selection import BagDescription, Candidate, choose,
 
 class ConversionError(UserError):
     """There will be no dataset; the message says why and what to do."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One file of the dataset."""
-
-    name: str
-    split: str
-    bags: tuple[Path, ...]
-
-
-@dataclass(frozen=True)
-class ConversionRecipe:
-    """How every bag becomes an episode."""
-
-    image_format: ImageFormat
-    cameras: dict[str, str]
-    """feature by topic"""
-    shapes: dict[str, tuple[int, ...]]
-    """(H, W, 3) by feature"""
-    stated: StatedFacts
-    """about bags made elsewhere"""
-    view: PictureConversion
-    """of their policy camera"""
-    names: dict[str, str] = field(default_factory=dict)
-    """by path, of bags that share theirs with another recording"""
-
-    def read(self, bag: Path) -> Episode:
-        """The episode of a bag.
-
-        Raises:
-            BadBag: it cannot be converted.
-        """
-        episode = read_bag(bag, self.image_format, self.cameras, self.stated, self.view)
-        for camera, shape in image_shapes(episode).items():
-            if shape != self.shapes[camera]:
-                raise BadBag(
-                    f"images of {camera} are {shape}, those of others {self.shapes[camera]}{way_out(camera)}"
-                )
-        name = self.names.get(str(bag), episode.metadata.bag)
-        return replace(episode, metadata=replace(episode.metadata, bag=name))
 
 
 @dataclass
@@ -256,11 +210,6 @@ def share_out(dataset: str, split_name: str, bags: list[Path], most: int) -> lis
         )
         for i in range(count)
     ]
-
-
-def image_shapes(episode: Episode) -> dict[str, tuple[int, ...]]:
-    """(H, W, 3) of every camera."""
-    return {camera: image_codec.shape(images[0]) for camera, images in episode.images.items()}
 
 
 def _control_rate(candidates: list[Candidate]) -> float:

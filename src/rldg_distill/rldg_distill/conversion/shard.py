@@ -1,40 +1,74 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing one shard: the unit of work of a conversion, wherever it is done."""
+"""Writing one shard, the unit of work of a conversion, wherever it is done: bags by one recipe into one file."""
 
 from __future__ import annotations
 
-import json
-import zipfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
 from rldg_core.files.atomic_file import publish
-from rldg_core.files.checked_file import FormatError, parse_json
-from rldg_distill.conversion.plan import ConversionRecipe, Shard
+from rldg_distill.conversion.outcome import ShardResult, write_outcome
 from rldg_distill.conversion.workplace import Workplace
-from rldg_distill.datasets import rlds
-from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag
+from rldg_distill.datasets import image_codec
+from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag, Episode, EpisodeMetadata
+from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.statistics import Motion, joined
-from rldg_distill.datasets.tfrecord import write_record
+from rldg_distill.datasets.tfrecord import Serialised, Values, encode_example, write_record
+from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.bag_storage import damage_as_bad_bag
+from rldg_distill.recordings.camera_names import way_out
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
+from rldg_distill.recordings.foreign.view import PictureConversion
 
 
-@dataclass
-class ShardResult:
-    """What became of the bags of a shard."""
+@dataclass(frozen=True)
+class Shard:
+    """One file of the dataset."""
 
-    episodes: int = 0
-    steps: int = 0
-    size: int = 0
-    """[bytes] of the file"""
-    rejected: dict[str, str] = field(default_factory=dict)
-    """reason by path"""
-    remarks: dict[str, str] = field(default_factory=dict)
-    """what of a converted bag was left out, by path"""
+    name: str
+    split: str
+    bags: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
+class ConversionRecipe:
+    """How every bag becomes an episode."""
+
+    image_format: ImageFormat
+    cameras: dict[str, str]
+    """feature by topic"""
+    shapes: dict[str, tuple[int, ...]]
+    """(H, W, 3) by feature"""
+    stated: StatedFacts
+    """about bags made elsewhere"""
+    view: PictureConversion
+    """of their policy camera"""
+    names: dict[str, str] = field(default_factory=dict)
+    """by path, of bags that share theirs with another recording"""
+
+    def read(self, bag: Path) -> Episode:
+        """The episode of a bag.
+
+        Raises:
+            BadBag: it cannot be converted.
+        """
+        episode = read_bag(bag, self.image_format, self.cameras, self.stated, self.view)
+        for camera, shape in image_shapes(episode).items():
+            if shape != self.shapes[camera]:
+                raise BadBag(
+                    f"images of {camera} are {shape}, those of others {self.shapes[camera]}{way_out(camera)}"
+                )
+        name = self.names.get(str(bag), episode.metadata.bag)
+        return replace(episode, metadata=replace(episode.metadata, bag=name))
+
+
+def image_shapes(episode: Episode) -> dict[str, tuple[int, ...]]:
+    """(H, W, 3) of every camera."""
+    return {camera: image_codec.shape(images[0]) for camera, images in episode.images.items()}
 
 
 def write_shard(shard: Shard, recipe: ConversionRecipe, workplace: Workplace) -> Iterator[Path]:
@@ -61,7 +95,7 @@ def write_shard(shard: Shard, recipe: ConversionRecipe, workplace: Workplace) ->
     publish(part, workplace.data / shard.name)
     motion = joined(motions)
     outcome.steps = len(motion[0])
-    _write_outcome(workplace, shard, outcome, motion)
+    write_outcome(workplace, shard.name, outcome, motion)
 
 
 def _convert(
@@ -75,57 +109,44 @@ def _convert(
     """
     with damage_as_bad_bag():
         episode = recipe.read(bag)
-        record = rlds.to_example(episode)
+        record = to_example(episode)
     write_record(stream, record)
     return (episode.action, episode.state), episode.remarks
 
 
-def _write_outcome(
-    workplace: Workplace, shard: Shard, outcome: ShardResult, motion: Motion
-) -> None:
-    part = workplace.half_written(shard.name)
-    with part.open("wb") as stream:
-        about = np.array(json.dumps(asdict(outcome)))
-        np.savez(stream, about=about, action=motion[0], state=motion[1])
-    publish(part, workplace.outcome(shard.name))
-
-
-def read_outcome(workplace: Workplace, shard: Shard) -> ShardResult | None:
-    """The outcome of a finished shard; None if it is not finished, or was damaged since and is to be written anew."""
-    try:
-        outcome, _ = _read(workplace.outcome(shard.name))
-        whole = (workplace.data / shard.name).stat().st_size == outcome.size
-    except (FileNotFoundError, FormatError):
-        return None
-    return outcome if whole else None
-
-
-def read_motion(workplace: Workplace, shard: Shard) -> Motion:
-    """Actions (N, 7) and states (N, 19) of all steps of a finished shard.
-
-    Raises:
-        FormatError: they are damaged.
-    """
-    return _read(workplace.outcome(shard.name))[1]
-
-
-def _read(path: Path) -> tuple[ShardResult, Motion]:
-    try:
-        with zipfile.ZipFile(path) as packed:
-            # As it is written, nothing is compressed: what a file declares is then no more than it holds.
-            if any(part.compress_type != zipfile.ZIP_STORED for part in packed.infolist()):
-                raise ValueError("its parts are compressed")
-        with np.load(path, allow_pickle=False) as content:
-            outcome = parse_json(str(content["about"]), ShardResult, str(path))
-            action, state = content["action"], content["state"]
-        for name, array, size in (("action", action, ACTION_DIM), ("state", state, STATE_DIM)):
-            if array.dtype != np.float32 or array.shape != (outcome.steps, size):
-                raise ValueError(f"{name} is {array.dtype} {array.shape}")
-    except FileNotFoundError:
-        raise
-    except (
-        *(zipfile.BadZipFile, OSError, EOFError, LookupError),
-        *(ValueError, RuntimeError, MemoryError),
-    ) as error:
-        raise FormatError(f"{path} is damaged: {error}. Convert again with --overwrite") from error
-    return outcome, (action, state)
+def to_example(episode: Episode) -> Serialised:
+    """An episode as a serialised tf.train.Example; inverse of `rlds.from_example`."""
+    metadata = episode.metadata
+    values: dict[str, Values] = {
+        f"steps/observation/{name}": images for name, images in episode.images.items()
+    }
+    for path, array in {
+        "observation/state": episode.state,
+        "action": episode.action,
+        "reward": episode.reward,
+        "discount": episode.discount,
+        "teacher/mean": episode.teacher_mean,
+        "teacher/log_std": episode.teacher_log_std,
+    }.items():
+        values[f"steps/{path}"] = array.astype(np.float32, copy=False).ravel()
+    for path, array in {
+        "is_first": episode.is_first,
+        "is_last": episode.is_last,
+        "is_terminal": episode.is_terminal,
+        "teacher/version": episode.teacher_version,
+        "executed_by": episode.executed_by,
+        "stamp/image": episode.image_stamp,
+        "stamp/state": episode.state_stamp,
+    }.items():
+        values[f"steps/{path}"] = array.astype(np.int64)
+    values["steps/language_instruction"] = [text.encode() for text in episode.instruction]
+    for known in fields(EpisodeMetadata):
+        value = getattr(metadata, known.name)
+        path = f"episode_metadata/{known.name}"
+        if isinstance(value, str):
+            values[path] = [value.encode()]
+        elif isinstance(value, float):
+            values[path] = np.array([value], np.float32)
+        else:  # an Example knows no unsigned numbers: a reader turns int64 back into uint64
+            values[path] = np.array([int(value)], np.uint64).astype(np.int64)
+    return encode_example(values)

@@ -9,7 +9,7 @@
       dataset_statistics.json                      see `statistics`
 
 An Example is flat: `steps/action` holds T * 7 floats, `steps/observation/image` T encoded images,
-`episode_metadata/task` one string.
+`episode_metadata/task` one string. `conversion.shard` writes them, `from_example` reads them.
 """
 
 from __future__ import annotations
@@ -33,11 +33,9 @@ from rldg_distill.datasets.contract_file import CONTRACT, read_contract, read_ve
 from rldg_distill.datasets.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
 from rldg_distill.datasets.info_file import FEATURES, INFO, read_image_sizes, read_info
 from rldg_distill.datasets.tfrecord import (
-    Serialised,
     Values,
     checksums,
     decode_example,
-    encode_example,
     read_records,
 )
 
@@ -173,44 +171,6 @@ def check_name(name: str) -> None:
 def shard_name(dataset: str, split: str, index: int, count: int) -> str:
     """File name of a shard."""
     return f"{dataset}-{split}.tfrecord-{index:05d}-of-{count:05d}"
-
-
-def to_example(episode: Episode) -> Serialised:
-    """An episode as a serialised tf.train.Example."""
-    metadata = episode.metadata
-    values: dict[str, Values] = {
-        f"steps/observation/{name}": images for name, images in episode.images.items()
-    }
-    for path, array in {
-        "observation/state": episode.state,
-        "action": episode.action,
-        "reward": episode.reward,
-        "discount": episode.discount,
-        "teacher/mean": episode.teacher_mean,
-        "teacher/log_std": episode.teacher_log_std,
-    }.items():
-        values[f"steps/{path}"] = array.astype(np.float32, copy=False).ravel()
-    for path, array in {
-        "is_first": episode.is_first,
-        "is_last": episode.is_last,
-        "is_terminal": episode.is_terminal,
-        "teacher/version": episode.teacher_version,
-        "executed_by": episode.executed_by,
-        "stamp/image": episode.image_stamp,
-        "stamp/state": episode.state_stamp,
-    }.items():
-        values[f"steps/{path}"] = array.astype(np.int64)
-    values["steps/language_instruction"] = [text.encode() for text in episode.instruction]
-    for field in fields(EpisodeMetadata):
-        value = getattr(metadata, field.name)
-        path = f"episode_metadata/{field.name}"
-        if isinstance(value, str):
-            values[path] = [value.encode()]
-        elif isinstance(value, float):
-            values[path] = np.array([value], np.float32)
-        else:  # an Example knows no unsigned numbers: a reader turns int64 back into uint64
-            values[path] = np.array([int(value)], np.uint64).astype(np.int64)
-    return encode_example(values)
 
 
 def from_example(data: bytes, cameras: list[str]) -> Episode:

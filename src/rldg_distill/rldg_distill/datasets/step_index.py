@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every step of some datasets, numbered: its numbers in memory, its images where they lie in the files.
+"""Every step of some datasets, numbered: its numbers in memory, and where its images lie in the files.
 
 About 200 bytes per step, whatever the images weigh: a million steps take 200 MB, and nothing grows while a training
 runs. Any step is at hand at once, so a shuffle is a permutation of the numbers: it needs no buffer, and a place in it
-is one number. Of the decoded images as many are kept as a given room holds.
+is one number.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,7 +53,6 @@ class StepIndex:
         datasets: Sequence[Dataset],
         split: str,
         on_episode: Callable[[], None] = lambda: None,
-        room: int = 0,
     ) -> None:
         """Read and check every record once.
 
@@ -62,7 +60,6 @@ class StepIndex:
             datasets: of the same cameras.
             split: train or val.
             on_episode: called after every episode.
-            room: bytes of decoded images that may be kept; what comes first stays.
 
         Raises:
             NotADataset: a file is missing, a record holds no episode, or an image is not of the size that
@@ -105,42 +102,14 @@ class StepIndex:
         """(E, 6) m and rad of a full action of the teacher"""
         self._place = {camera: np.concatenate(places) for camera, places in rows.place.items()}
         self._file = np.array(rows.file, np.int32)
-        self._room = room
-        self._kept: dict[tuple[str, int], np.ndarray] = {}
-        self._descriptors = [os.open(file, os.O_RDONLY) for file in self.files]
 
     def __len__(self) -> int:
         return len(self.action)
 
-    def image(self, camera: str, step: int) -> np.ndarray:
-        """(height, width, 3) uint8 RGB. From any thread.
-
-        Raises:
-            ValueError: the file has changed since it was indexed, or the image has another size than its camera's.
-        """
-        kept = self._kept.get((camera, step))
-        if kept is not None:
-            return kept
-        image = self._decoded(camera, step)
-        if image.nbytes <= self._room and (camera, step) not in self._kept:
-            self._room -= image.nbytes
-            self._kept[camera, step] = image
-        return image
-
-    def _decoded(self, camera: str, step: int) -> np.ndarray:
-        file = self._file[self.episode[step]]
+    def place(self, camera: str, step: int) -> tuple[int, int, int]:
+        """Where an image lies: number of the file, first byte, number of bytes."""
         start, length = self._place[camera][step]
-        data = os.pread(self._descriptors[file], length, start)
-        try:
-            image = image_codec.decode(data)
-        except ValueError as error:
-            raise ValueError(f"{self.files[file]} at byte {start}: {error}") from error
-        if image.shape[:2] != self.cameras[camera]:
-            raise ValueError(
-                f"{self.files[file]} at byte {start}: an image of {camera} is {image.shape[:2]}, "
-                f"the dataset says {self.cameras[camera]}"
-            )
-        return image
+        return int(self._file[self.episode[step]]), int(start), int(length)
 
     def _read(
         self, dataset: Dataset, split: str, rows: _Rows, on_episode: Callable[[], None]

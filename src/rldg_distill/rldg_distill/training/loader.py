@@ -8,6 +8,7 @@ prepared.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,17 +18,63 @@ from typing import Any, Self
 import numpy as np
 import torch
 
+from rldg_core.files.picture import decode
 from rldg_distill.datasets.mixture import Mixture
 from rldg_distill.datasets.step_index import StepIndex
 from rldg_distill.students.batch import StudentBatch
 
 
+class StepImages:
+    """The images of an index's steps, out of the files; from any thread."""
+
+    def __init__(self, index: StepIndex, room: int = 0) -> None:
+        """Of the decoded ones as many are kept as `room` [bytes] holds; what comes first stays."""
+        self._index = index
+        self._room = room
+        self._kept: dict[tuple[str, int], np.ndarray] = {}
+        self._descriptors = [os.open(file, os.O_RDONLY) for file in index.files]
+
+    def image(self, camera: str, step: int) -> np.ndarray:
+        """(height, width, 3) uint8 RGB.
+
+        Raises:
+            ValueError: the file has changed since it was indexed, or the image has another size than its camera's.
+        """
+        kept = self._kept.get((camera, step))
+        if kept is not None:
+            return kept
+        image = self._decoded(camera, step)
+        if image.nbytes <= self._room and (camera, step) not in self._kept:
+            self._room -= image.nbytes
+            self._kept[camera, step] = image
+        return image
+
+    def _decoded(self, camera: str, step: int) -> np.ndarray:
+        file, start, length = self._index.place(camera, step)
+        data = os.pread(self._descriptors[file], length, start)
+        try:
+            image = decode(data)
+        except ValueError as error:
+            raise ValueError(f"{self._index.files[file]} at byte {start}: {error}") from error
+        if image.shape[:2] != self._index.cameras[camera]:
+            raise ValueError(
+                f"{self._index.files[file]} at byte {start}: an image of {camera} is {image.shape[:2]}, "
+                f"the dataset says {self._index.cameras[camera]}"
+            )
+        return image
+
+
 class Assembler:
     """Makes batches of steps; from any thread."""
 
-    def __init__(self, index: StepIndex, cameras: Iterable[str], window: int, chunk: int) -> None:
-        """See `StudentBatch` for what `window` and `chunk` mean; only images of `cameras` are decoded."""
+    def __init__(
+        self, index: StepIndex, cameras: Iterable[str], window: int, chunk: int, room: int = 0
+    ) -> None:
+        """See `StudentBatch` for what `window` and `chunk` mean, and `StepImages` for `room`; only images of `cameras`
+        are decoded.
+        """
         self._index = index
+        self._files = StepImages(index, room)
         self._cameras = list(cameras)
         self._past = np.arange(1 - window, 1)
         self._future = np.arange(chunk)
@@ -66,7 +113,7 @@ class Assembler:
             for place, step in enumerate(steps):
                 # In front of an episode its first step repeats: it is decoded once.
                 again = place and steps[place - 1] == step
-                row[place] = row[place - 1] if again else self._index.image(camera, int(step))
+                row[place] = row[place - 1] if again else self._files.image(camera, int(step))
         return torch.from_numpy(images)
 
 

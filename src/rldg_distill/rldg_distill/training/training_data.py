@@ -25,15 +25,12 @@ class TrainingData:
     card: DataCard
 
 
-def open_data(
-    paths: Sequence[Path], on_episode: Callable[[], None] = lambda: None, room: int = 0
-) -> TrainingData:
+def open_data(paths: Sequence[Path], on_episode: Callable[[], None] = lambda: None) -> TrainingData:
     """Read and check datasets.
 
     Args:
         paths: `data/<name>`, one or more.
         on_episode: called after every episode.
-        room: bytes of decoded training images that may be kept.
 
     Raises:
         NotADataset: one is none, is empty, or does not fit the others; the message says why and what to do.
@@ -53,7 +50,7 @@ def open_data(
                 raise NotADataset(
                     f"{dataset.folder} has no episodes in the split {split}: convert more episodes"
                 )
-    train = StepIndex(datasets, "train", on_episode, room)
+    train = StepIndex(datasets, "train", on_episode)
     val = StepIndex(datasets, "val", on_episode)
     card = DataCard(
         statistics=_statistics(datasets, train, val),
