@@ -60,6 +60,10 @@ def spin_until(
         rclpy.spin_once(node, timeout_sec=0.02)
 
 
+FILMS = ("train_rl", "evaluate", "policy", "collect", "label", "teleop")
+"""stacks that film episodes at their end, which takes longer than many a test"""
+
+
 class Processes:
     """Processes of one test, all ended with it."""
 
@@ -90,8 +94,12 @@ class Processes:
         flags = [word for argument in arguments for word in ("-p", argument)]
         return self.start(executable(package, name), "--ros-args", *flags)
 
-    def stack(self, stack: str, /, **arguments: object) -> subprocess.Popen[bytes]:
-        """Start a stack as `./rldg launch` does."""
+    def stack(
+        self, stack: str, /, *, video: bool = False, **arguments: object
+    ) -> subprocess.Popen[bytes]:
+        """Start a stack as `./rldg launch` does; without a video, unless the test looks at it."""
+        if stack in FILMS:
+            arguments["video"] = str(video).lower()
         words = [f"{key}:={value}" for key, value in arguments.items()]
         return self.start(executable("rldg_bringup", "stack"), stack, *words)
 

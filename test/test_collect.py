@@ -30,7 +30,7 @@ def test_an_even_mix_of_two_policies_becomes_a_dataset(processes: Processes) -> 
     trained_run(runs / "a", "connector/vga")
     trained_run(runs / "b", "connector/usb_a")
     policies = f"connector/vga={runs / 'a'},connector/usb_a=b"
-    stack = processes.stack("collect", name="mix", policies=policies, episodes=4)
+    stack = processes.stack("collect", video=True, name="mix", policies=policies, episodes=4)
     expect_exit(stack)
 
     assert Counter(e.task for e in won(runs / "mix")) == {"connector/vga": 2, "connector/usb_a": 2}

@@ -91,7 +91,9 @@ def run_directly(run: Path, task_id: str, seed: int, perturb: str = "") -> list[
 def test_through_ros_and_directly_a_policy_lives_the_same_episodes(processes: Processes) -> None:
     run = trained_run(processes.folder / "runs" / "a", VGA)
     task = f"{VGA},{HDMI}"
-    stack = processes.stack("evaluate", name="a", task=task, episodes=2, seed=3, evaluation="ros")
+    stack = processes.stack(
+        "evaluate", video=True, name="a", task=task, episodes=2, seed=3, evaluation="ros"
+    )
     expect_exit(stack)
     through_ros = records(run, "ros")
     assert [(r.task, r.number) for r in through_ros] == [(HDMI, 0), (HDMI, 1), (VGA, 0), (VGA, 1)]
@@ -327,7 +329,7 @@ def test_the_stack_evaluates_without_ros_too(
     monkeypatch.setenv("PYTHONPATH", str(no_ros), prepend=os.pathsep)
     run = trained_run(processes.folder / "runs" / "a", VGA)
     words = {"name": "a", "task": "connector/seen", "episodes": 1, "evaluation": "quick"}
-    stack = processes.stack("evaluate", **words, transport="direct", workers=2)
+    stack = processes.stack("evaluate", video=True, **words, transport="direct", workers=2)
     expect_exit(stack)
     output = stack.log.read_text()
     assert "connector/usb_a" in output and "/3 succeeded" in output and "seen" in output

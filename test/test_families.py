@@ -24,7 +24,7 @@ FAMILIES = ("fmb_insertion/rectangle", "pick_place/pepper", "fmb_assembly/rectan
 
 def test_the_operator_shows_every_family(processes: Processes) -> None:
     words = {"name": "shown", "source": "operator", "task": ",".join(FAMILIES), "episodes": 3}
-    stack = processes.stack("collect", **words)
+    stack = processes.stack("collect", video=True, **words)
     expect_exit(stack)
     run = RunFolder(processes.folder / "runs" / "shown")
     shown = [episode for episode in run.episodes() if episode.status == "success"]
@@ -50,7 +50,7 @@ def test_the_operator_shows_every_family(processes: Processes) -> None:
 
 def test_a_specialist_with_a_gripper_goes_through_the_whole_stack(processes: Processes) -> None:
     words = {"task": "pick_place/pepper", "name": "small", "demos": 1, "steps": 40, "episodes": 1}
-    stack = processes.stack("train_rl", **words)
+    stack = processes.stack("train_rl", video=True, **words)
     expect_exit(stack)
     run = RunFolder(processes.folder / "runs" / "small")
     assert json.loads(run.summary.read_text())["evaluation"]["episodes"] == 1

@@ -202,6 +202,14 @@ EXECUTE = Argument(
     choices=("true", "false"),
     parse=flag,
 )
+VIDEO = Argument(
+    "video",
+    "true",
+    "Film some of the episodes at the end; without a graphics card a frame takes some 20 ms of a core.",
+    choices=("true", "false"),
+    parse=flag,
+    resume=Resume.KEPT,
+)
 DETERMINISTIC = Argument(
     "deterministic",
     "false",

@@ -176,7 +176,7 @@ def train_rl(values: Values) -> list[NodeSpec]:
         name: values[name]
         for name in (
             *("run", "task", "seed", "demos", "steps"),
-            *("episodes", "operator", "observation", "encoder", "resets", "randomize"),
+            *("episodes", "operator", "observation", "encoder", "resets", "randomize", "video"),
         )
     }
     actor |= {"mode": "train", "real": is_real_arm(values), **demonstrated, **_reward(values)}
@@ -299,6 +299,7 @@ def _evaluator(values: Values) -> NodeSpec:
     )
     words += [f"--{name}" for name in ("deterministic", "randomize") if values[name]]
     words += ["--perturb", str(values["perturb"])] if values["perturb"] else []
+    words += [] if values["video"] else ["--no-video"]
     words += ["--ensemble", str(values["ensemble"])] if float(values["ensemble"]) >= 0 else []
     return replace(_leader("rldg_rl", "evaluator", {}), arguments=tuple(words))
 
@@ -312,7 +313,7 @@ def _with_policy(values: Values, folder: Value, **more: Value) -> list[NodeSpec]
     """Nodes that run a trained policy: no operator and no learner."""
     compare_pictures(values, values["checkpoint"])
     _check_apart(values)
-    given = ("task", "seed", "episodes", "resets", "randomize", *ACTING)
+    given = ("task", "seed", "episodes", "resets", "randomize", "video", *ACTING)
     actor = {name: values[name] for name in given}
     actor |= {
         "run": folder,
@@ -365,7 +366,7 @@ def collect(values: Values) -> list[NodeSpec]:
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0]}
     compare_pictures(values, values["checkpoints"])
-    given = ("run", "seed", "episodes", "operator", "resets", "randomize", *ACTING)
+    given = ("run", "seed", "episodes", "operator", "resets", "randomize", "video", *ACTING)
     actor = {name: values[name] for name in given}
     if values.get("on_request"):
         actor["on_request"] = True

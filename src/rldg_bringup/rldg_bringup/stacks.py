@@ -54,6 +54,7 @@ from rldg_bringup.common_arguments import (
     STEPS,
     TASK,
     TRANSPORT,
+    VIDEO,
     VIEWER,
     WORKERS,
 )
@@ -72,7 +73,7 @@ STACKS: Mapping[str, Stack] = {
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, *DEVICES, *OWN_BODY, RESETS),
                 *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
-                *(VIEWER, REAL_TIME_FACTOR, EPISODES, RUNS, RANDOMIZE, *CAMERAS, MACHINE),
+                *(VIEWER, REAL_TIME_FACTOR, EPISODES, VIDEO, RUNS, RANDOMIZE, *CAMERAS, MACHINE),
             ),
             nodes.train_rl,
             makes_run=True,
@@ -106,7 +107,7 @@ STACKS: Mapping[str, Stack] = {
                 *(REAL_TIME_FACTOR, RUNS, replace(RANDOMIZE, resume=Resume.NEW), PERTURB),
                 *(
                     replace(argument, resume=Resume.NEW)
-                    for argument in (*REWARDING, RESETS, CAMERA)
+                    for argument in (*REWARDING, RESETS, VIDEO, CAMERA)
                 ),
                 *(replace(argument, resume=Resume.KEPT) for argument in CAMERAS[1:]),
                 STUDENTS_MACHINE,
@@ -141,7 +142,7 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *BODY, VIEWER),
                 replace(REAL_TIME_FACTOR, default="1"),
-                *(RUNS, RANDOMIZE, RESETS, *CAMERAS, STUDENTS_MACHINE),
+                *(VIDEO, RUNS, RANDOMIZE, RESETS, *CAMERAS, STUDENTS_MACHINE),
             ),
             nodes.policy,
             makes_run=False,
@@ -180,7 +181,7 @@ STACKS: Mapping[str, Stack] = {
                 ),
                 *(of_source(device) for device in DEVICES),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *OWN_BODY, VIEWER),
-                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *REWARDING, *CAMERAS),
+                *(REAL_TIME_FACTOR, VIDEO, RUNS, RANDOMIZE, RESETS, *REWARDING, *CAMERAS),
             ),
             nodes.collect,
             makes_run=True,
@@ -193,7 +194,7 @@ STACKS: Mapping[str, Stack] = {
             (
                 *(TASK, NAME, SEED, replace(OPERATOR, choices=("scripted", *HANDS)), *DEVICES),
                 replace(EPISODES, description="Episodes in which it was done."),
-                *(*OWN_BODY, VIEWER, REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
+                *(*OWN_BODY, VIEWER, REAL_TIME_FACTOR, VIDEO, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
             nodes.label,
             makes_run=True,
@@ -218,7 +219,7 @@ STACKS: Mapping[str, Stack] = {
                     parse=whole(0),
                 ),
                 *(REWARD, CLASSIFIER, *OWN_BODY, replace(VIEWER, default="true")),
-                *(REAL_TIME_FACTOR, RUNS, RANDOMIZE, RESETS, *CAMERAS),
+                *(REAL_TIME_FACTOR, VIDEO, RUNS, RANDOMIZE, RESETS, *CAMERAS),
             ),
             nodes.teleop,
             makes_run=True,

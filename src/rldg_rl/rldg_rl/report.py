@@ -29,7 +29,6 @@ from rldg_rl.evaluation.results import (
     worth_filming,
 )
 from rldg_rl.run_folder import RunFolder
-from rldg_rl.video import bag_clip, write_video
 
 
 def summarize_run(
@@ -89,6 +88,7 @@ def report_run(
     wall_seconds: float,
     perturb: str = "",
     reward: str = "twin",
+    video: bool = True,
 ) -> None:
     """Write what came of a training or an evaluation; the summary first, lest a picture fail before it is there."""
     records = finished_records(run, progress)
@@ -97,9 +97,9 @@ def report_run(
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if progress.finished(Source.POLICY):
         draw_learning_curve(run.path / "learning_curve.png", summary, progress)
-    film_episodes(
-        run, "evaluation.mp4", [(record.task, record.bag) for record in worth_filming(records)]
-    )
+    if video:
+        filmed = [(record.task, record.bag) for record in worth_filming(records)]
+        film_episodes(run, "evaluation.mp4", filmed)
 
 
 def judged_by(run: RunFolder, logbook: Logbook, reward: str) -> dict[str, Any]:
@@ -148,21 +148,36 @@ def note_evaluation(student: RunFolder, evaluation: RunFolder) -> None:
 
 
 def report_collection(
-    run: RunFolder, collection: Collection, seed: int, wall_seconds: float, reward: str = "twin"
+    run: RunFolder,
+    collection: Collection,
+    seed: int,
+    wall_seconds: float,
+    reward: str = "twin",
+    video: bool = True,
 ) -> None:
     """Write what was collected, and film the first successes of every task."""
     summary = summarize_collection(seed, collection, wall_seconds)
     summary |= judged_by(run, collection, reward) | summarize_resets(run)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
+    if video:
+        film_episodes(run, "collection.mp4", first_successes(collection))
+
+
+def first_successes(collection: Collection) -> list[tuple[str, str]]:
+    """Task and bag of the first ones, of every task equally many."""
     each = max(FILMED_EPISODES // len(collection.plan.tasks), 1)
-    filmed = []
-    for task in collection.plan.tasks:
-        filmed += [e for e in collection.of(task) if e.status == EpisodeStatus.SUCCESS][:each]
-    film_episodes(run, "collection.mp4", [(episode.task, episode.episode_id) for episode in filmed])
+    won = (
+        [e for e in collection.of(task) if e.status == EpisodeStatus.SUCCESS][:each]
+        for task in collection.plan.tasks
+    )
+    return [(episode.task, episode.episode_id) for episodes in won for episode in episodes]
 
 
 def film_episodes(run: RunFolder, name: str, episodes: Sequence[tuple[str, str]]) -> None:
     """Film episodes, each a task and a bag, unless that was done since the last of them ended: it takes seconds."""
+    # A run that films nothing loads no renderer.
+    from rldg_rl.video import bag_clip, write_video  # noqa: PLC0415
+
     video = run.videos / name
     ends = [(run.bags / bag / "metadata.yaml").stat().st_mtime for _, bag in episodes]
     if ends and video.is_file() and video.stat().st_mtime > max(ends):

@@ -126,7 +126,7 @@ def test_episodes_are_filmed_again_only_where_there_is_a_newer_one(
         time.sleep(0.02)  # a file's time has steps of some milliseconds
         path.write_bytes(b"")
 
-    monkeypatch.setattr("rldg_rl.report.write_video", draw)
+    monkeypatch.setattr("rldg_rl.video.write_video", draw)
     run = RunFolder(tmp_path)
     run.prepare()
     episodes = []

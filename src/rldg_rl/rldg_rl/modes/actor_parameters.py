@@ -66,6 +66,8 @@ class ActorParameters:
     """whether the actor may keep the world waiting"""
     resets: str = "instant"
     """instant or motion: how the arm gets to its starts"""
+    video: bool = True
+    """whether some of the episodes are filmed at the end"""
     reward: str = "twin"
     """see `jury`; so are the three below"""
     confirm: bool = False

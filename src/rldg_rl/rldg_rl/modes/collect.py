@@ -39,4 +39,6 @@ class Collect(NothingLearned):
 
         assert isinstance(state.progress, Collection)
         given, run = self._context.parameters, self._context.run
-        report_collection(run, state.progress, given.seed, wall_seconds, str(given.jury))
+        report_collection(
+            run, state.progress, given.seed, wall_seconds, str(given.jury), video=given.video
+        )

@@ -53,6 +53,7 @@ class Evaluate(NothingLearned):
             wall_seconds,
             str(given.perturbation),
             str(given.jury),
+            video=given.video,
         )
         if given.student_run:
             note_evaluation(RunFolder(Path(given.student_run)), run)

@@ -167,4 +167,5 @@ class Train:
             wall_seconds,
             str(given.perturbation),
             str(given.jury),
+            video=given.video,
         )
