@@ -15,9 +15,9 @@ from steering import trained_run
 
 from rldg_experiments import pipeline
 from rldg_experiments.experiment import load
-from rldg_experiments.plan import ExperimentPlan, make_plan
+from rldg_experiments.plan import ExperimentPlan, make_experiment_plan
 from rldg_experiments.stages import Episodes, Stage
-from rldg_experiments.store import NOTE, finish, in_order, note_of
+from rldg_experiments.store import NOTE, finish, in_dependency_order, note_of
 
 TINY = """
 description: everything once
@@ -34,17 +34,19 @@ figures: [success, scaling, cycle_time, actions]
 def plan_of(folder: Path, text: str = TINY) -> ExperimentPlan:
     path = folder / "tiny.yaml"
     path.write_text(text)
-    return make_plan(load(str(path)))
+    return make_experiment_plan(load(str(path)))
 
 
 def missing(plan: ExperimentPlan) -> list[Stage]:
-    return [stage for stage in in_order(plan.targets) if note_of(stage) is None]
+    return [stage for stage in in_dependency_order(plan.targets) if note_of(stage) is None]
 
 
 def made_at(plan: ExperimentPlan) -> dict[str, int]:
     """When every finished stage was noted [ns]."""
     return {
-        s.name: (s.artefact / NOTE).stat().st_mtime_ns for s in in_order(plan.targets) if note_of(s)
+        s.name: (s.artefact / NOTE).stat().st_mtime_ns
+        for s in in_dependency_order(plan.targets)
+        if note_of(s)
     }
 
 
@@ -90,9 +92,10 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     assert note_of(second).cpu_seconds > 2.0, "the nodes' time, not the launch's alone"
     said = experiment.log.read_text()
     assert all(
-        note_of(stage) and str(stage.command) in said for stage in in_order(plan.targets)[1:]
+        note_of(stage) and str(stage.command) in said
+        for stage in in_dependency_order(plan.targets)[1:]
     )
-    report = pipeline.folder(plan)
+    report = pipeline.report_folder(plan)
     results = json.loads((report / "results.json").read_text())
     assert [(c["where"], c["rldg"]["episodes"]) for c in results["claims"]] == [("seen", 1)]
     assert {d["source"]: d["tasks"]["connector/vga"]["successes"] for d in results["data"]} == {

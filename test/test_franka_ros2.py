@@ -207,7 +207,7 @@ def test_after_a_reflex_it_moves_again_only_when_a_person_asks(
     lab.drive(raised(start, -0.02), lambda: "arm recover" in lab.said.get("message", ""))
     count = len(lab.poses)
     lab.wait(1.0)
-    assert len(lab.poses) == count, "nothing is measured, nothing is told"
+    assert len(lab.poses) == count, "nothing is measured, nothing is published"
     command = processes.start(executable("rldg_robot", "arm"), "recover")
     lab.until(lambda: command.poll() is not None)
     assert "recovered from:" in command.log.read_text(), command.log.read_text()

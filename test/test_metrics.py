@@ -160,5 +160,5 @@ def test_the_scalars_and_the_summary_of_a_distillation(trained: Path) -> None:
     for name in dimensions:
         names = {found.replace(f"error/{name}", "error/<dimension>") for found in names}
     assert documented("Distillation") == names
-    written = keys_written(Path(student_report.__file__), "summarize")
+    written = keys_written(Path(student_report.__file__), "summarize_training")
     assert documented("Summary of a distillation") == written

@@ -25,7 +25,7 @@ def place(text: Value) -> Path:
     """Absolute path of a file or folder that was named.
 
     Raises:
-        StackError: it begins with the home of nobody.
+        StackError: it begins with the home of an unknown user.
     """
     if is_too_long(str(text)):
         raise StackError(f"the path {str(text)[:40]}… is longer than a file system takes")
@@ -196,14 +196,14 @@ class Argument:
             StackError: not one of the choices, or not of the argument's type.
         """
         if self.choices and text not in self.choices:
-            raise StackError(f"{self.name}:={text} is not valid.{nearest(text, self.choices)}")
+            raise StackError(f"{self.name}:={text} is not valid.{suggestions(text, self.choices)}")
         try:
             return self.parse(text)
         except ValueError as error:
             raise StackError(f"{self.name}:={text} is not valid: it takes {error}") from None
 
 
-def nearest(text: str, valid: Iterable[str]) -> str:
+def suggestions(text: str, valid: Iterable[str]) -> str:
     """' Did you mean …? Valid: …' for an error about `text`."""
     names = list(valid)
     close = difflib.get_close_matches(text, names, n=1)
@@ -244,7 +244,7 @@ def resolve(
     known = {argument.name: argument for argument in arguments}
     for name in given:
         if name not in known:
-            raise StackError(f"unknown argument '{name}'.{nearest(name, known)}")
+            raise StackError(f"unknown argument '{name}'.{suggestions(name, known)}")
     return {name: _value(known[name], given.get(name), own or {}) for name in known}
 
 
@@ -267,7 +267,9 @@ def _value(argument: Argument, text: str | None, own: Values) -> Value:
     return value
 
 
-def check_effects(arguments: Sequence[Argument], given: Mapping[str, str], values: Values) -> None:
+def check_arguments_have_effect(
+    arguments: Sequence[Argument], given: Mapping[str, str], values: Values
+) -> None:
     """Check that everything that was typed, other than a default, changes something.
 
     Raises:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.machines import Machine
-from rldg_core.ros_domain import LARGEST, domain_of
+from rldg_core.ros_domain import LARGEST, domain_id
 from rldg_core.user_error import UserError
 
 CREDENTIALS = struct.Struct("iII")
@@ -31,7 +31,7 @@ def ros_domain() -> int:
         StackError: it is no number, or no domain.
     """
     try:
-        return domain_of(os.environ.get("ROS_DOMAIN_ID", ""))
+        return domain_id(os.environ.get("ROS_DOMAIN_ID", ""))
     except UserError as error:
         raise StackError(str(error)) from None
 

@@ -65,7 +65,9 @@ def _remember(context: LaunchContext, stack: Stack, typed: dict[str, str]) -> No
     names = {argument.name for argument in stack.arguments}
     typed |= {n: value for n, value in context.launch_configurations.items() if n in names}
     if any(Path(word).name == f"{stack.name}.launch.py" for word in sys.argv):
-        typed |= split([word for word in sys.argv if ":=" in word])  # an unknown one is told, too
+        typed |= split(
+            [word for word in sys.argv if ":=" in word]
+        )  # an unknown one is reported, too
 
 
 def _start(context: LaunchContext, stack: Stack, typed: dict[str, str]) -> list[Action]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rldg_bringup.arguments import StackError, Value, Values, nearest, place
+from rldg_bringup.arguments import StackError, Value, Values, place, suggestions
 from rldg_bringup.common_arguments import MIX, PERSON, SPECIALIST, STUDENT
 from rldg_bringup.operators import HANDS
 from rldg_bringup.run_settings import RunArguments
@@ -81,7 +81,7 @@ def _policies(values: Values) -> list[tuple[str, str]]:
     if bool(one) == bool(several):
         raise StackError(
             "give policy:=<run> for one, or policies:=family/variant=<run>,… for several."
-            f" {nearest(Path(one).name, trained(runs)).strip()}"
+            f" {suggestions(Path(one).name, trained(runs)).strip()}"
         )
     if one:
         run = run_folder(one, runs)
@@ -162,7 +162,7 @@ def run_folder(text: str, runs: Path) -> Path:
     for path in (place(text), runs / text):
         if path.is_dir():
             return path
-    raise StackError(f"there is no run '{text}'.{nearest(Path(text).name, trained(runs))}")
+    raise StackError(f"there is no run '{text}'.{suggestions(Path(text).name, trained(runs))}")
 
 
 def checkpoint(run: Path) -> str:

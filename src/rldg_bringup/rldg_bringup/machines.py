@@ -41,7 +41,7 @@ def parts(values: Values) -> tuple[Machine, ...]:
     return tuple(Machine) if machine == BOTH else (Machine(machine),)
 
 
-def check_name(values: Values) -> None:
+def check_shared_run_name(values: Values) -> None:
     """Check that a run which two machines share can go on under its name on both.
 
     Raises:

@@ -34,7 +34,7 @@ def compare_pictures(values: Values, policies: Value) -> None:
 
     Args:
         values: of the stack.
-        policies: its policies' files and folders, a comma between them; empty: nobody is shown anything.
+        policies: its policies' files and folders, a comma between them; empty: no policy is shown anything.
 
     Raises:
         StackError: a policy knows other pictures, or the settings of its run cannot be read.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a replay needs to know of recorded bags, told from their metadata alone."""
+"""What a replay needs to know of recorded bags, read from their metadata alone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a robot's stop is kept, and what a start says of one that nobody has released."""
+"""Where a robot's stop is kept, and what a start says of one that was not released."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from typing import NoReturn
 
 import yaml
 
-from rldg_bringup.arguments import StackError, nearest, show, split, visible
+from rldg_bringup.arguments import StackError, show, split, suggestions, visible
 from rldg_bringup.domain_claim import claim_domain
 from rldg_bringup.executables import find_executable
 from rldg_bringup.run_claim import RunClaim
@@ -267,7 +267,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         given = parser.parse_args(words)
         if given.stack not in STACKS:
-            raise StackError(f"unknown stack '{given.stack}'.{nearest(given.stack, STACKS)}")
+            raise StackError(f"unknown stack '{given.stack}'.{suggestions(given.stack, STACKS)}")
         stack = STACKS[given.stack]
         if given.show_args:
             if given.arguments:

@@ -19,14 +19,14 @@ from rldg_bringup.arguments import (
     Value,
     Values,
     as_text,
-    check_effects,
-    nearest,
+    check_arguments_have_effect,
     place,
     resolve,
+    suggestions,
 )
 from rldg_bringup.bodies import settled, variables
 from rldg_bringup.known import check_known
-from rldg_bringup.machines import Machine, check_name, own_enclave, parts
+from rldg_bringup.machines import Machine, check_shared_run_name, own_enclave, parts
 from rldg_bringup.pictures import own_crop
 from rldg_bringup.robot_stop import standing_stop
 from rldg_bringup.run_settings import settings
@@ -92,7 +92,7 @@ class StackPlan:
 
     @property
     def standing_stop(self) -> str:
-        """What to tell of a stop of its robot that nobody has released; empty: there is none."""
+        """What to report of a stop of its robot that was not released; empty: there is none."""
         gated = any(node.executable == "safety_gate" for node in self.nodes)
         return standing_stop(self.values) if gated else ""
 
@@ -136,17 +136,17 @@ class Stack:
         runs = place(values["runs"])
         name = str(values.get("name", ""))
         if name and not self.makes_run and not (runs / name).is_dir():
-            raise StackError(f"there is no run '{name}' in {runs}.{nearest(name, names(runs))}")
+            raise StackError(f"there is no run '{name}' in {runs}.{suggestions(name, names(runs))}")
         if name:
             maker = self.name if self.makes_run else None
             values = resolve(self.arguments, given, self._own(runs / name, maker)) | located
         values |= {"run": str(runs / name)}
         values |= self.complete(values)
         values |= own_crop(values, given)
-        check_effects(self.arguments, given, values)
+        check_arguments_have_effect(self.arguments, given, values)
         check_known(values)
         values |= settled(values)
-        check_name(values)
+        check_shared_run_name(values)
         plain = {key: re.sub(r"[/,]", "_", str(value)) for key, value in values.items()}
         name = name or f"{self.label.format(**plain)}_{started}"
         run = runs / name

@@ -11,7 +11,7 @@ from rldg_bringup.arguments import visible
 from rldg_bringup.stack import NodeSpec
 
 USER_ERROR = 2
-"""Exit code of a node that has told a person what to change; starting it again is no help."""
+"""Exit code of a node that has said what a person has to change; starting it again is no help."""
 CRASHES = 5
 """So many exits within the window are a loop."""
 WINDOW = 60.0
@@ -58,7 +58,7 @@ class Supervisor:
         return ExitDecision(f"{ended}; it is started again{self._tail(node)}", respawn=True)
 
     def _tail(self, node: NodeSpec) -> str:
-        """The end of the node's log, told where it lies."""
+        """The end of the node's log, and where it lies."""
         if node.output != "log":
             return ""
         path = log_path(self._logs, node)

@@ -36,7 +36,7 @@ class Topic:
     """[s] after which an undelivered message is dropped"""
 
 
-# Gate to driver. Nobody else publishes these.
+# Gate to driver. No other node publishes these.
 TARGET_POSE = Topic("target_pose", "geometry_msgs/msg/PoseStamped", lifespan=1.0)
 GRIPPER_COMMAND = Topic("gripper/command", "rldg_msgs/msg/GripperCommand")
 
@@ -64,7 +64,7 @@ ANSWER = Topic("person/answer", "rldg_msgs/msg/Answer", depth=10)
 POLICY_TARGET_POSE = Topic("policy/target_pose", "geometry_msgs/msg/PoseStamped")
 POLICY_GRIPPER = Topic("policy/gripper", "rldg_msgs/msg/GripperCommand")
 
-# Anybody to a policy that is told in words what to do.
+# Any node to a policy that follows an instruction in words.
 INSTRUCTION = Topic("policy/instruction", "std_msgs/msg/String", depth=10)
 
 # The gate's own.

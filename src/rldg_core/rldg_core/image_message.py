@@ -93,7 +93,7 @@ def compressed(message: Any) -> bytes:
     """The file inside a CompressedImage.
 
     Raises:
-        BadPicture: it is a mosaic that no file of its kind can be told from.
+        BadPicture: it is a mosaic that no decoder of its kind restores.
     """
     if str(message.format).startswith("bayer") and "compressed bayer" in str(message.format):
         raise BadPicture("a Bayer mosaic, compressed as grey: publish what image_proc made of it")

@@ -29,7 +29,7 @@ def proprioception(
         twist: (6,) of the TCP, linear [m/s] then angular [rad/s], in base axes.
         wrench: (6,) external, force [N] then torque [Nm], in the TCP frame.
         gripper_width: [m].
-        reset_pose: TCP pose at the start of the episode; the pose is told relative to it (HIL-SERL, section IV-B).
+        reset_pose: TCP pose at the start of the episode; the pose is relative to it (HIL-SERL, section IV-B).
     """
     relative = reset_pose.inverse() @ pose
     return np.concatenate(

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ctrl-C ends a program without a traceback from its first moment on: imports take seconds, and come before `main`.
 
-Every package imports this first. What else nobody catches is told as ever.
+Every package imports this first. Other uncaught errors are reported as ever.
 """
 
 from __future__ import annotations

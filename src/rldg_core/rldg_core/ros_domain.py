@@ -16,7 +16,7 @@ NUMBER = re.compile(
 )
 
 
-def domain_of(text: str) -> int:
+def domain_id(text: str) -> int:
     """The domain that `ROS_DOMAIN_ID` with this text means to rcl, which reads it with `strtoul` in base 0.
 
     Raises:

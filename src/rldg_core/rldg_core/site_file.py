@@ -50,7 +50,7 @@ COLLISION = {
 """least, most and unit: below, the arm's own motion is a collision; above, nothing ever is. 87 Nm is a joint's most"""
 
 
-def beyond(low: float, high: float, unit: str) -> str:
+def range_message(low: float, high: float, unit: str) -> str:
     """The end of a message about a number that is out of its range."""
     return f"cannot be: {low:g} to {high:g} {unit} are plausible"
 
@@ -71,7 +71,7 @@ class Collision:
         for name, (low, high, unit) in COLLISION.items():
             if not low <= (value := getattr(self, name)) <= high:
                 raise ValueError(
-                    f"collision: a {name} of {value:g} {unit} {beyond(low, high, unit)}"
+                    f"collision: a {name} of {value:g} {unit} {range_message(low, high, unit)}"
                 )
 
 
@@ -89,13 +89,15 @@ class Load:
     def __post_init__(self) -> None:
         """Raises ValueError: nothing that an FR3 carries."""
         if not 0.0 <= self.mass <= PAYLOAD:
-            raise ValueError(f"load: a mass of {self.mass:g} kg {beyond(0.0, PAYLOAD, 'kg')}")
+            raise ValueError(
+                f"load: a mass of {self.mass:g} kg {range_message(0.0, PAYLOAD, 'kg')}"
+            )
         if not all(abs(value) <= LOAD_AWAY for value in self.com):
             raise ValueError(
                 f"load: a com at {self.com} m cannot be: {LOAD_AWAY} m from the flange at most"
             )
         if not all(0.0 <= value <= LOAD_INERTIA for value in self.inertia):
-            fault = beyond(0.0, LOAD_INERTIA, "kg m^2")
+            fault = range_message(0.0, LOAD_INERTIA, "kg m^2")
             raise ValueError(f"load: an inertia of {self.inertia} kg m^2 {fault}")
 
 
@@ -146,7 +148,7 @@ class Site:
     """by task, `family/variant`: in the place of the task's own goal and its range"""
 
     def __post_init__(self) -> None:
-        """Raises ValueError: an address that is none, or a name that could not be told from others."""
+        """Raises ValueError: an address that is none, or a name that could not be distinguished from others."""
         if not NAME.fullmatch(self.name) or self.name == SIMULATED:
             raise ValueError(
                 f"name: {self.name!r} is not valid: letters, digits, _, - and . alone, and not {SIMULATED!r}, which "

@@ -48,7 +48,7 @@ def stop_in(path: Path) -> Stop | None:
         return None
     except (FormatError, OSError):
         return UNREADABLE
-    # A stop of which nobody knows what it was for is released by a person alone.
+    # A stop whose cause is unknown is released by a person alone.
     return stop if stop.code else replace(stop, lasts=True)
 
 

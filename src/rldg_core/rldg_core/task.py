@@ -182,7 +182,7 @@ class Task:
     success_progress: float
     """progress from which the task counts as done, in (0, 1]"""
     scene: dict[str, Any]
-    """the twin's scene: its kind, one of `scenes.SCENES`, with what that has to be told; for a connector, its name"""
+    """the twin's scene: its kind, one of `scenes.SCENES`, with its settings; for a connector, its name"""
     grasp: Goal | None = None
     """where the object is grasped, for it lies on the table; None: it is in the fingers from the start"""
     handover: float = 0.0
@@ -192,7 +192,7 @@ class Task:
     learning: Learning = Learning()
     cpu_budget: float | None = None
     """[min] of processor time that `train_rl` with its defaults is to need at most, all of its processes together.
-    Nothing is stopped there: an experiment's report says what was needed. None: nobody said"""
+    Nothing is stopped there: an experiment's report says what was needed. None: not stated"""
     region: str = "table"
     """where the task is set up; episodes name it"""
     has_hole: bool = False

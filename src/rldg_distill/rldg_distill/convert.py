@@ -24,7 +24,7 @@ from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
 from rldg_distill.conversion.options import Options, parse
 from rldg_distill.conversion.outcome import ShardResult, read_motion, read_outcome
-from rldg_distill.conversion.plan import ConversionError, ConversionPlan, make_plan
+from rldg_distill.conversion.plan import ConversionError, ConversionPlan, make_conversion_plan
 from rldg_distill.conversion.shard import Shard, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds, statistics
@@ -77,7 +77,7 @@ class Converter:
             UsageError: the dataset exists, or has an impossible name.
         """
         try:
-            rlds.check_name(options.out.name)
+            rlds.check_dataset_name(options.out.name)
         except ValueError as error:
             raise UsageError(str(error)) from error
         self._options = options
@@ -94,15 +94,15 @@ class Converter:
             OSError: the disk is full, or the like.
         """
         paths = list(paths)
-        plan = make_plan(paths, self._options)
+        plan = make_conversion_plan(paths, self._options)
         with self._workplace.claimed():
             first = plan.fingerprint()
             if without := self._workplace.found_bad(first):
-                plan = make_plan(paths, self._options, without)
+                plan = make_conversion_plan(paths, self._options, without)
             while (result := self._carried_out(plan, first)).empty:
                 # Whether a bag can be read shows when it is: without those that cannot, the rest is shared out anew.
                 self._workplace.keep_bad(first, result.rejected)
-                plan = make_plan(paths, self._options, result.rejected)
+                plan = make_conversion_plan(paths, self._options, result.rejected)
             self._finish(plan, result)
         return result
 
@@ -237,7 +237,7 @@ def _remarks(result: Result, bag: Path) -> dict[str, str]:
 
 
 def _named(rejected: Mapping[str, str]) -> dict[str, str]:
-    """Reasons by the bag's name; a number tells apart those of one name, whose content nobody could read."""
+    """Reasons by the bag's name; a number tells apart those of one name, whose content could not be read."""
     named: dict[str, str] = {}
     for path, why in sorted(rejected.items()):
         name = bag_name(Path(path))
@@ -252,7 +252,7 @@ def worker_count(shards: Sequence[Shard]) -> int:
     return max(1, min(len(os.sched_getaffinity(0)), bags // BAGS_PER_WORKER))
 
 
-def tell(console: Console, result: Result, options: Options, seconds: float) -> None:
+def print_result(console: Console, result: Result, options: Options, seconds: float) -> None:
     """Print what became of the bags."""
     for reason, count in sorted(result.left_out.items()):
         console.print(f"left out: {count} with {reason}")
@@ -307,7 +307,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         console.print("convert: stopped. The same command resumes after the shards that are done")
         return 130
-    tell(console, result, options, time.monotonic() - started)
+    print_result(console, result, options, time.monotonic() - started)
     return 3 if result.rejected else 0
 
 

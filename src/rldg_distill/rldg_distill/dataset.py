@@ -75,7 +75,7 @@ def open_dataset(path: Path) -> Dataset:
         raise
 
 
-def summarize(dataset: Dataset) -> DatasetSummary:
+def summarize_dataset(dataset: Dataset) -> DatasetSummary:
     """Read everything once."""
     summary = DatasetSummary()
     period = 1e9 / dataset.contract.control_rate_hz
@@ -125,7 +125,7 @@ def show_info(dataset: Dataset, console: Console) -> None:
     Raises:
         NotADataset: there is nothing to look at.
     """
-    summary = summarize(dataset)
+    summary = summarize_dataset(dataset)
     if not summary.lengths:
         raise NotADataset(f"{dataset.folder} has no episodes: convert more")
     steps = sum(summary.lengths)

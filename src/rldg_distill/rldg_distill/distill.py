@@ -39,7 +39,7 @@ from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.students import registry
 from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.training import distributed, student_report
-from rldg_distill.training.config_options import add_options, flag
+from rldg_distill.training.config_options import add_options, option_name
 from rldg_distill.training.distributed import World
 from rldg_distill.training.held_out import DIMENSIONS, HeldOut
 from rldg_distill.training.loader import Assembler, Loader
@@ -108,7 +108,7 @@ def parse(arguments: list[str]) -> TrainingJob:
         parser.error(str(error))
     idle = training.idle(len(given["data"])) | config.idle(begun=training.init is not None)
     for name in sorted(idle.keys() & parser.typed(arguments)):
-        parser.error(str(pointless(flag(name), idle[name], "Leave it out")))
+        parser.error(str(pointless(option_name(name), idle[name], "Leave it out")))
     names = "_".join(path.name for path in given["data"])
     try:
         name = check_name(given["name"] or f"{kind.name}_{size}_{names}", "--name")
@@ -175,7 +175,7 @@ class TrainingSettings:
     """fingerprint by name"""
 
 
-def settle(job: TrainingJob, data: TrainingData) -> None:
+def settle_settings(job: TrainingJob, data: TrainingData) -> None:
     """Keep the options of a new run, or check that a resumed one has the same.
 
     Raises:
@@ -324,7 +324,7 @@ def spoken(line: dict[str, Any]) -> str:
     return f"update {line['step']}: validation loss {judged['loss']:.4g}, action off by {errors} [mm, mrad, gripper]"
 
 
-def table(summary: Mapping[str, Any], run: StudentRun) -> Table:
+def summary_table(summary: Mapping[str, Any], run: StudentRun) -> Table:
     """What came out, for the terminal."""
     rows = Table(show_header=False, title=f"{summary['student']} {summary['config']['size']}")
     judged = summary["validation"]
@@ -362,9 +362,9 @@ def work(job: TrainingJob, world: World, console: Console) -> int:
     with job.run.claimed() if world.leads else nullcontext():
         trainer = train(job, data, student, world, display)
         if world.leads:
-            summary = student_report.summarize(trainer, finished=not trainer.stopped)
+            summary = student_report.summarize_training(trainer, finished=not trainer.stopped)
             student_report.write(job.run, summary)
-            console.print(table(summary, job.run))
+            console.print(summary_table(summary, job.run))
     if trainer.stopped:
         display.say("stopped; the same command resumes")
     return 130 if trainer.stopped else 0
@@ -379,7 +379,7 @@ def train(
         TrainingError: the training cannot go on; the message says why.
     """
     if world.leads:
-        settle(job, data)
+        settle_settings(job, data)
     world.wait()
     with display.task("training", job.training.steps) as show:
 
@@ -437,7 +437,7 @@ def main(arguments: list[str] | None = None) -> int:
     console = plain_console(stderr=True)
     try:
         for path in job.data:
-            Dataset(path)  # told once, not by every process
+            Dataset(path)  # reported once, not by every process
         spread(job, given)
         world = distributed.enter(device_of(job.training))
         if job.training.shard and world.ranks == 1:

@@ -75,7 +75,7 @@ def check_fit(
         WeightsError: not so.
     """
     faults = [
-        f"{len(names)} tensors {what} ({some(names)})"
+        f"{len(names)} tensors {what} ({first_names(names)})"
         for what, names in (
             ("are missing", wanted.keys() - found.keys()),
             ("belong to none of its layers", found.keys() - wanted.keys()),
@@ -89,7 +89,7 @@ def check_fit(
         if _kind(found[name]) != _kind(wanted[name])
     ]
     if other:
-        faults.append(f"{len(other)} have another shape ({some(other)})")
+        faults.append(f"{len(other)} have another shape ({first_names(other)})")
     if faults:
         raise WeightsError(f"{source} is of another network: {'; '.join(faults)}{_ended(fix)}")
 
@@ -103,7 +103,7 @@ def _described(tensor: Tensor) -> str:
     return f"{str(tensor.dtype).removeprefix('torch.')}{list(tensor.shape)}"
 
 
-def some(names: Iterable[str]) -> str:
+def first_names(names: Iterable[str]) -> str:
     """The first names, and how many more there are."""
     rows = sorted(names)
     more = f" and {len(rows) - SHOWN} more" if len(rows) > SHOWN else ""

@@ -9,7 +9,7 @@ import pytest
 from synthetic_bags import write_bag
 
 from rldg_distill.conversion.options import parse
-from rldg_distill.conversion.plan import make_plan
+from rldg_distill.conversion.plan import make_conversion_plan
 from rldg_distill.conversion.shard import write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.convert import Converter
@@ -79,7 +79,7 @@ def test_a_kill_after_the_second_plan_began_goes_on_with_it(
 def test_what_an_older_plan_found_does_not_count_for_other_bags(tmp_path: Path) -> None:
     run, out = pile(tmp_path / "run", 1), tmp_path / "data"
     options, paths = parse([str(run), "--out", str(out)])
-    plan, workplace = make_plan(paths, options), Workplace(out)
+    plan, workplace = make_conversion_plan(paths, options), Workplace(out)
     with workplace.claimed():
         workplace.resume(plan.fingerprint(), plan.fingerprint())
         workplace.keep_bad("another", {"x": "y"})

@@ -90,7 +90,9 @@ def test_a_saved_student_acts_the_same(data: list[str], tmp_path: Path) -> None:
     student.save(tmp_path / "copy")
     again = load_student(tmp_path / "copy")
     np.testing.assert_array_equal(action, again.act(observation(), WORDS["vga"]))
-    assert training_state.count(again) == training_state.count(student, moved=True)
+    assert training_state.count_parameters(again) == training_state.count_parameters(
+        student, moved=True
+    )
 
 
 def test_after_a_kill_the_same_losses_follow(data: list[str], tmp_path: Path) -> None:
@@ -436,7 +438,7 @@ def test_every_option_is_documented(name: str) -> None:
 
 
 def test_the_docs_hold_the_table_of_the_options() -> None:
-    assert config_options.table(TrainingConfig()) in DOCS.read_text()
+    assert config_options.options_table(TrainingConfig()) in DOCS.read_text()
 
 
 def test_the_docs_name_the_options_that_may_change() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rldg_core.commands.command_line import UsageError
-from rldg_distill.conversion.effects import check_effects
+from rldg_distill.conversion.effects import check_options_have_effect
 from rldg_distill.conversion.options import Options
 from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, StatedFacts
 from rldg_distill.recordings.selection import BagDescription, Filters
@@ -51,16 +51,18 @@ def test_what_applies_to_no_bag_is_refused(
     options = Options(Path("data/a"), filters=filters, stated=stated)
     bags: list[BagDescription] = [VGA, HDMI]
     with pytest.raises(UsageError, match=said):
-        check_effects(options, bags, [VGA, HDMI])
+        check_options_have_effect(options, bags, [VGA, HDMI])
 
 
 def test_what_meets_one_bag_of_several_is_fine() -> None:
     filters = Filters(sources=("recorded",), tasks=("connector/vga", "connector"))
     stated = StatedFacts(task="connector/vga", topics={"current_pose": "arm/pose"})
-    check_effects(Options(Path("data/a"), filters=filters, stated=stated), [VGA, HDMI], [VGA, HDMI])
+    check_options_have_effect(
+        Options(Path("data/a"), filters=filters, stated=stated), [VGA, HDMI], [VGA, HDMI]
+    )
 
 
 def test_facts_are_about_bags_made_elsewhere() -> None:
     for stated in (StatedFacts(status="failure"), StatedFacts(topics={"current_pose": "arm/pose"})):
         with pytest.raises(UsageError, match="about bags made elsewhere, and none is"):
-            check_effects(Options(Path("data/a"), stated=stated), [VGA], [])
+            check_options_have_effect(Options(Path("data/a"), stated=stated), [VGA], [])

@@ -16,7 +16,7 @@ import pytest
 from synthetic_bags import write_bag, write_run
 
 from rldg_distill.conversion.options import parse
-from rldg_distill.conversion.plan import make_plan, share_out
+from rldg_distill.conversion.plan import make_conversion_plan, share_out
 from rldg_distill.conversion.shard import write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.convert import main
@@ -149,7 +149,7 @@ def test_a_worker_that_dies_is_reported(run: Path, tmp_path: Path) -> None:
 def with_one_shard(run: Path, out: Path) -> None:
     """What a conversion leaves that was killed after its first shard."""
     options, paths = parse(arguments(run, out))
-    plan, workplace = make_plan(paths, options), Workplace(out)
+    plan, workplace = make_conversion_plan(paths, options), Workplace(out)
     with workplace.claimed():
         workplace.resume(plan.fingerprint())
         assert list(write_shard(plan.shards[0], plan.recipe, workplace)) == [*plan.shards[0].bags]

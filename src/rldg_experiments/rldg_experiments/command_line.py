@@ -12,7 +12,7 @@ from rldg_core.user_error import UserError
 from rldg_experiments import draw_command, pipeline, report
 from rldg_experiments.commands import Stopped
 from rldg_experiments.experiment import BUDGETS, load, shipped
-from rldg_experiments.plan import make_plan
+from rldg_experiments.plan import make_experiment_plan
 from rldg_experiments.results import Results, gather
 
 HELP = """\
@@ -56,7 +56,7 @@ def conclude(results: Results) -> None:
     for claim in results.claims:
         tell(
             f"{claim.policy}, {claim.training_episodes} episodes, {claim.family} {claim.where}: RLDG data "
-            f"{report.rate(claim.rldg)}, human data {report.rate(claim.human)}. "
+            f"{report.success_text(claim.rldg)}, human data {report.success_text(claim.human)}. "
             f"Is RLDG better? {report.ANSWERS[claim.verdict]}"
         )
 
@@ -88,7 +88,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.name is None:
         arguments.error(f"which one? Name one of {', '.join(shipped())}, or the path of a YAML")
     try:
-        plan = make_plan(load(given.name, given.budget))
+        plan = make_experiment_plan(load(given.name, given.budget))
     except UserError as error:
         tell_error("experiment", error)
         return 2
@@ -98,7 +98,7 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         pipeline.run(plan, tell)
         results = gather(plan)
-        report.write(results, pipeline.folder(plan))
+        report.write(results, pipeline.report_folder(plan))
         conclude(results)
     except (Stopped, KeyboardInterrupt) as stopped:
         tell("stopped; the same command resumes")
@@ -106,7 +106,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except (UserError, OSError) as error:
         tell_error("experiment", error)
         return 1
-    tell(f"report: {pipeline.folder(plan) / 'report.html'}")
+    tell(f"report: {pipeline.report_folder(plan) / 'report.html'}")
     return 0
 
 

@@ -44,7 +44,7 @@ class Command:
         """Run it in this terminal and this folder; returns its exit code.
 
         Raises:
-            Stopped: this process was told to stop, and so was the command.
+            Stopped: this process was asked to stop, and so was the command.
         """
         asked: list[int] = []
 

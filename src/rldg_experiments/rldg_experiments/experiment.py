@@ -242,10 +242,10 @@ def _once(what: str, values: Sequence[object]) -> None:
 
 
 def _understood(called: str, settings: StudentSettings) -> None:
-    from rldg_experiments.student_options import check  # noqa: PLC0415 - its torch would slow --help and --list
+    from rldg_experiments.student_options import check_student_options  # noqa: PLC0415 - its torch would slow --help and --list
 
     try:
-        check(settings.student, settings.options)
+        check_student_options(settings.student, settings.options)
     except ValueError as error:
         raise ValueError(f"students.{called}: {error}") from error
 

@@ -51,7 +51,7 @@ class Drawing:
     png: bytes
 
 
-def draw(name: str, results: Results) -> Drawing:
+def draw_figure(name: str, results: Results) -> Drawing:
     """One of `experiment.FIGURES`."""
     title, text, artist = ARTISTS[name]
     return Drawing(name, title, text, png(artist(results)))

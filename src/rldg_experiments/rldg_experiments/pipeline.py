@@ -15,24 +15,28 @@ from rldg_core.files.claim import Claim
 from rldg_experiments.experiment import ExperimentError
 from rldg_experiments.pace import seconds_left
 from rldg_experiments.plan import ExperimentPlan
-from rldg_experiments.report import clock
+from rldg_experiments.report import hours_minutes_seconds
 from rldg_experiments.stages import RUNS, Stage
-from rldg_experiments.store import finish, in_order, note_of
+from rldg_experiments.store import finish, in_dependency_order, note_of
 
 REPORTS = RUNS / "experiments"
 
 
-def folder(plan: ExperimentPlan) -> Path:
+def report_folder(plan: ExperimentPlan) -> Path:
     """Where the report lies."""
     return REPORTS / f"{plan.experiment.name}_{plan.experiment.budget}"
 
 
 def outline(plan: ExperimentPlan) -> list[str]:
     """What would be run, for people."""
-    stages = in_order(plan.targets)
+    stages = in_dependency_order(plan.targets)
     lines = []
     for stage in stages:
-        state = "finished" if note_of(stage) else f"about {clock(stage.typical_seconds)}"
+        state = (
+            "finished"
+            if note_of(stage)
+            else f"about {hours_minutes_seconds(stage.typical_seconds)}"
+        )
         lines += [f"{stage.title} ({state})", f"    {stage.command}"]
     return [*lines, _ahead(stages)]
 
@@ -46,7 +50,7 @@ def run(plan: ExperimentPlan, tell: Callable[[str], None]) -> None:
         Stopped: a signal asked for it.
     """
     with _claim():
-        stages = in_order(plan.targets)
+        stages = in_dependency_order(plan.targets)
         tell(_ahead(stages))
         started = time.monotonic()
         for number, stage in enumerate(stages, 1):
@@ -54,7 +58,8 @@ def run(plan: ExperimentPlan, tell: Callable[[str], None]) -> None:
                 continue
             spent, left = time.monotonic() - started, seconds_left(stages)
             tell(
-                f"[{number}/{len(stages)}] {clock(spent)} so far, about {clock(left)} left: {stage.title}"
+                f"[{number}/{len(stages)}] {hours_minutes_seconds(spent)} so far, "
+                f"about {hours_minutes_seconds(left)} left: {stage.title}"
             )
             tell(f"  {stage.command}")
             _make(stage)
@@ -79,7 +84,8 @@ def _cpu_seconds() -> float:
 
 def _ahead(stages: list[Stage]) -> str:
     finished = sum(note_of(stage) is not None for stage in stages)
-    return f"{len(stages)} stages, {finished} of them finished; about {clock(seconds_left(stages))} left"
+    left = hours_minutes_seconds(seconds_left(stages))
+    return f"{len(stages)} stages, {finished} of them finished; about {left} left"
 
 
 def _claim() -> Claim:

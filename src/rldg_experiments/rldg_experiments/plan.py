@@ -58,7 +58,7 @@ class ExperimentPlan:
         return list(dict.fromkeys(s for episodes in self.data for s in episodes.specialists))
 
 
-def make_plan(experiment: Experiment) -> ExperimentPlan:
+def make_experiment_plan(experiment: Experiment) -> ExperimentPlan:
     """The stages of an experiment.
 
     Raises:

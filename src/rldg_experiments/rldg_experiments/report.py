@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rldg_core.files.atomic_file import write_atomically
 from rldg_experiments import evaluation, paper
-from rldg_experiments.figures import draw
+from rldg_experiments.figures import draw_figure
 from rldg_experiments.plan import ExperimentPlan
 from rldg_experiments.results import HELD, OPEN, REVERSED, Figures, Results
 
@@ -31,7 +31,7 @@ def write(results: Results, folder: Path) -> None:
     pictures = folder / "figures"
     pictures.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "results.json", results.json())
-    drawings = [draw(name, results) for name in plan.experiment.figures]
+    drawings = [draw_figure(name, results) for name in plan.experiment.figures]
     for drawing in drawings:
         write_atomically(pictures / f"{drawing.name}.png", drawing.png)
     videos = list(_videos(plan))
@@ -50,8 +50,8 @@ def write(results: Results, folder: Path) -> None:
             date=date.today().isoformat(),
             claims=results.claims,
             answers=ANSWERS,
-            rate=rate,
-            seconds=seconds,
+            rate=success_text,
+            seconds=cycle_time_text,
             figures=[
                 {"title": d.title, "text": d.text, "uri": data_uri("image/png", d.png)}
                 for d in drawings
@@ -66,7 +66,7 @@ def write(results: Results, folder: Path) -> None:
             ],
             left_out=len(videos) - len(shown),
             stages=results.notes,
-            total=clock(sum(note.seconds for note in results.notes.values())),
+            total=hours_minutes_seconds(sum(note.seconds for note in results.notes.values())),
             other_code=results.other_code,
         )
     )
@@ -88,7 +88,7 @@ def _videos(plan: ExperimentPlan) -> Iterator[tuple[Path, str, bool]]:
         yield path, f"{cell.policy}{learned}, {first.task} ({cell.where})", fits
 
 
-def rate(figures: Figures) -> str:
+def success_text(figures: Figures) -> str:
     """Success in words: '85 of 100 (85 % [77, 91])'."""
     success = figures.success
     return (
@@ -97,13 +97,13 @@ def rate(figures: Figures) -> str:
     )
 
 
-def seconds(figures: Figures) -> str:
+def cycle_time_text(figures: Figures) -> str:
     """Cycle time in words."""
     found = figures.cycle_seconds
     return "–" if found is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
 
 
-def clock(duration: float) -> str:
+def hours_minutes_seconds(duration: float) -> str:
     """Seconds as h:mm:ss."""
     return str(timedelta(seconds=round(duration)))
 

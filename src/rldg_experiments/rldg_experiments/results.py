@@ -125,7 +125,7 @@ class Training:
 
     @property
     def within(self) -> bool | None:
-        """Whether it kept to the budget; None: nobody can say."""
+        """Whether it kept to the budget; None: unknown."""
         if self.cpu_minutes is None or self.cpu_budget is None:
             return None
         return self.cpu_minutes <= self.cpu_budget

@@ -67,7 +67,7 @@ def finish(stage: Stage, seconds: float, cpu_seconds: float, resumed: bool) -> N
     write_atomically(stage.artefact / NOTE, json.dumps(asdict(note), indent=2) + "\n")
 
 
-def in_order(targets: Iterable[Stage]) -> list[Stage]:
+def in_dependency_order(targets: Iterable[Stage]) -> list[Stage]:
     """The targets and all that is still needed to make them, what is needed first; each once.
 
     What only finished stages need is left out: it may have been deleted since.

@@ -15,7 +15,7 @@ from rldg_distill.training.training_config import TrainingConfig
 from rldg_experiments.commands import option
 
 
-def check(student: str, options: Mapping[str, Any]) -> None:
+def check_student_options(student: str, options: Mapping[str, Any]) -> None:
     """Whether there is such a student with such options.
 
     Raises:

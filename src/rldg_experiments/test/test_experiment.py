@@ -18,7 +18,7 @@ from rldg_experiments import stages
 from rldg_experiments.command_line import main
 from rldg_experiments.commands import Command
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
-from rldg_experiments.plan import ExperimentPlan, make_plan
+from rldg_experiments.plan import ExperimentPlan, make_experiment_plan
 from rldg_experiments.results import gather
 from rldg_experiments.stages import (
     DatasetStage,
@@ -28,7 +28,7 @@ from rldg_experiments.stages import (
     Stage,
     StudentTraining,
 )
-from rldg_experiments.store import finish, in_order
+from rldg_experiments.store import finish, in_dependency_order
 
 OWN = """
 base: demo
@@ -69,14 +69,16 @@ def accept(command: Command) -> None:
 @pytest.mark.parametrize("name", shipped())
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_every_command_of_every_experiment_is_understood(name: str, budget: str) -> None:
-    stages = every_stage(make_plan(load(name, budget)))
+    stages = every_stage(make_experiment_plan(load(name, budget)))
     assert len(stages) >= 6
     for stage in stages.values():
         accept(stage.command)
 
 
 def test_every_source_is_made_by_a_command_of_its_own() -> None:
-    commands = {stage.source: stage.command.words for stage in make_plan(load("fig7")).data}
+    commands = {
+        stage.source: stage.command.words for stage in make_experiment_plan(load("fig7")).data
+    }
     assert "source:=operator" in commands["human"]
     assert any(word.startswith("policies:=") for word in commands["rldg"])
     assert commands["relabelled"][:3] == ("run", "rldg_rl", "relabel")
@@ -158,13 +160,17 @@ def test_a_figure_with_nothing_on_it_is_refused(tmp_path: Path, figure: str) -> 
     without_students = f"students: {{cnn: null}}\nfigures: [{figure}]\n"
     with pytest.raises(ExperimentError, match=f"nothing would be on {figure}: name students"):
         unjudged = OWN.replace("{episodes: 2}", "{episodes: 2, specialists: []}")
-        make_plan(load(own(tmp_path, unjudged + without_students)))
+        make_experiment_plan(load(own(tmp_path, unjudged + without_students)))
     if figure != "scaling":
-        assert make_plan(load(own(tmp_path, OWN + without_students))).cells, "specialists are on it"
+        assert make_experiment_plan(load(own(tmp_path, OWN + without_students))).cells, (
+            "specialists are on it"
+        )
 
 
 def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> None:
-    plan = make_plan(load(own(tmp_path, OWN + "students: {cnn: {options: {steps: '10'}}}")))
+    plan = make_experiment_plan(
+        load(own(tmp_path, OWN + "students: {cnn: {options: {steps: '10'}}}"))
+    )
     students = [s for s in every_stage(plan).values() if isinstance(s, StudentTraining)]
     assert students and all(student.typical_seconds == 17.0 for student in students)
 
@@ -172,8 +178,8 @@ def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> No
 def changed(folder: Path, before: str, after: str) -> set[type[Stage]]:
     """Kinds of the stages that one change of the YAML asks for anew."""
     assert before in OWN
-    old = every_stage(make_plan(load(own(folder))))
-    new = every_stage(make_plan(load(own(folder, OWN.replace(before, after)))))
+    old = every_stage(make_experiment_plan(load(own(folder))))
+    new = every_stage(make_experiment_plan(load(own(folder, OWN.replace(before, after)))))
     return {type(stage) for name, stage in new.items() if name not in old}
 
 
@@ -186,7 +192,7 @@ def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> N
     assert changed(tmp_path, "[4, 8]", "[6, 8]") == {DatasetStage, StudentTraining, Evaluation}
     learned = "[4, 8]\nstudents: {cnn: {options: {steps: 7}}}"
     assert changed(tmp_path, "[4, 8]", learned) == {StudentTraining, Evaluation}
-    everything = {type(stage) for stage in every_stage(make_plan(load("demo"))).values()}
+    everything = {type(stage) for stage in every_stage(make_experiment_plan(load("demo"))).values()}
     assert changed(tmp_path, "[4, 8]", "[4, 8]\nspecialist: {steps: 9}") == everything
     assert changed(tmp_path, "[4, 8]", "[4, 10]") == {
         Episodes,
@@ -197,12 +203,12 @@ def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> N
 
 
 def test_a_task_s_budget_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make_plan(load(own(tmp_path)))
+    plan = make_experiment_plan(load(own(tmp_path)))
     before = set(every_stage(plan))
 
     def changed_task(**changes: Any) -> set[str]:
         monkeypatch.setattr(stages, "load_task", lambda task: replace(load_task(task), **changes))
-        return set(every_stage(make_plan(load(own(tmp_path)))))
+        return set(every_stage(make_experiment_plan(load(own(tmp_path)))))
 
     assert changed_task(cpu_budget=1.0) == before
     assert changed_task(horizon=7).isdisjoint(before)
@@ -216,7 +222,7 @@ def test_how_a_specialist_learns_changes_only_what_comes_of_it(
 
     def names() -> tuple[set[str], set[str]]:
         """Of the stages that come of specialists, and of the others."""
-        found = every_stage(make_plan(load(own(tmp_path))))
+        found = every_stage(make_experiment_plan(load(own(tmp_path))))
         learned = {name for name, stage in found.items() if of_specialists(stage)}
         return learned, found.keys() - learned
 
@@ -238,7 +244,7 @@ def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:
         {
             s.key
             for s in every_stage(
-                make_plan(load(own(tmp_path, OWN.replace("[4, 8]", text))))
+                make_experiment_plan(load(own(tmp_path, OWN.replace("[4, 8]", text))))
             ).values()
         }
         for text in (renamed, twin)
@@ -257,8 +263,8 @@ students:
   pupil: {student: cnn, options: {steps: 7}}
   twin: {student: cnn, options: {steps: 7}}
 """
-    plan = make_plan(load(own(tmp_path, OWN.replace("[4, 8]", "[4]") + twins)))
-    stages = in_order(plan.targets)
+    plan = make_experiment_plan(load(own(tmp_path, OWN.replace("[4, 8]", "[4]") + twins)))
+    stages = in_dependency_order(plan.targets)
     assert [s.called for s in stages if isinstance(s, StudentTraining)] == ["pupil", "twin"]
     assert {e.artefact for cell in plan.cells for e in cell.evaluations} <= {
         s.artefact for s in stages
@@ -275,7 +281,7 @@ students:
 
 
 def test_experiments_share_what_they_have_in_common() -> None:
-    fig4, fig6 = (every_stage(make_plan(load(name))) for name in ("fig4", "fig6"))
+    fig4, fig6 = (every_stage(make_experiment_plan(load(name))) for name in ("fig4", "fig6"))
     assert fig4.keys() == fig6.keys()
 
 

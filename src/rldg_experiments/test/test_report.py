@@ -16,8 +16,8 @@ from PIL import Image
 
 from rldg_experiments.evaluation import EpisodeOutcome, cycle_seconds, success_rate
 from rldg_experiments.experiment import load
-from rldg_experiments.figures import ARTISTS, draw
-from rldg_experiments.plan import Cell, ExperimentPlan, make_plan
+from rldg_experiments.figures import ARTISTS, draw_figure
+from rldg_experiments.plan import Cell, ExperimentPlan, make_experiment_plan
 from rldg_experiments.report import write
 from rldg_experiments.results import (
     HELD,
@@ -85,14 +85,14 @@ def test_wilson_and_student() -> None:
     ("human", "rldg", "verdict"), [(30, 49, HELD), (49, 30, REVERSED), (44, 46, OPEN)]
 )
 def test_a_claim_wants_intervals_that_do_not_touch(human: int, rldg: int, verdict: str) -> None:
-    found = results(make_plan(load("demo")), {"human": human, "rldg": rldg, "": 50})
+    found = results(make_experiment_plan(load("demo")), {"human": human, "rldg": rldg, "": 50})
     assert [(c.where, c.verdict) for c in found.claims] == [("seen", verdict), ("unseen", verdict)]
     claim = found.claims[0]
     assert (claim.human.successes, claim.rldg.successes) == (2 * human, 2 * rldg)
 
 
 def test_the_report_is_one_file_that_says_what_was_found(tmp_path: Path) -> None:
-    plan = make_plan(load("demo"))
+    plan = make_experiment_plan(load("demo"))
     found = results(plan, {"human": 0, "rldg": 48, "": 50})
     write(found, tmp_path)
     html = (tmp_path / "report.html").read_text()
@@ -123,7 +123,7 @@ def test_videos_stop_before_the_file_grows_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    plan = make_plan(load("demo"))
+    plan = make_experiment_plan(load("demo"))
     for cell in plan.cells:
         folder = cell.evaluations[0].artefact / "videos"
         folder.mkdir(parents=True)
@@ -137,25 +137,26 @@ def test_videos_stop_before_the_file_grows_too_large(
 
 @pytest.mark.parametrize("name", ["fig4", "fig5", "fig6"])
 def test_figures_have_their_marks(name: str) -> None:
-    plan = make_plan(load(name))
+    plan = make_experiment_plan(load(name))
     found = results(plan, {"human": 20, "rldg": 45, "": 50})
     for figure in plan.experiment.figures:
-        image = Image.open(io.BytesIO(draw(figure, found).png)).convert("RGB")
+        image = Image.open(io.BytesIO(draw_figure(figure, found).png)).convert("RGB")
         colours = {pixel for _, pixel in image.getcolors(1 << 24) or []}
         assert {(224, 130, 20), (33, 102, 172)} <= colours, "human and RLDG"
 
 
 def test_a_policy_that_never_succeeds_has_no_cycle_time() -> None:
-    plan = make_plan(load("demo"))
+    plan = make_experiment_plan(load("demo"))
     found = results(plan, {"human": 0, "rldg": 45, "": 50})
     assert found.rows[-1].all.cycle_seconds is None or found.rows[1].all.cycle_seconds is None
     assert (
-        draw("cycle_time", found).png != draw("cycle_time", replace(found, rows=found.rows[:1])).png
+        draw_figure("cycle_time", found).png
+        != draw_figure("cycle_time", replace(found, rows=found.rows[:1])).png
     )
 
 
 def test_legends_call_the_operator_an_operator() -> None:
-    found = results(make_plan(load("fig4")), {"human": 20, "rldg": 45, "": 50})
+    found = results(make_experiment_plan(load("fig4")), {"human": 20, "rldg": 45, "": 50})
     figure = ARTISTS["success"][2](found)
     legend = figure.axes[0].get_legend()
     assert legend is not None
@@ -167,7 +168,7 @@ def test_legends_call_the_operator_an_operator() -> None:
 
 @pytest.mark.parametrize(("won", "said"), [(0, "no success"), (1, "1 success")])
 def test_a_bar_that_is_missing_says_why(won: int, said: str) -> None:
-    plan = make_plan(load("demo"))
+    plan = make_experiment_plan(load("demo"))
     cell = next(cell for cell in plan.cells if cell.source == "human")
     one_task = replace(cell, evaluations=cell.evaluations[:1])
     figure = ARTISTS["cycle_time"][2](Results(plan, (row(one_task, won, 9),), (), (), {}))
@@ -176,8 +177,8 @@ def test_a_bar_that_is_missing_says_why(won: int, said: str) -> None:
 
 
 def test_more_students_than_line_styles_are_drawn() -> None:
-    plan = make_plan(load("fig5"))
+    plan = make_experiment_plan(load("fig5"))
     names = [f"student_{number}" for number in range(5)]
     many = replace(plan.experiment, students=dict.fromkeys(names, plan.experiment.students["cnn"]))
-    found = results(make_plan(many), {"human": 20, "rldg": 45, "": 50})
-    assert draw("scaling", found).png
+    found = results(make_experiment_plan(many), {"human": 20, "rldg": 45, "": 50})
+    assert draw_figure("scaling", found).png

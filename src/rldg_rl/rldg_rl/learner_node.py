@@ -46,7 +46,7 @@ from rldg_rl.own_run import listen_to_own
 from rldg_rl.run_folder import RunFolder
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
 from rldg_robot.node_main import run_main
-from rldg_robot.publishers import count, crowd
+from rldg_robot.publishers import count_publishers, crowd
 from rldg_robot.ros import make_executor, now, publish_on, to_stamp
 
 LOOK_SECONDS = 0.1
@@ -121,7 +121,7 @@ class LearnerNode(Node):
 
     @property
     def _is_over(self) -> bool:
-        """The run has ended on another machine, and nobody here would end this node."""
+        """The run has ended on another machine, and no process here would end this node."""
         return self.apart and self._run_status.phase == DONE
 
     # What arrives
@@ -137,12 +137,12 @@ class LearnerNode(Node):
         self._recorder_is_there = True
 
     def _mistaken(self, topic: contract.Topic, fault: str) -> None:
-        """Somebody was started with other arguments; of two who speak, nobody knows which is this run's actor.
+        """Somebody was started with other arguments; of two who publish, it is unknown which is this run's actor.
 
         Raises:
-            UserError: nobody else speaks.
+            UserError: no other node publishes.
         """
-        if count(self, topic) > 1:
+        if count_publishers(self, topic) > 1:
             other_publishers = crowd(self, (topic,))
             self.get_logger().error(f"{fault}; but {other_publishers}", throttle_duration_sec=5.0)
             return

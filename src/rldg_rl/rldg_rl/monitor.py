@@ -125,8 +125,8 @@ def _facts(scene: MonitorState) -> list[list[tuple[str, str]]]:
     ]
     of_resets = [[("reset", f"{scene.reset_seconds:.1f} s")]] if scene.reset_seconds else []
     of_time = [
-        ("elapsed", clock(scene.wall_seconds)),
-        ("at most left", clock(scene.seconds_left) if scene.seconds_left else "-"),
+        ("elapsed", minutes_seconds(scene.wall_seconds)),
+        ("at most left", minutes_seconds(scene.seconds_left) if scene.seconds_left else "-"),
         ("steps/s", f"{scene.steps_per_second:.0f}"),
     ]
     return [of_episodes, *(of_learning if scene.steps_wanted else []), *of_resets, of_time]
@@ -150,7 +150,7 @@ def line(scene: MonitorState) -> str:
         parts.append(f"safety gate: {scene.gate}")
     if scene.attention:
         parts.append(scene.attention)
-    return visible(f"[{clock(scene.wall_seconds)}] {scene.doing}: {', '.join(parts)}")
+    return visible(f"[{minutes_seconds(scene.wall_seconds)}] {scene.doing}: {', '.join(parts)}")
 
 
 def spark(shares: Sequence[float]) -> str:
@@ -161,7 +161,7 @@ def spark(shares: Sequence[float]) -> str:
     return f"{bars} {100 * shares[-1]:.0f} %"
 
 
-def clock(seconds: float) -> str:
+def minutes_seconds(seconds: float) -> str:
     """Minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
@@ -284,6 +284,6 @@ def _rate(outcomes: dict[str, Any]) -> str:
 
 def _times(summary: dict[str, Any]) -> str:
     return (
-        f"{clock(summary['wall_seconds'])} on the wall, "
-        f"{clock(summary['sim_seconds'])} of robot time"
+        f"{minutes_seconds(summary['wall_seconds'])} on the wall, "
+        f"{minutes_seconds(summary['sim_seconds'])} of robot time"
     )

@@ -144,7 +144,7 @@ class RecorderNode(Node):
             self._early.append(cdr)
             return
         if step.index != len(bag.steps):
-            return  # told again to a recorder that was restarted
+            return  # published again for a recorder that was restarted
         bag.steps.append(step)
         self._write(contract.STEP.name, cdr)
         self._flush()

@@ -33,9 +33,9 @@ from rldg_rl.episodes.replay import (
     RecordedActions,
     RecordedEpisode,
     ReplayComparison,
-    compare,
+    compare_replay,
+    comparison_table,
     read_recorded,
-    table,
 )
 from rldg_rl.episodes.step import ControlStep, step_message
 from rldg_rl.robot.robot import RobotSilent
@@ -95,7 +95,7 @@ class ReplayerNode(Node):
         close_the_loop(self, self.robot, self.first, self.recorder)
 
     def _recordings(self) -> Iterator[tuple[RecordedEpisode, Task]]:
-        """What can be executed; what is left out is told."""
+        """What can be executed; what is left out is reported."""
         for bag in self.bags:
             try:
                 recording = read_recorded(bag)
@@ -124,13 +124,13 @@ class ReplayerNode(Node):
 
     def _report(self, reason: str) -> None:
         if self.comparisons:
-            plain_console().print(table(self.comparisons))
+            plain_console().print(comparison_table(self.comparisons))
             report = {"stopped": reason, "episodes": [asdict(each) for each in self.comparisons]}
             write_atomically(self.run.replay_report, json.dumps(report, indent=2))
         if reason:
             say(f"stopped: {reason}")
 
-    # What the actor tells (see actor.Witness)
+    # What the actor reports (see actor.Witness)
 
     def opened(self, result: EpisodeResult) -> None:
         """Open the episode for the recorder."""
@@ -163,7 +163,7 @@ class ReplayerNode(Node):
 
     def closed(self, result: EpisodeResult) -> None:
         """Close the episode for the recorder, and compare."""
-        self.comparisons.append(compare(self._recording, result, self._path))
+        self.comparisons.append(compare_replay(self._recording, result, self._path))
         self.get_logger().info(_line(self.comparisons[-1]))
         if rclpy.ok():
             self._episode.publish(episode_message(result, now(self), self.domain))

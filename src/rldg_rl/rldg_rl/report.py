@@ -25,7 +25,7 @@ from rldg_rl.evaluation.results import (
     Record,
     RecordFile,
     rate,
-    summarize,
+    summarize_records,
     worth_filming,
 )
 from rldg_rl.run_folder import RunFolder
@@ -50,7 +50,7 @@ def summarize_run(
         "interventions": progress.interventions,
         "wall_seconds": round(wall_seconds, 1),
         "sim_seconds": round(progress.seconds, 1),
-        **summarize(records),
+        **summarize_records(records),
         "demo_cycle_seconds": _rounded(mean_seconds(progress.episodes[Source.DEMONSTRATION])),
     }
 

@@ -176,7 +176,7 @@ class RunFolder(RunPaths):
 
 def read_count(path: Path, kind: type[T], none: T) -> T:
     """What a small file of a run counts; `none` where there is no such file. One that cannot be read is moved aside,
-    and that is said: what it counted is only told at the end, and no run has to wait for it.
+    and that is said: what it counted is only reported at the end, and no run has to wait for it.
     """
     try:
         return read_json(path, kind)

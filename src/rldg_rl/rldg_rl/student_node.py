@@ -13,7 +13,7 @@ from rclpy.node import Node
 
 from rldg_core import contract
 from rldg_msgs.srv import NextActions
-from rldg_rl.policies.far_student import fingerprint, sight_of
+from rldg_rl.policies.far_student import card_fingerprint, sight_of
 from rldg_rl.policies.student_policy import loaded_student
 from rldg_robot.node_main import run_node
 
@@ -25,7 +25,7 @@ class StudentNode(Node):
         super().__init__("student")
         folder = Path(self.declare_parameter("policy", "").value)
         self._model = loaded_student(folder)
-        self._card = fingerprint(folder)
+        self._card = card_fingerprint(folder)
         self.create_service(NextActions, contract.NEXT_ACTIONS, self._on_question)
         self.get_logger().info(f"{folder} on {self._model.device} waits for the actor's questions")
 

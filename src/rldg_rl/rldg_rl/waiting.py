@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Waiting for other parts of the stack, as long as it takes; people are told for whom."""
+"""Waiting for other parts of the stack, as long as it takes, with messages that name them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Waiting:
         goes_on: Callable[[], bool],
         tell: Callable[[str], None],
     ) -> None:
-        """Wait for nobody yet.
+        """Wait for no one yet.
 
         Args:
             spin: handles what arrives within some wall time [s].

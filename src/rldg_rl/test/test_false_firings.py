@@ -15,7 +15,7 @@ from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_rl.rewards.classifier import main
-from rldg_rl.rewards.false_firings import firings, mined, strike
+from rldg_rl.rewards.false_firings import firings, mark_false, mined
 from rldg_rl.rewards.reward_classifier import Label, train_classifier
 from rldg_rl.run_folder import RunFolder
 
@@ -81,13 +81,13 @@ def test_what_a_person_strikes_from_the_sheet_is_mined(tmp_path: Path) -> None:
     last = [[int(image.flat[0]) for image in firing.images] for firing in fired]
     assert last == [[looks(STEPS - 1), looks(STEPS)]] * 3
     with pytest.raises(UserError, match="there is no image 4: they are numbered 1 to 3"):
-        strike(run, fired, {4})
-    strike(run, fired, {1, 3})
+        mark_false(run, fired, {4})
+    mark_false(run, fired, {1, 3})
     labels = mined(run, VGA)
     assert [label.episode for label in labels] == ["first/policy_00000"] * 2 + [
         "first/policy_00002"
     ] * 2
-    strike(run, fired, set())
+    mark_false(run, fired, set())
     assert mined(run, VGA) == []
 
 

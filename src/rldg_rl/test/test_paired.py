@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_rl.evaluation.paired import compare, mcnemar, newcombe
+from rldg_rl.evaluation.paired import compare_pairs, mcnemar, newcombe
 from rldg_rl.evaluation.results import Record
 
 
@@ -45,7 +45,7 @@ def test_cycle_times_are_compared_where_both_succeed() -> None:
     rng = np.random.default_rng(0)
     slow = [record(True, 3.0 + rng.normal(0, 0.2)) for _ in range(30)]
     fast = [record(True, 2.0 + rng.normal(0, 0.2)) for _ in range(30)]
-    found = compare([*zip(slow, fast, strict=True), (record(False, 10.0), record(True, 1.0))])
+    found = compare_pairs([*zip(slow, fast, strict=True), (record(False, 10.0), record(True, 1.0))])
     assert (found.pairs, found.both, found.only_second) == (31, 30, 1)
     assert found.difference == pytest.approx(-1 / 31)
     assert found.cycle is not None and found.cycle.ci95 is not None
@@ -54,8 +54,8 @@ def test_cycle_times_are_compared_where_both_succeed() -> None:
 
 
 def test_too_few_successes_tell_no_spread() -> None:
-    one = compare([(record(True, 3.0), record(True, 2.0))])
+    one = compare_pairs([(record(True, 3.0), record(True, 2.0))])
     assert one.cycle is not None and one.cycle.difference == 1.0 and one.cycle.ci95 is None
-    alike = compare([(record(True, 3.0), record(True, 2.0))] * 4)
+    alike = compare_pairs([(record(True, 3.0), record(True, 2.0))] * 4)
     assert alike.cycle is not None and alike.cycle.ci95 == (1.0, 1.0)
-    assert compare([(record(True, 3.0), record(False, 10.0))]).cycle is None
+    assert compare_pairs([(record(True, 3.0), record(False, 10.0))]).cycle is None

@@ -24,9 +24,9 @@ from rldg_rl.episodes.replay import (
     NotExecutable,
     RecordedActions,
     RecordedEpisode,
-    compare,
+    compare_replay,
+    comparison_table,
     read_recorded,
-    table,
 )
 from rldg_rl.episodes.step import Belief
 from rldg_rl.robot.direct_robot import DirectRobot
@@ -64,7 +64,7 @@ def test_the_same_actions_from_the_same_start_lead_along_the_same_path() -> None
 
     again, result = live(RecordedActions(recording), Source.REPLAY, 12)
 
-    found = compare(recording, result, path_of(again))
+    found = compare_replay(recording, result, path_of(again))
     assert (found.start_mm, found.largest_mm, found.final_mm) == (0.0, 0.0, 0.0)
     assert found.largest_degrees < 1e-12
     assert (found.recorded_steps, found.replayed_steps) == (12, 12)
@@ -86,12 +86,12 @@ def test_a_path_that_strays_is_measured_step_by_step() -> None:
     ]
     result = EpisodeResult("a", TASK, Source.REPLAY, 7, EpisodeStatus.SUCCESS, steps=2)
 
-    found = compare(recording, result, strayed)
+    found = compare_replay(recording, result, strayed)
 
     millimetres = (found.start_mm, found.largest_mm, found.final_mm)
     assert millimetres == pytest.approx((1.0, 5.0, 2.0))
     assert found.largest_degrees == found.final_degrees == pytest.approx(np.degrees(0.1))
-    cells = {column.header: list(column.cells) for column in table([found]).columns}
+    cells = {column.header: list(column.cells) for column in comparison_table([found]).columns}
     assert (cells["steps"], cells["max mm"], cells["end mm"]) == (["3, 2"], ["5.000"], ["2.000"])
 
 
@@ -115,7 +115,7 @@ def test_a_replay_agrees_if_it_ends_by_itself_and_solves_what_was_solved(
     recording = RecordedEpisode(summary, np.zeros((1, 7), np.float32), (ExecutedBy.POLICY,), here)
 
     assert (
-        compare(recording, EpisodeResult("a", TASK, Source.REPLAY, 7, replayed), here).agrees
+        compare_replay(recording, EpisodeResult("a", TASK, Source.REPLAY, 7, replayed), here).agrees
         is agrees
     )
 

@@ -21,7 +21,7 @@ from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.pace import StepRate
 from rldg_rl.acting.schedule import RunPlan, RunProgress
 from rldg_rl.evaluation.results import Record
-from rldg_rl.monitor import MonitorState, clock, line, outcome, render
+from rldg_rl.monitor import MonitorState, line, minutes_seconds, outcome, render
 from rldg_rl.report import (
     draw_learning_curve,
     film_episodes,
@@ -149,7 +149,7 @@ def test_the_view_shows_where_a_run_stands() -> None:
         assert words in text
     assert "…" not in text, "everything fits"
     assert "training 400/8000" in line(scene) and "emergency stop" in line(scene)
-    assert clock(125.0) == "2:05"
+    assert minutes_seconds(125.0) == "2:05"
 
 
 def test_the_view_shows_whom_it_waits_for_in_full() -> None:

@@ -10,7 +10,14 @@ import pytest
 from scipy.stats import binomtest
 
 from rldg_core.user_error import UserError
-from rldg_rl.evaluation.results import Record, RecordFile, judge, summarize, wilson, worth_filming
+from rldg_rl.evaluation.results import (
+    Record,
+    RecordFile,
+    judge,
+    summarize_records,
+    wilson,
+    worth_filming,
+)
 
 WON = Record("connector/vga", 0, 7, True, 1.5, 15, 12.0, 0.5, None)
 LOST = replace(WON, success=False, seconds=10.0, steps=100, peak_force=30.0, failure="timed out")
@@ -63,9 +70,9 @@ def test_no_episodes_make_no_figures() -> None:
 
 
 def test_several_tasks_are_reported_one_by_one_and_by_what_was_seen() -> None:
-    assert set(summarize([WON, LOST])) == {"evaluation"}
+    assert set(summarize_records([WON, LOST])) == {"evaluation"}
     unseen = replace(LOST, task="connector/xlr")
-    summary = summarize([WON, WON, unseen])
+    summary = summarize_records([WON, WON, unseen])
     assert summary["evaluation"]["successes"] == 2 and summary["evaluation"]["episodes"] == 3
     assert summary["evaluations"]["connector/xlr"] == judge([unseen]) == summary["unseen"]
     assert summary["seen"] == judge([WON, WON])

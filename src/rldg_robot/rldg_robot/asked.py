@@ -24,7 +24,7 @@ class Asked:
         Args:
             node: whose topics are used.
             answers: keys that mean yes or no.
-            open_keys: the two of them that are shown where nobody waits for the answer.
+            open_keys: the two of them that are shown where no one waits for the answer.
         """
         self._answers = answers
         self._open_keys = open_keys

@@ -52,7 +52,7 @@ def ask(node: Node, service: str, whom: str, patience: float = PATIENCE) -> Trig
     """Call a Trigger; returns what it answered within `patience` [s].
 
     Raises:
-        UserError: nobody answers; `whom` names who should.
+        UserError: no node answers; `whom` names who should.
     """
     client = node.create_client(Trigger, service)
     _wait(client.service_is_ready, node, whom)

@@ -18,7 +18,7 @@ from rclpy.utilities import remove_ros_args
 
 from rldg_core.commands.command_line import print_anything
 from rldg_core.commands.visible import tell_error
-from rldg_core.ros_domain import domain_of
+from rldg_core.ros_domain import domain_id
 from rldg_core.task import UnknownTask
 from rldg_core.user_error import UserError
 from rldg_robot.ros import make_executor
@@ -76,9 +76,9 @@ def run_main(
         )
         sys.exit(USER_ERROR)
     try:
-        domain_of(
+        domain_id(
             os.environ.get("ROS_DOMAIN_ID", "")
-        )  # rcl would meet others in 1 for 1e2, or nobody
+        )  # rcl would meet others in 1 for 1e2, or none
     except UserError as error:
         tell_error("error", error)
         sys.exit(USER_ERROR)

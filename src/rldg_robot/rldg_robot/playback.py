@@ -107,7 +107,7 @@ def _offered(channel: Channel) -> Topic:
 
 
 def _offers(text: str) -> list[Offer]:
-    """Those that nobody can read count as none."""
+    """Those that cannot be read count as none."""
     try:
         return parse_yaml(text, list[Offer], "offered_qos_profiles") if text else []
     except FormatError:

@@ -24,7 +24,7 @@ from rldg_robot.node_main import run_main
 from rldg_robot.playback import cues, topics_of
 from rldg_robot.ros import message_class, publish_on, to_stamp
 
-SETTLE_SECONDS = 3.0  # of wall time for nodes to find each other: a robot is seen, and nobody misses the beginning
+SETTLE_SECONDS = 3.0  # of wall time for nodes to find each other: a robot is seen, and no one misses the beginning
 WATCH_SECONDS = 1.0  # of wall time between looks at who else publishes
 ACKNOWLEDGED = Duration(seconds=5)
 
@@ -86,7 +86,7 @@ class PlayerNode(Node):
         return played
 
     def _offer(self, bag: Path) -> None:
-        """Make the publishers that a bag needs; what cannot be published is told once."""
+        """Make the publishers that a bag needs; what cannot be published is reported once."""
         for topic in topics_of(bag):
             key = topic.name.lstrip("/")
             if key in self._outputs:

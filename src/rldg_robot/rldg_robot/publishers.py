@@ -44,7 +44,7 @@ class Rivals:
         """The same, as of now: to be asked for every message."""
         if time.monotonic() < self._wary_until:
             return self.who or CAME
-        if not self.who and any(count(self._node, topic) > 1 for topic in DRIVEN):
+        if not self.who and any(count_publishers(self._node, topic) > 1 for topic in DRIVEN):
             self._look()
         return self.who
 
@@ -81,13 +81,13 @@ def crowd(node: Node, topics: tuple[Topic, ...]) -> str:
     return "; ".join(filter(None, (_crowd(node, topic) for topic in topics)))
 
 
-def count(node: Node, topic: Topic) -> int:
+def count_publishers(node: Node, topic: Topic) -> int:
     """Publishers of a topic under the name that it has here, remapped and all; takes microseconds."""
     return int(node.count_publishers(node.resolve_topic_name(topic.name)))
 
 
 def _crowd(node: Node, topic: Topic) -> str:
-    if (number := count(node, topic)) < 2:
+    if (number := count_publishers(node, topic)) < 2:
         return ""
     others = others_on(node, topic.name)
     names = ", ".join(map(_name, others))

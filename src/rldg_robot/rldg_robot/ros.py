@@ -97,7 +97,7 @@ def listen_to(
         raw: hand over the CDR bytes, of every message that is long enough for its stamp.
         depth: messages to queue where every one counts; by default the topic's own depth.
         checked: False: hand over every message, for who listens checks them.
-        on_match: told of every publisher that comes or goes, before its messages.
+        on_match: called with every publisher that comes or goes, before its messages.
     """
     if checked and not raw and has_check(topic):
         callback = _checked(node, topic, callback)

@@ -44,7 +44,7 @@ class StreamTimeouts:
     """How long each stream may be silent before the arm is held [s]."""
 
     state: float = 0.25
-    """current_pose, and external_wrench: unfelt, a limit protects nobody"""
+    """current_pose, and external_wrench: unfelt, a limit protects nothing"""
     camera: float = 0.5
     """the wrist image"""
     policy: float = 0.3
@@ -112,7 +112,7 @@ def into_box(pose: Pose, task: Task) -> Pose:
     return Pose(position, turned.quaternion)
 
 
-def beyond(pose: Pose, task: Task) -> tuple[float, float]:
+def distance_outside_box(pose: Pose, task: Task) -> tuple[float, float]:
     """How far a pose is outside of the task's box [m, rad]; zeros: it is inside."""
     nearest = into_box(pose, task)
     turn = (
@@ -145,11 +145,11 @@ class Gate:
     image_stamp: int = 0
     command_stamp: int = 0
     rivals: str = ""
-    """who else publishes what only the gate may; empty: nobody"""
+    """who else publishes what only the gate may; empty: no one"""
     _hold: Pose | None = None
     _outside: bool = False
     _blocked: bool = False
-    """something was in the way, and nobody was told yet that it is no more"""
+    """something was in the way, and it is not reported yet that it is no more"""
     _grip: tuple[int, Grip] | None = None
     """a gripper's command that waits for a target to pass, and its stamp"""
 
@@ -320,7 +320,7 @@ class Gate:
         """
         if self.pose is None or abs(now - self.pose_stamp) > self.patience.state * SECOND:
             return ""
-        away, turned = beyond(self.pose, self.task)
+        away, turned = distance_outside_box(self.pose, self.task)
         limits = (BACK, BACK_TURN) if self._outside else (OUT, OUT_TURN)
         self._outside = away > limits[0] or turned > limits[1]
         if not self._outside:

@@ -62,7 +62,7 @@ class SafetyGateNode(Node):
         self._contradicted = False
 
         listen_to(self, contract.CURRENT_POSE, self._on_pose)
-        # The rules are the check of these: what is wrong about a wrench stops, about a target it is told.
+        # The rules are the check of these: what is wrong about a wrench stops, about a target is reported.
         listen_to(self, contract.EXTERNAL_WRENCH, self._on_wrench, checked=False)
         # Only the stamp of an image matters here: it is never deserialised.
         listen_to(self, contract.WRIST_IMAGE, self._on_image, raw=True)

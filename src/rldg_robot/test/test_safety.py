@@ -12,7 +12,7 @@ from rldg_core.gate_reason import PASSING, Reason, ReasonCode
 from rldg_core.message_values import SECOND
 from rldg_core.poses import Pose
 from rldg_core.task import load_task
-from rldg_robot.safety import BACK, OUT, Gate, GateState, Grip, beyond
+from rldg_robot.safety import BACK, OUT, Gate, GateState, Grip, distance_outside_box
 
 NOW = 1_000 * SECOND
 PRESSED = Reason(ReasonCode.EMERGENCY_STOP, "emergency stop")
@@ -372,7 +372,7 @@ def test_how_far_out_is_reported_for_any_pose() -> None:
     for _ in range(2000):
         turn = rng.normal(size=3) * rng.choice([0.01, 0.1, 1.0, 3.0])
         pose = TASK.goal_pose @ Pose.from_rotvec(rng.normal(size=3) * 0.1, turn)
-        away, angle = beyond(pose, TASK)
+        away, angle = distance_outside_box(pose, TASK)
         assert 0.0 <= angle <= np.pi + 1e-9 and away >= 0.0
         gate = Gate(TASK)
         heard(gate, pose, NOW)

@@ -154,13 +154,13 @@ def bag_files(path: Path) -> list[Path]:
     Raises:
         FileNotFoundError: there is none.
     """
-    files = in_order(file for file in path.glob("*.mcap") if regular(file))
+    files = in_recorded_order(file for file in path.glob("*.mcap") if regular(file))
     if not files:
         raise FileNotFoundError(f"{path} holds no .mcap file")
     return files
 
 
-def in_order(files: Iterable[Path]) -> list[Path]:
+def in_recorded_order(files: Iterable[Path]) -> list[Path]:
     """The files of a split bag as they were recorded: `x_10` after `x_9`."""
     return sorted(files, key=lambda file: (len(file.name), file.name))
 
@@ -268,7 +268,7 @@ def _custom_data(events: Iterator[yaml.Event]) -> dict[str, str]:
     return dict(zip(values[::2], values[1::2], strict=True))
 
 
-def summarize(
+def summarize_messages(
     episode_id: str, messages: list[tuple[str, str, int, bytes]]
 ) -> EpisodeSummary | None:
     """Summary of an episode's messages; None where no episode was ever opened."""

@@ -180,7 +180,7 @@ def _output(
 
 
 def _late(file: Path, number: int, known: Mapping[int, tuple[str, str]]) -> Channel:
-    """A channel that was not named before its messages; of no topic where nobody names it."""
+    """A channel that was not named before its messages; without a topic where no record names it."""
     about = summary(file)
     if about and number in about.channels:
         return about.channels[number]
@@ -309,7 +309,7 @@ def _records(stream: BinaryIO, account: Account) -> Iterator[tuple[int, bytes]]:
 
 
 def _content(stream: BinaryIO, opcode: int, length: int, left: int) -> bytes:
-    """What stands behind a record's head; empty where nobody wants to know."""
+    """What stands behind a record's head; empty where it is not wanted."""
     if opcode == CHUNK:
         length = _chunk_length(stream) or length
     if length > left:

@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
     def parse_args(  # type: ignore[override]
         self, words: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
     ) -> argparse.Namespace:
-        """As of `ArgumentParser`; a word that nobody knows is told with what it may have been."""
+        """As of `ArgumentParser`; an unknown word is reported with what it may have been."""
         given, unknown = self.parse_known_args(words, namespace)
         if unknown:
             self.error(f"{unknown[0]} is unknown here.{self._nearest(unknown[0])}")
@@ -84,7 +84,7 @@ def once(option: str, values: Iterable[T]) -> list[T]:
 def command(program: str) -> Callable[[Callable[..., int | None]], Callable[..., int]]:
     """Make a program of its main function: any file's name can be printed, and a reader that has seen enough ends it.
 
-    What a person can mend is told in a line, with exit code 2; Ctrl-C is no traceback.
+    What a person can mend is reported in one line, with exit code 2; Ctrl-C is no traceback.
     """
 
     def decorate(main: Callable[..., int | None]) -> Callable[..., int]:

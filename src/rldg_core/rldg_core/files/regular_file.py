@@ -24,7 +24,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def regular(path: Path) -> bool:
-    """Whether it is a file, or a link to one; False where nobody may look."""
+    """Whether it is a file, or a link to one; False where it may not be looked at."""
     try:
         return path.is_file()
     except OSError:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The contract version of a file, told before anything else is expected of it: another version has other fields."""
+"""The contract version of a file, checked before anything else is expected of it: another version has other fields."""
 
 from __future__ import annotations
 

@@ -14,9 +14,9 @@ PR_SET_PDEATHSIG = 1
 def tied_to_parent(unblocked: Iterable[int]) -> Callable[[], None]:
     """What a child does before its program (`preexec_fn`): die with this process, and hear signals again.
 
-    Who is killed with SIGKILL stops nobody. Without this its children would go on unseen and hold what the next start
-    wants: the robot, the DDS domain, the run. They get SIGKILL, since one that hangs ignores the rest, and a run
-    survives it by design. This process has to have one thread.
+    A process that is killed with SIGKILL stops no child. Without this its children would go on unseen and hold what
+    the next start wants: the robot, the DDS domain, the run. They get SIGKILL, since one that hangs ignores the rest,
+    and a run survives it by design. This process has to have one thread.
 
     Args:
         unblocked: signals that this process blocks while it starts the child.

@@ -12,7 +12,7 @@ from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, StatedFacts
 from rldg_distill.recordings.selection import BagDescription, Filters
 
 
-def check_effects(
+def check_options_have_effect(
     options: Options, bags: Collection[BagDescription], recordings: Collection[ForeignBag]
 ) -> None:
     """Check the options against all bags that can be read.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a dataset is made from and how, as `convert` is told on its command line."""
+"""What a dataset is made from and how, as the command line of `convert` says."""
 
 from __future__ import annotations
 

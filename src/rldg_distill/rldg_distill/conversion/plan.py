@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a conversion is going to do: which bags go into which file, and what all of them have in common.
 
-Told from the bags' metadata and the first bags that can be read. The same plan always gives the same bytes, whoever
+Derived from the bags' metadata and the first bags that can be read. The same plan always gives the same bytes, whoever
 carries it out and in however many goes.
 """
 
@@ -21,7 +21,7 @@ from rldg_core.contract import CONTRACT_VERSION, WRIST_IMAGE
 from rldg_core.files.regular_file import regular
 from rldg_core.task import UnknownTask, load_task
 from rldg_core.user_error import UserError
-from rldg_distill.conversion.effects import check_effects
+from rldg_distill.conversion.effects import check_options_have_effect
 from rldg_distill.conversion.options import Options
 from rldg_distill.conversion.shard import ConversionRecipe, Shard, image_shapes
 from rldg_distill.datasets import rlds
@@ -96,7 +96,7 @@ class ConversionPlan:
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
-def make_plan(
+def make_conversion_plan(
     paths: Iterable[Path], options: Options, without: Mapping[str, str] | None = None
 ) -> ConversionPlan:
     """Look through the bags.
@@ -118,7 +118,7 @@ def make_plan(
         # Where no bag is bad, it is what was asked of them that cannot be.
         raise failed if pile.rejected else UsageError(str(failed)) from error
     if not without:
-        check_effects(options, pile.described, pile.recordings.values())
+        check_options_have_effect(options, pile.described, pile.recordings.values())
     shards = tuple(
         chain.from_iterable(
             share_out(options.out.name, name, [c.path for c in chosen], options.shard_episodes)

@@ -268,9 +268,9 @@ def _compare(episode: Episode, where: str, seen: _Seen) -> Iterator[str]:
         try:
             frames = np.stack([_grey(data) for data in images])
         except ValueError:
-            continue  # told already
+            continue  # reported already
         key = (episode.metadata.task_id, camera)
-        if min(frames.shape[1:]) > 2 * max(IN_PLACE):  # of a narrower one no shift can be told
+        if min(frames.shape[1:]) > 2 * max(IN_PLACE):  # of a narrower one no shift can be measured
             look = _edges(np.median(frames, axis=0))
             seen.looks.setdefault(key, []).append((where, look))
         scores = lag_scores(frames, episode)

@@ -60,7 +60,7 @@ class Workplace:
         return self.progress / f"{shard}.npz"
 
     def half_written(self, name: str) -> Path:
-        """A new name for a file that is not whole yet; nobody else has it."""
+        """A new name for a file that is not whole yet; no other process has it."""
         return self.progress / f"{name}.{uuid4().hex}.part"
 
     @contextmanager

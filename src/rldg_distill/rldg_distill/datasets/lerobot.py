@@ -33,7 +33,7 @@ from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import ACTION, Episode, EpisodeMetadata
-from rldg_distill.datasets.lerobot_statistics import Statistics, describe, describe_images
+from rldg_distill.datasets.lerobot_statistics import Statistics, describe_images, feature_statistics
 from rldg_distill.datasets.rlds import Dataset
 
 VERSION = "v3.0"
@@ -112,7 +112,7 @@ class Writer:
         if not self._features:
             self._features = features(images, numbers)
         chunk_index, file_index = self._files.write(frames(self._features, images, numbers))
-        statistics = {key: describe(values) for key, values in numbers.items()}
+        statistics = {key: feature_statistics(values) for key, values in numbers.items()}
         for key, encoded in images.items():
             levels = np.sum([image_codec.histogram(data) for data in encoded], axis=0)
             self._levels[key] = self._levels.get(key, 0) + levels
@@ -174,7 +174,7 @@ class Writer:
                 column = data.to_table(columns=[key])[key].combine_chunks()
                 values = column.flatten() if pa.types.is_fixed_size_list(column.type) else column
                 numbers = values.to_numpy(zero_copy_only=False)
-                statistics[key] = describe(numbers.reshape(-1, *feature["shape"]))
+                statistics[key] = feature_statistics(numbers.reshape(-1, *feature["shape"]))
         return statistics
 
     def _info(self, lengths: dict[str, int]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ Statistics = dict[str, list[Any]]
 """min, max, mean, std, count and the quantiles, as JSON has them"""
 
 
-def describe(values: np.ndarray) -> Statistics:
+def feature_statistics(values: np.ndarray) -> Statistics:
     """Of a feature that is a number or a vector.
 
     Args:

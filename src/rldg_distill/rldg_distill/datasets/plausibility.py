@@ -25,8 +25,8 @@ STRETCH = 5.0
 SHARE = 0.2
 """of an episode's steps that may be beyond what only a unit or a frame explains in more"""
 NEIGHBOURS = 3
-"""steps over which sizes of actions are averaged: an arm told at 10 Hz stands at one step and goes twice as far at the
-next"""
+"""steps over which sizes of actions are averaged: an arm commanded at 10 Hz stands at one step and goes twice as far at
+the next"""
 NEVER = 20.0
 """times a limit of twist or wrench that not even one step may be beyond: no number that anybody measured"""
 COMMANDED_SPEED = (10.0, 0.05, 0.5)

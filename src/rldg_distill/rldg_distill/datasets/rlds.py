@@ -156,7 +156,7 @@ def _node(child: Any) -> dict[str, Any]:
     return {"pythonClassName": _DICT, "featuresDict": {"features": content}}
 
 
-def check_name(name: str) -> None:
+def check_dataset_name(name: str) -> None:
     """Whether a folder may have that name, and TFDS can find a dataset of it.
 
     Raises:

@@ -56,7 +56,7 @@ def fingerprint(dataset: Dataset) -> str:
     return digest.hexdigest()
 
 
-def describe(values: np.ndarray, mask: list[bool]) -> dict[str, Any]:
+def vector_statistics(values: np.ndarray, mask: list[bool]) -> dict[str, Any]:
     """mean, std, min, max, q01, q99 per dimension of (N, D) values, and the mask.
 
     Args:
@@ -112,8 +112,8 @@ def compute(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
     return {
         "fingerprint": fingerprint(dataset),
         # The gripper is absolute and stays as it is; where it never moves, noise would be all that is left of it.
-        "action": describe(action, [True] * (action.shape[1] - 1) + [False]),
-        "state": describe(state, [True] * state.shape[1]),
+        "action": vector_statistics(action, [True] * (action.shape[1] - 1) + [False]),
+        "state": vector_statistics(state, [True] * state.shape[1]),
         "num_transitions": len(action),
         "num_trajectories": sum(dataset.lengths.values()),
     }

@@ -3,7 +3,7 @@
 
 A bag is a folder, or a file by itself. What a file is, its first bytes tell, whatever its name or `metadata.yaml` says;
 that is a list of names to look for, and of counts to check by: fewer messages than were recorded are an error. Topics
-are told without the leading slash, as the robot contract names them.
+are given without the leading slash, as the robot contract names them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from rldg_core.bags.bag_reader import (
     METADATA,
     BagMetadata,
     custom_data,
-    in_order,
+    in_recorded_order,
     installed_form,
     is_complete,
     metadata,
@@ -69,7 +69,7 @@ class TopicInfo:
 @contextmanager
 def damage_as_bad_bag() -> Iterator[None]:
     """Make a BadBag of whatever one bag raises, so that it ends nothing but itself: a message that is cut off or not of
-    its type, a file that cannot be read, and what nobody foresaw. What would end every bag passes.
+    its type, a file that cannot be read, and what was not foreseen. What would end every bag passes.
 
     Raises:
         BadBag: the bag raised something.
@@ -165,7 +165,7 @@ def messages(path: Path, wanted: Collection[str]) -> Iterator[tuple[str, int, by
     The bytes are of the installed definition of their type, whatever it was when they were recorded.
 
     Raises:
-        BadBag: the bag is damaged, or, told at the end, less of it can be read than was recorded.
+        BadBag: the bag is damaged, or, raised at the end, less of it can be read than was recorded.
     """
     return _read(path, wanted, _installed)
 
@@ -217,8 +217,10 @@ def _compare(account: Account, recorded: Counter[str], wanted: Collection[str]) 
     less = [topic for topic in sorted(wanted) if account.read[topic] < recorded[topic]]
     if not less and not account.damage:
         return
-    cause = "File end magic is invalid." if account.torn else some(account.damage)
-    counts = some([f"{account.read[t]} of {recorded[t]} messages of {t} are there" for t in less])
+    cause = "File end magic is invalid." if account.torn else shortened_list(account.damage)
+    counts = shortened_list(
+        [f"{account.read[t]} of {recorded[t]} messages of {t} are there" for t in less]
+    )
     raise BadBag(f"cannot be read{cause and f' ({cause})'}{counts and f': {counts}'}. {MEND}")
 
 
@@ -256,7 +258,7 @@ def _span(file: Path) -> tuple[int, int, int]:
         return min(times, default=0), max(times, default=0), len(times)
 
 
-def some(texts: list[str]) -> str:
+def shortened_list(texts: list[str]) -> str:
     """A list for a message, cut short."""
     more = f" and {len(texts) - SHOWN} more" if len(texts) > SHOWN else ""
     return ", ".join(texts[:SHOWN]) + more
@@ -279,8 +281,8 @@ def files_of(path: Path) -> list[Path]:
         return listed
     if missing and len(present) != len(listed):
         raise BadBag(
-            f"misses {some(missing)}, which its {METADATA} lists, and holds {len(present)} other file(s) of messages. "
-            "`ros2 bag reindex` lists what is there"
+            f"misses {shortened_list(missing)}, which its {METADATA} lists, and holds {len(present)} other file(s) of "
+            "messages. `ros2 bag reindex` lists what is there"
         )
     if not present:
         raise BadBag("holds no .mcap file and no .db3 file")
@@ -289,7 +291,9 @@ def files_of(path: Path) -> list[Path]:
 
 def storage_files(folder: Path) -> list[Path]:
     """The files with messages in a folder."""
-    return in_order(f for f in folder.iterdir() if STORAGE.fullmatch(f.name) and regular(f))
+    return in_recorded_order(
+        f for f in folder.iterdir() if STORAGE.fullmatch(f.name) and regular(f)
+    )
 
 
 def metadata_of(path: Path) -> BagMetadata | None:
@@ -342,7 +346,7 @@ def remarks(path: Path) -> list[str]:
     if any(db3_file.left_behind(file) for file in files):
         found.append("its recorder was killed: what lay in its log is read, too")
     if path.is_dir() and (others := [f.name for f in storage_files(path) if f not in files]):
-        found.append(f"{some(others)} is not listed in its {METADATA} and left out")
+        found.append(f"{shortened_list(others)} is not listed in its {METADATA} and left out")
     return found
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from rldg_core.bags.bag_reader import METADATA, in_order
+from rldg_core.bags.bag_reader import METADATA, in_recorded_order
 from rldg_core.commands.command_line import UsageError
 from rldg_core.files.regular_file import regular
 from rldg_core.message_values import SECOND
@@ -134,7 +134,7 @@ def _are_parts(files: list[Path]) -> bool:
     if len(files) < 2 or len({_prefix(file) for file in files}) > 1:
         return False
     try:
-        spans = pairwise(map(span_of, in_order(files)))
+        spans = pairwise(map(span_of, in_recorded_order(files)))
         return all(a[2] and b[2] and abs(b[0] - a[1]) < GOES_ON for a, b in spans)
     except BadBag:
         return False

@@ -58,7 +58,7 @@ def identify(tasks: Mapping[Path, str]) -> Identities:
     Bags that cannot be read are taken for themselves: whoever converts them says what is wrong.
 
     Args:
-        tasks: of every bag; the same messages told as two tasks are two recordings.
+        tasks: of every bag; the same messages stated as two tasks are two recordings.
     """
     by_span: dict[object, list[Path]] = defaultdict(list)
     by_name: dict[str, list[Path]] = defaultdict(list)

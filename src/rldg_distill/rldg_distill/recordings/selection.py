@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which bags become episodes, in which order, in which split: told from their summaries alone."""
+"""Which bags become episodes, in which order, in which split: decided by their summaries alone."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ SHOWN = {"image": (SIZE, SIZE)}
 
 
 class Student(nn.Module, ABC):
-    """A policy that is told in words what to do.
+    """A policy that follows an instruction in words.
 
     A batch that reaches `loss` and `predict` has images of the sizes that `image_sizes` names. Random numbers come
     from torch's default generators alone, which a training keeps in its checkpoints.

@@ -36,7 +36,7 @@ def documented(kind: type) -> dict[str, str]:
     return texts
 
 
-def flag(name: str) -> str:
+def option_name(name: str) -> str:
     """The option of a field."""
     return "--" + name.replace("_", "-")
 
@@ -59,22 +59,24 @@ def add_options(parser: argparse._ArgumentGroup, config: Any, hidden: Iterable[s
             "help": f"{text} ({shown})" if shown else text,
         }
         if hint is bool:
-            parser.add_argument(flag(field.name), action=argparse.BooleanOptionalAction, **settings)
+            parser.add_argument(
+                option_name(field.name), action=argparse.BooleanOptionalAction, **settings
+            )
             continue
         if getattr(hint, "__origin__", None) is tuple:
             settings["nargs"] = "+"
             hint = get_args(hint)[0]
         kind_of_value = seed_value if field.name == "seed" else TYPES[_plain(hint)]
         parser.add_argument(
-            flag(field.name), type=kind_of_value, metavar=_metavar(hint), **settings
+            option_name(field.name), type=kind_of_value, metavar=_metavar(hint), **settings
         )
 
 
-def table(config: Any, hidden: Iterable[str] = ()) -> str:
+def options_table(config: Any, hidden: Iterable[str] = ()) -> str:
     """The fields of a dataclass's instance as a table in Markdown, its values as defaults."""
     texts = documented(type(config))
     rows = [
-        f"| `{flag(field.name)}` | {_shown(getattr(config, field.name))} | {texts[field.name]} |"
+        f"| `{option_name(field.name)}` | {_shown(getattr(config, field.name))} | {texts[field.name]} |"
         for field in fields(config)
         if field.name not in hidden
     ]

@@ -28,7 +28,7 @@ SEED = 20_241_212
 
 @dataclass(frozen=True)
 class Judged:
-    """What `HeldOut.judge` found, as much as is told of it again.
+    """What `HeldOut.judge` found, as much as is reported of it again.
 
     Raises:
         ValueError: an error is missing.

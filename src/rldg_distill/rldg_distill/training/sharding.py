@@ -59,7 +59,7 @@ def undivided(tensor: Tensor) -> Tensor:
     return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
 
-def whole(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
+def gathered(tensors: Mapping[str, Tensor], world: World) -> dict[str, Tensor]:
     """Tensors undivided, in the leading process's main memory; the others get none. Every process has to ask."""
     found = {}
     for name, tensor in tensors.items():

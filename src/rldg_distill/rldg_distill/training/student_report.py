@@ -20,7 +20,7 @@ from matplotlib import pyplot
 matplotlib.rcParams["text.parse_math"] = False  # names may have a $
 
 
-def summarize(trainer: Trainer, finished: bool) -> dict[str, Any]:
+def summarize_training(trainer: Trainer, finished: bool) -> dict[str, Any]:
     """What came out, for `summary.json`."""
     student, progress, world = trainer.student, trainer.progress, trainer.world
     lines = [line for line in trainer.run.lines() if "loss" in line]
@@ -36,8 +36,8 @@ def summarize(trainer: Trainer, finished: bool) -> dict[str, Any]:
         "samples_per_second": round(lines[-1]["samples_per_second"], 1) if lines else None,
         "device": str(world.device),
         "processes": world.ranks,
-        "parameters": training_state.count(student),
-        "trained_parameters": training_state.count(student, moved=True),
+        "parameters": training_state.count_parameters(student),
+        "trained_parameters": training_state.count_parameters(student, moved=True),
         "loss_kind": trainer.kind,
         "training_loss": lines[-1]["loss"] if lines else None,
         "validation": progress.best_validation or progress.validation,

@@ -60,7 +60,7 @@ class Trainer:
         world: World,
         on_line: Callable[[dict[str, Any]], None] = lambda line: None,
     ) -> None:
-        """Get ready; `told` is called with every point of the loss curve and every validation."""
+        """Get ready; `on_line` is called with every point of the loss curve and every validation."""
         self.config, self.student, self.loader = config, student, loader
         self.held_out, self.run, self.world, self.on_line = held_out, run, world, on_line
         self.kind = config.loss or student.losses[0]
@@ -227,14 +227,14 @@ class Trainer:
             self.progress.best_validation = {}
             self._save_student()
         tensors = training_state.tensors(self.student, self.optimizer, self._average)
-        tensors = sharding.whole(tensors, self.world)
+        tensors = sharding.gathered(tensors, self.world)
         if self.world.leads:
             training_state.save(self.run.student_training, tensors, self.progress)
         self.world.wait()
 
     def _save_student(self) -> None:
         with self._kept():
-            tensors = sharding.whole(self.student.kept(), self.world)
+            tensors = sharding.gathered(self.student.kept(), self.world)
             if self.world.leads:
                 self.student.save(self.run.student, tensors)
 

@@ -91,10 +91,10 @@ def _statistics(datasets: Sequence[Dataset], train: StepIndex, val: StepIndex) -
     if len(own) == 1:
         return {quantity: own[0].get(quantity, {}) for quantity in ("action", "state")}
     return {
-        "action": statistics.describe(
+        "action": statistics.vector_statistics(
             np.concatenate([train.action, val.action]), own[0]["action"]["mask"]
         ),
-        "state": statistics.describe(
+        "state": statistics.vector_statistics(
             np.concatenate([train.state, val.state]), own[0]["state"]["mask"]
         ),
     }

@@ -167,6 +167,6 @@ def _header(path: Path) -> tuple[TrainingProgress, set[str]]:
         raise StudentError(f"{path} cannot be read ({error}): {FIX}") from error
 
 
-def count(module: nn.Module, moved: bool = False) -> int:
+def count_parameters(module: nn.Module, moved: bool = False) -> int:
     """Number of parameters; `moved`: of those that are trained."""
     return sum(p.numel() for p in module.parameters() if p.requires_grad or not moved)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One episode after the other: who has the wheel, what comes next."""
+"""One episode after the other: who is in control, what comes next."""

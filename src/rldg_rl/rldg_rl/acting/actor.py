@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The actor: lives episodes in the environment, with a policy or a person in control, and tells of every step."""
+"""The actor: runs episodes in the environment, with a policy or a person in control, and reports every step."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Policy(ABC):
     """Whoever decides on actions."""
 
     instruction: str = ""
-    """what it was told to do, in words; empty: it needs no telling"""
+    """its instruction; empty: it needs none"""
     looks: bool = False
     """whether it looks at images"""
     led_in: bool = False
@@ -55,7 +55,7 @@ class Hands(Protocol):
 
 
 class HandsOff:
-    """Nobody at the SpaceMouse."""
+    """No person at the SpaceMouse."""
 
     def begin(self, task: Task, seed: int) -> None:
         """See `Hands`."""

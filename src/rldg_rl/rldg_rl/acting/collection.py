@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a collection does next: an even mix of tasks, until there are enough successful episodes.
 
-It is told from the run's episodes alone, so that a collection goes on where it stopped.
+It follows from the run's episodes alone, so that a collection goes on where it stopped.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who releases the safety gate after a stop: a person, but for a stop for a wrench where nobody is there and the twin
-puts the arm elsewhere.
+"""Who releases the safety gate after a stop: a person, but for a stop for a wrench where no person is there and the
+twin puts the arm elsewhere.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ class GateRelease:
     robot: RobotClient
     client: GateClient
     possible: bool
-    """whether the twin alone puts the arm elsewhere, so that nobody has to look first"""
+    """whether the twin alone puts the arm elsewhere, so that no person has to look first"""
     unattended: bool
     """whether no person is there at all"""
 
     def is_alone(self, source: str) -> bool:
-        """Whether nobody stands by an episode who would release the gate."""
+        """Whether no person stands by an episode who would release the gate."""
         return source == Source.EVALUATION or self.unattended
 
     def stopped_for_wrench(self) -> bool:

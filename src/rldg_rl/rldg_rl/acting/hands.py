@@ -53,7 +53,7 @@ class SpaceMouseHands:
         """A new episode: what was pushed before does not count. Waits for an operator who is still on the way.
 
         Raises:
-            RobotSilent: nobody publishes `spacenav/joy`.
+            RobotSilent: no node publishes `spacenav/joy`.
         """
         self._robot.wait_for(
             lambda: self.are_there, f"the operator on {contract.SPACENAV_JOY.name}", 20.0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A slow model beside the control loop: it always works on the newest input, and nobody waits for it."""
+"""A slow model beside the control loop: it always works on the newest input, and no step waits for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 Question = TypeVar("Question")
 Answer = TypeVar("Answer")
 REMEMBERED = 200
-"""latencies that percentiles are told over"""
+"""latencies that percentiles are computed over"""
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,11 @@ class InterventionConfig:
     deadband: float = 0.05
     """length of the deflection below which the hand counts as off; drift and noise of the device stay below it"""
     release_delay: float = 0.3
-    """[s] for which the person keeps the wheel after letting go, so that a short release is not half an action"""
+    """[s] for which the person stays in control after letting go, so that a short release is not half an action"""
 
 
 class InterventionLatch:
-    """Remembers who had the wheel, so that it changes hands cleanly."""
+    """Remembers who was in control, so that control changes hands cleanly."""
 
     def __init__(self, config: InterventionConfig | None = None) -> None:
         self.config = config or InterventionConfig()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a training or an evaluation does next.
 
-It is told from the run's episodes alone, so that a run goes on where it stopped.
+It follows from the run's episodes alone, so that a run goes on where it stopped.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import EpisodeStatus, Source
 
 WINDOW = 20
-"""episodes that a success rate is told over"""
+"""episodes that a success rate is computed over"""
 TYPICAL_STEPS: dict[str, float] = {
     Source.DEMONSTRATION: 55.0,
     Source.POLICY: 20.0,

@@ -88,7 +88,7 @@ def load_learner(path: Path, agent: Agent, task: str | None) -> CheckpointInfo:
     Raises CheckpointError when the file is missing, damaged, of another contract version, task or
     size, or holds a policy only; the agent is then unchanged.
     """
-    state, info = _unpack(read_weights(Path(path)), str(path), task)
+    state, info = _unpack(open_weights(Path(path)), str(path), task)
     found = (info.observation_dim, info.action_dim)
     wanted = (agent.observation_dim, agent.action_dim)
     if found != wanted:
@@ -120,7 +120,7 @@ def load_policy(
 
     See `policy_from_bytes`.
     """
-    return _policy(read_weights(Path(path)), str(path), task, rng)
+    return _policy(open_weights(Path(path)), str(path), task, rng)
 
 
 def policy_to_bytes(policy: GaussianPolicy, task: str, updates: int, encoder: bool = True) -> bytes:
@@ -231,7 +231,7 @@ def _checksum(state: Mapping[str, np.ndarray]) -> str:
     return f"{checksum:08x}"
 
 
-def read_weights(path: Path) -> bytes:
+def open_weights(path: Path) -> bytes:
     """What a file of weights holds, unread. Raises CheckpointError when it cannot be opened."""
     if path.exists() and not path.is_file():
         raise CheckpointError(f"{path} is no file: give a policy's or a learner's checkpoint")

@@ -48,7 +48,7 @@ class Arrivals:
             encoder: of images, where it needs them.
             task: that is learned.
             log: hears of steps that are dropped.
-            mistaken: is told what is wrong where the actor was started with other arguments.
+            mistaken: called with what is wrong where the actor was started with other arguments.
             clock: [s] of wall time.
         """
         self._learner = learner

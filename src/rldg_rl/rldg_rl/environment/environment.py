@@ -116,7 +116,7 @@ class RobotEnv(gymnasium.Env[dict[str, np.ndarray], np.ndarray]):
         self._gripper_busy = 0
 
     def drive(self, action: np.ndarray) -> None:
-        """Carry out one control step that belongs to no episode: nobody judges it, and no time runs out."""
+        """Carry out one control step that belongs to no episode: it is not judged, and no time runs out."""
         self._carry_out(self.executable(action))
 
     def look_again(self) -> dict[str, np.ndarray]:

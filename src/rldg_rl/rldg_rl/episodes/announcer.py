@@ -36,7 +36,7 @@ class Announcer:
 
         Args:
             node: that publishes.
-            run: that is told of.
+            run: that is reported.
             wall_before: wall time that earlier starts spent on the run [s].
             domain: that the robot acts in, see `rldg_core.provenance`.
             resets: the run's motions to a start so far.
@@ -49,7 +49,7 @@ class Announcer:
         self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
         self._health_published = 0.0
         self._status_published = 0.0
-        self._source: str = Source.DEMONSTRATION  # told of last
+        self._source: str = Source.DEMONSTRATION  # published last
         self._episode = publish_on(node, contract.EPISODE)
         self._status = publish_on(node, contract.RUN_STATUS)
         self._board = EventFile(run.tensorboard / "actor")

@@ -38,7 +38,7 @@ from rldg_core.bags.bag_reader import (
     installed_form,
     nearest,
     raw_messages,
-    summarize,
+    summarize_messages,
     typestore,
 )
 from rldg_core.bags.earlier_messages import DamagedMessage
@@ -189,13 +189,13 @@ def _summary(episode_id: str, messages: list[tuple[str, str, int, bytes]]) -> Ep
     if any(topic not in RECORDED_NAMES for topic, *_ in messages):
         return None
     try:
-        return summarize(episode_id, messages)
+        return summarize_messages(episode_id, messages)
     except ValueError:  # a message is damaged, or its status is none
         return None
 
 
 def put_aside(path: Path) -> None:
-    """Move a bag that cannot be mended to where nobody looks for bags; one without a byte is removed."""
+    """Move a bag that cannot be mended to where no bags are looked for; one without a byte is removed."""
     if not any(file.is_symlink() or file.stat().st_size for file in path.rglob("*")):
         shutil.rmtree(path)
         return

@@ -27,7 +27,7 @@ class EpisodeResult:
     stopped: bool = False
     """the safety gate stopped the arm in it, in its last step at the latest"""
     instruction: str = ""
-    """what the policy was told; empty: the task's own words"""
+    """instruction that the policy was given; empty: the task's own"""
     reset_seconds: float = 0.0
     """[s] of robot time that the arm took to its start; 0: it was put there"""
 

@@ -131,7 +131,7 @@ class ReplayComparison:
         return solved and self.replayed != EpisodeStatus.ABORTED
 
 
-def compare(
+def compare_replay(
     recording: RecordedEpisode, result: EpisodeResult, path: Sequence[Pose]
 ) -> ReplayComparison:
     """Set a replay against its recording.
@@ -160,7 +160,7 @@ def compare(
     )
 
 
-def table(comparisons: Sequence[ReplayComparison]) -> Table:
+def comparison_table(comparisons: Sequence[ReplayComparison]) -> Table:
     """The comparisons for people, one line each: how far the TCP was from where it was then."""
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for heading in ("episode", "recorded", "replayed"):

@@ -19,7 +19,7 @@ from rldg_core.perturbation import read_perturbation
 from rldg_core.task import UnknownTask, named_tasks
 from rldg_core.user_error import UserError
 from rldg_rl.evaluation.conditions import TWIN, Conditions, conditions_of
-from rldg_rl.evaluation.paired import Pair, PairedComparison, compare
+from rldg_rl.evaluation.paired import Pair, PairedComparison, compare_pairs
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.named_run import named_run
 from rldg_rl.run_folder import RunFolder
@@ -119,9 +119,9 @@ def _tasks(evaluated: Evaluated) -> str:
 
 def compare_all(pairs: dict[str, list[Pair]]) -> dict[str, PairedComparison]:
     """A comparison for every task, and where there are several for all of them together."""
-    compared = {task: compare(some) for task, some in pairs.items()}
+    compared = {task: compare_pairs(some) for task, some in pairs.items()}
     if len(pairs) > 1:
-        compared[EVERYTHING] = compare([pair for some in pairs.values() for pair in some])
+        compared[EVERYTHING] = compare_pairs([pair for some in pairs.values() for pair in some])
     return compared
 
 
@@ -215,11 +215,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.json:
         print(json.dumps({name: asdict(each) for name, each in compared.items()}, indent=2))
         return 0
-    tell(plain_console(), first, second, pairs, compared)
+    print_comparison(plain_console(), first, second, pairs, compared)
     return 0
 
 
-def tell(
+def print_comparison(
     console: Console,
     first: Evaluated,
     second: Evaluated,

@@ -80,7 +80,7 @@ def relive(assignment: Assignment, record: Record) -> EpisodeClip | None:
     return EpisodeClip(record.task, stage.shots) if same else None
 
 
-def strike() -> None:
+def close_cached() -> None:
     """Let go of all policies and twins that were made: who judges under other conditions needs others."""
     _stage.cache_clear()
 
@@ -136,7 +136,7 @@ class TaskEvaluation:
         self._shoot(self._env.latest.image)
 
     def before_step(self) -> None:
-        """Nobody has to be waited for."""
+        """There is nothing to wait for."""
 
     def after_step(self, step: ControlStep) -> None:
         """Keep what it says."""

@@ -29,7 +29,7 @@ from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
 from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
 from rldg_rl.evaluation.meter import EpisodeMeter
-from rldg_rl.evaluation.results import Record, RecordFile, summarize, worth_filming
+from rldg_rl.evaluation.results import Record, RecordFile, summarize_records, worth_filming
 from rldg_rl.monitor import outcome
 from rldg_rl.named_run import named_run
 from rldg_rl.policies.chunks import Execution
@@ -104,7 +104,7 @@ class EvaluationJob:
 
 
 def parse(arguments: Sequence[str] | None) -> EvaluationJob:
-    """The order of a command line.
+    """The job of a command line.
 
     Raises:
         UserError: the run has no policy, or there is no such perturbation; an option would change nothing.
@@ -176,7 +176,7 @@ def add_settings(parser: Parser, episodes: int) -> None:
 def order_of(
     given: argparse.Namespace, run: Path, name: str, perturbation: str, video: bool
 ) -> EvaluationJob:
-    """The order that follows from the options of `add_settings`.
+    """The job that follows from the options of `add_settings`.
 
     Raises:
         UserError, UnknownTask: see `parse`.
@@ -184,7 +184,7 @@ def order_of(
     tasks = tuple(named_tasks(given.task))
     perturbed = read_perturbation(perturbation, randomize=given.randomize)
     policy = policy_of(run)
-    check_effects(given, policy)
+    check_policy_kind(given, policy)
     return EvaluationJob(
         run=run,
         name=name,
@@ -204,7 +204,7 @@ def order_of(
     )
 
 
-def check_effects(given: argparse.Namespace, policy: Path) -> None:
+def check_policy_kind(given: argparse.Namespace, policy: Path) -> None:
     """Check that the policy is of the kind that the options of `add_settings` are for.
 
     Raises:
@@ -233,7 +233,7 @@ def policy_of(run: Path) -> Path:
 
 
 def evaluate(job: EvaluationJob, console: Console) -> list[Record]:
-    """Live what is missing of an evaluation, and report; the tasks in turn.
+    """Run what is missing of an evaluation, and report; the tasks in turn.
 
     Raises:
         UserError: the policy does not fit, or the folder belongs to another evaluation.
@@ -256,7 +256,7 @@ def evaluate(job: EvaluationJob, console: Console) -> list[Record]:
 def live_all(
     job: EvaluationJob, missing: list[Trial], records: RecordFile, console: Console
 ) -> None:
-    """Live episodes, and keep what came of each at once."""
+    """Run episodes, and keep what came of each at once."""
     folder, started = job.folder, time.monotonic()
     before = folder.wall_seconds()
     with EpisodeMeter(console, len(job.trials), len(job.trials) - len(missing)) as meter:
@@ -288,7 +288,7 @@ def report(job: EvaluationJob, console: Console) -> list[Record]:
         **job.config(),
         "wall_seconds": folder.wall_seconds(),
         "sim_seconds": round(sum(record.seconds for record in records), 1),
-        **summarize(records),
+        **summarize_records(records),
     }
     write_atomically(folder.summary, json.dumps(summary, indent=2) + "\n")
     if job.assignment.policy.is_dir():
@@ -326,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def exit_code(program: str, work: Callable[[], None], goes_on: str) -> int:
-    """Of some work: its errors are told, and how it goes on after Ctrl-C. See `main`."""
+    """Of some work: its errors are printed, and how it goes on after Ctrl-C. See `main`."""
     try:
         work()
     except PoolError as error:

@@ -5,7 +5,7 @@ What was measured at the control steps decides, nothing else. An unsolved episod
 
 gate stop       The safety gate stopped the arm: the external wrench was beyond the task's limit.
 dropped         The fingers held something, and at the end they do not: it slipped, or was let go where that was of no
-                use. They hold something where they were told to close and are at rest more than EMPTY apart.
+                use. They hold something where they were commanded to close and are at rest more than EMPTY apart.
 early descent   It came down beside the goal from early on: at the first step that it pressed at, within the first EARLY
                 of the horizon, the goal was more than BESIDE to the side; and no progress was ever made.
 stuck pressing  At the end it pressed and got nowhere: over the last STUCK seconds it pressed at no less than half of

@@ -61,7 +61,7 @@ class PairedComparison:
         return self.both + self.only_first, self.both + self.only_second
 
 
-def compare(pairs: Sequence[Pair]) -> PairedComparison:
+def compare_pairs(pairs: Sequence[Pair]) -> PairedComparison:
     """Set the episodes of one policy against those of another; there is one pair at least."""
     outcomes = [(first.success, second.success) for first, second in pairs]
     both, only_first, only_second, neither = (

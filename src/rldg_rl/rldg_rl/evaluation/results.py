@@ -147,7 +147,7 @@ def rate(successes: int, episodes: int) -> dict[str, Any]:
     }
 
 
-def summarize(records: Sequence[Record]) -> dict[str, Any]:
+def summarize_records(records: Sequence[Record]) -> dict[str, Any]:
     """What `summary.json` says of an evaluation: of all episodes, and where it was of several tasks of each of them and
     of the seen and the unseen ones together.
     """

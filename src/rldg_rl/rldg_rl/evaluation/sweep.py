@@ -23,7 +23,7 @@ from rldg_core.files.atomic_file import write_atomically
 from rldg_core.perturbation import AXES, help_text, read_perturbation
 from rldg_core.task import UnknownTask, load_task, named_tasks
 from rldg_core.user_error import UserError
-from rldg_rl.evaluation.evaluation import strike
+from rldg_rl.evaluation.evaluation import close_cached
 from rldg_rl.evaluation.evaluator import (
     EvaluationJob,
     add_settings,
@@ -202,8 +202,8 @@ def find_out(sweep: Sweep, console: Console) -> list[SweepFinding]:
         heading = f"{number} of {len(sweep.orders)}: {run}, {where}"
         console.print(heading)
         figures = judge(evaluate(order, console))
-        strike()
-        console.print(f"  {success(figures)}, {seconds(figures)}")
+        close_cached()
+        console.print(f"  {success(figures)}, {mean_seconds_text(figures)}")
         folder = os.path.relpath(order.folder.path)
         findings.append(SweepFinding(run, station.axis, station.value, folder, figures))
     return findings
@@ -217,11 +217,11 @@ def report(sweep: Sweep, findings: list[SweepFinding], console: Console) -> None
     draw_sweep(sweep.out / "sweep.png", sweep.title, findings)
     for axis in dict.fromkeys(finding.axis for finding in findings):
         console.print(f"{axis}: {AXES[axis].meaning}")
-        console.print(table([finding for finding in findings if finding.axis == axis]))
+        console.print(findings_table([finding for finding in findings if finding.axis == axis]))
     console.print(f"files: {sweep.out}")
 
 
-def table(findings: list[SweepFinding]) -> Table:
+def findings_table(findings: list[SweepFinding]) -> Table:
     """A line for every value of one axis and every run."""
     drawn = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     drawn.add_column("value", justify="right", no_wrap=True)
@@ -233,7 +233,10 @@ def table(findings: list[SweepFinding]) -> Table:
         value = AXES[finding.axis].show(finding.value)
         figures = finding.figures
         drawn.add_row(
-            value if value != printed else "", finding.run, success(figures), seconds(figures)
+            value if value != printed else "",
+            finding.run,
+            success(figures),
+            mean_seconds_text(figures),
         )
         printed = value
     return drawn
@@ -245,7 +248,7 @@ def success(figures: dict[str, Any]) -> str:
     return f"{figures['successes']} of {figures['episodes']} ({low:.0f}-{high:.0f} %)"
 
 
-def seconds(figures: dict[str, Any]) -> str:
+def mean_seconds_text(figures: dict[str, Any]) -> str:
     """Mean time of the successes."""
     mean = figures["mean_cycle_seconds"]
     return "-" if mean is None else f"{mean:.2f} s"

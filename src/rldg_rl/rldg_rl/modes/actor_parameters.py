@@ -28,7 +28,7 @@ class ActorParameters:
     """folder of the run"""
     seed: int = 0
     operator: str = "scripted"
-    """who demonstrates, leads in and helps; none: nobody does"""
+    """who demonstrates, leads in and helps; none: no one does"""
     policy: str = ""
     """specialists' files or students' folders, with commas: one of every task, or one of all; in training, the student
     that demonstrates. Empty: there is none"""
@@ -57,7 +57,7 @@ class ActorParameters:
     ensemble: float = -1.0
     """how much overlapping chunks are averaged; negative: not at all"""
     instruction: str = ""
-    """what a policy is told, in words; empty: the task's own"""
+    """instruction of a policy; empty: the task's own"""
     apart: bool = False
     """whether learner or student are on another machine"""
     real: bool = field(default_factory=lambda: not site().simulated)

@@ -65,7 +65,7 @@ class LoadedPolicies:
 
 
 def instruct(policies: Iterable[Policy], words: str) -> None:
-    """Tell those that are told in words what to do; no words leave them as they were told."""
+    """Give the instruction to those that follow one; an empty one changes nothing."""
     for policy in policies:
         if policy.instruction and words.strip():
             policy.instruction = words

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A mode: the strategy that decides what a run lives next, who leads, and what comes out in the end."""
+"""A mode: the strategy that decides what a run does next, who leads, and what comes out in the end."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Mode(Protocol):
         """Check that somebody can do what is wanted.
 
         Raises:
-            UserError: nobody can.
+            UserError: it cannot be done.
         """
 
     def config(self) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class FarStudent:
         except (StudentError, UnknownStudent) as error:
             raise UserError(f"cannot ask the student {folder}: {error}") from error
         self.config, self.data = described.config, described.data
-        self._card = fingerprint(folder)
+        self._card = card_fingerprint(folder)
         self._client: Client = node.create_client(NextActions, contract.NEXT_ACTIONS)
         self._slowest = 0.0
 
@@ -94,7 +94,7 @@ class FarStudent:
             pass
 
 
-def fingerprint(folder: Path) -> str:
+def card_fingerprint(folder: Path) -> str:
     """SHA-256 of a student's card: it holds the fingerprints of its data, too."""
     return hashlib.sha256((folder / CARD).read_bytes()).hexdigest()
 

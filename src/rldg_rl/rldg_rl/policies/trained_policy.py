@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
-from rldg_rl.agent.checkpoint import CheckpointError, read_weights
+from rldg_rl.agent.checkpoint import CheckpointError, open_weights
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.policies.live_policy import LivePolicy
 
@@ -71,5 +71,5 @@ def specialist(path: Path, task: Task) -> LivePolicy:
         CheckpointError: its file cannot be read, is broken or does not fit the task.
     """
     policy = LivePolicy(task)
-    policy.load(read_weights(path))
+    policy.load(open_weights(path))
     return policy

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Judges that ask a person who watches: at the episode's end, or whenever another judge thinks that it is done.
 
-While a question waits for its answer the robot stands still, and the step that it is about has not been told to
+While a question waits for its answer the robot stands still, and the step that it is about has not been reported to
 anybody: no reward is ever taken back.
 """
 

@@ -23,14 +23,14 @@ from rldg_core.task import Task, UnknownTask, load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import Source
 from rldg_rl.named_run import named_run
-from rldg_rl.rewards.false_firings import Firing, firings, mined, strike
+from rldg_rl.rewards.false_firings import Firing, firings, mark_false, mined
 from rldg_rl.rewards.reward_classifier import (
     UPDATES,
     Label,
     Quality,
     labels_of,
+    sample_labels,
     save_classifier,
-    some,
     thinned,
     train_classifier,
 )
@@ -147,7 +147,7 @@ def review(given: argparse.Namespace) -> None:
         print(visible(f"{len(fired)} moments at which it fired: {sheet}"))
         print(visible(f"which were false? ./rldg classifier review {given.run} --false 3,7-9"))
         return
-    strike(run, fired, given.false)
+    mark_false(run, fired, given.false)
     print(f"{len(given.false)} of {len(fired)} were false")
     print(visible(f"next: ./rldg classifier train <labels> --mine {given.run}"))
 
@@ -167,7 +167,9 @@ def train(given: argparse.Namespace) -> None:
     found = [label for bag in run.succeeded(Source.DEMONSTRATION) for label in labels_of(bag, task)]
     mine = once("--mine", given.mine)
     false = [label for name in mine for label in mined(_run(given, name), task)]
-    labels = thinned(found, given.images, given.seed) + some(false, given.images // 2, given.seed)
+    labels = thinned(found, given.images, given.seed) + sample_labels(
+        false, given.images // 2, given.seed
+    )
     console = plain_console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("learning", total=UPDATES)

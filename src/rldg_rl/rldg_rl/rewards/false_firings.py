@@ -32,7 +32,7 @@ from rldg_rl.run_folder import RunFolder
 
 @dataclass(frozen=True)
 class Firing:
-    """An episode that the classifier ended, nobody being asked."""
+    """An episode that the classifier ended without asking a person."""
 
     episode: str
     images: list[np.ndarray]
@@ -60,7 +60,7 @@ def firings(run: RunFolder, task: Task) -> list[Firing]:
     source = _reward_source(run)
     if source != CLASSIFIER:
         raise UserError(
-            f"{run.path}: the reward was said by {source or 'nobody'}; "
+            f"{run.path}: the reward was said by {source or 'no one'}; "
             "a review is of what reward:=classifier said alone"
         )
     ended = [
@@ -82,7 +82,7 @@ def _last_images(bag: Path, task: Task) -> list[np.ndarray]:
     return [step.after.image for step in recorded_steps(bag, task, looks=True)][-IN_A_ROW:]
 
 
-def strike(run: RunFolder, fired: Collection[Firing], numbers: Collection[int]) -> None:
+def mark_false(run: RunFolder, fired: Collection[Firing], numbers: Collection[int]) -> None:
     """Keep which of a run's firings a person found to be false, as numbered on the sheet, from 1.
 
     Raises:
@@ -99,7 +99,7 @@ def mined(run: RunFolder, task: Task) -> list[Label]:
     """Negatives: the images of all firings of a run that a person called false.
 
     Raises:
-        UserError: it is of another task, or nobody was asked, neither at once nor afterwards.
+        UserError: it is of another task, or no person was asked, neither at once nor afterwards.
     """
     review = run.false_firings
     if _config(run).get("task") != task.id:

@@ -48,7 +48,7 @@ class Jury:
         """For one task.
 
         Raises:
-            UserError: nobody is there who could say it, or the classifier is not one of this task.
+            UserError: no person is there who could say it, or the classifier is not one of this task.
         """
         if self.reward == "keyboard":
             return KeyboardJudge(person, task)
@@ -58,7 +58,7 @@ class Jury:
         return ConfirmedJudge(judge, person, task) if self.confirm else judge
 
     def _alone(self, task: Task, hands: object) -> Judge:
-        """One that asks nobody."""
+        """One that asks no person."""
         if self.reward == "pose":
             return PoseJudge(task)
         if self.reward == "person":

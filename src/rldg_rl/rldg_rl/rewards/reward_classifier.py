@@ -167,10 +167,16 @@ def thinned(labels: Sequence[Label], count: int, seed: int) -> list[Label]:
     positives = min(count // 2, len(done))
     negatives = min(count - positives, len(others))
     last, early = others[: negatives // 2], others[negatives // 2 :]
-    return [*some(done, positives, rng), *last, *some(early, negatives - len(last), rng)]
+    return [
+        *sample_labels(done, positives, rng),
+        *last,
+        *sample_labels(early, negatives - len(last), rng),
+    ]
 
 
-def some(labels: Sequence[Label], count: int, seed: int | np.random.Generator) -> list[Label]:
+def sample_labels(
+    labels: Sequence[Label], count: int, seed: int | np.random.Generator
+) -> list[Label]:
     """At most `count` of them, drawn, in their order."""
     drawn = np.random.default_rng(seed).permutation(len(labels))[:count]
     return [labels[index] for index in sorted(drawn)]

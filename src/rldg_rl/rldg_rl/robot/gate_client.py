@@ -26,7 +26,7 @@ class GateClient:
         self._emergency_stop = publish_on(node, contract.EMERGENCY_STOP)
 
     def release(self) -> None:
-        """After a stop, where nobody has to look at the arm first.
+        """After a stop, where no person has to look at the arm first.
 
         Raises:
             RobotSilent: the gate does not answer.

@@ -29,7 +29,7 @@ STATE = (CURRENT_POSE, CURRENT_TWIST, EXTERNAL_WRENCH, TASK_STATE)
 """topics that carry the stamp of the step; gripper and camera have clocks of their own"""
 LIMIT = 3.0
 NEAR = 0.15
-"""[m] that positions are told within at least; beyond a task's reach they are clipped"""
+"""[m] that positions are given within at least; beyond a task's reach they are clipped"""
 SCALES = np.concatenate(
     [
         np.full(3, LIMIT),  # TCP position relative to the reset pose, of the task's reach
@@ -117,7 +117,7 @@ def body_dim(task: Task) -> int:
 def body_part(state: np.ndarray, task: Task) -> np.ndarray:
     """What an arm knows of itself of a state vector: (..., body_dim(task)) of (..., state_dim(task)).
 
-    Neither goal nor progress, which nobody measures outside of the twin; what the fingers are asked for, it knows.
+    Neither goal nor progress, which is not measured outside of the twin; what the fingers are asked for, it knows.
     """
     if not task.learns_gripper:
         return state[..., :BODY]
@@ -125,7 +125,7 @@ def body_part(state: np.ndarray, task: Task) -> np.ndarray:
 
 
 def reach(task: Task) -> float:
-    """[m] that positions are told within."""
+    """[m] that positions are given within."""
     return max(task.box.reach, NEAR)
 
 
@@ -146,7 +146,7 @@ def state_vector(
 
     Args:
         observation: what was measured.
-        reset_pose: TCP pose at the start of the episode; poses are told relative to it (HIL-SERL, section IV-B).
+        reset_pose: TCP pose at the start of the episode; poses are relative to it (HIL-SERL, section IV-B).
         task: the one that is done.
         gripper_command: OPEN or CLOSE, what holds at this step before the policy decides.
     """

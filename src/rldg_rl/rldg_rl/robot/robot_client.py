@@ -77,7 +77,7 @@ class RobotClient:
         """Bring the robot to a start pose, or only tell it; see `environment.Robot`.
 
         Raises:
-            RobotSilent: nobody resets it, or the reset failed.
+            RobotSilent: no node resets it, or the reset failed.
         """
         self.wait_for(self._reset.service_is_ready, "the reset service", self._patience)
         self._stamps.clear()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """An image encoder learns where the goal is, from successful demonstrations alone.
 
-Nobody has to say where the goal was: a demonstration that succeeded ended there, or, where the gripper is learned, took
-hold or let go there. So of every image before, it is known in hindsight how far the TCP was from it: the offset that
-the twin tells a specialist with the state observation, but measured by the arm itself. Coarse-to-fine imitation (Johns
-2021) trains a visual estimator of a goal pose from poses of the arm in the same spirit.
+Where the goal was need not be labelled: a demonstration that succeeded ended there, or, where the gripper is learned,
+took hold or let go there. So of every image before, it is known in hindsight how far the TCP was from it: the
+offset that the twin tells a specialist with the state observation, but measured by the arm itself. Coarse-to-fine
+imitation (Johns 2021) trains a visual estimator of a goal pose from poses of the arm in the same spirit.
 """
 
 from __future__ import annotations

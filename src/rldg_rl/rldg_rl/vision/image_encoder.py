@@ -42,7 +42,7 @@ class Encoder(nn.Module):
     """Maps wrist image and body (see `observation.body_part`) to what the specialist's networks take."""
 
     def __init__(self, task: Task, width: int) -> None:
-        """Of which the image is told in so many numbers."""
+        """Give an image `width` features."""
         super().__init__()
         self.body_dim = body_dim(task)
         self.output_dim = self.body_dim + width

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """An image encoder that learns with the critics, as from pixels in RLPD (Ball et al. 2023), DrQ (Yarats et al. 2021).
 
-The critics' loss alone moves it: what they want to be told differently of an image is the gradient on their input.
+The critics' loss alone moves it: what they want changed of the features of an image is the gradient on their input.
 Policy and targets take what it says as given. So the images themselves are kept, and every batch is looked at anew: an
 update costs many times what it costs with an encoder that is frozen.
 """

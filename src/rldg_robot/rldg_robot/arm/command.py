@@ -26,10 +26,10 @@ def main() -> None:
         "verb", choices=("recover",), help="clear the arm's errors, once it is safe"
     )
     parser.parse_args(own_words())
-    run_main(recover, takes_words=True)
+    run_main(recover_arm, takes_words=True)
 
 
-def recover() -> None:
+def recover_arm() -> None:
     """Ask the driver, print its answer, and exit with NOT_RECOVERED where the arm still has its errors.
 
     Raises:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a Franka arm says of itself, and what a person is told of it."""
+"""What a Franka arm says of itself, and what is reported to a person."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ class ArmNode(Node, ABC, Generic[AnyArm, AnyHand]):
         """Read what both the task and the set-up say.
 
         Raises:
-            UserError: nobody knows where the task's goal is.
+            UserError: it is unknown where the task's goal is.
         """
         super().__init__(name)
         self.task = load_task(self.declare_parameter("task", "connector/vga").value)

@@ -2,7 +2,7 @@
 """What becomes of an arm whose targets stop coming: it is held where it is, then its control ends.
 
 The gate sends one last target when the policy falls silent, and then nothing, be it for a second or for a night. And
-if the gate itself dies nobody says anything. Either way no person is in control: first the spring that may still press
+if the gate itself dies nothing is published. Either way no person is in control: first the spring that may still press
 is let go of, later the robot is left to its own controller.
 """
 

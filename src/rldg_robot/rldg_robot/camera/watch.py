@@ -21,7 +21,7 @@ OTHER_CLOCK = 3600.0
 
 @dataclass(frozen=True)
 class Report:
-    """What is told of it."""
+    """What is reported of it."""
 
     ok: bool
     message: str

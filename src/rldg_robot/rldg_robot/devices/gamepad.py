@@ -38,7 +38,7 @@ class Event(Protocol):
 
 
 class GamepadState:
-    """What is pushed and held, told from events."""
+    """What is pushed and held, derived from events."""
 
     def __init__(self, ranges: dict[int, tuple[int, int]]) -> None:
         """`ranges`: least and greatest value of every absolute axis, by code."""

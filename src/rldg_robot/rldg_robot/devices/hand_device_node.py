@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A device in a person's hand as a node: a SpaceMouse or a gamepad, told as `spacenav/joy` and `spacenav/twist`."""
+"""A device in a person's hand as a node: a SpaceMouse or a gamepad, as `spacenav/joy` and `spacenav/twist`."""
 
 from __future__ import annotations
 

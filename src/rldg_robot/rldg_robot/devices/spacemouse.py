@@ -80,7 +80,7 @@ class SpacenavdSpaceMouse:
         """Connect to the daemon's socket.
 
         Raises:
-            DeviceMissing: nobody listens there.
+            DeviceMissing: no daemon listens there.
         """
         self.name = "spacenavd"
         self.reports = 0

@@ -36,7 +36,7 @@ from rldg_robot.doctor.workspace_check import workspace_findings
 from rldg_robot.node_main import run_main
 from rldg_robot.publishers import DRIVEN, crowd
 from rldg_robot.ros import listen_to, message_in, now, publish_on, to_pose_stamped, unheard
-from rldg_robot.safety import OUT, OUT_TURN, OUTSIDE, RETURN, beyond
+from rldg_robot.safety import OUT, OUT_TURN, OUTSIDE, RETURN, distance_outside_box
 
 EXAMINED = (contract.CURRENT_POSE, contract.EXTERNAL_WRENCH)
 """topics of which more than the stamps counts"""
@@ -50,7 +50,7 @@ AT_REST = 5.0
 CREEP = 0.005
 """[m] that a target may be off the measured pose while the arm is held"""
 NOTICED, NOTICED_TURN = 0.001, 0.01
-"""[m, rad] outside of the box from which it is told"""
+"""[m, rad] outside of the box from which it is reported"""
 FAILED = 1
 
 
@@ -167,7 +167,7 @@ class DoctorNode(Node):
         if not pose.is_finite():
             fix = "restart the driver; if it stays so, do not move this arm"
             return bad("the TCP", "its measured pose is no pose", fix)
-        away, turned = beyond(pose, self.task)
+        away, turned = distance_outside_box(pose, self.task)
         where = ", ".join(f"{value:.3f}" for value in pose.position)
         outside = (
             f"({where}) m, {1e3 * away:.0f} mm and {turned:.2f} rad {OUTSIDE} of {self.task.id}"

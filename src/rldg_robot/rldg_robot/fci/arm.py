@@ -39,7 +39,7 @@ TCP_TOLERANCE = 1e-3
 """[m, rad]"""
 ERRORS = tuple(name for name in dir(franky.Errors) if not name.startswith("_"))
 GONE = (franky.Exception, RuntimeError)
-"""what libfranka raises where nobody answers: its own exception first, later its socket library's"""
+"""what libfranka raises where no server answers: its own exception first, later its socket library's"""
 
 
 class ArmLost(RuntimeError):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The simulated arm's wrist camera, in a process of its own: a tick of FCI cannot wait for a picture.
 
-The world's positions come through a pipe. The newest count: who draws slowly leaves moments out, and nobody waits.
+The world's positions come through a pipe. The newest count: who draws slowly leaves moments out, and no one waits.
 """
 
 from __future__ import annotations

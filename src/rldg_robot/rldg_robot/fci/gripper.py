@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Franka's hand beside the control loop: a thread of its own talks to it, nobody ever waits for it.
+"""Franka's hand beside the control loop: a thread of its own talks to it, the loop never waits for it.
 
 A command takes up to a second, and even reading the width of a real hand takes 0.1 s. So the newest command waits in
 one place; the thread carries out what lies there, then looks again.

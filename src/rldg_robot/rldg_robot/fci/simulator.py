@@ -68,7 +68,7 @@ class SimulatedArm:
     def joint_position_control(
         self, target_q: Sequence[float], has_new_command: bool = True
     ) -> None:
-        """Where nobody controls it the joints are held."""
+        """Where it is not controlled the joints are held."""
         self._in_time.clear()
         self._held = np.asarray(target_q, dtype=float)
         self._command(self.world.holding(self._held))

@@ -247,5 +247,5 @@ class FrankaRos2Arm:
             return
         if measured is not None:
             self._measured, self._stamp, self._heard = measured, moment, time.monotonic()
-            if self._known:  # before that nobody should count on the arm
+            if self._known:  # before that no node should count on the arm
                 self._on_moment(measured, stamp)

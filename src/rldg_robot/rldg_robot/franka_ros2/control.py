@@ -68,7 +68,7 @@ class FrankaRos2Control:
         """why the robot's own errors can neither be read nor cleared"""
         self._controllers: dict[str, str] = {}
         self._hardware: dict[str, str] = {}
-        # Made now: an answer to the first call of a client that nobody knows yet may be lost.
+        # Made now: an answer to the first call of a client that is not discovered yet may be lost.
         services: dict[str, str] = {}
         if not self.cannot_switch:
             listen_to(node, franka_ros2.ACTIVITY, self._on_activity)
@@ -87,7 +87,7 @@ class FrankaRos2Control:
 
     @property
     def active(self) -> bool:
-        """Whether the controller pulls the arm towards its target; where nobody can tell, it is taken to."""
+        """Whether the controller pulls the arm towards its target; where that is unknown, it is taken to."""
         if self.cannot_switch:
             return True
         return self._controllers.get(franka_ros2.CONTROLLER) == "active"

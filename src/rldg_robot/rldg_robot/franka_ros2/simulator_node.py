@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A simulated franka_ros2: its topics with its quality of service, and services and actions where their messages are.
 
-Where controller_manager_msgs is not installed nobody could switch the controller on, so it is on from the beginning.
+Where controller_manager_msgs is not installed the controller could not be switched on, so it is on from the beginning.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from rldg_robot.person.eye import Sight
 from rldg_robot.person.scripted_operator import DONE, ScriptedOperator, load_person
 from rldg_robot.ros import listen_to, publish_on, to_stamp
 
-AGAIN_SECONDS = 0.5  # [s] of wall time until an answer that nobody heard is given again
+AGAIN_SECONDS = 0.5  # [s] of wall time until an answer that was not received is given again
 
 
 class OperatorNode(Node):

@@ -67,7 +67,7 @@ def set_up(spec: mujoco.MjSpec) -> None:
     spec.stat.extent, spec.stat.center = 1.0, [0.4, 0.0, 0.3]
 
 
-def show(body: mujoco.MjsBody, **kwargs: Any) -> mujoco.MjsGeom:
+def add_visual(body: mujoco.MjsBody, **kwargs: Any) -> mujoco.MjsGeom:
     """A geom that is only seen."""
     return body.add_geom(contype=0, conaffinity=0, mass=0, **{"group": SEEN_GROUP, **kwargs})
 
@@ -82,7 +82,7 @@ def show_mesh(
 ) -> None:
     """A procedural mesh of a material, under one name; `tile` [m] is the size of one tile of its texture."""
     mesh.add_to(spec, name, tile)
-    show(body, name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=material)
+    add_visual(body, name=name, type=mujoco.mjtGeom.mjGEOM_MESH, meshname=name, material=material)
 
 
 def material(
@@ -147,7 +147,9 @@ def draw_room(spec: mujoco.MjSpec) -> None:
     sky.rgb1, sky.rgb2 = [0.85, 0.89, 0.93], [0.45, 0.50, 0.56]
     table = material(spec, "table", TABLE_COLOUR, 0.1)
     kind = mujoco.mjtGeom.mjGEOM_BOX
-    show(spec.worldbody, type=kind, pos=[0.35, 0, -0.02], size=[0.7, 0.6, 0.02], material=table)
+    add_visual(
+        spec.worldbody, type=kind, pos=[0.35, 0, -0.02], size=[0.7, 0.6, 0.02], material=table
+    )
     light = spec.worldbody.add_light(name="key", type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL)
     light.pos, light.dir = [0.3, -0.8, 2.0], [0.12, 0.40, -0.9]
     light.ambient, light.specular = [0.0, 0.0, 0.0], [0.3, 0.3, 0.3]
@@ -166,7 +168,7 @@ def draw_table_top(spec: mujoco.MjSpec, covering: str = "grey") -> None:
     edge = rounded_rectangle(1.4, 1.2, 0.01)
     sheet.loft([(edge, -0.001), (edge, 0.0005)])
     sheet.add_to(spec, "table_top", TABLE_TILE)
-    show(
+    add_visual(
         spec.worldbody, name="table_top", type=mujoco.mjtGeom.mjGEOM_MESH, meshname="table_top",
         pos=[0.35, 0, 0], material=name,
     )  # fmt: skip
@@ -195,11 +197,11 @@ def add_cameras(spec: mujoco.MjSpec, view: CameraView, arm_visible: bool) -> Non
         quat = [np.cos(0.5 * -WRIST_TILT), 0, np.sin(0.5 * -WRIST_TILT), 0]
         x, _, z = WRIST_POSITION
         kind = mujoco.mjtGeom.mjGEOM_BOX
-        show(
+        add_visual(
             hand, type=kind, pos=[x + 0.005, 0, z - 0.012], quat=quat, size=[0.021, 0.021, 0.0115],
             material=black, group=ARM_GROUP,
         )  # fmt: skip
-        show(
+        add_visual(
             hand,
             type=kind,
             pos=[0.05, 0, 0.012],

@@ -100,7 +100,7 @@ class Film:
             self._renderer = mujoco.Renderer(self._model, self._size, self._size)
             self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self._shadows
         self._data.qpos[: len(joints)] = joints
-        scene.place(self._model, self._data, self._movable, objects)
+        scene.place_bodies(self._model, self._data, self._movable, objects)
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         self._renderer.update_scene(self._data, camera, self._options)

@@ -184,7 +184,7 @@ def poses_of(model: mujoco.MjModel, data: mujoco.MjData, bodies: Sequence[str]) 
     return tuple(Pose(body.xpos.copy(), np.roll(body.xquat, -1)) for body in found)
 
 
-def place(
+def place_bodies(
     model: mujoco.MjModel, data: mujoco.MjData, bodies: Sequence[str], poses: Sequence[Pose]
 ) -> None:
     """Put free and mocap bodies somewhere in base, at rest."""

@@ -15,7 +15,7 @@ Array = NDArray[np.float64]
 TICK = 0.001
 """[s] of a torque"""
 HOLD_STIFFNESS, HOLD_DAMPING = 1000.0, 60.0
-"""[Nm/rad], [Nm s/rad] with which the robot holds its joints where nobody controls it"""
+"""[Nm/rad], [Nm s/rad] with which the robot holds its joints where it is not controlled"""
 
 
 class TorqueTwin(Twin):
@@ -64,6 +64,6 @@ class TorqueTwin(Twin):
         return (self.data.qfrc_applied + self.data.qfrc_gravcomp)[:7]
 
     def holding(self, joints: Array) -> Array:
-        """[Nm] (7,) with which the robot holds its joints at angles [rad] (7,) where nobody controls it."""
+        """[Nm] (7,) with which the robot holds its joints at angles [rad] (7,) where it is not controlled."""
         off = np.asarray(joints) - self.data.qpos[:7]
         return HOLD_STIFFNESS * off - HOLD_DAMPING * self.data.qvel[:7]

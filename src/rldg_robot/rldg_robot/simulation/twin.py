@@ -207,7 +207,7 @@ class Twin:
         """[Nm, N] (9,) of the motors, gravity included, as libfranka's tau_J."""
         efforts = (self.data.qfrc_actuator + self.data.qfrc_gravcomp)[:9]
         if self.gripper_grasped:
-            # Where the grip is rigid in the physics: the fingers report what they were told to
+            # Where the grip is rigid in the physics: the fingers report what they were commanded
             # press with.
             efforts[7:9] = -self._gripper_force
         return efforts
@@ -354,7 +354,7 @@ class Twin:
 
     def _place(self, placed: tuple[Pose, ...]) -> None:
         """Put the movable bodies there, at rest, and forget what the last episode still had in hand."""
-        scene.place(self.model, self.data, self.scene.movable, placed)
+        scene.place_bodies(self.model, self.data, self.scene.movable, placed)
         self._board_place = self._board.copy()
         self._pending.clear()
         self._shift = np.zeros(3)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a gripper was asked for, told by where its fingers were heading."""
+"""What a gripper was asked for, derived from where its fingers were heading."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A bag made elsewhere, by a plain `ros2 bag record`: what it is taken for, and which topic plays which part.
 
-Told from its metadata and what the user says, without reading it through.
+Derived from its metadata and what the user states, without reading it through.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ ALWAYS = (0, 2**63 - 1)
 
 @dataclass(frozen=True)
 class StatedFacts:
-    """What recordings cannot know and the user tells. What is in a bag goes before: `custom_data`, then `Episode`.
+    """What recordings cannot know and the user states. What is in a bag goes before: `custom_data`, then `Episode`.
 
     Raises:
         ValueError: an impossible value.
@@ -146,7 +146,7 @@ class StatedFacts:
         return tuple(f.name for f in fields(cls) if f.name not in ("topics", *GRIPPER_FACTS))
 
     def to_json(self) -> dict[str, Any]:
-        """For the dataset's contract; what few bags need is there only where it was told."""
+        """For the dataset's contract; what few bags need is there only where it was stated."""
         rare = ("clock_jump", *GRIPPER_FACTS)
         return {name: value for name, value in asdict(self).items() if value or name not in rare}
 
@@ -239,7 +239,7 @@ class ForeignBag:
 
     @property
     def zero(self) -> tuple[str, ...]:
-        """What of the state nobody recorded."""
+        """What of the state was not recorded."""
         missing = [t.name for t in (CURRENT_TWIST, EXTERNAL_WRENCH) if t.name not in self.topics]
         return (*missing, *(() if self.width else (GRIPPER_STATE.name,)))
 
@@ -271,7 +271,7 @@ def find_foreign(path: Path, stated: StatedFacts) -> ForeignBag:
     """What a bag made elsewhere is taken for.
 
     Raises:
-        BadBag: something is missing, of another type, or not told.
+        BadBag: something is missing, of another type, or not stated.
     """
     stated = stated.of(path)
     there = topics(path)

@@ -116,7 +116,7 @@ def _early(recording: ForeignBag, moments: ResampledSteps) -> Iterator[str]:
     """Why a bag's end is in no step: who commands let go, or the node that did died.
 
     Raises:
-        BadBag: so is the greater part of it, as where a target is told once and then pursued.
+        BadBag: so is the greater part of it, as where a target is published once and then pursued.
     """
     if recording.stated.action == MOTION:
         return
@@ -145,7 +145,7 @@ class ResampledSteps:
     poses: list[Pose]
     """T+1"""
     widths: np.ndarray
-    """(T+1,) [m] between the fingers, 0 where nobody recorded it"""
+    """(T+1,) [m] between the fingers, 0 where it was not recorded"""
 
     @property
     def steps(self) -> np.ndarray:
@@ -244,7 +244,7 @@ def _episode(
 
 
 def _states(moments: ResampledSteps) -> np.ndarray:
-    """(T, 19) float32; zero where nobody recorded it."""
+    """(T, 19) float32; zero where it was not recorded."""
     twists = wrenches = np.zeros((len(moments.steps), 6))
     if stream := moments.parts.get(CURRENT_TWIST.name):
         found = [message.twist for message in stream.messages(moments.steps)]
@@ -258,12 +258,12 @@ def _states(moments: ResampledSteps) -> np.ndarray:
             moments.poses[:-1], twists, wrenches, moments.widths[:-1], strict=True
         )
     ]
-    with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is told
+    with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is reported
         return np.array(rows).astype(np.float32)
 
 
 def _actions(recording: ForeignBag, task: Task, moments: ResampledSteps) -> np.ndarray:
-    """(T, 7) float32: what was commanded; where nobody recorded that, what was done."""
+    """(T, 7) float32: what was commanded; where that was not recorded, what was done."""
     opened = _opened(recording, task, moments)
     poses = moments.poses[:-1]
     if recording.stated.action == SPACENAV_JOY.name:

@@ -49,7 +49,7 @@ def gripper_joints(path: Path, topic: str, named: str) -> tuple[str, ...]:
         named: the joint that the user named; empty: the two of Franka's hand.
 
     Raises:
-        BadBag: the named joint is not there, or some other gripper is, of which nobody said what it measures.
+        BadBag: the named joint is not there, or some other gripper is, of which it is not stated what it measures.
     """
     if named:
         if any(names_all(cdr, [named]) for _, _, cdr in messages(path, [topic])):

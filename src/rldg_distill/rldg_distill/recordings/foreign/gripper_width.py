@@ -22,7 +22,7 @@ from rldg_distill.recordings.staleness import MAX_AGE
 APART = 0.01
 """[m] by which two fingers that one screw moves may differ; beyond it one of them is not measured"""
 RANGE_SLACK = 0.1
-"""of a range that was told, by which a value may lie outside of it"""
+"""of a stated range, by which a value may lie outside of it"""
 
 
 @dataclass(frozen=True)

@@ -186,14 +186,14 @@ class _Heard:
 
 
 def without_jumps(streams: Mapping[str, MessageStream], cut: bool) -> dict[str, MessageStream]:
-    """The streams of one clock that nobody set.
+    """The streams of one clock that was not set.
 
     Args:
         streams: as they were recorded.
         cut: begin behind the last jump of any of them.
 
     Raises:
-        BadBag: a clock was set, and nobody asked for a cut, or nothing of a stream is left behind it.
+        BadBag: a clock was set, and no cut was asked for, or nothing of a stream is left behind it.
     """
     jumps = {n: clock_jumps(s.times, s.logs, s.order) for n, s in streams.items()}
     found = [(jump, name) for name, own in jumps.items() for jump in own]

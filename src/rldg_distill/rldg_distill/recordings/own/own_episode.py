@@ -43,7 +43,7 @@ from rldg_distill.datasets.episode import (
     padded,
 )
 from rldg_distill.datasets.image_codec import IMAGE_TYPES, ImageFormat
-from rldg_distill.recordings.bag_storage import some
+from rldg_distill.recordings.bag_storage import shortened_list
 from rldg_distill.recordings.camera_names import POLICY_CAMERA, way_out
 from rldg_distill.recordings.identity import bag_name
 from rldg_distill.recordings.own.state_stream import StateStream
@@ -182,7 +182,7 @@ def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str])
         raise BadBag("holds no .mcap file") from error
     _check(path, episodes, steps, streams)
     if account.damage:
-        raise BadBag(f"is damaged: {some(account.damage)}")
+        raise BadBag(f"is damaged: {shortened_list(account.damage)}")
     missing = {WRIST_IMAGE.name, *cameras} - set(found)
     if missing:
         rest = way_out(POLICY_CAMERA if WRIST_IMAGE.name in missing else "")
@@ -316,5 +316,5 @@ def _states(streams: dict[str, StateStream], stamps: list[int]) -> np.ndarray:
                 poses[0],
             )
         )
-    with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is told
+    with np.errstate(over="ignore"):  # what is no float32 becomes infinite, and is reported
         return np.array(rows).astype(np.float32)

@@ -35,7 +35,7 @@ class CnnConfig(StudentConfig):
     width: int = 256
     """of the hidden layers"""
     state: bool = True
-    """whether it is told the proprioceptive state"""
+    """whether it is given the proprioceptive state"""
     most: ClassVar[Mapping[str, int]] = {**StudentConfig.most, "side": 512, "width": 4096}
 
     def __post_init__(self) -> None:

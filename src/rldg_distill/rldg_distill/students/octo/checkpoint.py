@@ -180,7 +180,7 @@ def load(octo: Octo, checkpoint: OfficialCheckpoint, merge: bool = False) -> Mis
         OctoCheckpointError: something does not fit, and `merge` was not asked for.
     """
     wanted = sources(octo.config)
-    mismatch = compare(wanted.values(), checkpoint.network)
+    mismatch = mismatches(wanted.values(), checkpoint.network)
     if mismatch and not merge:
         raise OctoCheckpointError(
             f"{checkpoint.folder} is not of this network, or the network has parts of its own: {mismatch}"
@@ -188,13 +188,13 @@ def load(octo: Octo, checkpoint: OfficialCheckpoint, merge: bool = False) -> Mis
     state = {
         name: source.convert(checkpoint.network[part] for part in source.names)
         for name, source in wanted.items()
-        if not compare([source], checkpoint.network, partial=True)
+        if not mismatches([source], checkpoint.network, partial=True)
     }
     octo.load_state_dict(state, strict=False)
     return mismatch
 
 
-def compare(
+def mismatches(
     wanted: Iterable[ParameterSource], found: Mapping[str, np.ndarray], partial: bool = False
 ) -> Mismatch:
     """What of them does not fit; `partial`: what else there is does not matter."""

@@ -22,7 +22,7 @@ from rldg_core.files.safe_name import check_name
 from rldg_distill.students.card import StudentError
 from rldg_distill.students.openvla.config import OpenVLAConfig
 from rldg_distill.students.openvla.model import OpenVLA
-from rldg_distill.weights import WeightsError, check_numbers, some
+from rldg_distill.weights import WeightsError, check_numbers, first_names
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
@@ -62,7 +62,9 @@ def files(folder: Path) -> list[Path]:
         raise StudentError(f"a damaged checkpoint: {error}") from error
     missing = [name for name in names if not (folder / name).exists()]
     if missing:
-        raise StudentError(f"{folder} lacks {some(missing)}, which {INDEX} names: copy it again")
+        raise StudentError(
+            f"{folder} lacks {first_names(missing)}, which {INDEX} names: copy it again"
+        )
     return [folder / name for name in names]
 
 
@@ -81,12 +83,14 @@ def contents(paths: Iterable[Path]) -> dict[str, tuple[Path, tuple[int, ...]]]:
             raise StudentError(f"{path} cannot be read ({error}): copy it again") from error
         twice = shapes.keys() & found.keys()
         if twice:
-            raise StudentError(f"{path} holds tensors that another file holds too: {some(twice)}")
+            raise StudentError(
+                f"{path} holds tensors that another file holds too: {first_names(twice)}"
+            )
         found |= {name: (path, shape) for name, shape in shapes.items()}
     return found
 
 
-def check(model: nn.Module, found: dict[str, tuple[Path, tuple[int, ...]]]) -> None:
+def check_tensors(model: nn.Module, found: dict[str, tuple[Path, tuple[int, ...]]]) -> None:
     """Whether the files hold the model's tensors, all and no others.
 
     Raises:
@@ -96,16 +100,16 @@ def check(model: nn.Module, found: dict[str, tuple[Path, tuple[int, ...]]]) -> N
     shapes = {name: shape for name, (_, shape) in found.items()}
     faults = []
     if missing := wanted.keys() - shapes.keys():
-        faults.append(f"{len(missing)} tensors are missing ({some(missing)})")
+        faults.append(f"{len(missing)} tensors are missing ({first_names(missing)})")
     if unexpected := shapes.keys() - wanted.keys():
-        faults.append(f"{len(unexpected)} are unexpected ({some(unexpected)})")
+        faults.append(f"{len(unexpected)} are unexpected ({first_names(unexpected)})")
     other = [
         f"{name} is {list(shapes[name])} and should be {list(wanted[name])}"
         for name in sorted(wanted.keys() & shapes.keys())
         if wanted[name] != shapes[name]
     ]
     if other:
-        faults.append(f"{len(other)} have another shape ({some(other)})")
+        faults.append(f"{len(other)} have another shape ({first_names(other)})")
     if faults:
         raise StudentError(
             f"these are not the weights of this OpenVLA: {'; '.join(faults)}. "
@@ -133,7 +137,7 @@ def load(
     with torch.device("meta"):
         model = OpenVLA(config)
     found = contents(files(folder))
-    check(model, found)
+    check_tensors(model, found)
     device = device or torch.device("cpu")
     for path in sorted({path for path, _ in found.values()}):
         with safe_open(path, framework="pt", device=str(device)) as shard:

@@ -47,7 +47,7 @@ class Sequence:
         return Sequence(torch.cat([self.embeddings, tail], 1), torch.cat([self.mask, more], 1))
 
 
-def draw(module: nn.Module) -> None:
+def init_weights(module: nn.Module) -> None:
     """Random weights that keep the variance of what passes, so that a small network learns from nothing.
 
     With those of transformers (standard deviation 0.02, for thousands of channels) `tiny` with OFT's head does not
@@ -77,7 +77,7 @@ class OpenVLA(nn.Module):
             "cpu"
         ):  # no checkpoint holds this buffer: real, though the rest be on the meta device
             self.language_model.model.rotary_emb = LlamaRotaryEmbedding(language)
-        self.apply(draw)
+        self.apply(init_weights)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Embeddings (..., D) of tokens."""

@@ -12,8 +12,8 @@ from rldg_robot.simulation.connectors import BRASS, SHOULDER, Colour, Connector
 from rldg_robot.simulation.drawing import (
     TILE,
     add_surface,
+    add_visual,
     material,
-    show,
     show_mesh,
     surface_material,
 )
@@ -68,7 +68,9 @@ def draw_plug(spec: mujoco.MjSpec, plug: Connector) -> None:
     path += [(-0.08, -0.085), (-0.08, -0.13)]
     for (xa, za), (xb, zb) in pairwise(path):
         kind = mujoco.mjtGeom.mjGEOM_CAPSULE
-        show(body, type=kind, fromto=[xa, 0, za, xb, 0, zb], size=[0.0024, 0, 0], material=grip)
+        add_visual(
+            body, type=kind, fromto=[xa, 0, za, xb, 0, zb], size=[0.0024, 0, 0], material=grip
+        )
 
 
 def draw_socket(spec: mujoco.MjSpec, plug: Connector) -> None:
@@ -103,7 +105,7 @@ def draw_socket(spec: mujoco.MjSpec, plug: Connector) -> None:
     for sign in (-1.0, 1.0):
         x, y = sign * (0.5 * PLATE[0] - 0.0035), -sign * (0.5 * PLATE[1] - 0.0035)
         kind = mujoco.mjtGeom.mjGEOM_CYLINDER
-        show(body, type=kind, pos=[x, y, 0], size=[0.0018, 0.0003, 0], material=screw)
+        add_visual(body, type=kind, pos=[x, y, 0], size=[0.0018, 0.0003, 0], material=screw)
 
 
 def draw_board(spec: mujoco.MjSpec) -> None:
@@ -124,4 +126,4 @@ def draw_board(spec: mujoco.MjSpec) -> None:
         for y in (-reach, reach):
             kind = mujoco.mjtGeom.mjGEOM_CYLINDER
             centre = [x, y, bottom + 0.5 * height]
-            show(body, type=kind, pos=centre, size=[0.008, 0.5 * height, 0], material=steel)
+            add_visual(body, type=kind, pos=centre, size=[0.008, 0.5 * height, 0], material=steel)

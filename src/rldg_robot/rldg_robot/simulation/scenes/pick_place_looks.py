@@ -9,7 +9,7 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from rldg_robot.simulation.drawing import material, show, show_mesh
+from rldg_robot.simulation.drawing import add_visual, material, show_mesh
 from rldg_robot.simulation.meshes import Mesh
 
 Array = NDArray[np.float64]
@@ -51,14 +51,14 @@ def draw_pepper(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: Size, bottom: f
     stem = material(spec, "stem", STEM, 0.1)
     top = bottom - 0.95 * height
     kind = mujoco.mjtGeom.mjGEOM_CAPSULE
-    show(
+    add_visual(
         body,
         type=kind,
         fromto=[0, 0, top, 0.002, 0, top - 0.010],
         size=[0.0032, 0, 0],
         material=stem,
     )
-    show(
+    add_visual(
         body,
         type=kind,
         fromto=[0.002, 0, top - 0.010, 0.007, 0.001, top - 0.015],
@@ -81,7 +81,7 @@ def draw_corn(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: Size, bottom: flo
     lie = [np.sqrt(0.5), 0, np.sqrt(0.5), 0]  # z of the mesh along x of the body
     centre = [0, 0, bottom - 0.5 * width]
     cob.add_to(spec, "object")
-    show(
+    add_visual(
         body, name="object", type=mujoco.mjtGeom.mjGEOM_MESH, meshname="object", pos=centre, quat=lie,
         material=material(spec, "corn", YELLOW, 0.4),
     )  # fmt: skip
@@ -89,7 +89,7 @@ def draw_corn(spec: mujoco.MjSpec, body: mujoco.MjsBody, size: Size, bottom: flo
     shares = [(0.20, -0.66), (0.45, -0.60), (1.02, -0.50), (1.12, -0.36), (1.06, -0.20)]
     leaf.loft([(_lobed(0.53 * width * r, 5, 0.25), length * x) for r, x in shares])
     leaf.add_to(spec, "husk")
-    show(
+    add_visual(
         body, name="husk", type=mujoco.mjtGeom.mjGEOM_MESH, meshname="husk", pos=centre, quat=lie,
         material=material(spec, "husk", HUSK, 0.1),
     )  # fmt: skip
