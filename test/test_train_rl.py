@@ -24,8 +24,8 @@ from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
+from rldg_distill.conversion.shard import ConversionRecipe
 from rldg_distill.datasets.image_codec import ImageFormat
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 from rldg_msgs.msg import (
     Episode,
@@ -105,9 +105,9 @@ def check_plain_recordings(bag: Path, folder: Path) -> None:
     labels = (contract.STEP, contract.EPISODE)
     targets = (contract.POLICY_TARGET_POSE, contract.TARGET_POSE)
     cameras, stated = {contract.WRIST_IMAGE.name: "image"}, StatedFacts(task="connector/vga")
-    original = read_bag(bag, ImageFormat(), cameras, stated)
+    original = ConversionRecipe(ImageFormat(), cameras, stated).read(bag)
     aimed, pushed = (
-        read_bag(copy(bag, folder / name, without), ImageFormat(), cameras, stated)
+        ConversionRecipe(ImageFormat(), cameras, stated).read(copy(bag, folder / name, without))
         for name, without in (("aimed", labels), ("pushed", (*labels, *targets)))
     )
     for found in (aimed, pushed):

@@ -92,17 +92,18 @@ def test_what_an_older_plan_found_does_not_count_for_other_bags(tmp_path: Path) 
     assert Dataset(out).lengths == {"train": 4, "val": 1}
 
 
-@pytest.mark.parametrize("place", ["find_foreign", "camera_topics", "read_bag"])
+@pytest.mark.parametrize("place", ["find_foreign", "camera_topics", "read"])
 def test_one_bags_exception_is_that_bags(
     tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Whatever nobody thought of, while planning and after."""
-    from rldg_distill.recordings import any_bag, bag_storage, cameras
+    from rldg_distill.conversion import shard
+    from rldg_distill.recordings import bag_storage, cameras
 
     run = pile(tmp_path / "run", 0)
     bad = run / "bags" / "policy_00003"
-    module = {"find_foreign": bag_storage, "camera_topics": cameras, "read_bag": any_bag}
-    name = {"find_foreign": "files_of", "camera_topics": "messages", "read_bag": "read_episode"}
+    module = {"find_foreign": bag_storage, "camera_topics": cameras, "read": shard}
+    name = {"find_foreign": "files_of", "camera_topics": "messages", "read": "read_episode"}
     there = getattr(module[place], name[place])
 
     def broken(path: Path, *rest: object) -> object:
@@ -112,6 +113,6 @@ def test_one_bags_exception_is_that_bags(
 
     monkeypatch.setattr(module[place], name[place], broken)
     code = convert([str(run), "--out", str(tmp_path / "data"), "--workers", "1"])
-    assert code in (0, 3) and (code == 3 or place != "read_bag")
-    if place == "read_bag":
+    assert code in (0, 3) and (code == 3 or place != "read")
+    if place == "read":
         assert "nobody thought of it" in capsys.readouterr().err

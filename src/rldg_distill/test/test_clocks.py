@@ -12,11 +12,11 @@ import pytest
 from plain_bags import IMAGE, JOY, POSE, Plain, demonstration
 from synthetic_bags import START
 
+from rldg_distill.conversion.shard import ConversionRecipe
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.clock_jumps import clock_jumps
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 from rldg_distill.recordings.foreign.resampling import MessageStream, check_clocks
@@ -29,7 +29,9 @@ TOPICS = (POSE, IMAGE, JOY)
 
 
 def read(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> Episode:
-    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, stated)
+    return ConversionRecipe(ImageFormat(), {IMAGE.name: "image"}, stated).read(
+        plain.write(folder / "plain")
+    )
 
 
 def refused(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> str:

@@ -20,14 +20,13 @@ from rldg_distill.conversion.validation import validate
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets import statistics
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings import any_bag
 
 TASK = ("--recorded", "task=pick_place/pepper")
 
 
 def raising(bag: str, error: BaseException) -> Callable[..., Any]:
     """Reading one bag raises it."""
-    real = any_bag.read_episode
+    real = shard.read_episode
 
     def read(path: Path, *arguments: Any) -> Any:
         if path.name == bag:
@@ -58,7 +57,7 @@ def test_what_one_bag_raises_ends_that_bag(
 ) -> None:
     for number in range(4):
         write_bag(tmp_path / "bags" / f"policy_{number}", number, steps=4)
-    monkeypatch.setattr(any_bag, "read_episode", raising("policy_1", error))
+    monkeypatch.setattr(shard, "read_episode", raising("policy_1", error))
     assert convert([str(tmp_path / "bags"), "--out", str(tmp_path / "demos"), "--val", "0.5"]) == 3
     assert f"policy_1: {output}" in capsys.readouterr().err
     assert sum(Dataset(tmp_path / "demos").lengths.values()) == 3
@@ -90,9 +89,7 @@ def test_a_full_disk_still_stops_everything(
 ) -> None:
     for number in range(4):
         write_bag(tmp_path / "bags" / f"policy_{number}", number, steps=4)
-    monkeypatch.setattr(
-        any_bag, "read_episode", raising("policy_1", OSError(code, "No space left"))
-    )
+    monkeypatch.setattr(shard, "read_episode", raising("policy_1", OSError(code, "No space left")))
     assert convert([str(tmp_path / "bags"), "--out", str(tmp_path / "demos")]) == 1
     assert not (tmp_path / "demos" / "1.0.0").exists()
 

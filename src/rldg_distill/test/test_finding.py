@@ -13,10 +13,10 @@ from synthetic_bags import write_bag
 
 from rldg_core import contract
 from rldg_core.commands.command_line import UsageError
+from rldg_distill.conversion.shard import ConversionRecipe
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.finding import DEPTH, find_bags
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 
@@ -79,9 +79,8 @@ def test_parts_in_a_folder_of_another_name_are_one_recording(tmp_path: Path) -> 
             shutil.copy(written / f"part_{part}.mcap", tmp_path / place / name)
     assert names(tmp_path / "take") == ["."]
     assert names(tmp_path / "takes") == ["a.mcap", "b.mcap", "c.mcap"]
-    episode = read_bag(
-        tmp_path / "take", ImageFormat(), {"wrist_camera/color/image_raw": "image"}, VGA
-    )
+    recipe = ConversionRecipe(ImageFormat(), {"wrist_camera/color/image_raw": "image"}, VGA)
+    episode = recipe.read(tmp_path / "take")
     assert len(episode) == 39
     (tmp_path / "take" / "rosbag2_1.mcap").unlink()  # without it they are two takes of one person
     assert names(tmp_path / "take") == ["rosbag2_0.mcap", "rosbag2_2.mcap"]

@@ -13,11 +13,11 @@ from plain_bags import IMAGE, POSE, Plain, Stream, demonstration
 from synthetic_bags import START
 
 from rldg_core import contract
+from rldg_distill.conversion.shard import ConversionRecipe
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts, find_foreign
 from rldg_distill.recordings.foreign.gripper_width import GripperRange
 
@@ -28,7 +28,9 @@ CLOSES = 1.5  # s
 
 
 def read(plain: Plain, folder: Path, stated: StatedFacts = PEPPER) -> Episode:
-    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, stated)
+    return ConversionRecipe(ImageFormat(), {IMAGE.name: "image"}, stated).read(
+        plain.write(folder / "plain")
+    )
 
 
 def refused(plain: Plain, folder: Path, stated: StatedFacts = PEPPER) -> str:

@@ -16,11 +16,11 @@ from synthetic_bags import PERIOD, START, message, pose_message, write_bag
 
 from rldg_core import contract
 from rldg_core.poses import Pose
+from rldg_distill.conversion.shard import ConversionRecipe
 from rldg_distill.conversion.validation import faults
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 
 VGA = StatedFacts(task="connector/vga")
@@ -33,7 +33,9 @@ TARGET, TWIST, WRENCH = (
 
 
 def read(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> Episode:
-    return read_bag(plain.write(folder / "plain"), ImageFormat(), {IMAGE.name: "image"}, stated)
+    return ConversionRecipe(ImageFormat(), {IMAGE.name: "image"}, stated).read(
+        plain.write(folder / "plain")
+    )
 
 
 def refused(plain: Plain, folder: Path, stated: StatedFacts = VGA) -> str:
@@ -308,10 +310,10 @@ def test_a_stream_that_died_in_a_bag_of_our_own(tmp_path: Path) -> None:
     with pytest.raises(
         BadBag, match=r"step 13: the nearest message of gripper/state is 0.60 s away"
     ):
-        read_bag(own, ImageFormat(), {IMAGE.name: "image"}, VGA)
+        ConversionRecipe(ImageFormat(), {IMAGE.name: "image"}, VGA).read(own)
 
 
 def test_our_own_bags_are_held_to_it_too(tmp_path: Path) -> None:
     own = write_bag(tmp_path / "policy_00000", steps=8, wrench=np.nan)
     with pytest.raises(BadBag, match=r"state is not finite \(force_x"):
-        read_bag(own, ImageFormat(), {IMAGE.name: "image"}, VGA)
+        ConversionRecipe(ImageFormat(), {IMAGE.name: "image"}, VGA).read(own)

@@ -36,13 +36,13 @@ from rldg_core import contract
 from rldg_core.gripper_command import CLOSE
 from rldg_core.poses import Pose
 from rldg_core.task import load_task
+from rldg_distill.conversion.shard import ConversionRecipe
 from rldg_distill.conversion.validation import faults
 from rldg_distill.convert import main as convert
 from rldg_distill.dataset import main as inspect
 from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat, decode
 from rldg_distill.datasets.rlds import Dataset
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.cameras import camera_topics
 from rldg_distill.recordings.foreign.finger_motion import commands
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts, find_foreign
@@ -53,7 +53,7 @@ SCALE = np.repeat(np.float32([0.015, 0.1]), 3)
 
 
 def read(path: Path, stated: StatedFacts = VGA, cameras: dict[str, str] | None = None) -> Episode:
-    return read_bag(path, ImageFormat(), cameras or CAMERAS, stated)
+    return ConversionRecipe(ImageFormat(), cameras or CAMERAS, stated).read(path)
 
 
 def latest(stamps: list[int], tick: int) -> int:
@@ -479,7 +479,7 @@ def test_compressed_images_are_decoded_or_kept_as_they_are(tmp_path: Path) -> No
     files = compress(plain, f"{IMAGE.name}/compressed")
     bag = plain.write(tmp_path / "plain")
     lossless = read(bag)
-    kept = read_bag(bag, ImageFormat("jpeg", 95), CAMERAS, VGA)
+    kept = ConversionRecipe(ImageFormat("jpeg", 95), CAMERAS, VGA).read(bag)
     for index, stamp in enumerate(kept.image_stamp.tolist()):
         assert kept.images["image"][index] == files[stamp]
         png = lossless.images["image"][index]
@@ -493,7 +493,9 @@ def test_grey_and_broken_compressed_images(tmp_path: Path) -> None:
     values = plain.streams[f"{IMAGE.name}/compressed"].messages
     for fields in values.values():
         fields["data"] = np.frombuffer(jpeg(np.full((48, 48), 90, np.uint8)), np.uint8)
-    grey = read_bag(plain.write(tmp_path / "grey"), ImageFormat("jpeg", 95), CAMERAS, VGA)
+    grey = ConversionRecipe(ImageFormat("jpeg", 95), CAMERAS, VGA).read(
+        plain.write(tmp_path / "grey")
+    )
     assert Image.open(io.BytesIO(grey.images["image"][0])).mode == "RGB"
     for fields in values.values():
         fields["data"] = fields["data"][:100]

@@ -26,7 +26,6 @@ from rldg_distill.conversion.options import Options
 from rldg_distill.conversion.shard import ConversionRecipe, Shard, image_shapes
 from rldg_distill.datasets import rlds
 from rldg_distill.datasets.episode import BadBag
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.bag_storage import damage_as_bad_bag, remarks
 from rldg_distill.recordings.camera_names import POLICY_CAMERA, camera_names
 from rldg_distill.recordings.cameras import camera_topics, more_cameras, unlike
@@ -136,7 +135,7 @@ def make_conversion_plan(
     cameras, left_out = _cameras(pile, options.cameras)
     cameras, shapes, unread = _readable(pile, shards, options, cameras, view)
     names = {str(path): pile.identities.name(path) for path in pile.identities.contents}
-    recipe = ConversionRecipe(options.image_format, cameras, shapes, options.stated, view, names)
+    recipe = ConversionRecipe(options.image_format, cameras, options.stated, view, shapes, names)
     return ConversionPlan(shards, recipe, left_out | unread, rate, contract, pile)
 
 
@@ -278,11 +277,12 @@ def _shapes(
     """Of the first two bags that agree, so that a single odd one does not shut out all others. Found here, for shards
     that are written side by side must agree. Empty where no bag can be read; and why those before could not.
     """
+    recipe = ConversionRecipe(options.image_format, cameras, options.stated, view)
     seen: list[dict[str, tuple[int, ...]]] = []
     rejected = {}
     for bag in chain.from_iterable(shard.bags for shard in shards):
         try:
-            episode = read_bag(bag, options.image_format, cameras, options.stated, view)
+            episode = recipe.read(bag)
         except BadBag as error:
             rejected[str(bag)] = str(error)
             continue

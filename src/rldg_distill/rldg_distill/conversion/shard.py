@@ -11,18 +11,22 @@ from typing import BinaryIO
 import numpy as np
 
 from rldg_core.files.atomic_file import publish
+from rldg_core.message_values import SECOND
+from rldg_core.task import load_task
 from rldg_distill.conversion.outcome import ShardResult, write_outcome
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag, Episode, EpisodeMetadata
 from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.datasets.statistics import Motion, joined
 from rldg_distill.datasets.tfrecord import Serialised, Values, encode_example, write_record
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.bag_storage import damage_as_bad_bag
 from rldg_distill.recordings.camera_names import way_out
-from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
+from rldg_distill.recordings.foreign.foreign_bag import StatedFacts, is_foreign
+from rldg_distill.recordings.foreign.foreign_episode import read_foreign
 from rldg_distill.recordings.foreign.view import PictureConversion
+from rldg_distill.recordings.own.own_episode import read_episode
 
 
 @dataclass(frozen=True)
@@ -36,31 +40,39 @@ class Shard:
 
 @dataclass(frozen=True)
 class ConversionRecipe:
-    """How every bag becomes an episode."""
+    """How every bag becomes an episode, whoever recorded it."""
 
     image_format: ImageFormat
     cameras: dict[str, str]
     """feature by topic"""
-    shapes: dict[str, tuple[int, ...]]
-    """(H, W, 3) by feature"""
     stated: StatedFacts
     """about bags made elsewhere"""
-    view: PictureConversion
-    """of their policy camera"""
+    view: PictureConversion | None = None
+    """of their policy camera; None: its pictures stay as they are"""
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    """(H, W, 3) by feature, where all bags have to agree"""
     names: dict[str, str] = field(default_factory=dict)
     """by path, of bags that share theirs with another recording"""
 
+    @damage_as_bad_bag()
     def read(self, bag: Path) -> Episode:
         """The episode of a bag.
 
         Raises:
             BadBag: it cannot be converted.
         """
-        episode = read_bag(bag, self.image_format, self.cameras, self.stated, self.view)
+        if is_foreign(bag):
+            episode = read_foreign(bag, self.image_format, self.cameras, self.stated, self.view)
+        else:
+            episode = read_episode(bag, self.image_format, self.cameras)
+        period = SECOND / load_task(episode.metadata.task_id).control_rate
+        for what in implausible(episode, period):
+            raise BadBag(what)
         for camera, shape in image_shapes(episode).items():
-            if shape != self.shapes[camera]:
+            wanted = self.shapes.get(camera, shape)
+            if shape != wanted:
                 raise BadBag(
-                    f"images of {camera} are {shape}, those of others {self.shapes[camera]}{way_out(camera)}"
+                    f"images of {camera} are {shape}, those of others {wanted}{way_out(camera)}"
                 )
         name = self.names.get(str(bag), episode.metadata.bag)
         return replace(episode, metadata=replace(episode.metadata, bag=name))

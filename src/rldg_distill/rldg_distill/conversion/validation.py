@@ -9,9 +9,8 @@ correlation, Kuglin and Hines 1975).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ import numpy as np
 from rldg_core.files.checked_file import typed
 from rldg_core.image_contract import ImageContract
 from rldg_core.vocabulary import Source
+from rldg_distill.conversion.shard import ConversionRecipe
 from rldg_distill.datasets import image_codec, statistics
 from rldg_distill.datasets.contract_file import CONTRACT
 from rldg_distill.datasets.episode import BadBag, Episode
@@ -26,7 +26,6 @@ from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.datasets.tfrecord import DamagedRecord
-from rldg_distill.recordings.any_bag import read_bag
 from rldg_distill.recordings.camera_names import POLICY_CAMERA
 from rldg_distill.recordings.finding import find_bags
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
@@ -119,23 +118,20 @@ def compare_with_bags(dataset: Dataset, paths: Iterable[Path]) -> Iterator[Fault
     image_format = ImageFormat.parse(dataset.contract.image_format)
     cameras = {topic: name for name, topic in dataset.contract.cameras.items()}
     stated = typed(dataset.contract.recorded.told, StatedFacts, str(dataset.folder / CONTRACT))
-    view = view_of(dataset)
+    recipe = ConversionRecipe(image_format, cameras, stated, view_of(dataset))
     for split in dataset.shards:
         for episode in dataset.episodes(split):
             where = f"{split} {episode.metadata.bag}"
             named = bags.get(base_name(episode.metadata.bag), [])
-            read = partial(
-                read_bag, image_format=image_format, cameras=cameras, stated=stated, view=view
-            )
-            yield from (Fault(where, what) for what in _against(episode, named, read))
+            yield from (Fault(where, what) for what in _against(episode, named, recipe))
 
 
-def _against(episode: Episode, bags: list[Path], read: Callable[[Path], Episode]) -> Iterator[str]:
+def _against(episode: Episode, bags: list[Path], recipe: ConversionRecipe) -> Iterator[str]:
     """Differences from its bag. Other recordings may have its name: then it is the one with the fewest."""
     found = [["its bag is not among those given"]] if not bags else []
     for bag in bags:
         try:
-            truth = read(bag)
+            truth = recipe.read(bag)
         except BadBag as error:
             found.append([f"its bag {error}"])
             continue

@@ -79,7 +79,7 @@ def read_foreign(
     stated: StatedFacts,
     view: PictureConversion | None = None,
 ) -> Episode:
-    """The episode of a bag made elsewhere; arguments are those of `read_bag`.
+    """The episode of a bag made elsewhere; arguments are those of a `ConversionRecipe`.
 
     Raises:
         BadBag: it cannot be an episode; the message says why.
