@@ -95,7 +95,7 @@ class BagWriter:
             topic.name: self._writer.add_connection(
                 f"/{topic.name}",
                 topic.type,
-                typestore=typestore(),
+                **_definition(topic.type),
                 offered_qos_profiles=[_qos(topic)],
             )
             for topic in RECORDED
@@ -128,6 +128,16 @@ class BagWriter:
         """Let go of the file as it is; `recover` mends it later."""
         with suppress(OSError):  # a full disk does not take the rest either
             self._writer.abort()
+
+
+@cache
+def _definition(kind: str) -> dict[str, str]:
+    """What a bag says of a type of messages; the same in every one."""
+    store = typestore()
+    return {
+        "msgdef": store.generate_msgdef(kind, ros_version=2)[0],
+        "rihs01": store.hash_rihs01(kind),
+    }
 
 
 def _qos(topic: Topic) -> Qos:
