@@ -25,7 +25,7 @@ from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_rl.episodes import announcer
 from rldg_rl.episodes.replay_buffer import TransitionBatch
-from rldg_rl.evaluation.paired import CycleDifference, PairedComparison
+from rldg_rl.evaluation.paired import MeanDifference, PairedComparison, ThroughputDifference
 from rldg_rl.evaluation.results import Record
 from rldg_rl.monitor import MonitorState
 from rldg_rl.report import summarize_collection, summarize_run
@@ -120,9 +120,15 @@ def test_the_summary_of_a_run() -> None:
 
 def test_the_records_and_comparisons_of_evaluations() -> None:
     assert documented("Evaluation episodes") == {field.name for field in fields(Record)}
-    of_cycle = {f"cycle.{field.name}" for field in fields(CycleDifference)}
-    of_pairs = {field.name for field in fields(PairedComparison)} - {"cycle"}
-    assert documented("Comparisons") == of_cycle | of_pairs
+    parts = {
+        "cycle": MeanDifference,
+        "successes_per_10_minutes": ThroughputDifference,
+        "peak_force_per_success": MeanDifference,
+    }
+    names = {field.name for field in fields(PairedComparison)} - set(parts)
+    for part, kind in parts.items():
+        names |= {f"{part}.{field.name}" for field in fields(kind)}
+    assert documented("Comparisons") == names
 
 
 def test_what_an_image_encoder_reports() -> None:

@@ -193,6 +193,9 @@ class Task:
     cpu_budget: float | None = None
     """[min] of processor time that `train_rl` with its defaults is to need at most, all of its processes together.
     Nothing is stopped there: an experiment's report says what was needed. None: not stated"""
+    reset_seconds: float = 3.0
+    """[s] of robot time that a reset counts with in successes per 10 minutes, whether the twin puts the arm at its
+    start in no time or the arm moves there"""
     region: str = "table"
     """where the task is set up; episodes name it"""
     has_hole: bool = False

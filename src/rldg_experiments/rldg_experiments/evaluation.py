@@ -10,17 +10,24 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import binomtest, t
 
+from rldg_core.estimates import Estimate, mean_estimate
 from rldg_core.files.checked_file import FormatError, parse_json, read_bytes
 from rldg_core.run_paths import RunPaths
+from rldg_core.throughput import attempts
+from rldg_core.throughput import successes_per_10_minutes as throughput
 
 
 @dataclass(frozen=True)
 class EpisodeOutcome:
     """One episode."""
 
+    task: str
+    """family/variant"""
     success: bool
     seconds: float
     """[s] of robot time"""
+    peak_force: float
+    """[N] the greatest that was measured at a control step"""
     failure: str | None = None
     """class of the failure, see docs/how-to/evaluate.md; None: it succeeded"""
 
@@ -72,3 +79,17 @@ def cycle_seconds(episodes: Sequence[EpisodeOutcome]) -> Interval | None:
     mean, error = float(np.mean(seconds)), float(np.std(seconds, ddof=1)) / len(seconds) ** 0.5
     reach = float(t.ppf(0.975, len(seconds) - 1)) * error
     return Interval(mean, max(mean - reach, 0.0), mean + reach)
+
+
+def successes_per_10_minutes(episodes: Sequence[EpisodeOutcome]) -> Interval | None:
+    """Resets counted in, with the delta method's interval; None for a single success or no episode."""
+    return _interval(throughput(attempts((e.task, e.success, e.seconds) for e in episodes)))
+
+
+def peak_force_per_success(episodes: Sequence[EpisodeOutcome]) -> Interval | None:
+    """Mean of the successes' greatest forces [N]; None for fewer than two."""
+    return _interval(mean_estimate(np.array([e.peak_force for e in episodes if e.success])))
+
+
+def _interval(found: Estimate | None) -> Interval | None:
+    return None if found is None or found.ci95 is None else Interval(found.value, *found.ci95)

@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rldg_core.files.atomic_file import write_atomically
 from rldg_experiments import evaluation, paper
+from rldg_experiments.evaluation import Interval
 from rldg_experiments.figures import draw_figure
 from rldg_experiments.plan import ExperimentPlan
 from rldg_experiments.results import HELD, OPEN, REVERSED, Figures, Results
@@ -52,6 +53,8 @@ def write(results: Results, folder: Path) -> None:
             answers=ANSWERS,
             rate=success_text,
             seconds=cycle_time_text,
+            throughput=throughput_text,
+            newtons=peak_force_text,
             figures=[
                 {"title": d.title, "text": d.text, "uri": data_uri("image/png", d.png)}
                 for d in drawings
@@ -99,8 +102,24 @@ def success_text(figures: Figures) -> str:
 
 def cycle_time_text(figures: Figures) -> str:
     """Cycle time in words."""
-    found = figures.cycle_seconds
-    return "–" if found is None else f"{found.value:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return _interval_text(figures.cycle_seconds, 2)
+
+
+def throughput_text(figures: Figures) -> str:
+    """Successes per 10 minutes in words."""
+    return _interval_text(figures.successes_per_10_minutes, 1)
+
+
+def peak_force_text(figures: Figures) -> str:
+    """Peak force per success in words."""
+    return _interval_text(figures.peak_force_per_success, 1)
+
+
+def _interval_text(found: Interval | None, digits: int) -> str:
+    if found is None:
+        return "–"
+    low, high = (f"{limit:.{digits}f}" for limit in (found.low, found.high))
+    return f"{found.value:.{digits}f} [{low}, {high}]"
 
 
 def hours_minutes_seconds(duration: float) -> str:

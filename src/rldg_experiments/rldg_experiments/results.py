@@ -18,7 +18,9 @@ from rldg_experiments.evaluation import (
     Interval,
     cycle_seconds,
     outcomes,
+    peak_force_per_success,
     success_rate,
+    successes_per_10_minutes,
 )
 from rldg_experiments.experiment import HUMAN, RLDG
 from rldg_experiments.plan import SPECIALIST, Cell, ExperimentPlan
@@ -66,6 +68,10 @@ class Figures:
     """of the successes; None for fewer than two"""
     failures: dict[str, int]
     """how many of which class, most frequent first"""
+    successes_per_10_minutes: Interval | None = None
+    """failures and resets counted in; None: too few episodes, or a file of before this was kept"""
+    peak_force_per_success: Interval | None = None
+    """[N] mean of the successes' greatest forces; None: fewer than two, or a file of before this was kept"""
 
 
 @dataclass(frozen=True)
@@ -208,7 +214,15 @@ def figures_of(episodes: Sequence[EpisodeOutcome]) -> Figures:
     successes = sum(episode.success for episode in episodes)
     failures = dict(Counter(e.failure for e in episodes if e.failure).most_common())
     rate, seconds = success_rate(episodes), cycle_seconds(episodes)
-    return Figures(len(episodes), successes, rate, seconds, failures)
+    return Figures(
+        len(episodes),
+        successes,
+        rate,
+        seconds,
+        failures,
+        successes_per_10_minutes(episodes),
+        peak_force_per_success(episodes),
+    )
 
 
 def _data(episodes: Episodes | Relabelled) -> Data:

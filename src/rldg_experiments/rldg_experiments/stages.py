@@ -28,7 +28,7 @@ UPDATES_PER_SECOND = 5.0
 CORES = 2
 CPU_MINUTES = 4.0
 """of a specialist whose task states none"""
-DECIDES_NOTHING = ("cpu_budget", "has_hole")
+DECIDES_NOTHING = ("cpu_budget", "has_hole", "reset_seconds")
 """fields of a task that change nothing about what comes out"""
 OF_LEARNING = ("learning", "grasp_penalty")
 """those that only the training of its specialist reads; whatever else depends on them needs that specialist"""

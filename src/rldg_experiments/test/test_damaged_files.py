@@ -21,7 +21,14 @@ from rldg_experiments.experiment import EXPERIMENTS, ExperimentError, load
 from rldg_experiments.results import Collected, Trained
 from rldg_experiments.store import NOTE, Note
 
-EPISODE = {"success": True, "seconds": 3.5, "failure": None, "bag": "evaluation_00000"}
+EPISODE = {
+    "task": "connector/vga",
+    "success": True,
+    "seconds": 3.5,
+    "peak_force": 9.0,
+    "failure": None,
+    "bag": "evaluation_00000",
+}
 
 
 @pytest.fixture(autouse=True)

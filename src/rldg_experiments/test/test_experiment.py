@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from rldg_distill.distill import parse as parse_distill
 from rldg_experiments import stages
 from rldg_experiments.command_line import main
 from rldg_experiments.commands import Command
+from rldg_experiments.evaluation import EpisodeOutcome
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import ExperimentPlan, make_experiment_plan
 from rldg_experiments.results import gather
@@ -210,7 +212,7 @@ def test_a_task_s_budget_changes_no_key(tmp_path: Path, monkeypatch: pytest.Monk
         monkeypatch.setattr(stages, "load_task", lambda task: replace(load_task(task), **changes))
         return set(every_stage(make_experiment_plan(load(own(tmp_path)))))
 
-    assert changed_task(cpu_budget=1.0) == before
+    assert changed_task(cpu_budget=1.0, reset_seconds=9.0) == before
     assert changed_task(horizon=7).isdisjoint(before)
 
 
@@ -275,7 +277,7 @@ students:
         if isinstance(stage, Episodes):
             (stage.artefact / "summary.json").write_text('{"tasks": {}}')
         if isinstance(stage, Evaluation):
-            won = '{"success": true, "seconds": 2.0, "failure": null}\n'
+            won = json.dumps(asdict(EpisodeOutcome(stage.task, True, 2.0, 9.0))) + "\n"
             (stage.artefact / "episodes.jsonl").write_text(won)
     assert list(gather(plan).notes) == [str(stage.artefact) for stage in stages]
 

@@ -34,9 +34,14 @@ from rldg_experiments.results import (
 FIRST_MP4_BYTES = b"\0\0\0\x20ftypisom"
 
 
+def outcome(success: bool, seconds: float, force: float = 9.0) -> EpisodeOutcome:
+    failure = None if success else "timed out"
+    return EpisodeOutcome("connector/vga", success, seconds, force, failure)
+
+
 def episodes(won: int, lost: int) -> list[EpisodeOutcome]:
-    return [EpisodeOutcome(True, 2.0 + 0.01 * i) for i in range(won)] + [
-        EpisodeOutcome(False, 10.0, "timed out")
+    return [outcome(True, 2.0 + 0.01 * i, 9.0 + i % 2) for i in range(won)] + [
+        outcome(False, 10.0, 30.0)
     ] * lost
 
 
@@ -69,16 +74,27 @@ def test_wilson_and_student() -> None:
     assert (success_rate(episodes(0, 20)).low, success_rate(episodes(20, 0)).high) == (0.0, 1.0)
     cycle = cycle_seconds(
         [
-            EpisodeOutcome(True, 1.0),
-            EpisodeOutcome(True, 2.0),
-            EpisodeOutcome(True, 3.0),
-            EpisodeOutcome(False, 9.0),
+            outcome(True, 1.0),
+            outcome(True, 2.0),
+            outcome(True, 3.0),
+            outcome(False, 9.0),
         ]
     )
     assert cycle is not None
     assert cycle.value == 2.0
     assert cycle.high == pytest.approx(2.0 + 4.3027 / 3**0.5, abs=1e-3)
     assert cycle_seconds(episodes(1, 5)) is None
+
+
+def test_throughput_counts_failures_and_resets_and_force_only_successes() -> None:
+    found = figures(20, 20)
+    busy = sum(2.0 + 0.01 * i for i in range(20)) + 20 * 10.0 + 40 * 1.5
+    assert found.successes_per_10_minutes is not None and found.peak_force_per_success is not None
+    assert found.successes_per_10_minutes.value == pytest.approx(600 * 20 / busy)
+    assert found.successes_per_10_minutes.low < found.successes_per_10_minutes.value
+    assert found.peak_force_per_success.value == 9.5
+    assert figures(0, 20).peak_force_per_success is None
+    assert figures(1, 0).successes_per_10_minutes is None, "no spread, no interval"
 
 
 @pytest.mark.parametrize(
@@ -99,6 +115,8 @@ def test_the_report_is_one_file_that_says_what_was_found(tmp_path: Path) -> None
     assert '<strong class="held">Yes.</strong>' in html
     assert "96 of 100 (96 % [90, 98]) with RLDG data, 0 of 100 (0 % [0, 4]) with human data" in html
     assert "100 timed out" in html, "how they failed"
+    assert "9.5 [9.4, 9.6]" in html, "newtons"
+    assert "134.7 [120.0, 149.4]" in html, "successes per 10 minutes"
     assert "73 of 80" in html and "arXiv:2412.09858" in html
     assert not re.search(r'(src|href)="(?!data:|https://arxiv)', html), "nothing lies elsewhere"
     specialists = html.split("<h2>The specialists</h2>")[1].split("<h2>")[0]

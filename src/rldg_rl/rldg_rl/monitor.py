@@ -232,6 +232,7 @@ def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [("evaluation", _rate(evaluation)), ("cycle time", _cycle(evaluation))]
     if not evaluation["episodes"]:
         return rows
+    rows += _throughput(evaluation)
     force, torque = evaluation["peak_force"], evaluation["peak_torque"]
     rows.append(
         (
@@ -245,6 +246,25 @@ def _evaluated(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
     if failures := evaluation["failures"]:
         rows.append(("failures", ", ".join(f"{count} {name}" for name, count in failures.items())))
     return rows
+
+
+def _throughput(evaluation: dict[str, Any]) -> list[tuple[str, str]]:
+    """What a summary of before they were kept does not have."""
+    names = ("successes_per_10_minutes", "resets counted in"), ("peak_force_per_success", "N")
+    return [
+        (name.replace("_", " "), f"{_estimated(evaluation[name])} {unit}")
+        for name, unit in names
+        if name in evaluation
+    ]
+
+
+def _estimated(estimate: dict[str, Any]) -> str:
+    if estimate["value"] is None:
+        return "-"
+    if estimate["ci95"] is None:
+        return f"{estimate['value']:.1f}"
+    low, high = estimate["ci95"]
+    return f"{estimate['value']:.1f} (95 % interval {low:.1f}-{high:.1f})"
 
 
 def _rewarded(reward: dict[str, Any]) -> list[tuple[str, str]]:

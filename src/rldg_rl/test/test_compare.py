@@ -123,6 +123,9 @@ def test_the_table_is_readable(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "success [percentage points: first minus second, Newcombe; p: McNemar, exact]" in message
     assert "cycle time where both succeeded [first minus second, bootstrap]" in message
     assert "connector/vga 20 100 % 25 % +75 [" in message and "connector/vga 5 2.00 s" in message
+    assert "successes per 10 minutes, resets counted in [first minus second, delta" in message
+    assert "connector/vga 20 171.4 15.8 +155.6 [" in message, "3.5 s each; 5 × 3.5 s, 15 × 11.5 s"
+    assert "connector/vga 5 9.00 N 9.00 N +0.00 [" in message
 
 
 @pytest.mark.parametrize(

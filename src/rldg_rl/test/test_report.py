@@ -78,6 +78,14 @@ def test_the_summary_has_every_figure() -> None:
             "success_rate": 0.95,
             "ci95": [pytest.approx(0.7639, abs=1e-3), pytest.approx(0.9911, abs=1e-3)],
             "mean_cycle_seconds": 1.2,
+            "successes_per_10_minutes": {
+                "value": pytest.approx(600 * 19 / (19 * 1.2 + 10.0 + 20 * 1.5), abs=1e-3),
+                "ci95": [pytest.approx(112.947, abs=1e-3), pytest.approx(250.110, abs=1e-3)],
+            },
+            "peak_force_per_success": {
+                "value": 19.0,
+                "ci95": [pytest.approx(16.47, abs=1e-2), pytest.approx(21.53, abs=1e-2)],
+            },
             "peak_force": {"median": 19.5, "p95": pytest.approx(28.6)},
             "peak_torque": {"median": 0.5, "p95": pytest.approx(0.575)},
             "failures": {"stuck pressing": 1},
@@ -192,7 +200,21 @@ def test_the_table_at_the_end(tmp_path: Path, successes: int) -> None:
     (tmp_path / "summary.json").write_text(json.dumps(summary))
     console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
     console.print(outcome(tmp_path))
-    assert f"{successes}/20 succeeded" in console.export_text()
+    text = console.export_text()
+    assert f"{successes}/20 succeeded" in text
+    assert "181.5 (95 % interval" in text and "19.0 (95 % interval 16.5-21.5) N" in text
+
+
+def test_the_table_of_a_summary_without_throughput_is_shown(tmp_path: Path) -> None:
+    """Version 0.1.0 did not keep it."""
+    summary = summarize_run(0, progress(), records(), 900, 60.0)
+    for name in ("successes_per_10_minutes", "peak_force_per_success"):
+        del summary["evaluation"][name]
+    (tmp_path / "summary.json").write_text(json.dumps(summary))
+    console = Console(width=100, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console.print(outcome(tmp_path))
+    text = console.export_text()
+    assert "19/20 succeeded" in text and "per 10 minutes" not in text
 
 
 def test_the_table_says_that_a_person_led_in(tmp_path: Path) -> None:

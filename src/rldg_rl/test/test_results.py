@@ -55,6 +55,8 @@ def test_an_end_that_is_no_record_is_reported_and_kept(tmp_path: Path) -> None:
 def test_cycle_time_is_of_successes_and_wrench_of_all() -> None:
     judged = judge([WON, WON, LOST, replace(LOST, failure="gate stop")])
     assert judged["success_rate"] == 0.5 and judged["mean_cycle_seconds"] == 1.5
+    assert judged["peak_force_per_success"] == {"value": 12.0, "ci95": [12.0, 12.0]}
+    assert judged["successes_per_10_minutes"]["value"] == round(1200 / (2 * 1.5 + 20.0 + 6.0), 3)
     assert judged["peak_force"] == {"median": 21.0, "p95": pytest.approx(30.0)}
     assert judged["failures"] == {"timed out": 1, "gate stop": 1}
 

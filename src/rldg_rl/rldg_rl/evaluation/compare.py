@@ -19,7 +19,7 @@ from rldg_core.perturbation import read_perturbation
 from rldg_core.task import UnknownTask, named_tasks
 from rldg_core.user_error import UserError
 from rldg_rl.evaluation.conditions import TWIN, Conditions, conditions_of
-from rldg_rl.evaluation.paired import Pair, PairedComparison, compare_pairs
+from rldg_rl.evaluation.paired import MeanDifference, Pair, PairedComparison, compare_pairs
 from rldg_rl.evaluation.results import Record, RecordFile
 from rldg_rl.named_run import named_run
 from rldg_rl.run_folder import RunFolder
@@ -136,18 +136,42 @@ def success_table(compared: dict[str, PairedComparison]) -> Table:
     return drawn
 
 
+def throughput_table(compared: dict[str, PairedComparison]) -> Table:
+    """How much each gets done."""
+    drawn = _table("task", "pairs", "first", "second", "difference [95 %]")
+    for name, each in compared.items():
+        found = each.successes_per_10_minutes
+        values = f"{found.first:.1f}", f"{found.second:.1f}"
+        difference = f"{found.difference:+.1f}{_limits(found.ci95, 1)}"
+        drawn.add_row(name, str(each.pairs), *values, difference)
+    return drawn
+
+
 def cycle_table(compared: dict[str, PairedComparison]) -> Table:
     """How fast each was where both succeeded."""
-    drawn = _table("task", "both", "first", "second", "seconds [95 %]")
-    for name, each in compared.items():
-        cycle = each.cycle
-        if cycle is None:
+    return _mean_table({name: each.cycle for name, each in compared.items()}, "seconds", "s")
+
+
+def force_table(compared: dict[str, PairedComparison]) -> Table:
+    """How hard each pressed at most where both succeeded."""
+    forces = {name: each.peak_force_per_success for name, each in compared.items()}
+    return _mean_table(forces, "newtons", "N")
+
+
+def _mean_table(found: dict[str, MeanDifference | None], units: str, unit: str) -> Table:
+    drawn = _table("task", "both", "first", "second", f"{units} [95 %]")
+    for name, each in found.items():
+        if each is None:
             drawn.add_row(name, "0", "-", "-", "-")
             continue
-        interval = f" [{cycle.ci95[0]:+.2f}, {cycle.ci95[1]:+.2f}]" if cycle.ci95 else ""
-        times = f"{cycle.first:.2f} s", f"{cycle.second:.2f} s"
-        drawn.add_row(name, str(cycle.episodes), *times, f"{cycle.difference:+.2f}{interval}")
+        means = f"{each.first:.2f} {unit}", f"{each.second:.2f} {unit}"
+        difference = f"{each.difference:+.2f}{_limits(each.ci95, 2)}"
+        drawn.add_row(name, str(each.episodes), *means, difference)
     return drawn
+
+
+def _limits(ci95: tuple[float, float] | None, digits: int) -> str:
+    return f" [{ci95[0]:+.{digits}f}, {ci95[1]:+.{digits}f}]" if ci95 else ""
 
 
 def _table(first: str, *numbers: str) -> Table:
@@ -235,6 +259,10 @@ def print_comparison(
     console.print(success_table(compared))
     console.print("cycle time where both succeeded [first minus second, bootstrap]")
     console.print(cycle_table(compared))
+    console.print("successes per 10 minutes, resets counted in [first minus second, delta method]")
+    console.print(throughput_table(compared))
+    console.print("peak force per success where both succeeded [first minus second, bootstrap]")
+    console.print(force_table(compared))
 
 
 if __name__ == "__main__":

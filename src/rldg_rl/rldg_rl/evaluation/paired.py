@@ -3,8 +3,9 @@
 
 Success: the difference of the rates with Newcombe's square-and-add interval for paired proportions (Statistics in
 Medicine 17, 1998, 2635-2650, method 10), and the exact test of McNemar: the two-sided binomial test on the episodes
-that only one of them solved. Cycle time: the mean difference over the episodes that both solved, with the bias-
-corrected and accelerated bootstrap interval (Efron 1987). All intervals are of 95 %.
+that only one of them solved. Cycle time and greatest force: the mean difference over the episodes that both solved,
+with the bias-corrected and accelerated bootstrap interval (Efron 1987). Successes per 10 minutes: the difference of the
+two, with the delta method's interval for pairs (`rldg_core/throughput.py`). All intervals are of 95 %.
 """
 
 from __future__ import annotations
@@ -16,25 +17,38 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
-from rldg_rl.evaluation.results import Record
+from rldg_core.throughput import successes_per_10_minutes, throughput_difference
+from rldg_rl.evaluation.results import Record, attempts_of
 
 Pair = tuple[Record, Record]
 RESAMPLES = 9999
 
 
 @dataclass(frozen=True)
-class CycleDifference:
-    """Of the episodes that both solved."""
+class MeanDifference:
+    """Of a quantity over the episodes that both solved, in its unit."""
 
     episodes: int
     first: float
-    """mean [s]"""
+    """mean"""
     second: float
-    """mean [s]"""
+    """mean"""
     difference: float
-    """first minus second [s]"""
+    """first minus second"""
     ci95: tuple[float, float] | None
     """None: one episode tells no spread"""
+
+
+@dataclass(frozen=True)
+class ThroughputDifference:
+    """Of the successes per 10 minutes over all pairs."""
+
+    first: float
+    second: float
+    difference: float
+    """first minus second"""
+    ci95: tuple[float, float] | None
+    """None: one pair tells no spread"""
 
 
 @dataclass(frozen=True)
@@ -52,8 +66,11 @@ class PairedComparison:
     ci95: tuple[float, float]
     p: float
     """of McNemar's exact test"""
-    cycle: CycleDifference | None
-    """None where they solved no episode both"""
+    cycle: MeanDifference | None
+    """[s] until success; None where they solved no episode both"""
+    successes_per_10_minutes: ThroughputDifference
+    peak_force_per_success: MeanDifference | None
+    """[N] of the episodes' greatest forces; None where they solved no episode both"""
 
     @property
     def successes(self) -> tuple[int, int]:
@@ -68,6 +85,7 @@ def compare_pairs(pairs: Sequence[Pair]) -> PairedComparison:
         outcomes.count(outcome)
         for outcome in ((True, True), (True, False), (False, True), (False, False))
     )
+    solved = [(first, second) for first, second in pairs if first.success and second.success]
     return PairedComparison(
         pairs=len(pairs),
         both=both,
@@ -77,9 +95,9 @@ def compare_pairs(pairs: Sequence[Pair]) -> PairedComparison:
         difference=(only_first - only_second) / len(pairs),
         ci95=newcombe(both, only_first, only_second, neither),
         p=mcnemar(only_first, only_second),
-        cycle=_cycle_difference(
-            np.array([[a.seconds, b.seconds] for a, b in pairs if a.success and b.success])
-        ),
+        cycle=_mean_difference([(a.seconds, b.seconds) for a, b in solved]),
+        successes_per_10_minutes=_throughput_difference(pairs),
+        peak_force_per_success=_mean_difference([(a.peak_force, b.peak_force) for a, b in solved]),
     )
 
 
@@ -112,13 +130,22 @@ def _wilson_reach(successes: int, count: int) -> tuple[float, float]:
     return successes / count - float(interval.low), float(interval.high) - successes / count
 
 
-def _cycle_difference(seconds: np.ndarray) -> CycleDifference | None:
-    """From the times (N, 2) of both."""
-    if not len(seconds):
+def _mean_difference(both: Sequence[tuple[float, float]]) -> MeanDifference | None:
+    """From the values of the first and the second."""
+    if not both:
         return None
-    first, second = seconds.mean(axis=0).tolist()
-    differences = seconds[:, 0] - seconds[:, 1]
-    return CycleDifference(len(seconds), first, second, first - second, _mean_interval(differences))
+    values = np.array(both)
+    first, second = values.mean(axis=0).tolist()
+    interval = _mean_interval(values[:, 0] - values[:, 1])
+    return MeanDifference(len(both), first, second, first - second, interval)
+
+
+def _throughput_difference(pairs: Sequence[Pair]) -> ThroughputDifference:
+    ours, others = (attempts_of([pair[side] for pair in pairs]) for side in (0, 1))
+    first, second = successes_per_10_minutes(ours), successes_per_10_minutes(others)
+    assert first is not None and second is not None  # there is one pair at least
+    found = throughput_difference(ours, others)
+    return ThroughputDifference(first.value, second.value, found.value, found.ci95)
 
 
 def _mean_interval(values: np.ndarray) -> tuple[float, float] | None:

@@ -13,17 +13,17 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.estimates import Z95, Estimate, mean_estimate
 from rldg_core.files.atomic_file import settle, write_atomically
 from rldg_core.files.checked_file import FormatError, parse_json
 from rldg_core.task import load_task
+from rldg_core.throughput import Attempts, attempts, successes_per_10_minutes
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import EpisodeStatus
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.evaluation.outcomes import Trace
 
 FILMED_EPISODES = 6
-Z95 = 1.959963984540054
-"""97.5 % of a standard normal distribution lie below it"""
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,9 @@ def _line(record: Record) -> str:
 def judge(records: Sequence[Record]) -> dict[str, Any]:
     """The figures of one evaluation.
 
-    `ci95` is the Wilson interval of the success rate; `mean_cycle_seconds` is over the successes; `peak_force` [N] and
+    `ci95` is the Wilson interval of the success rate; `mean_cycle_seconds` is over the successes;
+    `successes_per_10_minutes` counts failures and resets in (see `rldg_core/throughput.py`); `peak_force_per_success`
+    [N] is the mean of the successes' greatest forces, both with `value` and `ci95`; `peak_force` [N] and
     `peak_torque` [Nm] are the median and the 95th percentile of the episodes' greatest; `failures` counts the classes;
     `led_in`, the episodes that a person led up to the task's hand-over: it is of person and specialist together.
     """
@@ -130,11 +132,24 @@ def judge(records: Sequence[Record]) -> dict[str, Any]:
     return {
         **rate(len(successes), len(records)),
         "mean_cycle_seconds": _mean([record.seconds for record in successes]),
+        "successes_per_10_minutes": _estimate(successes_per_10_minutes(attempts_of(records))),
+        "peak_force_per_success": _estimate(
+            mean_estimate(np.array([record.peak_force for record in successes]))
+        ),
         "peak_force": _spread([record.peak_force for record in records]),
         "peak_torque": _spread([record.peak_torque for record in records]),
         "failures": dict(Counter(record.failure for record in records if record.failure)),
         "led_in": sum(record.lead_in > 0 for record in records),
     }
+
+
+def attempts_of(records: Sequence[Record]) -> Attempts:
+    """Their outcomes and times, resets included.
+
+    Raises:
+        UnknownTask: there is no such task any more.
+    """
+    return attempts((record.task, record.success, record.seconds) for record in records)
 
 
 def rate(successes: int, episodes: int) -> dict[str, Any]:
@@ -186,6 +201,13 @@ def wilson(successes: int, episodes: int) -> list[float]:
 
 def _mean(values: list[float]) -> float | None:
     return round(float(np.mean(values)), 3) if values else None
+
+
+def _estimate(found: Estimate | None) -> dict[str, Any]:
+    if found is None:
+        return {"value": None, "ci95": None}
+    limits = None if found.ci95 is None else [round(limit, 3) for limit in found.ci95]
+    return {"value": round(found.value, 3), "ci95": limits}
 
 
 def _spread(values: list[float]) -> dict[str, float | None]:
