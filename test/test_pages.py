@@ -3,8 +3,13 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import subprocess
+import textwrap
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -125,6 +130,22 @@ def unknown_arguments(text: str) -> list[str]:
     ]
 
 
+def imports(text: str) -> Iterator[tuple[str, str]]:
+    """Modules of the project, and the names of them, that the Python of a page imports."""
+    for block in re.findall(r"^ *```python\n(.*?)^ *```", text, flags=re.DOTALL | re.MULTILINE):
+        for node in ast.walk(ast.parse(textwrap.dedent(block))):
+            if isinstance(node, ast.ImportFrom) and str(node.module).startswith("rldg_"):
+                yield from ((str(node.module), alias.name) for alias in node.names)
+
+
+def is_there(module: str, name: str) -> bool:
+    """Whether a module has a name, be it a module's own."""
+    with suppress(ModuleNotFoundError):
+        importlib.import_module(f"{module}.{name}")
+        return True
+    return hasattr(importlib.import_module(module), name)
+
+
 def title(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
@@ -132,6 +153,11 @@ def title(page: Path) -> str:
 @pytest.mark.parametrize("page", PAGES, ids=title)
 def test_links_lead_somewhere(page: Path) -> None:
     assert dead_links(page) == []
+
+
+@pytest.mark.parametrize("page", GUIDES, ids=title)
+def test_what_its_python_imports_is_there(page: Path) -> None:
+    assert [one for one in imports(page.read_text()) if not is_there(*one)] == []
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=title)
