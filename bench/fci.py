@@ -44,7 +44,8 @@ from rldg_core.task import load_task
 from rldg_rl.agent.agent import Agent
 from rldg_rl.agent_config import AgentConfig
 from rldg_robot.fci.arm import AFTER, FciArm
-from rldg_robot.ros import listen_to, make_executor, publish_on, to_pose_stamped
+from rldg_robot.ros import listen_to, make_executor, publish_on
+from rldg_robot.ros_values import to_pose_stamped
 
 Array = NDArray[np.float64]
 

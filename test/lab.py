@@ -17,7 +17,8 @@ from rldg_core.message_values import pose_of
 from rldg_core.poses import Pose
 from rldg_msgs.msg import TaskState
 from rldg_msgs.srv import Reset
-from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped
+from rldg_robot.ros import listen_to, now, publish_on
+from rldg_robot.ros_values import to_pose_stamped
 
 
 class Lab(Node):

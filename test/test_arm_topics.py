@@ -18,8 +18,10 @@ from rldg_core.contract import BASE_FRAME
 from rldg_core.message_values import nanoseconds, pose_of, vector_of
 from rldg_core.poses import Pose
 from rldg_msgs.msg import TaskState
-from rldg_robot.arm.topics import Body, BodyTopics
-from rldg_robot.ros import listen_to, make_executor, to_stamp
+from rldg_robot.arm.body import Body
+from rldg_robot.arm.topics import BodyTopics
+from rldg_robot.ros import listen_to, make_executor
+from rldg_robot.ros_values import to_stamp
 
 TOPICS = (
     contract.CURRENT_POSE,

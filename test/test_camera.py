@@ -17,7 +17,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from rldg_core import contract
 from rldg_core.image_contract import ImageContract
 from rldg_core.message_values import nanoseconds
-from rldg_robot.ros import listen_to, now, to_stamp
+from rldg_robot.ros import listen_to, now
+from rldg_robot.ros_values import to_stamp
 
 
 class Driver:

@@ -22,7 +22,8 @@ from rldg_core.message_values import stamp_of
 from rldg_core.task import load_task
 from rldg_rl.robot.robot import RobotSilent
 from rldg_rl.robot.robot_client import RobotClient
-from rldg_robot.ros import listen_to, make_executor, now, to_stamp, unheard
+from rldg_robot.ros import listen_to, make_executor, now, unheard
+from rldg_robot.ros_values import to_stamp
 
 TOPIC = "camera/color/image_raw"
 PICTURE = np.random.default_rng(0).integers(0, 255, (480, 640, 3)).astype(np.uint8)

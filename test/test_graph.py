@@ -25,7 +25,8 @@ from rldg_core.poses import Pose
 from rldg_core.task import load_task
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState, TaskState
 from rldg_msgs.srv import Reset
-from rldg_robot.ros import listen_to, publish_on, to_pose_stamped
+from rldg_robot.ros import listen_to, publish_on
+from rldg_robot.ros_values import to_pose_stamped
 
 TASK = load_task("connector/vga")
 

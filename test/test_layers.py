@@ -25,11 +25,11 @@ DISTILL_IN_EXPERIMENTS = {"rldg_experiments.student_options"}
 PARTS_OF_NODES = {
     "rldg_robot": """
         alone arm.command arm.float_topic arm.topics asked camera.source fci.camera_process franka_ros2.arm
-        franka_ros2.control franka_ros2.gripper gate_command markers node_main publishers ros
+        franka_ros2.control franka_ros2.gripper gate_command node_main publishers ros
     """,
     "rldg_rl": """
-        acting.closed_loop acting.hands acting.person_client acting.recorder_watch episodes.announcer
-        episodes.bag_exchange episodes.messages own_run policies.far_student robot.gate_client robot.robot_client
+        acting.closed_loop acting.hands acting.person_client acting.recorder_watch
+        episodes.bag_exchange node_channel own_run policies.far_student robot.gate_client robot.robot_client
     """,
 }
 """modules that hold publishers, subscribers or clients for a node: with the nodes, the only ones that need rclpy"""
@@ -37,7 +37,7 @@ LAYERS = {
     "rldg_rl": """
         robot rewards.judge rewards.asking_judges environment episodes.step
         episodes.episode_result acting episodes vision agent policies rewards
-        evaluation modes
+        evaluation modes direct
     """,
     "rldg_distill": "datasets recordings conversion students training",
 }

@@ -71,7 +71,7 @@ def test_nothing_else_writes_scalars() -> None:
     assert {file.name for file in files if ".add_scalar(" in file.read_text()} == {
         "announcer.py",
         "event_file.py",  # hands on what the others add
-        "learner_node.py",
+        "learner_files.py",
         "trainer.py",
     }
 

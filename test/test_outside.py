@@ -15,7 +15,8 @@ from rldg_core import contract
 from rldg_core.message_values import nanoseconds, pose_of
 from rldg_core.task import load_task
 from rldg_msgs.msg import SafetyState
-from rldg_robot.ros import publish_on, to_pose_stamped
+from rldg_robot.ros import publish_on
+from rldg_robot.ros_values import to_pose_stamped
 
 TASK = load_task("connector/vga")
 GOAL = "goals: {{connector/vga: {{position: {}, quaternion: {}}}}}"

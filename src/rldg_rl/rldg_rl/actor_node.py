@@ -32,6 +32,7 @@ from rldg_rl.modes.context import Context
 from rldg_rl.modes.loaded_policies import instruct
 from rldg_rl.modes.modes import make_mode
 from rldg_rl.modes.run_config import settle_config
+from rldg_rl.node_channel import NodeChannel
 from rldg_rl.own_run import listen_to_own
 from rldg_rl.policies.trained_policy import far_policy
 from rldg_rl.robot.gate_client import GateClient
@@ -66,7 +67,8 @@ class ActorNode(Node):
         self.records.mend()
         self.resets = ResetLedger(self.run)
         domain = self.parameters.domain
-        self.announcer = Announcer(self, self.run, self.run.wall_seconds(), domain, self.resets)
+        wall = self.run.wall_seconds()
+        self.announcer = Announcer(NodeChannel(self), self.run, wall, domain, self.resets)
         self.recorder = RecorderWatch(self, self.run)
         self.mode.load()
         for topic, hear in self.mode.topics.items():

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary
@@ -14,27 +13,17 @@ from rldg_rl.acting.actor import EpisodeAborted, GateStop
 from rldg_rl.acting.gate_release import GateRelease
 from rldg_rl.acting.run_state import RunState
 from rldg_rl.environment.reset_count import ResetLedger
+from rldg_rl.episodes.announcer import Announcer
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.step import ControlStep, step_message, transition_message
 from rldg_rl.evaluation.outcomes import Trace
 from rldg_rl.evaluation.results import RecordFile, make_record
 from rldg_rl.modes.mode import Mode
 from rldg_rl.run_folder import RunFolder
+from rldg_rl.run_parts import Publisher, Recorder, WaitingRobot
 from rldg_rl.waiting import Waiting
 
-if TYPE_CHECKING:
-    from rldg_rl.acting.recorder_watch import RecorderWatch
-    from rldg_rl.episodes.announcer import Announcer
-    from rldg_rl.robot.robot_client import RobotClient
-
 TASK_LIMITS_SECONDS, RECORDER_SECONDS = 5.0, 10.0
-
-
-class Publisher(Protocol):
-    """Of one topic, as rclpy has it."""
-
-    def publish(self, message: Any) -> None:
-        """Send a message."""
 
 
 @dataclass
@@ -51,8 +40,8 @@ class EpisodeWitness:
     resets: ResetLedger | None
     """where the arm moves to its starts"""
     waiting: Waiting
-    robot: RobotClient
-    recorder: RecorderWatch
+    robot: WaitingRobot
+    recorder: Recorder
     gate: GateRelease
     announcer: Announcer
     to_recorder: Publisher

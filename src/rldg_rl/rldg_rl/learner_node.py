@@ -15,13 +15,11 @@ from rclpy.node import Node
 
 from rldg_core import contract
 from rldg_core.bags.bag_reader import is_complete
-from rldg_core.files.event_file import EventFile
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import Source
 from rldg_msgs.msg import (
     EncoderWeights,
-    LearnerStatus,
     PolicyWeights,
     RecorderStatus,
     RunStatus,
@@ -30,14 +28,13 @@ from rldg_rl.acting.schedule import DONE, PHASES
 from rldg_rl.agent.bag_steps import BagSteps
 from rldg_rl.agent.beginning import Beginning
 from rldg_rl.agent.checkpoint import (
-    CheckpointError,
     encoder_to_bytes,
     policy_to_bytes,
-    save_learner,
-    save_policy,
 )
 from rldg_rl.agent.learner import Arrivals
+from rldg_rl.agent.learner_files import LearnerFiles
 from rldg_rl.agent.learner_setup import LearnerSetup
+from rldg_rl.agent.learner_status import learner_status
 from rldg_rl.agent.learning_loop import LearningLoop
 from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.episodes.bag_exchange import BagTaker
@@ -47,7 +44,8 @@ from rldg_rl.run_folder import RunFolder
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
 from rldg_robot.node_main import run_main
 from rldg_robot.publishers import count_publishers, crowd
-from rldg_robot.ros import make_executor, now, publish_on, to_stamp
+from rldg_robot.ros import make_executor, now, publish_on
+from rldg_robot.ros_values import to_stamp
 
 LOOK_SECONDS = 0.1
 STATUS_PERIOD = 0.2  # [s] of wall time
@@ -97,7 +95,7 @@ class LearnerNode(Node):
         listen_to_own(self, contract.TRANSITION, self.run, self.arrivals.hear)
         listen_to_own(self, contract.RECORDER_STATUS, self.run, self._on_recorder)
         listen_to_own(self, contract.RUN_STATUS, self.run, self._on_run)
-        self.board = EventFile(self.run.tensorboard / "learner")
+        self.files = LearnerFiles(self.run, learner, task.id)
 
     def live(self) -> None:
         """Learn until shutdown; then leave a checkpoint."""
@@ -117,7 +115,7 @@ class LearnerNode(Node):
         finally:
             if self.arrivals.begun:
                 self.loop.save_if_new()
-            self.board.close()
+            self.files.close()
 
     @property
     def _is_over(self) -> bool:
@@ -203,23 +201,12 @@ class LearnerNode(Node):
         self._tell_status(force=True)
 
     def save(self) -> None:
-        """The learner, and the policy alone.
-
-        Raises:
-            UserError: there is no room, or the folder cannot be written.
-        """
-        learner, task = self.learner, self.task.id
-        steps = learner.buffer.steps_received
-        try:
-            save_learner(self.run.learner_checkpoint, learner.agent, task, steps)
-            save_policy(self.run.policy_checkpoint, learner.agent.averaged, task, learner.updates)
-        except CheckpointError as error:
-            raise UserError(str(error)) from error
+        """See `LearnerFiles`."""
+        self.files.save()
 
     def log_metrics(self) -> None:
-        """To TensorBoard."""
-        for name, value in self.learner.metrics.items():
-            self.board.add_scalar(f"learner/{name}", value, self.learner.updates)
+        """See `LearnerFiles`."""
+        self.files.log_metrics()
 
     def _publish_encoder(self) -> None:
         """Once: it is frozen, and may be larger by far than what goes on learning; else it comes with the weights."""
@@ -249,21 +236,8 @@ class LearnerNode(Node):
         if not force and time.monotonic() - self._status_published < STATUS_PERIOD:
             return
         self._status_published = time.monotonic()
-        learner = self.learner
-        message = LearnerStatus(
-            run=self.run.name,
-            updates=learner.updates,
-            transitions=learner.buffer.steps_received,
-            online_size=learner.buffer.online_size,
-            demo_size=learner.buffer.demo_size,
-            updates_per_second=learner.updates_per_second(),
-            ready=self.arrivals.begun,
-            note=self._note or self._waits(),
-            **{
-                name: float(learner.metrics.get(name, 0.0))
-                for name in ("critic_loss", "actor_loss", "entropy", "temperature")
-            },
-        )
+        ready, note = self.arrivals.begun, self._note or self._waits()
+        message = learner_status(self.run, self.learner, ready, note)
         message.header.stamp = to_stamp(now(self))
         self._status.publish(message)
 

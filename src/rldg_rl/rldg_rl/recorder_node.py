@@ -22,10 +22,11 @@ from rldg_msgs.msg import Episode, RecorderStatus, Step
 from rldg_msgs.srv import NextBag
 from rldg_rl.episodes.bag import BagWriter
 from rldg_rl.episodes.bag_exchange import give
-from rldg_rl.episodes.mending import mend_bags
+from rldg_rl.episodes.mending import cannot_record, mend_bags
 from rldg_rl.run_folder import RunFolder, RunFolderError, is_episode
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import listen_to, message_in, now, publish_on, to_stamp
+from rldg_robot.ros import listen_to, message_in, now, publish_on
+from rldg_robot.ros_values import to_stamp
 
 LINGER = 0.5  # [s] of wall time that a closing bag waits for the episode's last image
 SHOWN_LETTERS = 100  # of a name that is none
@@ -201,11 +202,7 @@ class RecorderNode(Node):
         if self._bag is not None:
             self._bag.writer.abort()
             self._bag = None
-        reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
-        self._error = (
-            f"cannot record into {self.run.bags}: {reason}. What was recorded is kept; "
-            "make room or make the folder writable, then start the run again under its name"
-        )
+        self._error = cannot_record(self.run, error)
         self.get_logger().error(self._error)
         self._report()
 

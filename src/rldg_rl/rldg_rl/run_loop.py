@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from rldg_core.user_error import UserError
 from rldg_core.vocabulary import Source
@@ -17,18 +16,15 @@ from rldg_rl.acting.schedule import episode_seed
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.environment.reset_motion import ResetStalled
 from rldg_rl.episode_witness import RECORDER_SECONDS
+from rldg_rl.episodes.announcer import Announcer
 from rldg_rl.episodes.orphan import orphan_of
 from rldg_rl.evaluation.results import RecordFile
 from rldg_rl.log import Log
 from rldg_rl.modes.mode import Mode
 from rldg_rl.robot.robot import RobotSilent
 from rldg_rl.run_folder import RunFolder
+from rldg_rl.run_parts import Recorder, WaitingRobot
 from rldg_rl.waiting import Waiting
-
-if TYPE_CHECKING:
-    from rldg_rl.acting.recorder_watch import RecorderWatch
-    from rldg_rl.episodes.announcer import Announcer
-    from rldg_rl.robot.robot_client import RobotClient
 
 RETRY_SECONDS = 1.0
 LAST_WORDS_SECONDS = 1.0
@@ -49,8 +45,8 @@ class RunLoop:
     moves: bool
     """whether the arm moves to its starts"""
     waiting: Waiting
-    robot: RobotClient
-    recorder: RecorderWatch
+    robot: WaitingRobot
+    recorder: Recorder
     gate: GateRelease
     announcer: Announcer
     log: Log

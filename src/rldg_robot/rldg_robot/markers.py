@@ -12,7 +12,7 @@ from visualization_msgs.msg import Marker
 
 from rldg_core.poses import Pose
 from rldg_core.task import Task
-from rldg_robot.ros import to_pose_msg
+from rldg_robot.ros_values import to_pose_msg
 
 AXIS_LENGTH = 0.05
 """[m]"""

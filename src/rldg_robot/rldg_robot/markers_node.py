@@ -20,7 +20,8 @@ from rldg_core.task import load_task, named_tasks
 from rldg_msgs.msg import Episode, SafetyState, TaskState
 from rldg_robot import markers
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import listen_to, now, publish_on, to_pose_msg, to_stamp
+from rldg_robot.ros import listen_to, now, publish_on
+from rldg_robot.ros_values import to_pose_msg, to_stamp
 from rldg_robot.safety import GateState
 
 PERIOD = 0.1  # [s] of wall time

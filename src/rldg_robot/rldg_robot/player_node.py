@@ -22,7 +22,8 @@ from rldg_core.user_error import UserError
 from rldg_robot.alone import others_on, somebody
 from rldg_robot.node_main import run_main
 from rldg_robot.playback import cues, topics_of
-from rldg_robot.ros import message_class, publish_on, to_stamp
+from rldg_robot.ros import message_class, publish_on
+from rldg_robot.ros_values import to_stamp
 
 SETTLE_SECONDS = 3.0  # of wall time for nodes to find each other: a robot is seen, and no one misses the beginning
 WATCH_SECONDS = 1.0  # of wall time between looks at who else publishes

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The few lines of ROS that every node shares: topics of the contract, stamps, poses."""
+"""The few lines of ROS that every node shares: topics of the contract, time."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
-from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Pose as PoseMsg
-from geometry_msgs.msg import PoseStamped
 from rclpy.duration import Duration
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.executors import Executor
@@ -24,7 +21,6 @@ from rosgraph_msgs.msg import Clock as ClockMsg
 
 from rldg_core.contract import Topic
 from rldg_core.message_values import SECOND, STAMPED
-from rldg_core.poses import Pose
 from rldg_robot.message_check import fault_of, has_check
 
 _take_time = TimeSource.clock_callback
@@ -152,28 +148,6 @@ def _checked(node: Node, topic: Topic, callback: Callable[[Any], None]) -> Calla
     return hear
 
 
-def to_stamp(nanoseconds: int) -> Time:
-    """ROS stamp of a time in ns."""
-    return Time(sec=nanoseconds // SECOND, nanosec=nanoseconds % SECOND)
-
-
 def now(node: Node) -> int:
     """The node's ROS time in ns."""
     return int(node.get_clock().now().nanoseconds)
-
-
-def to_pose_msg(pose: Pose) -> PoseMsg:
-    """geometry_msgs/Pose of a pose."""
-    message = PoseMsg()
-    p, q = message.position, message.orientation
-    p.x, p.y, p.z = map(float, pose.position)
-    q.x, q.y, q.z, q.w = map(float, pose.quaternion)
-    return message
-
-
-def to_pose_stamped(pose: Pose, stamp: int, frame: str) -> PoseStamped:
-    """geometry_msgs/PoseStamped of a pose."""
-    message = PoseStamped(pose=to_pose_msg(pose))
-    message.header.stamp = to_stamp(stamp)
-    message.header.frame_id = frame
-    return message

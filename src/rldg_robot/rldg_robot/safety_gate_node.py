@@ -20,10 +20,12 @@ from rldg_core.stop_memory import StopMemory
 from rldg_core.task import load_task, named_tasks
 from rldg_msgs.msg import Episode, GripperCommand, SafetyState
 from rldg_robot.alone import refuse_second_gate
+from rldg_robot.gate_message import safety_state
 from rldg_robot.message_check import quoted
 from rldg_robot.node_main import run_node
 from rldg_robot.publishers import Rivals, crowd
-from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp
+from rldg_robot.ros import listen_to, now, publish_on
+from rldg_robot.ros_values import to_pose_stamped, to_stamp
 from rldg_robot.safety import Gate, GateState, Grip
 
 WATCH_PERIOD = 0.05  # [s]
@@ -186,15 +188,7 @@ class SafetyGateNode(Node):
             self._remember()
         else:
             self._memory.forget()
-        message = SafetyState(
-            state=int(self.gate.state),
-            reason=self.gate.reason.text,
-            reason_code=int(self.gate.reason.code),
-            task=self.gate.task.id,
-            rejected=self.gate.rejected,
-            clamped=self.gate.clamped,
-        )
-        message.header.stamp = to_stamp(now(self))
+        message = safety_state(self.gate, now(self))
         self._state.publish(message)
         self._said.append(message)
         if stopped:

@@ -6,22 +6,19 @@ twin puts the arm elsewhere.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from rldg_core.gate_reason import ReasonCode
 from rldg_core.vocabulary import Source
-
-if TYPE_CHECKING:
-    from rldg_rl.robot.gate_client import GateClient
-    from rldg_rl.robot.robot_client import RobotClient
+from rldg_rl.robot.robot import Robot
+from rldg_rl.run_parts import GateSwitch
 
 
 @dataclass(frozen=True)
 class GateRelease:
     """Of the gate that stands before a robot."""
 
-    robot: RobotClient
-    client: GateClient
+    robot: Robot
+    client: GateSwitch
     possible: bool
     """whether the twin alone puts the arm elsewhere, so that no person has to look first"""
     unattended: bool

@@ -10,15 +10,13 @@ from rclpy.node import Node
 from sensor_msgs.msg import Joy
 
 from rldg_core import contract
-from rldg_core.message_values import nanoseconds
 from rldg_core.task import Task
+from rldg_rl.acting.latched_hand import HANDS_OFF, LatchedHand
 from rldg_rl.robot.observation import Observation
 from rldg_rl.robot.robot import RobotSilent
 from rldg_rl.robot.robot_client import RobotClient
 from rldg_robot.ros import listen_to
 
-AXES = 6
-HANDS_OFF = np.zeros(AXES + 1)
 SILENCE = 0.25  # [s] of wall time after which a real device's last word no longer counts
 
 
@@ -37,10 +35,7 @@ class SpaceMouseHands:
         self._node = node
         self._robot = robot
         self._operator = operator
-        self._axes = HANDS_OFF[:AXES]
-        self._pressed = 0.0
-        self._both = False
-        self._stamp = 0
+        self._hand = LatchedHand()
         self._heard = 0.0
         listen_to(node, contract.SPACENAV_JOY, self._keep)
 
@@ -58,37 +53,27 @@ class SpaceMouseHands:
         self._robot.wait_for(
             lambda: self.are_there, f"the operator on {contract.SPACENAV_JOY.name}", 20.0
         )
-        self._axes, self._pressed, self._both, self._stamp = HANDS_OFF[:AXES], 0.0, False, 0
+        self._hand.forget()
 
     def deflection(self, seen: Observation) -> np.ndarray:
-        """(7,) in [-1, 1] at this control step: linear, angular in base axes, then the buttons.
-
-        The left button closes the gripper (-1), the right one opens it (+1).
-        """
-        if not self._heard_at(seen):
-            return HANDS_OFF
-        pressed, self._pressed = self._pressed, 0.0
-        return np.append(self._axes, pressed)
+        """(7,) in [-1, 1] at this control step: linear, angular in base axes, then the buttons; see `LatchedHand`."""
+        return self._hand.take() if self._heard_at(seen) else HANDS_OFF
 
     def declares_done(self, seen: Observation) -> bool:
         """Whether both buttons are held: the person says that the task is done."""
-        return self._heard_at(seen) and self._both
+        return self._heard_at(seen) and self._hand.both
 
     def _heard_at(self, seen: Observation) -> bool:
         """Whether there is a hand at this moment. One that was unplugged while it was pushed counts no more."""
         if self._operator != "scripted":
             return time.monotonic() - self._heard <= SILENCE
         try:
-            self._robot.wait_for(lambda: self._stamp >= seen.state_stamp, "the operator", 2.0)
+            self._robot.wait_for(lambda: self._hand.stamp >= seen.state_stamp, "the operator", 2.0)
         except RobotSilent as error:
             self._node.get_logger().warning(f"{error} Continuing without the operator.")
             return False
         return True
 
     def _keep(self, message: Joy) -> None:
-        left, right = (*message.buttons, 0, 0)[:2]
-        self._axes = np.array(message.axes[:AXES])
-        self._pressed = float(right - left) or self._pressed
-        self._both = bool(left and right)
-        self._stamp = nanoseconds(message.header.stamp)
+        self._hand.keep(message)
         self._heard = time.monotonic()

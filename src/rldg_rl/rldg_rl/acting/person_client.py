@@ -12,7 +12,8 @@ from rldg_core.message_values import nanoseconds
 from rldg_msgs.msg import Answer, Question
 from rldg_rl.acting.actor import EpisodeAborted
 from rldg_rl.robot.observation import Observation
-from rldg_robot.ros import listen_to, publish_on, to_stamp
+from rldg_robot.ros import listen_to, publish_on
+from rldg_robot.ros_values import to_stamp
 
 WHOM = "the person at ./rldg run rldg_rl keyboard"
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import time
 
-from rclpy.node import Node
-
 from rldg_core import contract
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.files.event_file import EventFile
@@ -20,38 +18,44 @@ from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import episode_message, health_message
 from rldg_rl.run_folder import RunFolder
-from rldg_robot.ros import now, publish_on, to_stamp
+from rldg_rl.run_parts import Channel
+from rldg_robot.ros_values import to_stamp
 
 STATUS_PERIOD = 0.25  # [s] of wall time
 HEALTH_PERIOD = 1.0  # [s] of wall time
 
 
 class Announcer:
-    """Publishers of the actor's node, and its TensorBoard."""
+    """Publishers of the actor, and its TensorBoard."""
 
     def __init__(
-        self, node: Node, run: RunFolder, wall_before: float, domain: str, resets: ResetLedger
+        self,
+        channel: Channel,
+        run: RunFolder,
+        wall_before: float,
+        domain: str,
+        resets: ResetLedger,
     ) -> None:
         """Make the publishers.
 
         Args:
-            node: that publishes.
+            channel: that it publishes on.
             run: that is reported.
             wall_before: wall time that earlier starts spent on the run [s].
             domain: that the robot acts in, see `rldg_core.provenance`.
             resets: the run's motions to a start so far.
         """
-        self._node = node
+        self._now = channel.now
         self._run = run.name
         self._domain = domain
         self._resets = resets
         self._started = time.monotonic() - wall_before
-        self._diagnostics = publish_on(node, contract.DIAGNOSTICS)
+        self._diagnostics = channel.publisher(contract.DIAGNOSTICS)
         self._health_published = 0.0
         self._status_published = 0.0
         self._source: str = Source.DEMONSTRATION  # published last
-        self._episode = publish_on(node, contract.EPISODE)
-        self._status = publish_on(node, contract.RUN_STATUS)
+        self._episode = channel.publisher(contract.EPISODE)
+        self._status = channel.publisher(contract.RUN_STATUS)
         self._board = EventFile(run.tensorboard / "actor")
 
     @property
@@ -66,14 +70,14 @@ class Announcer:
 
     def episode(self, result: EpisodeResult) -> None:
         """Tell that an episode was opened or closed."""
-        self._episode.publish(episode_message(result, now(self._node), self._domain))
+        self._episode.publish(episode_message(result, self._now(), self._domain))
 
     def health(self, health: Health | None) -> None:
         """Tell how a policy that takes its time fares, once a second."""
         if health is None or time.monotonic() - self._health_published < HEALTH_PERIOD:
             return
         self._health_published = time.monotonic()
-        self._diagnostics.publish(health_message(health, now(self._node)))
+        self._diagnostics.publish(health_message(health, self._now()))
 
     def outcome(self, episode: EpisodeSummary, progress: RunProgress | Collection) -> None:
         """Write an episode's outcome to TensorBoard; a policy's over its steps, the others' over episodes."""
@@ -127,7 +131,7 @@ class Announcer:
         message.cycle_seconds = progress.cycle_seconds(self._source)
         if source is not None:
             message.seconds_left = state.pace.seconds_for(progress.steps_left)
-        message.header.stamp = to_stamp(now(self._node))
+        message.header.stamp = to_stamp(self._now())
         self._status.publish(message)
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from rldg_rl.episodes.bag import DAMAGED, recover
@@ -34,3 +35,12 @@ def mend_bags(run: RunFolder, image_contract: str = "") -> Iterator[str]:
             f"left alone in {run.bags}, for they are no episodes of this run: "
             f"{', '.join(strangers[:LISTED])}{more}"
         )
+
+
+def cannot_record(run: RunFolder, error: Exception) -> str:
+    """Why a run's bags cannot be written, and what to do."""
+    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+    return (
+        f"cannot record into {run.bags}: {reason}. What was recorded is kept; "
+        "make room or make the folder writable, then start the run again under its name"
+    )

@@ -9,7 +9,7 @@ from rldg_core.contract import BASE_FRAME, EMBODIMENT
 from rldg_msgs.msg import Episode
 from rldg_rl.acting.inference import Health
 from rldg_rl.episodes.episode_result import EpisodeResult
-from rldg_robot.ros import to_stamp
+from rldg_robot.ros_values import to_stamp
 
 
 def episode_message(result: EpisodeResult, stamp: int, domain: str) -> Episode:

@@ -24,7 +24,8 @@ from rldg_msgs.msg import GripperCommand, SafetyState
 from rldg_msgs.srv import Reset
 from rldg_rl.robot.observation import STATE, Observation, observation_of
 from rldg_rl.robot.robot import RobotSilent, gripper_command
-from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped, to_stamp, unheard
+from rldg_robot.ros import listen_to, now, publish_on, unheard
+from rldg_robot.ros_values import to_pose_stamped, to_stamp
 
 STATE_TOLERANCE = SECOND // 1000
 

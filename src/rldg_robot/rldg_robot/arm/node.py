@@ -27,14 +27,16 @@ from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_msgs.msg import GripperCommand, TaskState
 from rldg_msgs.srv import Reset
+from rldg_robot.arm.body import Body
 from rldg_robot.arm.gripper_motion import GripperReading
 from rldg_robot.arm.measured import Measured
 from rldg_robot.arm.pose_rule import AT_GOAL, goal_stays, progress
-from rldg_robot.arm.topics import Body, BodyTopics
+from rldg_robot.arm.topics import BodyTopics
 from rldg_robot.arm.watchdog import Due, Watchdog
 from rldg_robot.message_check import fault_of
 from rldg_robot.publishers import Rivals
-from rldg_robot.ros import now, publish_on, to_pose_msg, to_stamp
+from rldg_robot.ros import now, publish_on
+from rldg_robot.ros_values import to_pose_msg, to_stamp
 from rldg_robot.safety import Grip
 
 STATE_RATE = 100  # [Hz]

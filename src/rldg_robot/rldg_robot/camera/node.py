@@ -22,7 +22,8 @@ from rldg_robot.camera.source import CameraSubscription
 from rldg_robot.camera.watch import CameraWatch, FrameRateLimiter
 from rldg_robot.devices.hand_device import DeviceLost
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import now, publish_on, to_stamp
+from rldg_robot.ros import now, publish_on
+from rldg_robot.ros_values import to_stamp
 
 REPORT_PERIOD = 1.0  # [s]
 FRAME = "wrist_camera_color_optical_frame"

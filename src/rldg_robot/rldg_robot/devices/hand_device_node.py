@@ -21,7 +21,8 @@ from rldg_robot.devices.hand_device import DeviceLost, DeviceMissing, HandDevice
 from rldg_robot.devices.mounting import Mounting
 from rldg_robot.devices.spacemouse import open_spacemouse
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import now, publish_on, to_stamp
+from rldg_robot.ros import now, publish_on
+from rldg_robot.ros_values import to_stamp
 
 PERIOD = 0.02  # [s] of wall time: five messages for every control step
 AGAIN_SECONDS = 1.0  # until a device that was lost is looked for again

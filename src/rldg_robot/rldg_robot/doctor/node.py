@@ -35,7 +35,8 @@ from rldg_robot.doctor.stream_check import WANTED, TopicArrivals, alignment_find
 from rldg_robot.doctor.workspace_check import workspace_findings
 from rldg_robot.node_main import run_main
 from rldg_robot.publishers import DRIVEN, crowd
-from rldg_robot.ros import listen_to, message_in, now, publish_on, to_pose_stamped, unheard
+from rldg_robot.ros import listen_to, message_in, now, publish_on, unheard
+from rldg_robot.ros_values import to_pose_stamped
 from rldg_robot.safety import OUT, OUT_TURN, OUTSIDE, RETURN, distance_outside_box
 
 EXAMINED = (contract.CURRENT_POSE, contract.EXTERNAL_WRENCH)

@@ -20,7 +20,7 @@ from rclpy.signals import SignalHandlerOptions
 
 from rldg_core.task import load_task
 from rldg_robot.arm.topics import CameraTopics
-from rldg_robot.ros import to_stamp
+from rldg_robot.ros_values import to_stamp
 from rldg_robot.simulation.torque_twin import TorqueTwin
 
 Array = NDArray[np.float64]

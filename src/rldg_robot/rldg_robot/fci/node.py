@@ -13,7 +13,8 @@ from rldg_robot.arm.node import STATE_RATE, ArmNode
 from rldg_robot.fci.arm import ArmLost, FciArm
 from rldg_robot.fci.gripper import FciGripper
 from rldg_robot.node_main import run_node
-from rldg_robot.ros import now, to_stamp
+from rldg_robot.ros import now
+from rldg_robot.ros_values import to_stamp
 
 
 class FciNode(ArmNode[FciArm, FciGripper]):

@@ -16,7 +16,8 @@ from rldg_core.user_error import UserError
 from rldg_robot.fci.camera_process import CameraProcess
 from rldg_robot.fci.simulator import TICK, SimulatedCell, serve
 from rldg_robot.node_main import run_main
-from rldg_robot.ros import now, publish_on, to_stamp
+from rldg_robot.ros import now, publish_on
+from rldg_robot.ros_values import to_stamp
 
 IMAGE_EVERY = 40  # ticks: 25 Hz, more than twice as often as a policy looks
 REPORT_EVERY = 1000  # ticks

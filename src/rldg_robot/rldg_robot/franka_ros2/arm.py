@@ -30,7 +30,8 @@ from rldg_robot.arm.recovery import Recovery, not_recovered, recovered_from
 from rldg_robot.franka_ros2 import interfaces as franka_ros2
 from rldg_robot.franka_ros2.control import FrankaRos2Control
 from rldg_robot.franka_ros2.moment import Array, Joints, StateAssembler, WrongArm
-from rldg_robot.ros import listen_to, now, publish_on, to_pose_stamped
+from rldg_robot.ros import listen_to, now, publish_on
+from rldg_robot.ros_values import to_pose_stamped
 
 OLD_SECONDS, SILENT_SECONDS = 0.2, 1.0
 """without a state of the robot after which it may be elsewhere, and after which nothing is known of it any more"""

@@ -33,7 +33,8 @@ from rldg_robot.franka_ros2.foreign_messages import interface, missing
 from rldg_robot.franka_ros2.moment import ARM
 from rldg_robot.franka_ros2.simulator import DEFAULTS, SimulatedRobot
 from rldg_robot.node_main import run_main, spin
-from rldg_robot.ros import now, publish_on, to_pose_stamped, to_stamp
+from rldg_robot.ros import now, publish_on
+from rldg_robot.ros_values import to_pose_stamped, to_stamp
 from rldg_robot.simulation.torque_twin import TICK
 
 STATE_RATE = 100  # [Hz] of the broadcaster, as config/franka_ros2.yaml sets it

@@ -21,14 +21,15 @@ from rldg_core import contract
 from rldg_core.message_values import SECOND, nanoseconds, pose_of
 from rldg_core.perturbation import read_perturbation
 from rldg_core.task import Task, UnknownTask, load_task, named_tasks
-from rldg_msgs.msg import GripperCommand, TaskState
+from rldg_msgs.msg import GripperCommand
 from rldg_msgs.srv import Reset
-from rldg_robot.arm.topics import Body, BodyTopics, CameraTopics
+from rldg_robot.arm.topics import BodyTopics, CameraTopics
 from rldg_robot.node_main import run_node
 from rldg_robot.publishers import Rivals
-from rldg_robot.ros import to_pose_msg, to_stamp
+from rldg_robot.ros_values import to_stamp
 from rldg_robot.safety import Grip
 from rldg_robot.simulation.twin import Twin
+from rldg_robot.simulation.twin_moment import moment_of
 
 STATE_RATE = 100  # [Hz] in real time
 CAMERA_EVERY = 3  # states per image in real time: 33 Hz
@@ -147,26 +148,7 @@ class TwinNode(Node):
             self._camera.publish(self.twin.image(), self.twin.camera_matrix, stamp)
 
     def _publish_state(self, stamp: Time) -> None:
-        twin = self.twin
-        body = Body(
-            pose=twin.pose,
-            twist=twin.twist,
-            wrench=twin.wrench,
-            joint_positions=twin.joint_positions,
-            joint_velocities=twin.joint_velocities,
-            joint_efforts=twin.joint_efforts,
-            gripper_width=twin.gripper_width,
-            gripper_moving=twin.gripper_moving,
-            gripper_grasped=twin.gripper_grasped,
-        )
-        task_state = TaskState(
-            goal=to_pose_msg(twin.goal),
-            offset=to_pose_msg(twin.offset),
-            progress=float(twin.progress),
-            success=bool(twin.success),
-            gripper=float(twin.goal_gripper),
-            objects=[to_pose_msg(pose) for pose in twin.objects],
-        )
+        body, task_state = moment_of(self.twin)
         self._body.publish(body, task_state, stamp)
 
 
