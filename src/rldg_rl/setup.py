@@ -30,6 +30,7 @@ setup(
             "relabel = rldg_rl.policies.relabel:main",
             "replayer = rldg_rl.replayer_node:main",
             "student = rldg_rl.student_node:main",
+            "trainer = rldg_rl.direct.trainer:main",
             "sweep = rldg_rl.evaluation.sweep:main",
         ],
     },

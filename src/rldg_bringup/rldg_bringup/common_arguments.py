@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from rldg_bringup.arguments import (
     Argument,
     Resume,
@@ -240,6 +242,13 @@ TRANSPORT = Argument(
     "How the policy reaches the robot; direct: twin, gate and policy in one process, without ROS, many side by side.",
     choices=("ros", "direct"),
 )
+OWN_TRANSPORT = replace(
+    TRANSPORT,
+    description="How the parts meet; ros: as nodes; direct: twin, gate and all others in one process, without ROS, "
+    "several times as fast. A run may go on in either.",
+    resume=Resume.KEPT,
+)
+"""of a stack that makes its run"""
 WORKERS = Argument(
     "workers",
     "0",

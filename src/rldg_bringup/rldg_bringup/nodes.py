@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -34,6 +35,8 @@ from rldg_bringup.robot_stop import is_real_arm, stop_file
 from rldg_bringup.stack import NodeSpec
 from rldg_core.run_paths import RunPaths
 from rldg_core.vocabulary import Source
+
+ONE_PROGRAM = "transport:=direct is one program: machine:= is for transport:=ros"
 
 
 def _clocked(values: Values) -> dict[str, Value]:
@@ -167,8 +170,10 @@ def _viewer(values: Values, clock: Values) -> list[NodeSpec]:
 
 
 def train_rl(values: Values) -> list[NodeSpec]:
-    """Nodes of demonstrations, training and evaluation."""
+    """Demonstrations, training and evaluation: nodes, or one program."""
     values = {**values, "encoder": _encoder(values)}
+    if values["transport"] == "direct":
+        return [_trainer(values)]
     learner = {name: values[name] for name in ("run", "task", "seed", "observation", "encoder")}
     known, demonstrated = _beginning(values)
     learner |= {**known, **_prior(values), **_buffer(values), **apart(values), **_clocked(values)}
@@ -189,6 +194,47 @@ def train_rl(values: Values) -> list[NodeSpec]:
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(values, values["run"]),
     ]
+
+
+def _trainer(values: Values) -> NodeSpec:
+    """The program that is all of them; it knows the twin alone."""
+    _check_direct(values)
+    begins, demonstrated = _beginning(values)
+    options = {name: values[name] for name in ("task", "seed", "demos", "steps", "episodes")}
+    options |= {name: values[name] for name in ("operator", "observation", "encoder")}
+    options |= {**begins, **demonstrated, **_prior(values), **_buffer(values)}
+    options |= {"randomize": values["randomize"], "no_video": not values["video"]}
+    words = (str(values["run"]), *_options(options))
+    return replace(_leader("rldg_rl", "trainer", {}), arguments=words)
+
+
+def _check_direct(values: Values) -> None:
+    """Check that nothing of a run needs what only nodes can do.
+
+    Raises:
+        StackError: something does.
+    """
+    if values["operator"] in HANDS:
+        raise StackError(
+            f"transport:=direct runs faster than a person can push: leave it out with operator:={values['operator']}"
+        )
+    for name, known in (("reward", "twin"), ("resets", "instant")):
+        if values[name] != known:
+            raise StackError(
+                f"transport:=direct knows {name}:={known} alone: leave it out with {name}:={values[name]}"
+            )
+    if apart(values):
+        raise StackError(ONE_PROGRAM)
+
+
+def _options(values: Values) -> Iterator[str]:
+    """A plain program's options; those that are False are left out, those that are True are switches."""
+    for name, value in values.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            yield option
+        elif value is not False:
+            yield from (option, str(value))
 
 
 def _learner(values: Values, parameters: Values) -> list[NodeSpec]:
@@ -288,9 +334,7 @@ def evaluate(values: Values) -> list[NodeSpec]:
 
 def _evaluator(values: Values) -> NodeSpec:
     if apart(values):
-        raise StackError(
-            "transport:=direct is one program: machine:= is for transport:=ros, for more machines there is ray:="
-        )
+        raise StackError(f"{ONE_PROGRAM}, for more machines there is ray:=")
     words = [str(values["run"]), "--name", Path(str(values["evaluation"])).name]
     for name in ("task", "episodes", "seed", "replan"):
         words += [f"--{name}", str(values[name])]

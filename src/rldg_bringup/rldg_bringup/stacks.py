@@ -38,6 +38,7 @@ from rldg_bringup.common_arguments import (
     LOOP,
     NAME,
     OBSERVATION,
+    OWN_TRANSPORT,
     PERTURB,
     POLICY,
     PRIOR,
@@ -72,6 +73,7 @@ STACKS: Mapping[str, Stack] = {
             "A specialist learns a task: demonstrations, training, evaluation.",
             (
                 *(TASK, NAME, SEED, DEMOS, STEPS, OPERATOR, *DEVICES, *OWN_BODY, RESETS),
+                OWN_TRANSPORT,
                 *(OBSERVATION, ENCODER, BUFFER, *REWARDING, INIT, PRIOR),
                 *(VIEWER, REAL_TIME_FACTOR, EPISODES, VIDEO, RUNS, RANDOMIZE, *CAMERAS, MACHINE),
             ),

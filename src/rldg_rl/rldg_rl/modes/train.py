@@ -47,12 +47,13 @@ class Train:
         self._agent = agent_config(self._task, learns_to_see=learns_to_see)
         self._demonstrator: Demonstrator | None = None
         self._learner = LearnerWatch()
-        self._learned = LearnedPolicies(self._task, self.sees, context.log, context.publishers)
-        self.policies: dict[str, Policy] = {self._task.id: self._learned.newest}
+        self.learned = LearnedPolicies(self._task, self.sees, context.log, context.publishers)
+        """the learner's newest weights, and their average"""
+        self.policies: dict[str, Policy] = {self._task.id: self.learned.newest}
         self.topics: dict[Topic, Callable[[Any], None]] = {
             contract.LEARNER_STATUS: self._learner.hear,
-            contract.POLICY_WEIGHTS: self._learned.hear_weights,
-            contract.ENCODER_WEIGHTS: self._learned.hear_encoder,
+            contract.POLICY_WEIGHTS: self.learned.hear_weights,
+            contract.ENCODER_WEIGHTS: self.learned.hear_encoder,
         }
         self.plan = RunPlan(
             tasks=tuple(context.tasks),
@@ -95,7 +96,7 @@ class Train:
         """See `mode.Mode`."""
         if source == Source.DEMONSTRATION:
             return self._demonstrator
-        return self._learned.average if source == Source.EVALUATION else self._learned.newest
+        return self.learned.average if source == Source.EVALUATION else self.learned.newest
 
     def before_episode(self, source: str, state: RunState) -> None:
         """Weights to act with; before an evaluation those of all updates."""
@@ -106,7 +107,7 @@ class Train:
         final = source == Source.EVALUATION
 
         def there() -> bool:
-            return self._has_caught_up(state) if final else self._learned.newest.ready
+            return self._has_caught_up(state) if final else self.learned.newest.ready
 
         self._context.waiting.until(there, "the learner", lambda: self._learner.note)
 
@@ -114,7 +115,7 @@ class Train:
         """Whether the learner has done all updates, and what came of them is here."""
         learner = self._learner
         done = learner.is_ready and learner.updates >= self._owed(state)
-        return done and self._learned.average.version >= learner.updates
+        return done and self.learned.average.version >= learner.updates
 
     def before_step(self, state: RunState) -> None:
         """The learner is not left behind, where the world can wait for it."""
@@ -145,10 +146,10 @@ class Train:
         """
         waiting = self._context.waiting
         waiting.until(lambda: self._learner.is_ready, "the learner")
-        if not (self._context.parameters.apart and self._learned.average.ready):
+        if not (self._context.parameters.apart and self.learned.average.ready):
             return
         try:
-            self._learned.average.save(self._context.run.policy_checkpoint)
+            self.learned.average.save(self._context.run.policy_checkpoint)
         except CheckpointError as error:
             raise UserError(str(error)) from error
 

@@ -11,6 +11,7 @@ from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_msgs.msg import EncoderWeights, PolicyWeights
 from rldg_rl.agent.checkpoint import CheckpointError, encoder_from_bytes
+from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.log import Log
 from rldg_rl.policies.live_policy import LivePolicy
 
@@ -56,6 +57,11 @@ class LearnedPolicies:
             self.newest.see(encoder)
             self.average.see(encoder)
         self._take()
+
+    def follow(self, newest: GaussianPolicy, average: GaussianPolicy, version: int) -> None:
+        """The weights of a learner in this process; see `LivePolicy.follow`."""
+        self.newest.follow(newest, version)
+        self.average.follow(average, version)
 
     def _take(self) -> None:
         if self._weights is None or (self._sees and not self.newest.looks):

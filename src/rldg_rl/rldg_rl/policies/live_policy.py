@@ -62,6 +62,17 @@ class LivePolicy(actor.Policy):
             )
         self._policy, self.version = policy, version
 
+    def follow(self, policy: GaussianPolicy, version: int) -> None:
+        """Act with a policy whose weights a learner of this process changes in place.
+
+        Raises:
+            checkpoint.CheckpointError: what looks for it is another task's.
+        """
+        if policy.encoder:
+            self.see(policy.encoder)
+        policy.rng = self._rng
+        self._policy, self.version = policy, version
+
     def see(self, weights: Mapping[str, np.ndarray]) -> None:
         """Take the encoder that looks for all weights from now on which bring none.
 

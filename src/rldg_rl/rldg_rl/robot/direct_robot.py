@@ -17,7 +17,7 @@ from rldg_core.poses import Pose
 from rldg_core.task import Task
 from rldg_rl.robot.observation import Observation
 from rldg_rl.robot.robot import gripper_command
-from rldg_robot.safety import Gate, GateState, Grip
+from rldg_robot.safety import Decision, Gate, GateState, Grip
 from rldg_robot.simulation.twin import Twin
 
 BLACK = np.zeros((128, 128, 3), np.uint8)
@@ -84,7 +84,7 @@ class DirectRobot:
         decision = self.gate.command(stamp, BASE_FRAME, target, now=stamp)
         if decision.passed and (due := self.gate.gripper_due(stamp)):
             self._move_gripper(due[1])
-        self.twin.step(decision.target, self.twin.task.period)
+        self._move(decision)
         self._advance()
 
     def observe(self, after: int) -> Observation:
@@ -104,6 +104,9 @@ class DirectRobot:
         passed, _ = self.gate.gripper(self._stamp, grip, self._stamp)
         if passed:
             self._move_gripper(passed)
+
+    def _move(self, decision: Decision) -> None:
+        self.twin.step(decision.target, self.twin.task.period)
 
     def _move_gripper(self, grip: Grip) -> None:
         self.twin.command_gripper(as_sent(grip.width), as_sent(grip.speed), as_sent(grip.force))
