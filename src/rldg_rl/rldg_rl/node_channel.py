@@ -11,16 +11,16 @@ from rldg_robot.ros import now, publish_on
 
 
 class NodeChannel:
-    """Implements `run_parts.Channel`."""
+    """Implements `run_parts.TopicChannel`."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
 
     def publisher(self, topic: Topic) -> Publisher:
-        """See `run_parts.Channel`."""
+        """See `run_parts.TopicChannel`."""
         publisher: Publisher = publish_on(self._node, topic)
         return publisher
 
     def now(self) -> int:
-        """See `run_parts.Channel`."""
+        """See `run_parts.TopicChannel`."""
         return now(self._node)

@@ -20,7 +20,7 @@ class Publisher(Protocol):
         """How many listen."""
 
 
-class Channel(Protocol):
+class TopicChannel(Protocol):
     """Where messages of the contract are sent."""
 
     def publisher(self, topic: Topic) -> Publisher:

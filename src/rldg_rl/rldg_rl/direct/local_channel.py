@@ -12,7 +12,7 @@ from rldg_core.contract import Topic
 
 
 class LocalChannel:
-    """Implements `run_parts.Channel`."""
+    """Implements `run_parts.TopicChannel`."""
 
     def __init__(self) -> None:
         self.time = 0
@@ -33,11 +33,11 @@ class LocalChannel:
         return len(self._listeners[topic.name])
 
     def publisher(self, topic: Topic) -> LocalPublisher:
-        """See `run_parts.Channel`."""
+        """See `run_parts.TopicChannel`."""
         return LocalPublisher(self, topic)
 
     def now(self) -> int:
-        """See `run_parts.Channel`."""
+        """See `run_parts.TopicChannel`."""
         return self.time
 
 

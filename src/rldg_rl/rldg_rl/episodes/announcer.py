@@ -18,7 +18,7 @@ from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import episode_message, health_message
 from rldg_rl.run_folder import RunFolder
-from rldg_rl.run_parts import Channel
+from rldg_rl.run_parts import TopicChannel
 from rldg_robot.ros_values import to_stamp
 
 STATUS_PERIOD = 0.25  # [s] of wall time
@@ -30,7 +30,7 @@ class Announcer:
 
     def __init__(
         self,
-        channel: Channel,
+        channel: TopicChannel,
         run: RunFolder,
         wall_before: float,
         domain: str,
