@@ -27,6 +27,7 @@ sources: [human, rldg]
 episodes: [3]
 students: {cnn: {student: cnn, options: {steps: 3, batch_size: 4, workers: 1}}}
 evaluation: {episodes: 1, specialists: []}
+claims: [{better: rldg, than: human, on: seen}]
 figures: [success, scaling, cycle_time, actions]
 """
 
@@ -97,7 +98,7 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     )
     report = pipeline.report_folder(plan)
     results = json.loads((report / "results.json").read_text())
-    assert [(c["where"], c["rldg"]["episodes"]) for c in results["claims"]] == [("seen", 1)]
+    assert [(c["on"], c["values"]["starts"]) for c in results["claims"]] == [("connector/seen", 1)]
     assert {d["source"]: d["tasks"]["connector/vga"]["successes"] for d in results["data"]} == {
         "human": 3,
         "rldg": 3,

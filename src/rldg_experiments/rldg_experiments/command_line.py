@@ -23,6 +23,7 @@ students learn from one or the other; all are judged on tasks that the data hold
   ./rldg experiment --list              what there is
   ./rldg experiment demo --plan         the commands it would run, and which are finished
   ./rldg experiment demo                run them; the same as ./rldg demo
+  ./rldg experiment demo --check        the same; exit code 3 unless everything that it claims is held
   ./rldg experiment mine.yaml           your own: copy one, or write `base: demo` and what differs
   ./rldg experiment draw <results.json>... --out <png>   finished ones in one picture; draw --help
 
@@ -31,7 +32,9 @@ Everything else lies in runs/ and data/ of the folder where this is typed, under
 of all that decided what came out. A changed setting runs again what depends on it, and experiments share
 what they have in common. Stopped or killed, the same command goes on.
 
-Exit code: 0 done, 1 a command failed, 2 no such experiment or its YAML is wrong, 130 stopped."""
+Exit code: 0 done, 1 a command failed, 2 no such experiment or its YAML is wrong, 3 with --check: a claim is
+not held, 130 stopped."""
+NOT_HELD = 3
 
 
 def parser() -> Parser:
@@ -40,6 +43,11 @@ def parser() -> Parser:
     result.add_argument("name", nargs="?", help="of an experiment, or the path of a YAML")
     result.add_argument("--list", action="store_true", help="the experiments that there are")
     result.add_argument("--plan", action="store_true", help="show the commands, run nothing")
+    result.add_argument(
+        "--check",
+        action="store_true",
+        help="end with exit code 3 unless all of its claims are held",
+    )
     result.add_argument(
         "--budget", choices=BUDGETS, default="cpu", help="how large everything is (cpu)"
     )
@@ -53,12 +61,9 @@ def tell(line: str) -> None:
 
 def conclude(results: Results) -> None:
     """The outcome in a few lines."""
-    for claim in results.claims:
-        tell(
-            f"{claim.policy}, {claim.training_episodes} episodes, {claim.family} {claim.where}: RLDG data "
-            f"{report.success_text(claim.rldg)}, human data {report.success_text(claim.human)}. "
-            f"Is RLDG better? {report.ANSWERS[claim.verdict]}"
-        )
+    for judged in results.claims:
+        verdict = report.WORDS[judged.finding.verdict]
+        tell(f"{verdict} {report.claim_text(judged.claim)}: {report.finding_text(judged)}")
 
 
 def _draw(words: Sequence[str]) -> int:
@@ -92,6 +97,8 @@ def main(words: Sequence[str] | None = None) -> int:
     except UserError as error:
         tell_error("experiment", error)
         return 2
+    if given.check and not plan.claims:
+        arguments.error(f"--check: {given.name} claims nothing: write `claims:` into its YAML")
     if given.plan:
         print(visible("\n".join(pipeline.outline(plan))))
         return 0
@@ -107,7 +114,7 @@ def main(words: Sequence[str] | None = None) -> int:
         tell_error("experiment", error)
         return 1
     tell(f"report: {pipeline.report_folder(plan) / 'report.html'}")
-    return 0
+    return NOT_HELD if given.check and not all(claim.held for claim in results.claims) else 0
 
 
 if __name__ == "__main__":

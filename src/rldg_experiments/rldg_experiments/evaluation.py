@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binomtest, t
+from scipy.stats import t
 
 from rldg_core.estimates import Estimate, mean_estimate
 from rldg_core.files.checked_file import FormatError, parse_json, read_bytes
+from rldg_core.rate_intervals import wilson
 from rldg_core.run_paths import RunPaths
 from rldg_core.throughput import attempts
 from rldg_core.throughput import successes_per_10_minutes as throughput
@@ -28,6 +29,8 @@ class EpisodeOutcome:
     """[s] of robot time"""
     peak_force: float
     """[N] the greatest that was measured at a control step"""
+    number: int
+    """among the episodes of its task: the same number has the same start, whoever acts"""
     failure: str | None = None
     """class of the failure, see docs/how-to/evaluate.md; None: it succeeded"""
 
@@ -66,9 +69,8 @@ def video(folder: Path) -> Path:
 
 def success_rate(episodes: Sequence[EpisodeOutcome]) -> Interval:
     """Share of successes, with Wilson's interval."""
-    test = binomtest(sum(e.success for e in episodes), len(episodes))
-    interval = test.proportion_ci(0.95, method="wilson")
-    return Interval(test.statistic, float(interval.low), float(interval.high))
+    successes = sum(e.success for e in episodes)
+    return Interval(successes / len(episodes), *wilson(successes, len(episodes)))
 
 
 def cycle_seconds(episodes: Sequence[EpisodeOutcome]) -> Interval | None:

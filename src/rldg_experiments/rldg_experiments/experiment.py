@@ -13,6 +13,7 @@ from rldg_core.files.checked_file import FormatError, read_yaml, typed
 from rldg_core.files.safe_name import check_name, is_too_long
 from rldg_core.task import UnknownTask, load_task
 from rldg_core.user_error import UserError
+from rldg_experiments.claim_settings import ClaimSettings, check_claim
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 BUDGETS = ("cpu", "gpu")
@@ -93,6 +94,8 @@ class Experiment:
     evaluation: EvaluationSettings
     figures: tuple[str, ...]
     """of `FIGURES`"""
+    claims: tuple[ClaimSettings, ...] = ()
+    """what should hold"""
 
 
 def shipped() -> dict[str, str]:
@@ -116,6 +119,7 @@ def load(name: str, budget: str = "cpu") -> Experiment:
         budgets = _budgets(settings.pop("budgets", {}))
         settings = _without_nulls(_overlay(settings, budgets.get(budget, {})))
         settings |= {"name": path.stem, "budget": budget}
+        settings["claims"] = _with_on(settings.get("claims", []))
         experiment = typed(settings, Experiment, str(path), strict=True)
         _check(experiment)
     except FormatError as error:
@@ -180,6 +184,18 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     return result
 
 
+def _with_on(claims: Any) -> Any:
+    """Claims whose entry `on` is called so: to YAML 1.1 that word without quotes is true."""
+    if not isinstance(claims, list):
+        return claims
+    return [
+        {("on" if name is True else name): value for name, value in claim.items()}
+        if isinstance(claim, dict)
+        else claim
+        for claim in claims
+    ]
+
+
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The same without the names that null takes away."""
     return {
@@ -217,6 +233,11 @@ def _check(experiment: Experiment) -> None:
     for called, settings in experiment.students.items():
         check_name(called, f"students.{called[:40]}: the name becomes a folder's, and")
         _understood(called, settings)
+    for number, claim in enumerate(experiment.claims, 1):
+        try:
+            check_claim(claim)
+        except ValueError as error:
+            raise ValueError(f"claims, number {number}: {error}") from error
 
 
 def _check_numbers(experiment: Experiment) -> None:

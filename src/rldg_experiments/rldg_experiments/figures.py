@@ -15,10 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rldg_experiments import paper
+from rldg_experiments.cell import SPECIALIST, WHERE
 from rldg_experiments.evaluation import Interval
 from rldg_experiments.experiment import HUMAN, RELABELLED, RLDG
 from rldg_experiments.near_goal import actions_near_goal
-from rldg_experiments.plan import SPECIALIST, WHERE
 from rldg_experiments.results import Results, Row, of_most_episodes
 
 matplotlib.use("agg")

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from rldg_core.task import load_task
+from rldg_experiments.cell import SPECIALIST, WHERE, Cell
+from rldg_experiments.claims import PlannedClaim, planned_claims
 from rldg_experiments.experiment import HUMAN, RLDG, Experiment, ExperimentError, Variants
 from rldg_experiments.stages import (
     DatasetStage,
@@ -18,25 +20,6 @@ from rldg_experiments.stages import (
     StudentTraining,
 )
 
-SPECIALIST = "specialist"
-WHERE = ("seen", "unseen")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One entry of the comparison: some policies, judged on some tasks."""
-
-    family: str
-    policy: str
-    """a student as the experiment calls it, or `specialist`"""
-    source: str
-    """where its data came from; a specialist's own: empty"""
-    episodes: int
-    """that it learned from; specialists: 0"""
-    where: str
-    """seen or unseen"""
-    evaluations: tuple[Evaluation, ...]
-
 
 @dataclass(frozen=True)
 class ExperimentPlan:
@@ -46,6 +29,7 @@ class ExperimentPlan:
     data: tuple[Episodes | Relabelled, ...]
     """of every family and source"""
     cells: tuple[Cell, ...]
+    claims: tuple[PlannedClaim, ...] = ()
 
     @property
     def targets(self) -> list[Stage]:
@@ -62,7 +46,7 @@ def make_experiment_plan(experiment: Experiment) -> ExperimentPlan:
     """The stages of an experiment.
 
     Raises:
-        ExperimentError: one of its figures would be empty.
+        ExperimentError: one of its figures would be empty, or a claim is about nothing that is judged.
     """
     data: list[Episodes | Relabelled] = []
     cells: list[Cell] = []
@@ -78,7 +62,8 @@ def make_experiment_plan(experiment: Experiment) -> ExperimentPlan:
             for cell in _student_cells(experiment, family, variants, DatasetStage(episodes, count))
         ]
     _check_figures(experiment, cells)
-    return ExperimentPlan(experiment, tuple(data), tuple(cells))
+    claims = planned_claims(experiment, cells)
+    return ExperimentPlan(experiment, tuple(data), tuple(cells), claims)
 
 
 def _check_figures(experiment: Experiment, cells: Sequence[Cell]) -> None:

@@ -12,18 +12,16 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from rldg_core.files.atomic_file import write_atomically
 from rldg_experiments import evaluation, paper
+from rldg_experiments.claims import PlannedClaim
 from rldg_experiments.evaluation import Interval
 from rldg_experiments.figures import draw_figure
 from rldg_experiments.plan import ExperimentPlan
-from rldg_experiments.results import HELD, OPEN, REVERSED, Figures, Results
+from rldg_experiments.results import Figures, JudgedClaim, Results
+from rldg_experiments.verdict import HELD, OPEN, REVERSED
 
 MOST_VIDEO_BYTES = 9_000_000
 """of all videos together: a third more in the file, which is to stay below 15 MB"""
-ANSWERS = {
-    HELD: "Yes.",
-    REVERSED: "No, the other way round.",
-    OPEN: "Not shown: the intervals overlap.",
-}
+WORDS = {HELD: "Held.", REVERSED: "Reversed.", OPEN: "Open."}
 
 
 def write(results: Results, folder: Path) -> None:
@@ -50,7 +48,9 @@ def write(results: Results, folder: Path) -> None:
             experiment=plan.experiment,
             date=date.today().isoformat(),
             claims=results.claims,
-            answers=ANSWERS,
+            words=WORDS,
+            claim_text=claim_text,
+            finding_text=finding_text,
             rate=success_text,
             seconds=cycle_time_text,
             throughput=throughput_text,
@@ -89,6 +89,36 @@ def _videos(plan: ExperimentPlan) -> Iterator[tuple[Path, str, bool]]:
         fits = size <= room
         room -= size if fits else 0
         yield path, f"{cell.policy}{learned}, {first.task} ({cell.where})", fits
+
+
+def claim_text(claim: PlannedClaim) -> str:
+    """What is claimed, in words: 'success of cnn/rldg/150 better than of cnn/human/150, connector/seen'."""
+    settings, metric = claim.settings, claim.settings.metric
+    subject = f"{metric.words} of {claim.first}"
+    if settings.better:
+        by = f" by more than {metric.shown(settings.by)}" if settings.by else ""
+        return f"{subject} better{by} than of {claim.second}, {claim.on}"
+    assert settings.bound is not None
+    bound = (
+        f"{settings.bound:g} times that of {claim.second}"
+        if claim.second
+        else metric.shown(settings.bound)
+    )
+    return f"{subject} {'at least' if settings.at_most is None else 'at most'} {bound}, {claim.on}"
+
+
+def finding_text(judged: JudgedClaim) -> str:
+    """What decides it, in words: '98 % and 62 %, margin +36 % [+27 %, +44 %], 150 starts, 1 seed'."""
+    finding, metric = judged.finding, judged.claim.settings.metric
+    values = " and ".join(metric.shown(v) for v in (finding.first, finding.second) if v is not None)
+    counts = f"{finding.starts} starts, {finding.seeds} seed{'s' * (finding.seeds != 1)}"
+    if finding.margin is None:
+        return f"no episode tells; {counts}"
+    margin = f"margin {metric.shown(finding.margin, signed=True)}"
+    if finding.low is None or finding.high is None:
+        return f"{values}, {margin}, too few for an interval; {counts}"
+    low, high = (metric.shown(end, signed=True) for end in (finding.low, finding.high))
+    return f"{values}, {margin} [{low}, {high}]; {counts}"
 
 
 def success_text(figures: Figures) -> str:

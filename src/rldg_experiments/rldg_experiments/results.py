@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came out: a row for every cell of the comparison, and whether the claim held. Written as `results.json`."""
+"""What came out: a row for every cell of the comparison, and whether the claims held. Written as `results.json`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from rldg_core.files.checked_file import read_json, typed
 from rldg_core.run_paths import RunPaths
 from rldg_core.task import load_task
 from rldg_experiments import paper
+from rldg_experiments.cell import SPECIALIST, Cell
+from rldg_experiments.claims import Arm, PlannedClaim
 from rldg_experiments.evaluation import (
     EpisodeOutcome,
     Interval,
@@ -22,12 +24,11 @@ from rldg_experiments.evaluation import (
     success_rate,
     successes_per_10_minutes,
 )
-from rldg_experiments.experiment import HUMAN, RLDG
-from rldg_experiments.plan import SPECIALIST, Cell, ExperimentPlan
+from rldg_experiments.plan import ExperimentPlan
 from rldg_experiments.stages import Episodes, Relabelled, Specialist, Stage
 from rldg_experiments.store import NOTE, Note, code, note_of
+from rldg_experiments.verdict import HELD, Finding, Outcomes, Start, decide_claim
 
-HELD, REVERSED, OPEN = "held", "reversed", "open"
 DONE_AGAIN = f"Delete {NOTE} beside it, and the stage is done again where it is needed"
 
 
@@ -88,22 +89,28 @@ class Row:
 
 
 @dataclass(frozen=True)
-class DataComparison:
-    """RLDG data against human data: the same student, as many episodes, the same tasks and starts."""
+class JudgedClaim:
+    """A claim, and what decides it."""
 
-    family: str
-    policy: str
-    training_episodes: int
-    where: str
-    human: Figures
-    rldg: Figures
+    claim: PlannedClaim
+    finding: Finding
 
     @property
-    def verdict(self) -> str:
-        """held: better, the intervals apart; reversed: worse, the intervals apart; open: they overlap."""
-        if self.rldg.success.low > self.human.success.high:
-            return HELD
-        return REVERSED if self.rldg.success.high < self.human.success.low else OPEN
+    def held(self) -> bool:
+        """Whether it is shown to be so."""
+        return self.finding.verdict == HELD
+
+    def content(self) -> dict[str, Any]:
+        """For `results.json`."""
+        second = self.claim.second
+        return {
+            "claim": asdict(self.claim.settings),
+            "on": self.claim.on,
+            "first": str(self.claim.first),
+            "second": None if second is None else str(second),
+            "values": asdict(self.finding),
+            "verdict": self.finding.verdict,
+        }
 
 
 @dataclass(frozen=True)
@@ -146,20 +153,9 @@ class Results:
     data: tuple[Data, ...]
     trainings: tuple[Training, ...]
     """of the specialists whose runs are still there"""
+    claims: tuple[JudgedClaim, ...]
     notes: dict[str, Note]
     """how every stage of it was made, by the folder that it left, in the order of the stages"""
-
-    @property
-    def claims(self) -> list[DataComparison]:
-        """Every pair of rows that differ in their data alone."""
-        return [
-            DataComparison(
-                row.family, row.policy, row.training_episodes, row.where, row.all, other.all
-            )
-            for row in self.rows
-            for other in self.rows
-            if (row.source, other.source) == (HUMAN, RLDG) and _same(row, other)
-        ]
 
     @property
     def other_code(self) -> list[str]:
@@ -171,7 +167,7 @@ class Results:
         experiment = asdict(self.plan.experiment)
         content = {
             "experiment": experiment,
-            "claims": [asdict(claim) | {"verdict": claim.verdict} for claim in self.claims],
+            "claims": [claim.content() for claim in self.claims],
             "results": [asdict(row) for row in self.rows],
             "specialists": [asdict(t) | {"within": t.within} for t in self.trainings],
             "data": [asdict(data) for data in self.data],
@@ -185,7 +181,8 @@ def gather(plan: ExperimentPlan) -> Results:
     """Read what the finished stages of a plan left."""
     rows = tuple(_row(cell) for cell in plan.cells)
     data = tuple(_data(episodes) for episodes in plan.data)
-    return Results(plan, rows, data, _trainings(plan, rows), _notes(plan))
+    claims = tuple(map(_judged, plan.claims))
+    return Results(plan, rows, data, _trainings(plan, rows), claims, _notes(plan))
 
 
 def of_most_episodes(rows: Sequence[Row], episodes: Sequence[int]) -> list[Row]:
@@ -207,6 +204,19 @@ def _row(cell: Cell) -> Row:
         figures_of(together),
         {task: figures_of(of_task) for task, of_task in found.items()},
     )
+
+
+def _judged(claim: PlannedClaim) -> JudgedClaim:
+    second = None if claim.second is None else _outcomes(claim.second)
+    return JudgedClaim(claim, decide_claim(claim.settings, _outcomes(claim.first), second))
+
+
+def _outcomes(arm: Arm) -> Outcomes:
+    found: dict[Start, list[EpisodeOutcome]] = {}
+    for evaluation in arm.evaluations:
+        for outcome in outcomes(evaluation.artefact):
+            found.setdefault((evaluation.task, outcome.number), []).append(outcome)
+    return {0: found}  # every policy is trained once
 
 
 def figures_of(episodes: Sequence[EpisodeOutcome]) -> Figures:
@@ -264,9 +274,3 @@ def _notes(plan: ExperimentPlan) -> dict[str, Note]:
     for target in plan.targets:
         visit(target)
     return notes
-
-
-def _same(row: Row, other: Row) -> bool:
-    """Whether two rows differ in their data alone."""
-    what = [(r.family, r.policy, r.training_episodes, r.where) for r in (row, other)]
-    return what[0] == what[1]

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from rldg_core.files.checked_file import FormatError, read_json
+from rldg_experiments.cell import WHERE
 from rldg_experiments.evaluation import Interval
 from rldg_experiments.experiment import SOURCES
-from rldg_experiments.plan import WHERE
 from rldg_experiments.results import Row, of_most_episodes
 
 FIX = "Give the results.json of an experiment"

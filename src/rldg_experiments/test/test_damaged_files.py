@@ -26,6 +26,7 @@ EPISODE = {
     "success": True,
     "seconds": 3.5,
     "peak_force": 9.0,
+    "number": 0,
     "failure": None,
     "bag": "evaluation_00000",
 }

@@ -159,7 +159,7 @@ def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
 
 @pytest.mark.parametrize("figure", ["success", "cycle_time", "scaling"])
 def test_a_figure_with_nothing_on_it_is_refused(tmp_path: Path, figure: str) -> None:
-    without_students = f"students: {{cnn: null}}\nfigures: [{figure}]\n"
+    without_students = f"students: {{cnn: null}}\nclaims: null\nfigures: [{figure}]\n"
     with pytest.raises(ExperimentError, match=f"nothing would be on {figure}: name students"):
         unjudged = OWN.replace("{episodes: 2}", "{episodes: 2, specialists: []}")
         make_experiment_plan(load(own(tmp_path, unjudged + without_students)))
@@ -188,7 +188,7 @@ def changed(folder: Path, before: str, after: str) -> set[type[Stage]]:
 def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> None:
     judged = {Evaluation}
     assert changed(tmp_path, "unseen: [xlr]", "unseen: [xlr, hdmi]") == judged
-    assert changed(tmp_path, "unseen: [xlr]", "unseen: []") == set()
+    assert changed(tmp_path, "unseen: [xlr]}}", "unseen: []}}\nclaims: []") == set()
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 3}") == judged
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 2}\nfigures: [scaling]") == set()
     assert changed(tmp_path, "[4, 8]", "[6, 8]") == {DatasetStage, StudentTraining, Evaluation}
@@ -260,6 +260,7 @@ def test_two_students_with_equal_settings_are_both_trained_and_judged(
     monkeypatch.chdir(tmp_path)
     twins = """
 sources: [human]
+claims: null
 students:
   cnn: null
   pupil: {student: cnn, options: {steps: 7}}
@@ -277,7 +278,7 @@ students:
         if isinstance(stage, Episodes):
             (stage.artefact / "summary.json").write_text('{"tasks": {}}')
         if isinstance(stage, Evaluation):
-            won = json.dumps(asdict(EpisodeOutcome(stage.task, True, 2.0, 9.0))) + "\n"
+            won = json.dumps(asdict(EpisodeOutcome(stage.task, True, 2.0, 9.0, 0))) + "\n"
             (stage.artefact / "episodes.jsonl").write_text(won)
     assert list(gather(plan).notes) == [str(stage.artefact) for stage in stages]
 

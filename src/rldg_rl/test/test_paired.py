@@ -6,29 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from rldg_rl.evaluation.paired import compare_pairs, mcnemar, newcombe
+from rldg_rl.evaluation.paired import compare_pairs, mcnemar
 from rldg_rl.evaluation.results import Record
-
-
-@pytest.mark.parametrize(
-    ("table", "interval"),
-    [
-        ((36, 12, 2, 0), (0.0569, 0.3404)),  # Newcombe 1998, table II
-        ((14, 5, 0, 22), (0.0115, 0.2265)),  # Altman et al., Statistics with confidence, 2000
-        ((1, 1, 7, 12), (-0.507, -0.026)),  # Fagerland et al. 2014
-    ],
-)
-def test_newcombes_interval(table: tuple[int, int, int, int], interval: tuple[float, ...]) -> None:
-    assert newcombe(*table) == pytest.approx(interval, abs=1e-3)
-    both, first, second, neither = table
-    mirrored = newcombe(both, second, first, neither)
-    assert mirrored == pytest.approx((-interval[1], -interval[0]), abs=1e-3)
-
-
-@pytest.mark.parametrize("table", [(20, 0, 0, 0), (0, 0, 0, 20), (0, 20, 0, 0), (0, 0, 1, 0)])
-def test_newcombes_interval_at_its_edges(table: tuple[int, int, int, int]) -> None:
-    low, high = newcombe(*table)
-    assert -1.0 <= low < high <= 1.0
 
 
 def test_mcnemars_exact_test() -> None:

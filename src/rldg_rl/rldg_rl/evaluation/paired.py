@@ -1,22 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Two policies on the same starts: how much more often one succeeds, and how much faster it is where both do.
 
-Success: the difference of the rates with Newcombe's square-and-add interval for paired proportions (Statistics in
-Medicine 17, 1998, 2635-2650, method 10), and the exact test of McNemar: the two-sided binomial test on the episodes
-that only one of them solved. Cycle time and greatest force: the mean difference over the episodes that both solved,
-with the bias-corrected and accelerated bootstrap interval (Efron 1987). Successes per 10 minutes: the difference of the
-two, with the delta method's interval for pairs (`rldg_core/throughput.py`). All intervals are of 95 %.
+Success: the difference of the rates with Newcombe's interval (`rldg_core/rate_intervals.py`), and the exact test of
+McNemar: the two-sided binomial test on the episodes that only one of them solved. Cycle time and greatest force: the
+mean difference over the episodes that both solved, with the bias-corrected and accelerated bootstrap interval (Efron
+1987). Successes per 10 minutes: the difference of the two, with the delta method's interval for pairs
+(`rldg_core/throughput.py`). All intervals are of 95 %.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import binomtest, bootstrap
 
+from rldg_core.rate_intervals import newcombe
 from rldg_core.throughput import successes_per_10_minutes, throughput_difference
 from rldg_rl.evaluation.results import Record, attempts_of
 
@@ -101,33 +101,10 @@ def compare_pairs(pairs: Sequence[Pair]) -> PairedComparison:
     )
 
 
-def newcombe(both: int, only_first: int, only_second: int, neither: int) -> tuple[float, float]:
-    """95 % interval of the difference of two paired proportions, first minus second."""
-    count = both + only_first + only_second + neither
-    first, second = both + only_first, both + only_second
-    difference = (first - second) / count
-    down, up = _wilson_reach(first, count)
-    other_down, other_up = _wilson_reach(second, count)
-    spread = first * (count - first) * second * (count - second)
-    excess = float(both * neither - only_first * only_second)
-    if excess > 0:
-        excess = max(excess - count / 2, 0.0)  # continuity
-    correlation = excess / math.sqrt(spread) if spread else 0.0
-    lower = math.sqrt(down**2 - 2 * correlation * down * other_up + other_up**2)
-    upper = math.sqrt(up**2 - 2 * correlation * up * other_down + other_down**2)
-    return difference - lower, difference + upper
-
-
 def mcnemar(only_first: int, only_second: int) -> float:
     """Two-sided p of the exact test; 1 where no episode tells them apart."""
     apart = only_first + only_second
     return float(binomtest(only_first, apart, 0.5).pvalue) if apart else 1.0
-
-
-def _wilson_reach(successes: int, count: int) -> tuple[float, float]:
-    """How far Wilson's interval reaches below the rate, and above."""
-    interval = binomtest(successes, count).proportion_ci(0.95, method="wilson")
-    return successes / count - float(interval.low), float(interval.high) - successes / count
 
 
 def _mean_difference(both: Sequence[tuple[float, float]]) -> MeanDifference | None:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from rldg_core.estimates import Z95, Estimate, mean_estimate
+from rldg_core import rate_intervals
+from rldg_core.estimates import Estimate, mean_estimate
 from rldg_core.files.atomic_file import settle, write_atomically
 from rldg_core.files.checked_file import FormatError, parse_json
 from rldg_core.task import load_task
@@ -188,14 +188,7 @@ def worth_filming(records: Iterable[Record]) -> list[Record]:
 
 def wilson(successes: int, episodes: int) -> list[float]:
     """95 % Wilson interval of a success rate; nothing known: [0, 1]."""
-    if episodes == 0:
-        return [0.0, 1.0]
-    rate, square = successes / episodes, Z95**2
-    # The formula alone: scipy.stats would take a second to load at the end of every run.
-    center = (successes + square / 2) / (episodes + square)
-    reach = Z95 * math.sqrt(episodes * rate * (1 - rate) + square / 4) / (episodes + square)
-    low = center - reach if successes else 0.0
-    high = center + reach if successes < episodes else 1.0
+    low, high = rate_intervals.wilson(successes, episodes)
     return [round(low, 4), round(high, 4)]
 
 
