@@ -11,13 +11,16 @@ from pathlib import Path
 
 from fist import a_fist
 from harness import Processes, expect_exit, wait_until
+from pupil import untrained_student
 from steering import trained_run
 from test_bag import write_episode
 
 from rldg_core.bags.bag_reader import EpisodeSummary, is_complete
 from rldg_distill.convert import main as convert
 from rldg_distill.datasets.rlds import Dataset
+from rldg_distill.distill import main as distill
 from rldg_rl.acting.collection import HOPELESS
+from rldg_rl.policies.relabel import main as relabel
 from rldg_rl.run_folder import RunFolder
 
 
@@ -50,6 +53,32 @@ def test_an_even_mix_of_two_policies_becomes_a_dataset(processes: Processes) -> 
             f"insert the {episode.metadata.variant.upper().replace('_', '-')} connector into the port"
         }
         assert set(episode.teacher_version) == {7} and set(episode.executed_by) == {0}
+
+
+def test_a_student_s_own_states_get_the_specialist_s_actions(processes: Processes) -> None:
+    """A round of DAgger in miniature."""
+    runs, data = processes.folder / "runs", processes.folder / "data"
+    trained_run(runs / "vga", "connector/vga")
+    untrained_student(runs / "pupil")
+    words = {"policy": "pupil", "task": "connector/vga", "status": "all", "video": True}
+    expect_exit(processes.stack("collect", name="own", episodes=3, **words))
+    own = RunFolder(runs / "own")
+    assert [e.status for e in own.episodes()] == ["failure"] * 3, "it has learned nothing"
+    assert json.loads(own.summary.read_text())["collected"] == 3
+    assert (own.videos / "collection.mp4").stat().st_size > 5_000
+
+    words = ["--policy", "connector/vga=vga", "--status", "all", "--name", "labels"]
+    assert relabel(["own", *words, "--runs", str(runs)]) == 0
+    assert convert([str(runs / "labels"), "--status", "all", "--out", str(data / "labels")]) == 0
+    dataset = Dataset(data / "labels")
+    for episode in (e for split in ("train", "val") for e in dataset.episodes(split)):
+        assert episode.metadata.source == "relabelled" and not episode.metadata.success
+        assert set(episode.teacher_version) == {7}, "every step has the specialist's distribution"
+
+    few = ["--student", "cnn", "--steps", "1", "--batch-size", "4", "--device", "cpu"]
+    start = ["--init", str(runs / "pupil"), "--name", "better", "--runs", str(runs)]
+    assert distill([str(data / "labels"), *few, *start]) == 0
+    assert (runs / "better" / "checkpoints" / "student" / "student.json").is_file()
 
 
 def test_a_stop_of_the_gate_fails_an_episode_without_a_person(

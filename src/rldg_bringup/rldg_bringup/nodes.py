@@ -406,12 +406,12 @@ def _student(values: Values) -> list[NodeSpec]:
 
 
 def collect(values: Values) -> list[NodeSpec]:
-    """Nodes that gather successful episodes of one task, or of an even mix of several."""
+    """Nodes that gather episodes of one task, or of an even mix of several."""
     tasks = values["tasks"]
     first = {**values, "task": str(tasks).split(",")[0]}
     compare_pictures(values, values["checkpoints"])
-    given = ("run", "seed", "episodes", "operator", "resets", "randomize", "video", *ACTING)
-    actor = {name: values[name] for name in given}
+    given = ("run", "seed", "episodes", "status", "operator", "resets", "randomize", "video")
+    actor = {name: values[name] for name in (*given, *ACTING)}
     if values.get("on_request"):
         actor["on_request"] = True
     actor |= {
@@ -435,7 +435,12 @@ def collect(values: Values) -> list[NodeSpec]:
 
 def label(values: Values) -> list[NodeSpec]:
     """Nodes of episodes in which a person does the task and says when it is done."""
-    led: Values = {"tasks": values["task"], "checkpoints": "", "source": "operator"}
+    led: Values = {
+        "tasks": values["task"],
+        "checkpoints": "",
+        "source": "operator",
+        "status": "success",
+    }
     said: Values = {"reward": "person", "classifier": "", "confirm": False}
     acting: Values = {"deterministic": False, "replan": 1, "ensemble": -1.0}
     return collect({**values, **led, **said, **acting})
@@ -443,7 +448,12 @@ def label(values: Values) -> list[NodeSpec]:
 
 def teleop(values: Values) -> list[NodeSpec]:
     """Nodes that a person drives the robot with, and records episodes when they want to."""
-    led: Values = {"tasks": values["task"], "checkpoints": "", "source": "operator"}
+    led: Values = {
+        "tasks": values["task"],
+        "checkpoints": "",
+        "source": "operator",
+        "status": "success",
+    }
     acting: Values = {"deterministic": False, "replan": 1, "ensemble": -1.0}
     return collect({**values, **led, **acting, "confirm": False, "on_request": True})
 

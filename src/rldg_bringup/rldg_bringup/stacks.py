@@ -153,7 +153,7 @@ STACKS: Mapping[str, Stack] = {
         ),
         Stack(
             "collect",
-            "Successful episodes are gathered for a dataset: of a policy, or of a person.",
+            "Episodes are gathered for a dataset: of a policy, or of a person.",
             (
                 replace(POLICY, resume=Resume.FIXED),
                 Argument(
@@ -163,7 +163,14 @@ STACKS: Mapping[str, Stack] = {
                     parse=several,
                     resume=Resume.FIXED,
                 ),
-                replace(EPISODES, default="50", description="Successful episodes to gather."),
+                replace(EPISODES, default="50", description="Episodes to gather."),
+                Argument(
+                    "status",
+                    "success",
+                    "Which episodes count; success: those that succeeded; all: of any outcome.",
+                    choices=("success", "all"),
+                    resume=Resume.FIXED,
+                ),
                 Argument(
                     "source",
                     "policy",

@@ -37,6 +37,7 @@ from rldg_core.user_error import UserError
 from rldg_distill.datasets.mixture import Mixture
 from rldg_distill.datasets.rlds import Dataset
 from rldg_distill.students import registry
+from rldg_distill.students.card import CARD
 from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.training import distributed, student_report
 from rldg_distill.training.config_options import add_options, option_name
@@ -102,6 +103,8 @@ def parse(arguments: list[str]) -> TrainingJob:
     given = vars(parser.parse_args(arguments)) | {"size": size}
     try:
         training, config = _with(training, given), _with(config, given)
+        if training.init is not None:
+            training = replace(training, init=_checkpoint_of(training.init))
         if training.loss:
             _one_of("loss", training.loss, kind.losses)
     except ValueError as error:
@@ -131,6 +134,12 @@ def defaults(
     _one_of("recipe", recipe, tuple(sorted(known)))
     values = {**kind.recipes.get(recipe, {}), **kind.recipes.get(f"{recipe}/{size}", {})}
     return _with(TrainingConfig(), values), _with(kind.configure(size), values)
+
+
+def _checkpoint_of(init: Path) -> Path:
+    """The student of a distillation's run; any other folder is itself the checkpoint."""
+    student = StudentRun(init).student
+    return student if (student / CARD).is_file() else init
 
 
 Config = TypeVar("Config", TrainingConfig, StudentConfig)

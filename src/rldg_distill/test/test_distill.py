@@ -240,9 +240,14 @@ def test_stops_wear_out_no_patience(data: list[str], tmp_path: Path) -> None:
 
 def test_a_training_goes_on_from_a_student(data: list[str], tmp_path: Path) -> None:
     assert train(data, tmp_path, "a", *TINY, "--steps", "40", "--learning-rate", "3e-3") == 0
-    init = str(tmp_path / "a" / "checkpoints" / "student")
-    assert train(data, tmp_path, "b", *TINY, "--steps", "1", "--init", init) == 0
+    student = tmp_path / "a" / "checkpoints" / "student"
+    assert train(data, tmp_path, "b", *TINY, "--steps", "1", "--init", str(student)) == 0
     assert losses(tmp_path / "b")[1] < losses(tmp_path / "a")[1] / 2
+    assert train(data, tmp_path, "c", *TINY, "--steps", "1", "--init", str(tmp_path / "a")) == 0
+    files = [tmp_path / name / "checkpoints" / "student" / WEIGHTS for name in ("b", "c")]
+    assert files[0].read_bytes() == files[1].read_bytes(), "a run stands for its student"
+    own = json.loads((tmp_path / "c" / "summary.json").read_text())
+    assert own["steps"] == 1, "the optimiser and its schedule begin anew"
 
 
 @pytest.mark.parametrize("kind", ["teacher_kl", "teacher_expected"])

@@ -155,22 +155,19 @@ def report_collection(
     reward: str = "twin",
     video: bool = True,
 ) -> None:
-    """Write what was collected, and film the first successes of every task."""
+    """Write what was collected, and film the first episodes of every task that count."""
     summary = summarize_collection(seed, collection, wall_seconds)
     summary |= judged_by(run, collection, reward) | summarize_resets(run)
     write_atomically(run.summary, json.dumps(summary, indent=2) + "\n")
     if video:
-        film_episodes(run, "collection.mp4", first_successes(collection))
+        film_episodes(run, "collection.mp4", first_counted(collection))
 
 
-def first_successes(collection: Collection) -> list[tuple[str, str]]:
-    """Task and bag of the first ones, of every task equally many."""
+def first_counted(collection: Collection) -> list[tuple[str, str]]:
+    """Task and bag of the first episodes that count, of every task equally many."""
     each = max(FILMED_EPISODES // len(collection.plan.tasks), 1)
-    won = (
-        [e for e in collection.of(task) if e.status == EpisodeStatus.SUCCESS][:each]
-        for task in collection.plan.tasks
-    )
-    return [(episode.task, episode.episode_id) for episodes in won for episode in episodes]
+    first = (collection.counted(task)[:each] for task in collection.plan.tasks)
+    return [(episode.task, episode.episode_id) for episodes in first for episode in episodes]
 
 
 def film_episodes(run: RunFolder, name: str, episodes: Sequence[tuple[str, str]]) -> None:

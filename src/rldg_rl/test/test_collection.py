@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import Source
-from rldg_rl.acting.collection import HOPELESS, Collection, CollectionPlan
+from rldg_rl.acting.collection import ALL, HOPELESS, Collection, CollectionPlan
 
 TASKS = ("connector/vga", "connector/usb_a", "connector/xlr")
 
@@ -76,3 +76,18 @@ def test_an_endless_one_wants_the_next_whatever_became_of_the_last() -> None:
         collection = Collection(plan, [episode(TASKS[0], status)] * (2 * HOPELESS))
         assert collection.source == Source.POLICY and collection.trouble == ""
         assert collection.counts()["episodes"] == 2 * HOPELESS
+
+
+def test_where_any_outcome_counts_failures_count_and_are_no_reason_to_give_up() -> None:
+    plan = CollectionPlan(TASKS[:2], Source.POLICY, 2 * HOPELESS + 1, status=ALL)
+    collection = Collection(plan)
+    while collection.source is not None:
+        assert collection.trouble == ""
+        assert collection.steps_left == sum(collection.missing.values()) * collection.mean_steps(
+            Source.POLICY
+        ), "no episode has to be repeated"
+        collection.add(episode(collection.task, "failure"))
+    assert Counter(e.task for e in collection.finished(Source.POLICY)) == plan.shares
+    assert collection.counts()["collected"] == 2 * HOPELESS + 1
+    aborted = Collection(plan, [episode(TASKS[0], "aborted")])
+    assert aborted.counts()["collected"] == 0

@@ -100,6 +100,19 @@ def test_what_came_before_the_hand_over_stays_the_persons(
     assert [step.policy_version for step in messages_of(new, STEP)] == [0, 0, 7, 7, 7]
 
 
+def test_a_student_s_own_steps_before_a_hand_over_have_no_label(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rldg_rl.policies.relabel.load_task", lambda _: replace(VGA, handover=0.5))
+    bag = RunFolder(runs / "person").bags / "demonstration_2"
+    shutil.rmtree(bag)
+    summary = EpisodeSummary(bag.name, "policy", "success", VGA.id, 3, 5, 0, 0.5)
+    write_episode(bag, close=False).close(summary)
+    assert relabel(runs) == 2
+    assert "a policy acted before the hand-over" in " ".join(capsys.readouterr().err.split())
+    assert not (runs / "new").exists()
+
+
 def test_a_killed_relabelling_goes_on_with_the_same_draws(runs: Path) -> None:
     assert relabel(runs) == 0
     bags = RunFolder(runs / "new").bags
@@ -110,6 +123,31 @@ def test_a_killed_relabelling_goes_on_with_the_same_draws(runs: Path) -> None:
     assert is_complete(bags / "demonstration_2")
     assert {bag.name: list(raw_messages(bag)) for bag in bags.iterdir()} == whole
     assert (bags / "demonstration_0" / "metadata.yaml").stat().st_mtime_ns == untouched
+
+
+def test_failures_are_relabelled_where_all_are_wanted(runs: Path) -> None:
+    assert relabel(runs, "--policy", "connector/vga=vga", "--status", "all") == 0
+    new = RunFolder(runs / "new")
+    statuses = {e.episode_id: (e.status, e.source) for e in new.episodes()}
+    assert statuses["demonstration_1"] == ("failure", "relabelled") and len(statuses) == 3
+    for step in messages_of(new.bags / "demonstration_1", STEP):
+        assert step.policy_version == 7 and len(step.policy_mean) == len(step.policy_log_std) == 6
+    summary = json.loads(new.summary.read_text())
+    assert summary["tasks"] == {
+        "connector/vga": {"episodes": 3, "successes": 2, "mean_cycle_seconds": 0.5}
+    }
+
+
+def test_a_run_without_successes_says_how_to_take_its_failures(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in (0, 2):
+        shutil.rmtree(RunFolder(runs / "person").bags / f"demonstration_{number}")
+    assert relabel(runs) == 2
+    assert "no successful episodes: --status all takes" in capsys.readouterr().err
+    assert relabel(runs, "--policy", "connector/vga=vga", "--status", "all") == 0
+    summary = json.loads(RunFolder(runs / "new").summary.read_text())
+    assert summary["tasks"]["connector/vga"]["mean_cycle_seconds"] is None
 
 
 @pytest.mark.parametrize(

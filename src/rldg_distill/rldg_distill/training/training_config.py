@@ -36,7 +36,7 @@ class TrainingConfig:
     """
 
     init: Path | None = None
-    """what to start from: the folder of an official checkpoint, or `runs/<name>/checkpoints/student`"""
+    """what to start from: the folder of an official checkpoint, or a student's run, or its `checkpoints/student`"""
     weights: tuple[float, ...] = ()
     """share of every dataset in the batches, in any unit; by default every step is as likely as any other"""
     loss: str = ""

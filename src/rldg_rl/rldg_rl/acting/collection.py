@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a collection does next: an even mix of tasks, until there are enough successful episodes.
+"""What a collection does next: an even mix of tasks, until there are enough episodes that count.
 
 It follows from the run's episodes alone, so that a collection goes on where it stopped.
 """
@@ -13,6 +13,8 @@ from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import EpisodeStatus
 from rldg_rl.acting.schedule import Logbook
 
+ALL = "all"
+"""in place of a status: any outcome"""
 HOPELESS = 20
 """episodes of a task that fail in a row, in one start, until the collection is given up"""
 
@@ -26,13 +28,15 @@ class CollectionPlan:
     source: str
     """demonstration or policy: who leads"""
     episodes: int
-    """successful ones, over all tasks together"""
+    """that count, over all tasks together"""
     endless: bool = False
     """until somebody stops it, however many there are"""
+    status: str = EpisodeStatus.SUCCESS
+    """of the episodes that count; ALL: whatever their outcome"""
 
     @property
     def shares(self) -> dict[str, int]:
-        """Successful episodes of every task; where they do not divide evenly, the first tasks have one more."""
+        """Episodes of every task that count; where they do not divide evenly, the first tasks have one more."""
         each, left = divmod(self.episodes, len(self.tasks))
         return {task: each + (index < left) for index, task in enumerate(self.tasks)}
 
@@ -61,15 +65,16 @@ class Collection(Logbook):
         """Episodes of a task that ended by themselves."""
         return [e for e in self.finished(self.plan.source) if e.task == task]
 
-    def successes(self, task: str) -> int:
-        """Successful episodes of a task."""
-        return sum(e.status == EpisodeStatus.SUCCESS for e in self.of(task))
+    def counted(self, task: str) -> list[EpisodeSummary]:
+        """Those of them that count."""
+        return [e for e in self.of(task) if self.plan.status in (ALL, e.status)]
 
     @property
     def missing(self) -> dict[str, int]:
-        """Successful episodes that every task still lacks."""
+        """Episodes that every task still lacks."""
         return {
-            task: max(share - self.successes(task), 0) for task, share in self.plan.shares.items()
+            task: max(share - len(self.counted(task)), 0)
+            for task, share in self.plan.shares.items()
         }
 
     @property
@@ -90,6 +95,7 @@ class Collection(Logbook):
         last = new[-HOPELESS:]
         if (
             self.plan.endless
+            or self.plan.status == ALL
             or len(last) < HOPELESS
             or any(e.status == EpisodeStatus.SUCCESS for e in last)
         ):
@@ -102,7 +108,7 @@ class Collection(Logbook):
     @property
     def steps_left(self) -> float:
         """Estimate for the whole collection, failures included."""
-        rate = max(self.success_rate(self.plan.source), 1 / HOPELESS)
+        rate = max(self.success_rate(self.plan.source), 1 / HOPELESS, self.plan.status == ALL)
         return sum(self.missing.values()) / rate * self.mean_steps(self.plan.source)
 
     def phase(self, source: str) -> str:

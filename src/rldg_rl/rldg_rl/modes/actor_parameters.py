@@ -10,7 +10,7 @@ from rldg_core.perturbation import Perturbation, read_perturbation
 from rldg_core.provenance import domain_of
 from rldg_core.site_file import site
 from rldg_core.task import Task, load_task, named_tasks
-from rldg_core.vocabulary import Source
+from rldg_core.vocabulary import EpisodeStatus, Source
 from rldg_rl.learner_config import DEMOS
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.rewards.jury import Jury
@@ -33,7 +33,9 @@ class ActorParameters:
     """specialists' files or students' folders, with commas: one of every task, or one of all; in training, the student
     that demonstrates. Empty: there is none"""
     episodes: int = 20
-    """evaluation episodes of every task, or successful ones of a collection; 0: until the stack is stopped"""
+    """evaluation episodes of every task, or those of a collection that count; 0: until the stack is stopped"""
+    status: str = str(EpisodeStatus.SUCCESS)
+    """episodes of a collection that count: success, or all of any outcome"""
     demos: int = 20
     """successful demonstrations of a training"""
     steps: int = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Collection: successful episodes for a dataset, of trained policies or of a person; teleoperation is one of them."""
+"""Collection: episodes for a dataset, of trained policies or of a person; teleoperation is one of them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,11 @@ class Collect(NothingLearned):
         super().__init__(context)
         given = context.parameters
         self.plan = CollectionPlan(
-            tuple(context.tasks), given.source, given.episodes, endless=given.episodes == 0
+            tuple(context.tasks),
+            given.source,
+            given.episodes,
+            endless=given.episodes == 0,
+            status=given.status,
         )
 
     def count(self, episodes: list[EpisodeSummary], earlier: frozenset[str]) -> Collection:

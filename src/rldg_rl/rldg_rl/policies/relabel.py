@@ -3,7 +3,8 @@
 
 The RLDG paper (Xu et al. 2024, figure 7) asks so whether RL data are better for their actions or for their states. A
 relabelled episode is no experience, for its states followed from other actions: it is for students, never for
-reinforcement learning.
+reinforcement learning. Of a student's own episodes, whatever their outcome, it is the labelling of DAgger (Ross et al.
+2011): the specialist says what it would have done where the student came to.
 """
 
 from __future__ import annotations
@@ -36,7 +37,9 @@ from rldg_core.files.safe_name import check_name
 from rldg_core.image_contract import KEY as IMAGE_CONTRACT
 from rldg_core.task import load_task, task_ids
 from rldg_core.user_error import UserError
-from rldg_core.vocabulary import EpisodeStatus, ExecutedBy, Source
+from rldg_core.vocabulary import LED_BY_POLICY, EpisodeStatus, ExecutedBy, Source
+from rldg_rl.acting.collection import ALL
+from rldg_rl.acting.schedule import mean_seconds
 from rldg_rl.agent.checkpoint import CheckpointError
 from rldg_rl.episodes.bag import BagWriter, recorded_steps
 from rldg_rl.episodes.step import Belief, belief_fields
@@ -96,31 +99,44 @@ def _encode(topic: Topic, message: Any) -> bytes:
     return bytes(typestore().serialize_cdr(message, topic.type))
 
 
-def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], seed: int) -> int:
-    """Relabel the successful episodes of a run; goes on where it was killed.
+def relabel_run(
+    run: RunFolder,
+    out: RunFolder,
+    policies: Mapping[str, Path],
+    seed: int,
+    status: str = EpisodeStatus.SUCCESS,
+) -> int:
+    """Relabel episodes of a run; goes on where it was killed.
 
     Args:
         run: whose episodes.
         out: where the new ones go.
         policies: checkpoint by task.
         seed: of the draws.
+        status: of the episodes; ALL: whatever their outcome.
 
     Returns:
         How many there are.
 
     Raises:
-        RelabelError: a task has no policy, or there is nothing to relabel.
+        RelabelError: a task has no policy, there is nothing to relabel, or steps before a hand-over have no label.
         UsageError: a policy has no episodes.
         CheckpointError: a policy cannot be read.
     """
-    episodes = [episode for episode in run.episodes() if episode.status == EpisodeStatus.SUCCESS]
+    episodes = [episode for episode in run.episodes() if status in (ALL, episode.status)]
     if not episodes:
-        raise RelabelError(f"{run.path} has no successful episodes")
+        among = ": --status all takes those of any outcome" if status != ALL else ""
+        raise RelabelError(f"{run.path} has no {_kind(status)}episodes{among}")
     if unled := {episode.task for episode in episodes} - set(policies):
         raise RelabelError(f"{', '.join(sorted(unled))} needs a specialist: --policy <task>=<run>")
     if idle := sorted(set(policies) - {episode.task for episode in episodes}):
-        why = f"{run.path} has no successful episode of it"
+        why = f"{run.path} has no {_kind(status)}episode of it"
         raise pointless(f"--policy {idle[0]}=<run>", why, "Leave it out")
+    if alone := sorted({e.task for e in episodes if _unlabelled(e)}):
+        raise RelabelError(
+            f"{run.path} has episodes of {alone[0]} in which a policy acted before the hand-over, from which on the "
+            "specialist knows what to do: such steps have no label. Give episodes that a person led in"
+        )
     specialists = {
         task: specialist(checkpoint, load_task(task)) for task, checkpoint in policies.items()
     }
@@ -135,15 +151,26 @@ def relabel_run(run: RunFolder, out: RunFolder, policies: Mapping[str, Path], se
     return len(episodes)
 
 
+def _unlabelled(episode: EpisodeSummary) -> bool:
+    """Whether a policy, not a person, led up to the task's hand-over."""
+    by_policy = episode.source in LED_BY_POLICY and not episode.lead_in
+    return by_policy and load_task(episode.task).handover > 0.0
+
+
+def _kind(status: str) -> str:
+    return "" if status == ALL else "successful "
+
+
 def _summary(run: RunFolder, episodes: list[EpisodeSummary]) -> dict[str, Any]:
-    """Of every task, how many episodes, and how long they took the one who executed them."""
+    """Of every task, how many episodes, and how long successes took the one who executed them."""
     tasks = {}
     for task in sorted({episode.task for episode in episodes}):
-        seconds = [episode.seconds for episode in episodes if episode.task == task]
+        of_task = [episode for episode in episodes if episode.task == task]
+        mean = mean_seconds(of_task)
         tasks[task] = {
-            "episodes": len(seconds),
-            "successes": len(seconds),
-            "mean_cycle_seconds": round(float(np.mean(seconds)), 3),
+            "episodes": len(of_task),
+            "successes": sum(e.status == EpisodeStatus.SUCCESS for e in of_task),
+            "mean_cycle_seconds": None if mean is None else round(mean, 3),
         }
     return {"source": Source.RELABELLED, "of": run.path.name, "tasks": tasks}
 
@@ -166,6 +193,12 @@ def main(words: list[str] | None = None) -> int:
         required=True,
         help="of the new run; an earlier one's name resumes it",
     )
+    parser.add_argument(
+        "--status",
+        choices=(str(EpisodeStatus.SUCCESS), ALL),
+        default=str(EpisodeStatus.SUCCESS),
+        help="episodes to relabel: success alone, or all of any outcome (success)",
+    )
     parser.add_argument("--seed", type=seed_value, default=0, help="of the draws (0)")
     parser.add_argument(
         "--runs", type=place, default=Path("runs"), help="folder of the runs (runs)"
@@ -181,7 +214,7 @@ def main(words: list[str] | None = None) -> int:
     try:
         if not run.bags.is_dir():
             raise RelabelError(f"there is no run with bags at {run.path}")
-        count = relabel_run(run, out, policies, given.seed)
+        count = relabel_run(run, out, policies, given.seed, given.status)
     except (CheckpointError, OSError) as error:
         tell_error("relabel", error)
         return 1
