@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training without ROS: the same episodes as through ROS, the same run folder, and nothing lost to a kill."""
+"""Training and collection without ROS: episodes and run folder as through ROS, and nothing is lost to a kill."""
 
 from __future__ import annotations
 
 import json
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 from harness import Processes, executable, expect_exit, wait_until
+from steering import trained_run
 
 from rldg_core import contract
-from rldg_core.bags.bag_reader import is_complete, messages_of, read_summary
+from rldg_core.bags.bag_reader import EpisodeSummary, is_complete, messages_of, read_summary
 from rldg_core.task import load_task
 from rldg_rl.episodes.bag import recorded_steps, stored_steps
 from rldg_rl.run_folder import RunFolder
@@ -45,12 +47,12 @@ def test_the_same_seed_gives_the_same_episodes_as_through_ros(processes: Process
     assert course(runs / "direct") == course(runs / "ros")
 
 
-def trainer_of(processes: Processes) -> int:
-    """Process id of the one program."""
+def program_of(processes: Processes, name: str) -> int:
+    """Process id of the one program of that name."""
     (found,) = (
         int(folder.name)
         for folder in Path("/proc").glob("[0-9]*")
-        if (words := command_line(folder)) and words[1:2] and words[1].endswith("/trainer")
+        if (words := command_line(folder)) and words[1:2] and words[1].endswith(f"/{name}")
         if any(processes.folder.name in word for word in words)
     )
     return found
@@ -69,7 +71,7 @@ def test_a_killed_training_goes_on_and_its_run_serves_everybody(processes: Proce
     words |= {"name": "mini", "episodes": 1, "transport": "direct"}
     stack = processes.stack("train_rl", **words)
     wait_until((run.bags / "policy_00001").is_dir, "the second training episode")
-    os.kill(trainer_of(processes), signal.SIGKILL)
+    os.kill(program_of(processes, "trainer"), signal.SIGKILL)
     stack.wait()
     open_bags = [bag for bag in run.own_bags() if not is_complete(bag)]
     assert len(open_bags) == 1, "the kill came in the middle of an episode"
@@ -97,3 +99,38 @@ def test_a_killed_training_goes_on_and_its_run_serves_everybody(processes: Proce
         processes.start(convert, str(folder), "--out", str(data), "--source", "demonstration")
     )
     assert any(data.iterdir())
+
+
+def test_several_processes_collect_what_nodes_do(processes: Processes) -> None:
+    runs = processes.folder / "runs"
+    trained_run(runs / "a", "connector/vga")
+    words = {"policy": "a", "episodes": 4, "seed": 5}
+    direct = {"transport": "direct", "workers": 2}
+    expect_exit(processes.stack("collect", video=True, name="direct", **direct, **words))
+    expect_exit(processes.stack("collect", name="ros", **words))
+    assert course(runs / "direct") == course(runs / "ros")
+    told = [json.loads((runs / name / "summary.json").read_text()) for name in ("direct", "ros")]
+    for summary in told:
+        del summary["wall_seconds"]
+    assert told[0] == told[1]
+    assert (runs / "direct" / "videos" / "collection.mp4").stat().st_size > 5_000
+
+
+def test_a_killed_collection_goes_on(processes: Processes) -> None:
+    run = RunFolder(processes.folder / "runs" / "ops")
+    words = {"name": "ops", "source": "operator", "task": "connector/vga,connector/usb_c"}
+    words |= {"episodes": 6, "transport": "direct", "workers": 2}
+
+    def won() -> list[EpisodeSummary]:
+        return [e for e in run.episodes() if e.status == "success"] if run.bags.is_dir() else []
+
+    stack = processes.stack("collect", **words)
+    wait_until(lambda: len(won()) >= 2, "two successes")
+    os.kill(program_of(processes, "collector"), signal.SIGKILL)
+    stack.wait()
+    before = {e.episode_id: e for e in won()}
+    expect_exit(processes.stack("collect", **words))
+    after = {e.episode_id: e for e in won()}
+    assert before.items() <= after.items(), "what was collected stays"
+    assert Counter(e.task for e in after.values()) == {"connector/vga": 3, "connector/usb_c": 3}
+    assert all(map(is_complete, run.own_bags()))

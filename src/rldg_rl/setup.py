@@ -21,6 +21,7 @@ setup(
         "console_scripts": [
             "actor = rldg_rl.actor_node:main",
             "classifier = rldg_rl.rewards.classifier:main",
+            "collector = rldg_rl.direct.collector:main",
             "compare = rldg_rl.evaluation.compare:main",
             "evaluator = rldg_rl.evaluation.evaluator:main",
             "keyboard = rldg_rl.keyboard_node:main",

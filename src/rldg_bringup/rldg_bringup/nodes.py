@@ -406,8 +406,10 @@ def _student(values: Values) -> list[NodeSpec]:
 
 
 def collect(values: Values) -> list[NodeSpec]:
-    """Nodes that gather episodes of one task, or of an even mix of several."""
+    """What gathers episodes of one task, or of an even mix of several: nodes, or one program."""
     tasks = values["tasks"]
+    if values.get("transport") == "direct":
+        return [_collector(values)]
     first = {**values, "task": str(tasks).split(",")[0]}
     compare_pictures(values, values["checkpoints"])
     given = ("run", "seed", "episodes", "status", "operator", "resets", "randomize", "video")
@@ -431,6 +433,18 @@ def collect(values: Values) -> list[NodeSpec]:
         NodeSpec("rldg_rl", "actor", "actor", actor, required=True),
         *_eyes(first, values["run"]),
     ]
+
+
+def _collector(values: Values) -> NodeSpec:
+    """The program that is all of them, in as many processes as are wanted."""
+    _check_direct(values)
+    options: dict[str, Value] = {"task": values["tasks"], "policy": values["checkpoints"] or False}
+    options |= {name: values[name] for name in ("operator", "episodes", "status", "seed")}
+    options |= {name: values[name] for name in ("deterministic", "replan", "randomize", "workers")}
+    options["ensemble"] = values["ensemble"] if float(values["ensemble"]) >= 0 else False
+    options["no_video"] = not values["video"]
+    words = (str(values["run"]), *_options(options))
+    return replace(_leader("rldg_rl", "collector", {}), arguments=words)
 
 
 def label(values: Values) -> list[NodeSpec]:

@@ -189,6 +189,7 @@ STACKS: Mapping[str, Stack] = {
                     description="Name of the collection. Empty: made from tasks and time. An earlier one's resumes it.",
                 ),
                 *(of_source(device) for device in DEVICES),
+                *(OWN_TRANSPORT, WORKERS),
                 *(SEED, DETERMINISTIC, REPLAN, ENSEMBLE, *OWN_BODY, VIEWER),
                 *(REAL_TIME_FACTOR, VIDEO, RUNS, RANDOMIZE, RESETS, *REWARDING, *CAMERAS),
             ),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training without ROS is one program, and what only nodes can do is refused."""
+"""A training or a collection without ROS is one program, and what only nodes can do is refused."""
 
 from __future__ import annotations
 
@@ -60,3 +60,29 @@ def test_a_run_of_nodes_that_needs_them_does_not_go_on_without(
     RunClaim(TRAIN.plan({**run, name: kept})).release()
     with pytest.raises(StackError, match=f"leave it out with {name}:={kept}"):
         TRAIN.plan({**run, "transport": "direct"})
+
+
+def test_a_collection_is_one_program_too(tmp_path: Path) -> None:
+    given = {"runs": str(tmp_path), "name": "a", "source": "operator", "task": "connector/vga"}
+    (program,) = STACKS["collect"].plan({**given, "transport": "direct", "workers": "2"}).nodes
+    assert program.executable == "collector"
+    assert program.arguments == (
+        *(f"{tmp_path}/a", "--task", "connector/vga", "--operator", "scripted"),
+        *(
+            "--episodes",
+            "50",
+            "--status",
+            "success",
+            "--seed",
+            "0",
+            "--replan",
+            "1",
+            "--workers",
+            "2",
+        ),
+    )
+    with pytest.raises(StackError, match="workers:= is for transport:=direct"):
+        STACKS["collect"].plan({**given, "workers": "2"})
+    hand = {**given, "source": "keyboard", "transport": "direct"}
+    with pytest.raises(StackError, match="faster than a person can push"):
+        STACKS["collect"].plan(hand)

@@ -18,7 +18,7 @@ from rldg_core.vocabulary import EpisodeStatus, Source
 from rldg_msgs.msg import Episode, Step
 from rldg_rl.direct.direct_run import DirectRun, LearnerBeginning
 from rldg_rl.direct.local_channel import LocalChannel
-from rldg_rl.direct.recorder import DirectRecorder
+from rldg_rl.direct.recorder import DirectRecorder, mend
 from rldg_rl.episodes.bag import BagWriter, recorded_steps
 from rldg_rl.modes.actor_parameters import ActorParameters
 from rldg_rl.run_folder import RunFolder
@@ -90,15 +90,16 @@ def test_nothing_is_done_that_cannot_be_recorded(
     assert not any(map(is_complete, run.run.own_bags()))
 
 
-def test_a_recorder_mends_what_a_kill_left_open(tmp_path: Path) -> None:
+def test_what_a_kill_left_open_is_mended(tmp_path: Path) -> None:
     channel, run, log = LocalChannel(), RunFolder(tmp_path), Logged()
-    recorder = DirectRecorder(run, channel, log)
+    run.prepare()
+    recorder = DirectRecorder(run, channel)
     opening = Episode(episode_id="policy_00000", task="connector", variant="vga", source="policy")
     channel.publish(contract.EPISODE, opening)
     channel.publish(STEP, Step(episode_id="policy_00000"))
     assert recorder.has("policy_00000", 1) and not recorder.has("policy_00000", 2)
     recorder.close()
-    DirectRecorder(run, LocalChannel(), log)
+    mend(run, log)
     assert read_summary(run.bags / "policy_00000").steps == 1
     assert log.lines == ["warning: policy_00000 was never closed, or is damaged: recovered 1 steps"]
 

@@ -46,17 +46,37 @@ def in_processes(
         OSError, RuntimeError: the work ended with it.
     """
     waiting = deque(jobs)
-    team = [Worker(work) for _ in range(min(count, len(jobs)))]
+    return as_needed(lambda: waiting.popleft() if waiting else None, work, min(count, len(jobs)))
+
+
+def as_needed(
+    next_job: Callable[[], SomeJob | None], work: Work[SomeJob, Result], count: int
+) -> Iterator[Result]:
+    """As `in_processes`, for jobs that follow from results.
+
+    Args:
+        next_job: asked for every worker without one; None: there is nothing to do before the next result.
+        work: see `in_processes`.
+        count: of workers.
+
+    Raises:
+        PoolError, OSError, RuntimeError: see `in_processes`.
+    """
+    team = [Worker(work) for _ in range(count)]
     try:
-        for worker in team:
-            worker.begin(waiting.popleft())
-        while busy := {w.connection: w for w in team if w.job}:
+        while True:
+            for worker in team:
+                if not worker.job:
+                    worker.begin(next_job())
+            busy = {worker.connection: worker for worker in team if worker.job}
+            if not busy:
+                return
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]
                 if said := worker.hear():
                     yield said[0]
                 else:
-                    worker.begin(waiting.popleft() if waiting else None)
+                    worker.job = None
     finally:
         for worker in team:
             worker.stop()

@@ -171,6 +171,11 @@ class DirectBody:
         if not condition():
             raise RobotSilent(f"waited for {what} in vain")
 
+    def stand_still(self, task: str) -> None:
+        """One step: the first bag then begins with messages of all topics, as behind nodes (see `closed_loop`)."""
+        seen = self.reset(0, task)
+        self.act(seen.pose, LEAVE, seen.state_stamp)
+
     def release(self) -> None:
         """See `run_parts.GateSwitch`."""
         self._robot.gate.reset()

@@ -11,7 +11,6 @@ from typing import NoReturn
 import torch
 
 from rldg_core import contract
-from rldg_core.gripper_command import LEAVE
 from rldg_core.user_error import UserError
 from rldg_rl.acting.actor import Actor, Hands
 from rldg_rl.acting.gate_release import GateRelease
@@ -19,11 +18,11 @@ from rldg_rl.acting.played_hands import PlayedHands
 from rldg_rl.acting.run_state import RunState
 from rldg_rl.agent.learner_setup import LearnerSetup
 from rldg_rl.direct.body import DirectBody
+from rldg_rl.direct.console_log import ConsoleLog
 from rldg_rl.direct.hands import OperatorHands
 from rldg_rl.direct.learner import DirectLearner
 from rldg_rl.direct.local_channel import LocalChannel
-from rldg_rl.direct.recorder import DirectRecorder
-from rldg_rl.direct.screen_log import ScreenLog
+from rldg_rl.direct.recorder import DirectRecorder, mend
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episode_witness import EpisodeWitness
@@ -81,8 +80,9 @@ class DirectRun:
         self.run = RunFolder(Path(parameters.run))
         self.channel = LocalChannel()
         self.screen = show(self.run)
-        self._log = ScreenLog(self.screen)
-        self.recorder = DirectRecorder(self.run, self.channel, self._log)
+        self._log = ConsoleLog(self.screen.console)
+        mend(self.run, self._log)
+        self.recorder = DirectRecorder(self.run, self.channel)
         self.body = DirectBody(self.tasks, self.channel, parameters.randomize)
         self._waiting = Waiting(self.body.spin, lambda: True, self._announce)
         context = self._context()
@@ -129,7 +129,7 @@ class DirectRun:
             announce=self._announce,
             log=self._log,
             publishers=lambda _: "",
-            far_policy=_no_other_machine,
+            far_policy=no_other_machine,
         )
 
     def _listen(self) -> None:
@@ -184,7 +184,7 @@ class DirectRun:
             gate=gate,
             announcer=announcer,
             log=self._log,
-            close_loop=self._stand_still,
+            close_loop=self.body.stand_still,
             company=[],
             actors={
                 name: Actor(RobotEnv(self.body, task), hands, witness, helped=self.mode.helped)
@@ -213,14 +213,14 @@ class DirectRun:
         self.body.while_waiting = learner.work
         return learner
 
-    def _stand_still(self, task: str) -> None:
-        """The first bag then begins with messages of all topics, as it does behind nodes (see `closed_loop`)."""
-        seen = self.body.reset(0, task)
-        self.body.act(seen.pose, LEAVE, seen.state_stamp)
-
     def _announce(self, note: str = "") -> None:
         self.loop.announcer.status(self.state, self.state.progress.source, note)
 
 
-def _no_other_machine(*_: object) -> NoReturn:
+def no_other_machine(*_: object) -> NoReturn:
+    """There is no student on another machine.
+
+    Raises:
+        UserError: always.
+    """
     raise UserError("transport:=direct is one process: there is no other machine")

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from rldg_core import contract
@@ -17,7 +19,7 @@ from rldg_robot.person.scripted_operator import ScriptedOperator, load_person
 class OperatorHands:
     """Implements `actor.Hands`."""
 
-    def __init__(self, task: Task, seed: int, channel: LocalChannel) -> None:
+    def __init__(self, task: Task, seed: int | Sequence[int], channel: LocalChannel) -> None:
         """An operator who hears and publishes on the channel.
 
         Args:
@@ -27,9 +29,15 @@ class OperatorHands:
         """
         self._hand = LatchedHand()
         duty = OperatorDuty(ScriptedOperator(task, seed, load_person("default")), channel.publish)
-        for topic, hear in duty.hears.items():
+        self._channel = channel
+        self._hears = {**duty.hears, contract.SPACENAV_JOY: self._hand.keep}
+        for topic, hear in self._hears.items():
             channel.listen(topic, hear)
-        channel.listen(contract.SPACENAV_JOY, self._hand.keep)
+
+    def leave(self) -> None:
+        """Listen no more."""
+        for topic, hear in self._hears.items():
+            self._channel.leave(topic, hear)
 
     def begin(self, task: Task, seed: int) -> None:
         """See `actor.Hands`."""

@@ -23,6 +23,10 @@ class LocalChannel:
         """Call whenever a message of a topic is published."""
         self._listeners[topic.name].append(callback)
 
+    def leave(self, topic: Topic, callback: Callable[[Any], None]) -> None:
+        """Call no more."""
+        self._listeners[topic.name].remove(callback)
+
     def publish(self, topic: Topic, message: Any) -> None:
         """Hand a message to everybody who listens."""
         for callback in self._listeners[topic.name]:

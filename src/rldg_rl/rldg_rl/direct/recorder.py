@@ -18,20 +18,29 @@ from rldg_rl.log import Log
 from rldg_rl.run_folder import RunFolder
 
 
+def mend(run: RunFolder, log: Log) -> None:
+    """Make a run's folder, and mend what a kill left open.
+
+    Raises:
+        UserError: the folder cannot be written.
+    """
+    try:
+        run.prepare()
+        for line in mend_bags(run):
+            log.warning(line)
+    except OSError as error:
+        raise UserError(cannot_record(run, error)) from error
+
+
 class DirectRecorder:
     """Implements `run_parts.Recorder`; a bag begins with the last message of every topic, as the node's does."""
 
-    def __init__(self, run: RunFolder, channel: LocalChannel, log: Log, mend: bool = True) -> None:
-        """Mend what a kill left open, then listen.
+    def __init__(self, run: RunFolder, channel: LocalChannel) -> None:
+        """Listen.
 
         Args:
-            run: whose bags are written.
+            run: whose bags are written, once `mend` was called.
             channel: that is recorded.
-            log: hears what was mended.
-            mend: False: somebody else does.
-
-        Raises:
-            UserError: the folder cannot be written.
         """
         self._run = run
         self._channel = channel
@@ -39,12 +48,6 @@ class DirectRecorder:
         self._writer: BagWriter | None = None
         self._steps: list[Step] = []
         self.open_episode = ""
-        try:
-            run.prepare()
-            for line in mend_bags(run) if mend else ():
-                log.warning(line)
-        except OSError as error:
-            raise UserError(cannot_record(run, error)) from error
         for topic in RECORDED:
             if topic not in (STEP, EPISODE):
                 channel.listen(topic, partial(self._hear, topic))

@@ -5,23 +5,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from rldg_rl.monitor_screen import MonitorScreen
+from rich.console import Console
 
 
 @dataclass(frozen=True)
-class ScreenLog:
+class ConsoleLog:
     """Implements `log.Log`."""
 
-    screen: MonitorScreen
+    console: Console
 
     def info(self, message: str) -> None:
         """See `log.Log`."""
-        self.screen.console.print(message)
+        self.console.print(message)
 
     def warning(self, message: str) -> None:
         """See `log.Log`."""
-        self.screen.console.print(f"warning: {message}")
+        self.console.print(f"warning: {message}")
 
     def error(self, message: str, *, throttle_duration_sec: float = 0.0) -> None:
         """See `log.Log`."""
-        self.screen.console.print(f"error: {message}")
+        self.console.print(f"error: {message}")
