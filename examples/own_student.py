@@ -16,7 +16,6 @@ import sys
 from torch import Tensor, nn
 
 from rldg_distill import distill
-from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.batch import Inputs, StudentBatch
 from rldg_distill.students.card import DataCard
 from rldg_distill.students.registry import register
@@ -32,7 +31,7 @@ class LinearStudent(Student):
 
     def __init__(self, config: StudentConfig, data: DataCard) -> None:
         super().__init__(config, data)
-        self.layer = nn.Linear(STATE_DIM, config.chunk * ACTION_DIM)
+        self.layer = nn.Linear(len(data.spaces.state), config.chunk * len(data.spaces.action))
 
     @classmethod
     def configure(cls, size: str) -> StudentConfig:
@@ -50,12 +49,12 @@ class LinearStudent(Student):
         return {"loss": masked_mean(error.square(), batch.action_mask[:, -1])}
 
     def predict(self, inputs: Inputs) -> Tensor:
-        """(B, K, 7) in dataset units: m, rad, gripper 1 open and 0 closed."""
+        """(B, K, A) in dataset units; of an arm m, rad, gripper 1 open and 0 closed."""
         return self.normalize_action.undo(self._normalised(inputs))
 
     def _normalised(self, inputs: Inputs) -> Tensor:
         state = self.normalize_state(inputs.state[:, -1])  # the last step of the window
-        return self.layer(state).unflatten(-1, (self.config.chunk, ACTION_DIM))
+        return self.layer(state).unflatten(-1, (self.config.chunk, len(self.data.spaces.action)))
 
 
 def main(arguments: list[str]) -> int:

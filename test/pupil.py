@@ -9,8 +9,8 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.node import Node
 
 from rldg_core import contract
+from rldg_core.arm_spaces import ARM
 from rldg_core.task import load_task
-from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.card import DataCard
 from rldg_distill.students.registry import student_class
 from rldg_robot.ros import listen_to
@@ -39,7 +39,7 @@ def untrained_student(run: Path) -> None:
         return {name: [value] * count for name, value in names.items()} | {"mask": [True] * count}
 
     card = DataCard(
-        statistics={"action": rows(ACTION_DIM), "state": rows(STATE_DIM)},
+        statistics={"action": rows(len(ARM.action)), "state": rows(len(ARM.state))},
         fingerprints={"nothing": "0"},
         cameras={"image": (128, 128)},
         topics={"image": contract.WRIST_IMAGE.name},

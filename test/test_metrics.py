@@ -13,12 +13,13 @@ import numpy as np
 import pytest
 from synthetic_data import small
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.bags.bag_reader import EpisodeSummary
 from rldg_core.vocabulary import Source
 from rldg_distill import distill
 from rldg_distill.students import registry
 from rldg_distill.training import student_report, trainer
-from rldg_distill.training.held_out import DIMENSIONS
+from rldg_distill.training.held_out import error_units
 from rldg_rl.acting.collection import Collection, CollectionPlan
 from rldg_rl.acting.schedule import PHASES, RunPlan, RunProgress
 from rldg_rl.agent.agent import Agent
@@ -161,7 +162,7 @@ def test_the_scalars_and_the_summary_of_a_distillation(trained: Path) -> None:
     names = {name for line in run.lines() for name, _ in trainer._flat(line)}
     parts = documented("Distillation", table=1)
     names = {name for name in names if name.split("/")[-1] not in parts or "error" in name}
-    dimensions = [name for name, _ in DIMENSIONS]
+    dimensions = list(error_units(ARM.action))
     assert [name for name in dimensions if f"`{name}`" not in PAGE.read_text()] == []
     for name in dimensions:
         names = {found.replace(f"error/{name}", "error/<dimension>") for found in names}

@@ -8,7 +8,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 
@@ -16,10 +16,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.commands.command_line import UsageError, command
 from rldg_core.commands.console import SlowLines, plain_console
 from rldg_core.image_contract import ImageContract
-from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
 from rldg_distill.conversion.options import Options, parse
@@ -28,7 +28,6 @@ from rldg_distill.conversion.plan import ConversionError, ConversionPlan, make_c
 from rldg_distill.conversion.shard import Shard, write_shard
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import rlds, statistics
-from rldg_distill.datasets.episode import ACTION
 from rldg_distill.recordings.foreign.foreign_bag import ForeignBag
 from rldg_distill.recordings.foreign.resampling import RULE
 from rldg_distill.recordings.identity import bag_name
@@ -203,14 +202,14 @@ class Converter:
         return {
             "control_rate_hz": plan.control_rate,
             "action": {
-                "names": ACTION,
+                **asdict(ARM.action),
                 "frame": "TCP (fr3_hand_tcp), motion per control step",
                 "gripper": "absolute: 1 open, 0 closed",
                 "teacher_units": "teacher/mean and teacher/log_std are of a Gaussian before tanh; "
                 "tanh of a sample times episode_metadata/{translation,rotation}_scale is an action",
             },
             "state": {
-                "names": PROPRIOCEPTION,
+                **asdict(ARM.state),
                 "frame": "pose relative to the reset pose, the rest in the TCP",
             },
             "cameras": {name: topic for topic, name in sorted(plan.recipe.cameras.items())},

@@ -53,8 +53,8 @@ class DatasetSummary:
     """images equal to the one before, whether or not the arm moved"""
     still: int = 0
     """steps in which the arm went less than 0.1 mm"""
-    saturated: np.ndarray = field(default_factory=lambda: np.zeros(6, int))
-    """steps by dimension"""
+    saturated: np.ndarray = field(default_factory=lambda: np.zeros(0, int))
+    """(M,) steps by dimension"""
     actions: list[np.ndarray] = field(default_factory=list)
     states: list[np.ndarray] = field(default_factory=list)
 
@@ -77,7 +77,7 @@ def open_dataset(path: Path) -> Dataset:
 
 def summarize_dataset(dataset: Dataset) -> DatasetSummary:
     """Read everything once."""
-    summary = DatasetSummary()
+    summary = DatasetSummary(saturated=np.zeros(dataset.spaces.action.motions, int))
     period = 1e9 / dataset.contract.control_rate_hz
     for split in dataset.shards:
         for episode in dataset.episodes(split):
@@ -196,7 +196,10 @@ def show_pictures(dataset: Dataset, split: str, count: int, camera: str, out: Pa
     if split not in dataset.shards:
         raise UsageError(f"no split '{split}'; there are: {', '.join(dataset.shards)}")
     if camera not in dataset.cameras:
-        raise UsageError(f"no camera '{camera}'; there are: {', '.join(dataset.cameras)}")
+        there = (
+            f"there are: {', '.join(dataset.cameras)}" if dataset.cameras else "the data have none"
+        )
+        raise UsageError(f"no camera '{camera}'; {there}")
     episodes = pictures.chosen(dataset, split, count)
     out.mkdir(parents=True, exist_ok=True)
     paths = [out / f"{dataset.name}_{split}_{camera}{suffix}" for suffix in (".png", ".mp4")]

@@ -42,7 +42,7 @@ from rldg_distill.students.student import Student, StudentConfig
 from rldg_distill.training import distributed, student_report
 from rldg_distill.training.config_options import add_options, option_name
 from rldg_distill.training.distributed import World
-from rldg_distill.training.held_out import DIMENSIONS, HeldOut
+from rldg_distill.training.held_out import HeldOut
 from rldg_distill.training.loader import Assembler, Loader
 from rldg_distill.training.sharding import shard
 from rldg_distill.training.student_run import StudentRun, StudentRunError
@@ -329,8 +329,10 @@ def note(line: dict[str, Any]) -> str:
 def spoken(line: dict[str, Any]) -> str:
     """A validation in one line."""
     judged = line["validation"]
-    errors = ", ".join(f"{judged['first_action_error'][name]:.2f}" for name, _ in DIMENSIONS)
-    return f"update {line['step']}: validation loss {judged['loss']:.4g}, action off by {errors} [mm, mrad, gripper]"
+    off = judged["first_action_error"]
+    errors = ", ".join(f"{error:.2f}" for error in off.values())
+    units = ", ".join(dict.fromkeys(name.partition(" [")[2].rstrip("]") or name for name in off))
+    return f"update {line['step']}: validation loss {judged['loss']:.4g}, action off by {errors} [{units}]"
 
 
 def summary_table(summary: Mapping[str, Any], run: StudentRun) -> Table:
@@ -347,8 +349,8 @@ def summary_table(summary: Mapping[str, Any], run: StudentRun) -> Table:
         rows.add_row("speed", f"{speed} samples/s, {seconds:.0f} s")
         rows.add_row(f"loss ({summary['loss_kind']})", f"{summary['training_loss']:.4g}")
     rows.add_row("validation loss", f"{judged['loss']:.4g}")
-    for name, _ in DIMENSIONS:
-        first, chunk = judged["first_action_error"][name], judged["action_error"][name]
+    for name, first in judged["first_action_error"].items():
+        chunk = judged["action_error"][name]
         rows.add_row(Text(f"error {name}"), f"{first:.3g} first action, {chunk:.3g} whole chunk")
     if run.student.is_dir():
         rows.add_row("student", str(run.student))

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from rldg_distill.conversion.shard import to_example
 from rldg_distill.datasets import image_codec, rlds, statistics
-from rldg_distill.datasets.episode import Episode, EpisodeMetadata
+from rldg_distill.datasets.episode import Episode, EpisodeMetadata, arm_scale
 from rldg_distill.datasets.image_codec import ImageFormat
 from rldg_distill.datasets.tfrecord import write_record
 
@@ -43,7 +44,7 @@ def episode(number: int, steps: int, variant: str = "vga", taught: bool = True) 
     return Episode(
         metadata=EpisodeMetadata(
             "connector", variant, "policy", number, True, "fr3_hand", "table", "sim",
-            f"run/{number:05d}", 0.015, 0.1,
+            f"run/{number:05d}", arm_scale(0.015, 0.1),
         ),
         images={"image": [picture(aim, step) for step, aim in enumerate(aims)]},
         state=state,
@@ -66,7 +67,7 @@ def episode(number: int, steps: int, variant: str = "vga", taught: bool = True) 
 def write_dataset(
     folder: Path, splits: dict[str, list[Episode]], shard: int = 3, **contract: Any
 ) -> Path:
-    """`folder` is data/<name>; `contract` replaces values of contract.json."""
+    """`folder` is data/<name>, with the first episode's cameras and spaces; `contract` replaces values of contract.json."""
     place = folder / rlds.VERSION
     place.mkdir(parents=True)
     lengths: dict[str, list[int]] = {}
@@ -78,8 +79,16 @@ def write_dataset(
                 for one in part:
                     write_record(stream, to_example(one))
         lengths[split] = [len(part) for part in parts]
-    leaves = rlds.features({"image": (SIZE, SIZE, 3)}, "png")
-    about = {"control_rate_hz": 10.0, "cameras": {"image": TOPIC}, "image_format": "png"}
+    first = next((one for episodes in splits.values() for one in episodes), episode(0, 1))
+    spaces = first.spaces
+    leaves = rlds.features(dict.fromkeys(first.images, (SIZE, SIZE, 3)), "png", spaces)
+    about = {
+        "control_rate_hz": 10.0,
+        "cameras": dict.fromkeys(first.images, TOPIC),
+        "image_format": "png",
+        "action": asdict(spaces.action),
+        "state": asdict(spaces.state),
+    }
     rlds.write_metadata(place, leaves, lengths, about | contract)
     if any(splits.values()):
         statistics.write(rlds.Dataset(folder))

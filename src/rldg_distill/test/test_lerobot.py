@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from synthetic_bags import INSTRUCTION, SIZE, write_bag, write_run
 
+from rldg_core.arm_spaces import ACTION
 from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_distill import dataset
 from rldg_distill.convert import main
 from rldg_distill.datasets import lerobot
-from rldg_distill.datasets.episode import ACTION, Episode
+from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.image_codec import decode
 from rldg_distill.datasets.lerobot_statistics import describe_images
 from rldg_distill.datasets.rlds import Dataset

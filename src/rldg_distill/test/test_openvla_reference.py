@@ -51,7 +51,7 @@ def test_action_tokens_and_actions_are_those_of_openvla(model: OpenVLA) -> None:
     pixels, rows, _ = inputs()
     tokens = model.predict_tokens(pixels[:, None], padded(rows), 7)
     assert torch.equal(tokens, REFERENCE["tokens"])
-    action = Normalizer("bounds_q99", STATISTICS, "action").undo(model.tokens.decode(tokens))
+    action = Normalizer("bounds_q99", STATISTICS, "action", 7).undo(model.tokens.decode(tokens))
     assert torch.allclose(action.double(), REFERENCE["action"], rtol=0, atol=1e-7)
 
 
@@ -72,5 +72,5 @@ def test_a_chunk_is_that_of_oft(model: OpenVLA) -> None:
             ]
         )
     assert torch.allclose(together, REFERENCE["oft_normalized"], rtol=0, atol=1e-4)
-    action = Normalizer("bounds_q99", STATISTICS, "action").undo(alone)
+    action = Normalizer("bounds_q99", STATISTICS, "action", 7).undo(alone)
     assert torch.allclose(action.double(), REFERENCE["oft_action"], rtol=0, atol=1e-5)

@@ -13,7 +13,6 @@ import numpy as np
 from rldg_core.files.atomic_file import publish
 from rldg_core.files.checked_file import FormatError, parse_json
 from rldg_distill.conversion.workplace import Workplace
-from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.datasets.statistics import Motion
 
 
@@ -55,7 +54,7 @@ def read_outcome(workplace: Workplace, shard: str) -> ShardResult | None:
 
 
 def read_motion(workplace: Workplace, shard: str) -> Motion:
-    """Actions (N, 7) and states (N, 19) of all steps of a finished shard.
+    """Actions (N, A) and states (N, S) of all steps of a finished shard.
 
     Raises:
         FormatError: they are damaged.
@@ -72,8 +71,8 @@ def _read(path: Path) -> tuple[ShardResult, Motion]:
         with np.load(path, allow_pickle=False) as content:
             outcome = parse_json(str(content["about"]), ShardResult, str(path))
             action, state = content["action"], content["state"]
-        for name, array, size in (("action", action, ACTION_DIM), ("state", state, STATE_DIM)):
-            if array.dtype != np.float32 or array.shape != (outcome.steps, size):
+        for name, array in (("action", action), ("state", state)):
+            if array.dtype != np.float32 or array.ndim != 2 or len(array) != outcome.steps:
                 raise ValueError(f"{name} is {array.dtype} {array.shape}")
     except FileNotFoundError:
         raise

@@ -4,20 +4,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.files.atomic_file import publish
 from rldg_core.message_values import SECOND
+from rldg_core.space import Spaces
 from rldg_core.task import load_task
 from rldg_distill.conversion.outcome import ShardResult, write_outcome
 from rldg_distill.conversion.workplace import Workplace
 from rldg_distill.datasets import image_codec
-from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM, BadBag, Episode, EpisodeMetadata
+from rldg_distill.datasets.episode import BadBag, Episode
 from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.datasets.metadata_leaves import leaves
 from rldg_distill.datasets.plausibility import implausible
 from rldg_distill.datasets.statistics import Motion, joined
 from rldg_distill.datasets.tfrecord import Serialised, Values, encode_example, write_record
@@ -90,7 +93,7 @@ def write_shard(shard: Shard, recipe: ConversionRecipe, workplace: Workplace) ->
         OSError: the disk is full, or the like.
     """
     outcome = ShardResult()
-    motions = [(np.empty((0, ACTION_DIM), np.float32), np.empty((0, STATE_DIM), np.float32))]
+    motions = [_no_motion(ARM)]
     part = workplace.half_written(shard.name)
     with part.open("wb") as stream:
         for bag in shard.bags:
@@ -108,6 +111,12 @@ def write_shard(shard: Shard, recipe: ConversionRecipe, workplace: Workplace) ->
     motion = joined(motions)
     outcome.steps = len(motion[0])
     write_outcome(workplace, shard.name, outcome, motion)
+
+
+def _no_motion(spaces: Spaces) -> Motion:
+    """Of no steps."""
+    sizes = len(spaces.action), len(spaces.state)
+    return np.empty((0, sizes[0]), np.float32), np.empty((0, sizes[1]), np.float32)
 
 
 def _convert(
@@ -128,7 +137,6 @@ def _convert(
 
 def to_example(episode: Episode) -> Serialised:
     """An episode as a serialised tf.train.Example; inverse of `rlds.from_example`."""
-    metadata = episode.metadata
     values: dict[str, Values] = {
         f"steps/observation/{name}": images for name, images in episode.images.items()
     }
@@ -152,13 +160,12 @@ def to_example(episode: Episode) -> Serialised:
     }.items():
         values[f"steps/{path}"] = array.astype(np.int64)
     values["steps/language_instruction"] = [text.encode() for text in episode.instruction]
-    for known in fields(EpisodeMetadata):
-        value = getattr(metadata, known.name)
-        path = f"episode_metadata/{known.name}"
+    for name, value in leaves(episode.metadata, episode.spaces.action).items():
+        path = f"episode_metadata/{name}"
         if isinstance(value, str):
             values[path] = [value.encode()]
-        elif isinstance(value, float):
-            values[path] = np.array([value], np.float32)
+        elif isinstance(value, (float, tuple)):
+            values[path] = np.array(value, np.float32).ravel()
         else:  # an Example knows no unsigned numbers: a reader turns int64 back into uint64
             values[path] = np.array([int(value)], np.uint64).astype(np.int64)
     return encode_example(values)

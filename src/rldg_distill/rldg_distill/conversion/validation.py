@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.files.checked_file import typed
 from rldg_core.image_contract import ImageContract
 from rldg_core.vocabulary import Source
@@ -242,7 +243,9 @@ def _image_faults(camera: str, images: Sequence[bytes], episode: Episode) -> Ite
 
 
 def travel(episode: Episode) -> np.ndarray:
-    """(T-1, 2): distance [m] and angle [rad], about, that the TCP went from step to step."""
+    """(T-1, 2): distance [m] and angle [rad], about, that the TCP went from step to step; 0 of another body."""
+    if episode.spaces.state != ARM.state:
+        return np.zeros((max(len(episode) - 1, 0), 2))
     change = np.diff(episode.state[:, :6].astype(np.float64), axis=0)
     return np.stack(
         [np.linalg.norm(change[:, :3], axis=1), np.linalg.norm(change[:, 3:], axis=1)], 1
@@ -250,8 +253,9 @@ def travel(episode: Episode) -> np.ndarray:
 
 
 def saturated(episode: Episode) -> np.ndarray:
-    """(T, 6) whether an action is as large as the teacher's could be."""
-    return np.abs(episode.action[:, :6]) >= SATURATED * episode.metadata.action_scale
+    """(T, M) whether a motion is as large as the teacher's could be."""
+    motion = episode.action[:, : episode.spaces.action.motions]
+    return np.abs(motion) >= SATURATED * episode.metadata.action_scale
 
 
 def _compare(episode: Episode, where: str, seen: _Seen) -> Iterator[str]:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.files.checked_file import read_json
 from rldg_core.files.safe_name import check_name
 from rldg_core.files.versioned import version_of
-from rldg_core.proprioception import PROPRIOCEPTION
-from rldg_distill.datasets.episode import ACTION, ACTION_DIM, STATE_DIM
+from rldg_core.space import Space, Spaces
 from rldg_distill.datasets.image_codec import ImageFormat
 
 CONTRACT = "contract.json"
@@ -22,11 +22,38 @@ FASTEST = 1000.0
 
 @dataclass(frozen=True)
 class Dimensions:
-    """Of actions or states."""
+    """Of actions or states: a space, and what else the file says of it."""
 
     names: tuple[str, ...]
-    """with units"""
+    """see `Space`"""
+    unit: tuple[float, ...] | None = None
+    """see `Space`; files of version 0.1.0 have none: theirs are an arm's"""
+    switches: int = 0
+    """see `Space`"""
     frame: str = ""
+
+    def space(self, of_arm: Space) -> Space:
+        """As the file says; of version 0.1.0, the arm's.
+
+        Raises:
+            ValueError: the numbers do not fit each other, or are no arm's in a file without units.
+        """
+        if self.unit is not None:
+            return Space(self.names, self.unit, self.switches)
+        if self.names != of_arm.names:
+            raise ValueError(
+                "it tells no units, as version 0.1.0, and has not an arm's names: "
+                + of_arm.difference(Space.of(*self.names))
+            )
+        return of_arm
+
+    @classmethod
+    def of(cls, space: Space, frame: str = "") -> Dimensions:
+        """Inverse of `space`."""
+        return cls(space.names, space.unit, space.switches, frame)
+
+
+ARM_ACTION, ARM_STATE = Dimensions.of(ARM.action), Dimensions.of(ARM.state)
 
 
 @dataclass(frozen=True)
@@ -48,13 +75,13 @@ class Contract:
     contract_version: str
     control_rate_hz: float
     cameras: dict[str, str]
-    """topic by feature"""
+    """topic by feature; empty: the dataset has no images"""
     image_format: str
     """see `ImageFormat.parse`"""
     image_contract: str | None = None
     """see `rldg_core.image_contract`"""
-    action: Dimensions = Dimensions(ACTION)
-    state: Dimensions = Dimensions(PROPRIOCEPTION)
+    action: Dimensions = ARM_ACTION
+    state: Dimensions = ARM_STATE
     left_out_topics: dict[str, str] = field(default_factory=dict)
     """why by topic"""
     recorded: ForeignProvenance = ForeignProvenance()
@@ -64,14 +91,19 @@ class Contract:
     def __post_init__(self) -> None:
         if not 0 < self.control_rate_hz <= FASTEST:
             raise ValueError(f"a control rate of {self.control_rate_hz:g} Hz cannot be")
-        if not self.cameras:
-            raise ValueError("it names no camera")
         for camera in self.cameras:
             check_name(camera, "a camera")
         ImageFormat.parse(self.image_format)
-        for name, size in (("action", ACTION_DIM), ("state", STATE_DIM)):
-            if len(getattr(self, name).names) != size:
-                raise ValueError(f"{name} has {size} dimensions, and not as many names")
+        for name in ("action", "state"):
+            try:
+                getattr(self, name).space(getattr(ARM, name))
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+
+    @property
+    def spaces(self) -> Spaces:
+        """What the numbers of actions and states mean."""
+        return Spaces(self.action.space(ARM.action), self.state.space(ARM.state))
 
 
 def read_version(path: Path) -> str:

@@ -8,18 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rldg_core.proprioception import PROPRIOCEPTION
+from rldg_core.arm_spaces import ARM
+from rldg_core.space import Spaces
 from rldg_core.task import ActionScale
 
-ACTION = (
-    *(f"translation_{axis} [m]" for axis in "xyz"),
-    *(f"rotvec_{axis} [rad]" for axis in "xyz"),
-    "gripper [1 open, 0 closed]",
-)
-"""name and unit of every dimension; motion of the TCP in its own frame, per control step"""
-ACTION_DIM = len(ACTION)
-STATE_DIM = len(PROPRIOCEPTION)
-"""source of an episode whose bag was made elsewhere: resampled, so that its stamps lie about a control step apart"""
 NO_TEACHER = -1
 """version of a step that no policy decided"""
 
@@ -47,10 +39,8 @@ class EpisodeMetadata:
     """sim, or the name of the real set-up"""
     bag: str
     """run/episode"""
-    translation_scale: float
-    """[m] per step that an action of 1.0 of the teacher stands for"""
-    rotation_scale: float
-    """[rad]"""
+    scale: tuple[float, ...]
+    """what an action of 1.0 of the teacher stands for, in the dataset's units, of every number but the switches"""
 
     @property
     def task_id(self) -> str:
@@ -59,21 +49,21 @@ class EpisodeMetadata:
 
     @property
     def action_scale(self) -> np.ndarray:
-        """(6,) float32: a full action of the teacher in m and rad."""
-        return np.repeat(np.array([self.translation_scale, self.rotation_scale], np.float32), 3)
+        """(M,) float32: `scale`, of an arm 6 numbers in m and rad."""
+        return np.array(self.scale, np.float32)
 
 
 @dataclass(frozen=True)
 class Episode:
-    """T steps: what was seen, what was done, and what came of it."""
+    """T steps: what was seen, what was done, and what came of it. An action has A numbers, a state S."""
 
     metadata: EpisodeMetadata
     images: Mapping[str, Sequence[bytes]]
-    """T encoded images of every camera"""
+    """T encoded images of every camera; there may be none"""
     state: np.ndarray
-    """(T, 19) float32, as `rldg_core.proprioception` names it"""
+    """(T, S) float32, as `spaces` names it"""
     action: np.ndarray
-    """(T, 7) float32, as `ACTION` names it"""
+    """(T, A) float32, as `spaces` names it"""
     instruction: list[str]
     """the task in words, T times"""
     reward: np.ndarray
@@ -89,30 +79,42 @@ class Episode:
     executed_by: np.ndarray
     """(T,) int64: 0 policy, 1 intervention, 2 demonstration"""
     teacher_mean: np.ndarray
-    """(T, 7) float32: mean of the policy's Gaussian before tanh, in units of its action scale; 0 where it has none"""
+    """(T, A) float32: mean of the policy's Gaussian before tanh, in units of its action scale; 0 where it has none"""
     teacher_log_std: np.ndarray
-    """(T, 7) float32"""
+    """(T, A) float32"""
     teacher_version: np.ndarray
     """(T,) int64: update count of its weights, `NO_TEACHER` where no policy ran"""
     image_stamp: np.ndarray
-    """(T,) int64 [ns] of ROS time"""
+    """(T,) int64 [ns] of ROS time; without a camera, that of the state"""
     state_stamp: np.ndarray
     """(T,) int64 [ns] of ROS time"""
     remarks: tuple[str, ...] = ()
     """what of its bag was left out; no dataset holds it"""
+    spaces: Spaces = ARM
+    """what the numbers of state and action mean"""
 
     def __len__(self) -> int:
         return len(self.action)
 
 
+def arm_scale(translation: float, rotation: float) -> tuple[float, ...]:
+    """`EpisodeMetadata.scale` of an arm.
+
+    Args:
+        translation: [m] of a full action per control step.
+        rotation: [rad].
+    """
+    return (translation,) * 3 + (rotation,) * 3
+
+
 def dataset_action(action: np.ndarray, scale: ActionScale) -> np.ndarray:
-    """Actions of the contract, (T, 7) in [-1, 1], as the dataset holds them.
+    """Actions of an arm by the contract, (T, 7) in [-1, 1], as the dataset holds them.
 
     The motion in m and rad, computed in float32: `action * float32(scale)`. The gripper from -1 (closed), +1 (open)
     to 0, 1.
     """
-    unit = np.repeat(np.array([scale.translation, scale.rotation], np.float32), 3)
-    action = np.asarray(action, np.float32).reshape(-1, ACTION_DIM)
+    unit = np.array(arm_scale(scale.translation, scale.rotation), np.float32)
+    action = np.asarray(action, np.float32).reshape(-1, len(ARM.action))
     gripper = (action[:, 6:] + np.float32(1)) * np.float32(0.5)
     return np.concatenate([action[:, :6] * unit, gripper], axis=1)
 

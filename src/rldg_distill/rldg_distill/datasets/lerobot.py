@@ -19,7 +19,6 @@ import json
 import math
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +28,12 @@ import pyarrow.dataset
 import pyarrow.parquet
 from rich.progress import Progress
 
-from rldg_core.proprioception import PROPRIOCEPTION
+from rldg_core.space import Spaces
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.contract_file import CONTRACT
-from rldg_distill.datasets.episode import ACTION, Episode, EpisodeMetadata
+from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.lerobot_statistics import Statistics, describe_images, feature_statistics
+from rldg_distill.datasets.metadata_leaves import FLOATS, kinds, leaves
 from rldg_distill.datasets.rlds import Dataset
 
 VERSION = "v3.0"
@@ -42,15 +42,13 @@ FILES_PER_CHUNK = 1000
 FILE_SIZE = 100
 """that a data file does not exceed, unless a single episode does [MiB]"""
 CAMERA = "observation.images."
-DIMENSIONS = tuple(name.split(" [")[0] for name in ACTION)
-NAMES = {
-    "observation.state": PROPRIOCEPTION,
-    "action": ACTION,
-    "teacher.mean": DIMENSIONS,
-    "teacher.log_std": DIMENSIONS,
+METADATA = {
+    "int": pa.uint64(),
+    "bool": pa.bool_(),
+    "str": pa.string(),
+    "float": pa.float32(),
+    FLOATS: pa.list_(pa.float32()),
 }
-"""of the dimensions of a feature"""
-METADATA = {"int": pa.uint64(), "bool": pa.bool_(), "str": pa.string(), "float": pa.float32()}
 ROWS = 100  # episodes whose metadata are written together
 Features = dict[str, dict[str, Any]]
 Images = Mapping[str, Sequence[bytes]]
@@ -77,7 +75,7 @@ def export(
             f"LeRobot counts whole frames per second, these are {rate}: stay with RLDS"
         )
     bar = progress and progress.add_task("exporting", total=sum(dataset.lengths.values()))
-    writer = Writer(folder, int(rate), file_size)
+    writer = Writer(folder, int(rate), file_size, dataset.spaces)
     for split in dataset.lengths:
         for episode in dataset.episodes(split):
             writer.add(episode)
@@ -89,7 +87,7 @@ def export(
 class Writer:
     """Writes one dataset, episode by episode."""
 
-    def __init__(self, folder: Path, rate: int, file_size: int) -> None:
+    def __init__(self, folder: Path, rate: int, file_size: int, spaces: Spaces) -> None:
         """Begin in a folder that does not exist."""
         self._meta = folder / "meta"
         self._data = folder / "data"
@@ -97,7 +95,8 @@ class Writer:
         self._rate = rate
         self._file_size = file_size
         self._files = ParquetFiles(self._data, file_size << 20)
-        self._rows = EpisodeRows(self._meta / "episodes")
+        self._names = names(spaces)
+        self._rows = EpisodeRows(self._meta / "episodes", kinds(spaces.action))
         self._features: Features = {}
         self._levels: dict[str, np.ndarray] = {}
         self._tasks: dict[str, int] = {}
@@ -110,7 +109,7 @@ class Writer:
         images = {CAMERA + name: episode.images[name] for name in sorted(episode.images)}
         numbers = self._numbers(episode)
         if not self._features:
-            self._features = features(images, numbers)
+            self._features = features(images, numbers, self._names)
         chunk_index, file_index = self._files.write(frames(self._features, images, numbers))
         statistics = {key: feature_statistics(values) for key, values in numbers.items()}
         for key, encoded in images.items():
@@ -126,7 +125,7 @@ class Writer:
             "dataset_from_index": self._length,
             "dataset_to_index": self._length + len(episode),
         }
-        self._rows.add(place, statistics, episode.metadata)
+        self._rows.add(place, statistics, leaves(episode.metadata, episode.spaces.action))
         self._embodiments.add(episode.metadata.embodiment)
         self._length += len(episode)
         self._count += 1
@@ -237,19 +236,20 @@ class ParquetFiles:
 class EpisodeRows:
     """The table of episodes; some kB each, so that one file is enough."""
 
-    def __init__(self, folder: Path) -> None:
-        """Begin without rows."""
+    def __init__(self, folder: Path, origin: dict[str, str]) -> None:
+        """Begin without rows; `origin`: what is told of where an episode comes from, see `metadata_leaves.kinds`."""
         self._files = ParquetFiles(folder)
+        self._origin = origin
         self._rows: list[dict[str, Any]] = []
 
     def add(
-        self, place: dict[str, Any], statistics: dict[str, Statistics], metadata: EpisodeMetadata
+        self, place: dict[str, Any], statistics: dict[str, Statistics], origin: dict[str, Any]
     ) -> None:
         """Append an episode."""
         row = place | {"meta/episodes/chunk_index": 0, "meta/episodes/file_index": 0}
         for key, values in statistics.items():
             row |= {f"stats/{key}/{name}": value for name, value in values.items()}
-        row |= {f"episode_metadata/{name}": value for name, value in asdict(metadata).items()}
+        row |= {f"episode_metadata/{name}": value for name, value in origin.items()}
         self._rows.append(row)
         if len(self._rows) == ROWS:
             self._write()
@@ -261,10 +261,7 @@ class EpisodeRows:
         self._files.close()
 
     def _write(self) -> None:
-        types = {
-            f"episode_metadata/{field.name}": METADATA[str(field.type)]
-            for field in fields(EpisodeMetadata)
-        }
+        types = {f"episode_metadata/{name}": METADATA[kind] for name, kind in self._origin.items()}
         columns = {
             key: pa.array([row[key] for row in self._rows], types.get(key)) for key in self._rows[0]
         }
@@ -272,8 +269,19 @@ class EpisodeRows:
         self._rows = []
 
 
-def features(images: Images, numbers: Numbers) -> Features:
-    """The features of info.json, as the arrays of an episode have them."""
+def names(spaces: Spaces) -> dict[str, tuple[str, ...]]:
+    """Of the dimensions of every feature that has any."""
+    dimensions = tuple(name.split(" [")[0] for name in spaces.action.names)
+    return {
+        "observation.state": spaces.state.names,
+        "action": spaces.action.names,
+        "teacher.mean": dimensions,
+        "teacher.log_std": dimensions,
+    }
+
+
+def features(images: Images, numbers: Numbers, named: Mapping[str, Sequence[str]]) -> Features:
+    """The features of info.json, as the arrays of an episode have them; `named`: see `names`."""
     return {
         key: {
             "dtype": "image",
@@ -285,7 +293,7 @@ def features(images: Images, numbers: Numbers) -> Features:
         key: {
             "dtype": str(values.dtype),
             "shape": list(values.shape[1:]) or [1],
-            "names": list(NAMES[key]) if key in NAMES else None,
+            "names": list(named[key]) if key in named else None,
         }
         for key, values in numbers.items()
     }

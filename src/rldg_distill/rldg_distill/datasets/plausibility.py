@@ -11,10 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.gripper_command import MAX_GRIPPER_WIDTH
 from rldg_core.message_values import SECOND
 from rldg_core.proprioception import PROPRIOCEPTION
-from rldg_distill.datasets.episode import ACTION, Episode
+from rldg_distill.datasets.episode import Episode
 
 SPEED = (3.0, 2.0 * np.pi)
 """[m/s], [rad/s] of a TCP; the first is that of Franka's FR3, the second more than its fastest joint has"""
@@ -35,18 +36,14 @@ PRESSED = (500.0, 100.0)
 """[N], [Nm] beyond which an arm on a table has stopped, or broken something"""
 WIDTH_SLACK = 0.01
 """[m] by which a gripper's width may be beyond its stroke: how it was calibrated"""
-NUMBERS = {
-    "action": ACTION,
-    "state": PROPRIOCEPTION,
-    "reward": (),
-    "teacher_mean": (),
-    "teacher_log_std": (),
-}
-"""of an episode, with the names of their dimensions"""
+NUMBERS = ("action", "state", "reward", "teacher_mean", "teacher_log_std")
+"""of an episode"""
 
 
 def implausible(episode: Episode, period: float) -> Iterator[str]:
     """Everything about an episode that cannot be, with the likely cause; nothing where it is plausible.
+
+    Of another body than an arm, only what is no number is known to be impossible.
 
     Args:
         episode: of one step or more.
@@ -54,7 +51,7 @@ def implausible(episode: Episode, period: float) -> Iterator[str]:
     """
     broken = list(_not_finite(episode))
     yield from broken
-    if not broken:
+    if not broken and episode.spaces == ARM:
         yield from _jumps(episode, period)
         yield from _far_actions(episode)
         yield from _commanded_speeds(episode, period)
@@ -63,7 +60,9 @@ def implausible(episode: Episode, period: float) -> Iterator[str]:
 
 
 def _not_finite(episode: Episode) -> Iterator[str]:
-    for name, dimensions in NUMBERS.items():
+    named = {"action": episode.spaces.action.names, "state": episode.spaces.state.names}
+    for name in NUMBERS:
+        dimensions = named.get(name)
         values = getattr(episode, name).reshape(len(episode), -1)
         steps, columns = np.nonzero(~np.isfinite(values))
         if len(steps):
@@ -111,14 +110,14 @@ def _far_actions(episode: Episode) -> Iterator[str]:
     for columns, scale, farthest, unit, cause in (
         (
             slice(0, 3),
-            metadata.translation_scale,
+            metadata.scale[0],
             REACH,
             "m",
             "millimetres, or a target in another frame",
         ),
         (
             slice(3, 6),
-            metadata.rotation_scale,
+            metadata.scale[3],
             2.0 * np.pi,
             "rad",
             "a target in another frame, or quaternions in the order w x y z",

@@ -8,7 +8,7 @@
       contract.json                                units, frames, cameras, image format, where the episodes come from
       dataset_statistics.json                      see `statistics`
 
-An Example is flat: `steps/action` holds T * 7 floats, `steps/observation/image` T encoded images,
+An Example is flat: `steps/action` holds T * A floats, `steps/observation/image` T encoded images,
 `episode_metadata/task` one string. `conversion.shard` writes them, `from_example` reads them.
 """
 
@@ -17,21 +17,23 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.commands.command_line import UsageError
 from rldg_core.contract import CONTRACT_VERSION
 from rldg_core.files.checked_file import FormatError
-from rldg_core.proprioception import PROPRIOCEPTION
+from rldg_core.space import Spaces
 from rldg_core.user_error import UserError
 from rldg_distill.datasets.contract_file import CONTRACT, read_contract, read_version
-from rldg_distill.datasets.episode import ACTION, ACTION_DIM, STATE_DIM, Episode, EpisodeMetadata
+from rldg_distill.datasets.episode import Episode
 from rldg_distill.datasets.info_file import FEATURES, INFO, read_image_sizes, read_info
+from rldg_distill.datasets.metadata_leaves import FLOATS, kinds, metadata_of
 from rldg_distill.datasets.tfrecord import (
     Values,
     checksums,
@@ -84,28 +86,28 @@ class Feature:
         return content | ({"description": self.description} if self.description else {})
 
 
-def features(cameras: dict[str, tuple[int, ...]], encoding: str) -> dict[str, Feature]:
+def features(
+    cameras: dict[str, tuple[int, ...]], encoding: str, spaces: Spaces = ARM
+) -> dict[str, Feature]:
     """Every leaf by its path.
 
     Args:
         cameras: shape (H, W, 3) by feature name.
         encoding: png or jpeg.
+        spaces: of actions and states.
     """
-    state = "; ".join(PROPRIOCEPTION)
-    action = "; ".join(ACTION)
+    state, action = "; ".join(spaces.state.names), "; ".join(spaces.action.names)
+    if spaces == ARM:
+        state += ". Pose relative to the reset pose, the rest in the TCP frame"
+        action += ". TCP motion per control step in the TCP frame"
+    action_shape = (len(spaces.action),)
     per_step = {
         **{
             f"observation/{name}": Feature("image", shape, "RGB", encoding)
             for name, shape in sorted(cameras.items())
         },
-        "observation/state": Feature(
-            "float32",
-            (STATE_DIM,),
-            f"{state}. Pose relative to the reset pose, the rest in the TCP frame",
-        ),
-        "action": Feature(
-            "float32", (ACTION_DIM,), f"{action}. TCP motion per control step in the TCP frame"
-        ),
+        "observation/state": Feature("float32", (len(spaces.state),), state),
+        "action": Feature("float32", action_shape, action),
         "language_instruction": Feature("string", (), "the task in words"),
         "reward": Feature("float32", (), "1 on success, else 0"),
         "discount": Feature("float32", (), "0 where the episode terminated, else 1"),
@@ -114,10 +116,10 @@ def features(cameras: dict[str, tuple[int, ...]], encoding: str) -> dict[str, Fe
         "is_terminal": Feature("bool", (), "solved; a time-out is not terminal"),
         "teacher/mean": Feature(
             "float32",
-            (ACTION_DIM,),
+            action_shape,
             "of the teacher's Gaussian before tanh, in units of its action scale",
         ),
-        "teacher/log_std": Feature("float32", (ACTION_DIM,), "of the same Gaussian"),
+        "teacher/log_std": Feature("float32", action_shape, "of the same Gaussian"),
         "teacher/version": Feature(
             "int64", (), "update count of its weights; -1: no policy ran, mean and log_std are 0"
         ),
@@ -125,10 +127,15 @@ def features(cameras: dict[str, tuple[int, ...]], encoding: str) -> dict[str, Fe
         "stamp/image": Feature("int64", (), "header stamp of the image [ns of ROS time]"),
         "stamp/state": Feature("int64", (), "header stamp of the pose [ns of ROS time]"),
     }
-    metadata = {"int": "uint64", "bool": "bool", "str": "string", "float": "float32"}
+    metadata = {
+        "int": Feature("uint64"),
+        "bool": Feature("bool"),
+        "str": Feature("string"),
+        "float": Feature("float32"),
+        FLOATS: Feature("float32", (spaces.action.motions,)),
+    }
     return {f"steps/{path}": feature for path, feature in per_step.items()} | {
-        f"episode_metadata/{field.name}": Feature(metadata[str(field.type)])
-        for field in fields(EpisodeMetadata)
+        f"episode_metadata/{name}": metadata[kind] for name, kind in kinds(spaces.action).items()
     }
 
 
@@ -173,26 +180,26 @@ def shard_name(dataset: str, split: str, index: int, count: int) -> str:
     return f"{dataset}-{split}.tfrecord-{index:05d}-of-{count:05d}"
 
 
-def from_example(data: bytes, cameras: list[str]) -> Episode:
+def from_example(data: bytes, cameras: list[str], spaces: Spaces = ARM) -> Episode:
     """The episode of a serialised tf.train.Example.
+
+    Args:
+        data: the Example.
+        cameras: of the dataset, which may have none.
+        spaces: of the dataset.
 
     Raises:
         ValueError: not an Example, or features are missing or of a wrong size.
     """
     try:
         values = decode_example(data)
-        action = np.asarray(values["steps/action"], np.float32).reshape(-1, ACTION_DIM)
+        numbers = len(spaces.action)
+        action = np.asarray(values["steps/action"], np.float32).reshape(-1, numbers)
         steps = len(action)
-        metadata: dict[str, Any] = {}
-        for field in fields(EpisodeMetadata):
-            value = values[f"episode_metadata/{field.name}"][0]
-            convert = {
-                "int": lambda v: int(v) % (1 << 64),
-                "bool": bool,
-                "float": float,
-                "str": bytes.decode,
-            }
-            metadata[field.name] = convert[str(field.type)](value)  # type: ignore[operator]
+        metadata = {
+            name: _read_leaf(values[f"episode_metadata/{name}"], kind)
+            for name, kind in kinds(spaces.action).items()
+        }
 
         def array(path: str, dtype: Any, size: int = 0) -> np.ndarray:
             flat = np.asarray(values[f"steps/{path}"])
@@ -202,9 +209,9 @@ def from_example(data: bytes, cameras: list[str]) -> Episode:
             return flat.reshape((steps, size) if size else (steps,))
 
         return Episode(
-            metadata=EpisodeMetadata(**metadata),
+            metadata=metadata_of(metadata, spaces.action),
             images={name: _strings(values[f"steps/observation/{name}"], steps) for name in cameras},
-            state=array("observation/state", np.float32, STATE_DIM),
+            state=array("observation/state", np.float32, len(spaces.state)),
             action=action,
             instruction=[t.decode() for t in _strings(values["steps/language_instruction"], steps)],
             reward=array("reward", np.float32),
@@ -213,16 +220,27 @@ def from_example(data: bytes, cameras: list[str]) -> Episode:
             is_last=array("is_last", bool),
             is_terminal=array("is_terminal", bool),
             executed_by=array("executed_by", np.int64),
-            teacher_mean=array("teacher/mean", np.float32, ACTION_DIM),
-            teacher_log_std=array("teacher/log_std", np.float32, ACTION_DIM),
+            teacher_mean=array("teacher/mean", np.float32, numbers),
+            teacher_log_std=array("teacher/log_std", np.float32, numbers),
             teacher_version=array("teacher/version", np.int64),
             image_stamp=array("stamp/image", np.int64),
             state_stamp=array("stamp/state", np.int64),
+            spaces=spaces,
         )
     except KeyError as error:
         raise ValueError(f"the feature {error} is missing") from error
     except (IndexError, TypeError, OverflowError) as error:
         raise ValueError(f"a feature is of another type: {error}") from error
+
+
+def _read_leaf(values: Values, kind: str) -> Any:
+    """What a leaf of `episode_metadata` says."""
+    if kind == FLOATS:
+        return tuple(float(value) for value in values)
+    value: Any = values[0]
+    if kind == "int":
+        return int(value) % (1 << 64)
+    return {"bool": bool, "float": float, "str": bytes.decode}[kind](value)
 
 
 def _strings(values: Values, steps: int) -> list[bytes]:
@@ -307,6 +325,11 @@ class Dataset:
         return sorted(self.contract.cameras)
 
     @cached_property
+    def spaces(self) -> Spaces:
+        """What the numbers of its actions and states mean."""
+        return self.contract.spaces
+
+    @cached_property
     def image_sizes(self) -> dict[str, tuple[int, int]]:
         """(height, width) of every camera's images, as features.json names them.
 
@@ -344,4 +367,4 @@ class Dataset:
         """
         for shard in self.shards[split]:
             for data in read_records(shard):
-                yield from_example(data, self.cameras)
+                yield from_example(data, self.cameras, self.spaces)

@@ -17,6 +17,7 @@ import numpy as np
 
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, read_json, typed
+from rldg_core.space import Space
 from rldg_distill.datasets.rlds import Dataset, NotADataset
 from rldg_distill.datasets.tfrecord import checksums
 
@@ -73,8 +74,13 @@ def vector_statistics(values: np.ndarray, mask: list[bool]) -> dict[str, Any]:
     return found | {"mask": mask}
 
 
+def normalised(space: Space) -> list[bool]:
+    """Which numbers of a space a student normalises: all but its switches."""
+    return [True] * space.motions + [False] * space.switches
+
+
 Motion = tuple[np.ndarray, np.ndarray]
-"""actions (N, 7) and states (N, 19) of N steps: 104 bytes each, one hundredth of their images"""
+"""actions (N, A) and states (N, S) of N steps: of an arm 104 bytes each, one hundredth of their images"""
 
 
 def joined(parts: Iterable[Motion]) -> Motion:
@@ -111,9 +117,9 @@ def compute(dataset: Dataset, motion: Motion | None = None) -> dict[str, Any]:
         )
     return {
         "fingerprint": fingerprint(dataset),
-        # The gripper is absolute and stays as it is; where it never moves, noise would be all that is left of it.
-        "action": vector_statistics(action, [True] * (action.shape[1] - 1) + [False]),
-        "state": vector_statistics(state, [True] * state.shape[1]),
+        # A switch is absolute and stays as it is; where it never moves, noise would be all that is left of it.
+        "action": vector_statistics(action, normalised(dataset.spaces.action)),
+        "state": vector_statistics(state, normalised(dataset.spaces.state)),
         "num_transitions": len(action),
         "num_trajectories": sum(dataset.lengths.values()),
     }

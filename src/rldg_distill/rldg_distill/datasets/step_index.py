@@ -14,20 +14,19 @@ from pathlib import Path
 
 import numpy as np
 
-from rldg_core.proprioception import PROPRIOCEPTION
 from rldg_core.vocabulary import ExecutedBy
 from rldg_distill.datasets import image_codec
-from rldg_distill.datasets.episode import ACTION, NO_TEACHER, Episode
+from rldg_distill.datasets.episode import NO_TEACHER, Episode
 from rldg_distill.datasets.rlds import Dataset, NotADataset, from_example
 from rldg_distill.datasets.tfrecord import bytes_spans, placed_records
 
-_DIMENSIONS = {
-    "action": ACTION,
-    "state": PROPRIOCEPTION,
-    "teacher_mean": ACTION,
-    "teacher_log_std": ACTION,
+_LEARNED_FROM = {
+    "action": "action",
+    "state": "state",
+    "teacher_mean": "action",
+    "teacher_log_std": "action",
 }
-"""names of what students learn from"""
+"""what students learn from, and in which of the spaces it is"""
 
 
 @dataclass
@@ -57,7 +56,7 @@ class StepIndex:
         """Read and check every record once.
 
         Args:
-            datasets: of the same cameras.
+            datasets: of the same cameras and spaces, one or more.
             split: train or val.
             on_episode: called after every episode.
 
@@ -70,6 +69,9 @@ class StepIndex:
         """(height, width) of the images"""
         self.instructions: list[str] = []
         """every wording; `instruction` counts them"""
+        self.spaces = datasets[0].spaces
+        """of actions and states: A and S numbers, of an action M motions"""
+        action, state = len(self.spaces.action), len(self.spaces.state)
         self.episodes: list[str] = []
         """`<dataset>: <run>/<episode>` of every episode"""
         self.files: list[Path] = []
@@ -86,20 +88,20 @@ class StepIndex:
         """(N,) number of the episode"""
         self.begin, self.end = ends - lengths, ends
         """(E,) first step of every episode, and the one behind its last"""
-        self.action = _joined(rows.action, np.zeros((0, 7), np.float32))
-        """(N, 7) float32"""
-        self.state = _joined(rows.state, np.zeros((0, 19), np.float32))
-        """(N, 19) float32"""
-        self.teacher_mean = _joined(rows.teacher_mean, np.zeros((0, 7), np.float32))
-        """(N, 7) float32"""
-        self.teacher_log_std = _joined(rows.teacher_log_std, np.zeros((0, 7), np.float32))
-        """(N, 7) float32"""
+        self.action = _joined(rows.action, np.zeros((0, action), np.float32))
+        """(N, A) float32"""
+        self.state = _joined(rows.state, np.zeros((0, state), np.float32))
+        """(N, S) float32"""
+        self.teacher_mean = _joined(rows.teacher_mean, np.zeros((0, action), np.float32))
+        """(N, A) float32"""
+        self.teacher_log_std = _joined(rows.teacher_log_std, np.zeros((0, action), np.float32))
+        """(N, A) float32"""
         self.teacher_known = _joined(rows.teacher_known, np.zeros(0, bool))
         """(N,) bool: the policy decided the step and its distribution is there"""
         self.instruction = _joined(rows.instruction, np.zeros(0, np.int32))
         """(N,) number of the wording"""
-        self.scale = np.array(rows.scale, np.float32).reshape(-1, 6)
-        """(E, 6) m and rad of a full action of the teacher"""
+        self.scale = np.array(rows.scale, np.float32).reshape(-1, self.spaces.action.motions)
+        """(E, M) what a full action of the teacher is, of an arm in m and rad"""
         self._place = {camera: np.concatenate(places) for camera, places in rows.place.items()}
         self._file = np.array(rows.file, np.int32)
 
@@ -136,7 +138,7 @@ class StepIndex:
         self, dataset: Dataset, offset: int, record: bytes, rows: _Rows, numbers: dict[str, int]
     ) -> None:
         try:
-            episode = from_example(record, list(self.cameras))
+            episode = from_example(record, list(self.cameras), self.spaces)
             if not len(episode):
                 raise ValueError("it has no steps")
             spans = bytes_spans(record)
@@ -170,7 +172,8 @@ class StepIndex:
 
     def _check_numbers(self, offset: int, episode: Episode) -> None:
         """Training on what is no number makes weights that are none, and shows in the loss only."""
-        for name, dimensions in _DIMENSIONS.items():
+        for name, quantity in _LEARNED_FROM.items():
+            dimensions = getattr(self.spaces, quantity).names
             bad = np.argwhere(~np.isfinite(getattr(episode, name)))
             if len(bad):
                 step, dimension = bad[0]

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a student sees and what it is to say: tensors of a batch, arrays of one moment.
 
-B samples, W steps of history (window, oldest first), K actions ahead (chunk).
+B samples, W steps of history (window, oldest first), K actions ahead (chunk). An action has A numbers, of which the
+first M are motions and the others switches; a state has S. The spaces of the data name them.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ class Inputs:
     step_mask: Tensor
     """(B, W) bool; False: before the episode began, where images and state repeat its first step"""
     state: Tensor
-    """(B, W, 19) float32, raw units, as `rldg_core.proprioception` names them"""
+    """(B, W, S) float32, raw units"""
     instruction: list[str]
     """B"""
 
@@ -58,17 +59,17 @@ class StudentBatch(Inputs):
     """
 
     action: Tensor
-    """(B, W, K, 7) float32 in dataset units: m, rad, gripper 1 open and 0 closed"""
+    """(B, W, K, A) float32 in dataset units, of an arm: m, rad, gripper 1 open and 0 closed"""
     action_mask: Tensor
     """(B, W, K) bool; False past the episode's end, and where the window's step is before its beginning"""
     teacher_mean: Tensor
-    """(B, W, K, 7) float32: mean of the teacher's Gaussian before tanh, in units of its action scale"""
+    """(B, W, K, A) float32: mean of the teacher's Gaussian before tanh, in units of its action scale"""
     teacher_log_std: Tensor
-    """(B, W, K, 7) float32"""
+    """(B, W, K, A) float32"""
     teacher_mask: Tensor
-    """(B, W, K) bool: a policy's distribution is known and the action counts. It says nothing of the gripper"""
+    """(B, W, K) bool: a policy's distribution is known and the action counts. It says nothing of switches"""
     action_scale: Tensor
-    """(B, 6) float32: m and rad of a full action of the teacher; tanh(sample) * scale is action[..., :6]"""
+    """(B, M) float32: a full action of the teacher, of an arm in m and rad; tanh(sample) * scale is action[..., :M]"""
 
 
 @dataclass(frozen=True)
@@ -78,4 +79,4 @@ class StudentObservation:
     images: dict[str, np.ndarray]
     """camera -> (steps, height, width, 3) uint8 RGB, of the size that the dataset has"""
     state: np.ndarray
-    """(steps, 19) float32, raw units"""
+    """(steps, S) float32, raw units"""

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.contract import CONTRACT_VERSION
 from rldg_core.files.checked_file import FormatError, read_json, typed
 from rldg_core.files.versioned import version_of
+from rldg_core.space import Spaces
 from rldg_core.user_error import UserError
 
 CARD = "student.json"
@@ -37,7 +39,7 @@ class DataCard:
     fingerprints: dict[str, str]
     """of every dataset by its name"""
     cameras: dict[str, tuple[int, int]]
-    """(height, width) of the images of every camera"""
+    """(height, width) of the images of every camera; the data may have none"""
     topics: dict[str, str]
     """topic of every camera"""
     control_rate: float
@@ -45,10 +47,12 @@ class DataCard:
     instructions: tuple[str, ...]
     """every wording in the data"""
     action_scales: tuple[tuple[float, ...], ...] = ()
-    """(6,) m and rad of a full action of a teacher, each that occurs once"""
+    """(M,) of every motion, what a full action of a teacher is, of an arm in m and rad; each that occurs once"""
     image_contract: str = ""
     """what the data's pictures are, see `rldg_core.image_contract`; empty: the twin's, or somebody else's"""
     contract_version: str = CONTRACT_VERSION
+    spaces: Spaces = ARM
+    """of actions and states; cards of version 0.1.0 have none: theirs are an arm's"""
 
     def __post_init__(self) -> None:
         if not 0 < self.control_rate <= FASTEST:
@@ -56,8 +60,9 @@ class DataCard:
         for camera, size in self.cameras.items():
             if not all(0 < side <= LARGEST_SIDE for side in size):
                 raise ValueError(f"images of {camera} cannot be of {size[0]} x {size[1]} pixels")
-        if any(len(scale) != 6 or min(scale) <= 0 for scale in self.action_scales):
-            raise ValueError("an action scale has six numbers above 0")
+        motions = self.spaces.action.motions
+        if any(len(scale) != motions or min(scale, default=1) <= 0 for scale in self.action_scales):
+            raise ValueError(f"an action scale has {motions} numbers above 0")
 
 
 @dataclass(frozen=True)

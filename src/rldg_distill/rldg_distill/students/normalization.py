@@ -2,7 +2,7 @@
 """Actions and states as networks like them, by the numbers of `dataset_statistics.json`.
 
 `normal`: (x - mean) / std, as Octo does. `bounds_q99`: q01 and q99 become -1 and 1, what lies beyond is clipped, as
-OpenVLA does. Dimensions that the mask leaves out (the gripper) stay as they are.
+OpenVLA does. Dimensions that the mask leaves out (switches) stay as they are.
 """
 
 from __future__ import annotations
@@ -15,11 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from rldg_core.user_error import UserError
-from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 
 NEEDED = {"normal": ("mean", "std"), "bounds_q99": ("q01", "q99")}
 """statistics by kind"""
-DIMENSIONS = {"action": ACTION_DIM, "state": STATE_DIM}
 LARGEST = 1e6
 """of a statistic, in m, rad, N or whatever: float32 still tells steps apart"""
 _LEAST = 1e-6
@@ -38,17 +36,18 @@ class Normalizer(nn.Module):
     inverse: Tensor
     mask: Tensor
 
-    def __init__(self, kind: str, statistics: Mapping[str, Any], of: str) -> None:
+    def __init__(self, kind: str, statistics: Mapping[str, Any], of: str, size: int) -> None:
         """Take the numbers of one quantity.
 
         Args:
             kind: `normal` or `bounds_q99`.
             statistics: the content of `dataset_statistics.json`.
             of: `action` or `state`.
+            size: numbers of one.
 
         Raises:
             ValueError: no such kind.
-            MissingStatistic: a number that the kind needs is missing.
+            MissingStatistic: a number that the kind needs is missing, or they are of other data.
         """
         super().__init__()
         if kind not in NEEDED:
@@ -60,7 +59,7 @@ class Normalizer(nn.Module):
                 f"the statistics of {of} lack {', '.join(missing)}: delete dataset_statistics.json "
                 "of the dataset, it is computed anew"
             )
-        _check(rows, (*NEEDED[kind], "mask"), of)
+        _check(rows, (*NEEDED[kind], "mask"), of, size)
         first, second = (torch.tensor(rows[name], dtype=torch.float64) for name in NEEDED[kind])
         mask = torch.tensor(rows["mask"], dtype=torch.bool)
         offset, width = (
@@ -90,12 +89,12 @@ class Normalizer(nn.Module):
         return normalized * self.inverse + self.offset
 
 
-def _check(rows: Mapping[str, Sequence[float]], names: Sequence[str], of: str) -> None:
+def _check(rows: Mapping[str, Sequence[float]], names: Sequence[str], of: str, size: int) -> None:
     for name in names:
         row = rows[name]
-        if len(row) != DIMENSIONS[of]:
+        if len(row) != size:
             raise MissingStatistic(
-                f"the statistics of {of} have {len(row)} numbers for {name}, not {DIMENSIONS[of]}: "
+                f"the statistics of {of} have {len(row)} numbers for {name}, not {size}: "
                 "they are of other data"
             )
         if not all(math.isfinite(number) and abs(number) <= LARGEST for number in row):

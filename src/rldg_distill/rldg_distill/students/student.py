@@ -107,13 +107,17 @@ class Student(nn.Module, ABC):
         """share of the area of a camera's image that it is shown outside training; the rest are shown whole"""
         self.written_as: dict[str, torch.dtype] = {}
         """type of a tensor in its folder, where a training keeps it in another"""
-        self.normalize_action = Normalizer(config.normalization, data.statistics, "action")
-        self.normalize_state = Normalizer(config.normalization, data.statistics, "state")
+        kind, statistics, spaces = config.normalization, data.statistics, data.spaces
+        self.normalize_action = Normalizer(kind, statistics, "action", len(spaces.action))
+        self.normalize_state = Normalizer(kind, statistics, "state", len(spaces.state))
         missing = set(self.image_sizes) - set(data.cameras)
         if missing:
-            raise StudentError(
-                f"{self.name} looks through {sorted(missing)}, the data have {sorted(data.cameras)}"
+            there = (
+                f"the data have {sorted(data.cameras)}"
+                if data.cameras
+                else "the data have no images"
             )
+            raise StudentError(f"{self.name} looks through {sorted(missing)}, {there}")
 
     # --- what a student writes ------------------------------------------------------------------------------------
 
@@ -138,7 +142,7 @@ class Student(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, inputs: Inputs) -> Tensor:
-        """(B, K, 7) float32 actions from the window's last step on, in dataset units."""
+        """(B, K, A) float32 actions from the window's last step on, in dataset units."""
 
     def initialize(self, checkpoint: Path) -> None:
         """Take weights from elsewhere: of an official checkpoint, or of a student like this one.
@@ -192,6 +196,8 @@ class Student(nn.Module, ABC):
                 f"{folder} is a student '{card.student}', and '{self.name}' is to start from it: "
                 f"give --student {card.student}, or another --init"
             )
+        if differs := self.data.spaces.difference(card.data.spaces):
+            raise StudentError(f"{folder} was trained on data of another space: {differs}")
         own = json.loads(json.dumps(asdict(self.config)))
         other = {name: value for name, value in card.config.items() if own.get(name) != value}
         try:
@@ -233,10 +239,11 @@ class Student(nn.Module, ABC):
 
     @torch.inference_mode()
     def act(self, observation: StudentObservation, instruction: str) -> np.ndarray:
-        """(K, 7) float32: the actions from now on, in dataset units.
+        """(K, A) float32: the actions from now on, in dataset units.
 
         Raises:
-            StudentError: a camera is missing, an image has another size than the data's, or too many steps.
+            StudentError: a camera is missing, an image has another size than the data's, too many steps, or a state of
+                another length.
         """
         inputs = self._inputs(observation, instruction)
         inputs = replace(inputs, images=self.shown(inputs.images)).to(self.device)
@@ -252,6 +259,11 @@ class Student(nn.Module, ABC):
         window, steps = self.config.window, len(observation.state)
         if not 1 <= steps <= window:
             raise StudentError(f"{steps} steps of history, this student takes 1 to {window}")
+        numbers = len(self.data.spaces.state)
+        if observation.state.shape != (steps, numbers):
+            raise StudentError(
+                f"states are {observation.state.shape}, this student was trained on {(steps, numbers)}"
+            )
         images = {}
         for camera in self.image_sizes:
             if camera not in observation.images:

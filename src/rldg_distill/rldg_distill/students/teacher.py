@@ -22,14 +22,15 @@ def expected_tanh(mean: Tensor, log_std: Tensor) -> Tensor:
 
 
 def expected_action(batch: StudentBatch) -> Tensor:
-    """(B, W, K, 7) in dataset units: the teacher's mean action where it is known, else the action that was done.
+    """(B, W, K, A) in dataset units: the teacher's mean action where it is known, else the action that was done.
 
-    The gripper is always the one that was done.
+    Switches are always those that were done.
     """
-    motion = expected_tanh(batch.teacher_mean[..., :6], batch.teacher_log_std[..., :6])
+    motions = batch.action_scale.shape[-1]
+    motion = expected_tanh(batch.teacher_mean[..., :motions], batch.teacher_log_std[..., :motions])
     motion = motion * batch.action_scale[:, None, None, :]
-    motion = torch.where(batch.teacher_mask[..., None], motion, batch.action[..., :6])
-    return torch.cat((motion, batch.action[..., 6:]), -1)
+    motion = torch.where(batch.teacher_mask[..., None], motion, batch.action[..., :motions])
+    return torch.cat((motion, batch.action[..., motions:]), -1)
 
 
 def gaussian_kl(mean: Tensor, log_std: Tensor, of_mean: Tensor, of_log_std: Tensor) -> Tensor:

@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,16 +13,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from rldg_core.space import Space
 from rldg_distill.students.batch import StudentBatch
 from rldg_distill.students.student import Student
 from rldg_distill.training.loader import Assembler
 
-DIMENSIONS = (
-    *((f"translation_{axis} [mm]", 1e3) for axis in "xyz"),
-    *((f"rotation_{axis} [mrad]", 1e3) for axis in "xyz"),
-    ("gripper", 1.0),
-)
-"""name and factor from dataset units of every dimension of an action error"""
+FINER = {"m": ("mm", 1e3), "rad": ("mrad", 1e3)}
+"""unit and factor in which errors are told, by the unit of a number"""
+NAMED = re.compile(r"(?P<name>.*?) \[(?P<unit>[^]]*)\]")
 SEED = 20_241_212
 """of the noise that some students draw; the same at every validation, so that they compare"""
 
@@ -39,9 +38,28 @@ class Judged:
     first_action_error: dict[str, float]
 
     def __post_init__(self) -> None:
-        for errors in (self.action_error, self.first_action_error):
-            if missing := {name for name, _ in DIMENSIONS} - errors.keys():
-                raise ValueError(f"no error of {min(missing)}")
+        if not self.action_error or self.action_error.keys() != self.first_action_error.keys():
+            raise ValueError("errors of no action, or of two different ones")
+
+
+def error_units(action: Space) -> dict[str, float]:
+    """Factor from an action's numbers to their errors as they are told, by the error's name with its unit.
+
+    Metres become millimetres, radians milliradians; the difference of two rotation vectors is called a rotation. A
+    switch has no unit.
+    """
+    found = {}
+    for place, (name, one) in enumerate(zip(action.names, action.unit, strict=True)):
+        parts = NAMED.fullmatch(name)
+        plain = parts["name"].replace("rotvec_", "rotation_") if parts else name
+        if place >= action.motions:
+            found[plain] = one
+            continue
+        unit = parts["unit"] if parts else ""
+        told, factor = FINER.get(unit, (unit, 1.0))
+        found[f"{plain} [{told}]" if told else plain] = factor * one
+    # Two names that differ in the unit alone would become one.
+    return found if len(found) == len(action) else dict(zip(action.names, action.unit, strict=True))
 
 
 class HeldOut:
@@ -72,13 +90,14 @@ class HeldOut:
 
         Returns:
             `loss` and its parts; `action_error`: per dimension, over all actions of a chunk within the episode;
-            `first_action_error`: of the chunk's first action alone. mm, mrad, gripper 0 to 1.
+            `first_action_error`: of the chunk's first action alone. By the names of `error_units`.
         """
         trained = student.training
         student.eval()
         devices = [student.device] if student.device.type == "cuda" else []
         losses: dict[str, float] = defaultdict(float)
-        errors, first = torch.zeros(7), torch.zeros(7)
+        units = error_units(student.data.spaces.action)
+        errors, first = torch.zeros(len(units)), torch.zeros(len(units))
         counted = 0.0
         with torch.random.fork_rng(devices):
             torch.manual_seed(SEED)
@@ -90,21 +109,19 @@ class HeldOut:
                 first += distance[:, 0].sum(0)
                 counted += float(batch.action_mask[:, -1].sum())
         student.train(trained)
-        factors = torch.tensor([factor for _, factor in DIMENSIONS])
+        factors = torch.tensor(list(units.values()))
         total = len(self._steps)
         return {name: value / total for name, value in losses.items()} | {
-            "action_error": _named(errors * factors / max(counted, 1)),
-            "first_action_error": _named(first * factors / total),
+            "action_error": _named(units, errors * factors / max(counted, 1)),
+            "first_action_error": _named(units, first * factors / total),
         }
 
 
 def _distance(predicted: Tensor, batch: StudentBatch) -> Tensor:
-    """(B, K, 7) absolute error, 0 where the action does not count."""
+    """(B, K, A) absolute error, 0 where the action does not count."""
     error = (predicted.float() - batch.action[:, -1]).abs()
     return error * batch.action_mask[:, -1, :, None]
 
 
-def _named(values: Tensor) -> dict[str, float]:
-    return {
-        name: round(float(value), 4) for (name, _), value in zip(DIMENSIONS, values, strict=True)
-    }
+def _named(names: Iterable[str], values: Tensor) -> dict[str, float]:
+    return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}

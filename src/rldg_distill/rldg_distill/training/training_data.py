@@ -61,11 +61,17 @@ def open_data(paths: Sequence[Path], on_episode: Callable[[], None] = lambda: No
         instructions=tuple(sorted({*train.instructions, *val.instructions})),
         action_scales=tuple(map(tuple, np.unique(train.scale, axis=0).tolist())),
         image_contract=_image_contract(datasets),
+        spaces=first.spaces,
     )
     return TrainingData(train, val, card)
 
 
 def _check_fit(first: Dataset, other: Dataset) -> None:
+    if differs := first.spaces.difference(other.spaces):
+        raise NotADataset(
+            f"{other.folder} is of another space than {first.folder}: {differs}. They cannot be mixed; "
+            "train on each alone"
+        )
     for key, meaning in (("control_rate_hz", "control rate"), ("cameras", "cameras")):
         mine, theirs = getattr(first.contract, key), getattr(other.contract, key)
         if mine != theirs:

@@ -18,8 +18,8 @@ from rclpy.node import Node
 from rclpy.task import Future
 
 from rldg_core import contract
+from rldg_core.arm_spaces import ARM
 from rldg_core.user_error import UserError
-from rldg_distill.datasets.episode import ACTION_DIM
 from rldg_distill.students.batch import StudentObservation
 from rldg_distill.students.card import CARD, StudentError
 from rldg_distill.students.registry import UnknownStudent, describe_student
@@ -68,7 +68,7 @@ class FarStudent:
         answer = self._answer(to_request(self._card, sight, instruction))
         if answer.error:
             raise UserError(f"the student on the other machine: {answer.error}")
-        return np.asarray(answer.actions, np.float32).reshape(-1, ACTION_DIM)
+        return np.asarray(answer.actions, np.float32).reshape(-1, len(ARM.action))
 
     def _answer(self, request: NextActions.Request) -> NextActions.Response:
         """The first one that comes: a question that seems lost is asked again, and may yet be answered."""

@@ -17,6 +17,7 @@ from typing import Protocol
 import numpy as np
 import torch
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.gripper_command import CLOSE, OPEN, command_at_start
 from rldg_core.message_values import SECOND
 from rldg_core.proprioception import proprioception
@@ -73,8 +74,10 @@ class StudentPolicy(Policy):
             beside: let the model work beside the control loop instead of within the step.
 
         Raises:
-            UserError: the student was trained at another rate.
+            UserError: the student was trained at another rate, or for another body.
         """
+        if differs := ARM.difference(model.data.spaces):
+            raise UserError(f"the student was trained for another body than this arm: {differs}")
         if model.data.control_rate != task.control_rate:
             raise UserError(
                 f"the student acts at {model.data.control_rate:g} Hz, {task.id} at {task.control_rate:g} Hz"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.bags.bag_reader import typestore
 from rldg_core.contract import (
     CURRENT_POSE,
@@ -32,11 +33,11 @@ from rldg_core.twist_action import action_from_twist
 from rldg_core.vocabulary import EpisodeStatus, ExecutedBy
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import (
-    ACTION_DIM,
     NO_TEACHER,
     BadBag,
     Episode,
     EpisodeMetadata,
+    arm_scale,
     dataset_action,
 )
 from rldg_distill.datasets.image_codec import ImageFormat
@@ -222,8 +223,7 @@ def _episode(
             region=recording.stated.region,
             domain=recording.stated.domain,
             bag=bag,
-            translation_scale=task.action_scale.translation,
-            rotation_scale=task.action_scale.rotation,
+            scale=arm_scale(task.action_scale.translation, task.action_scale.rotation),
         ),
         images=images,
         state=_states(moments),
@@ -235,8 +235,8 @@ def _episode(
         is_last=is_last,
         is_terminal=solved,
         executed_by=np.full(len(steps), ExecutedBy.DEMONSTRATION, np.int64),
-        teacher_mean=np.zeros((len(steps), ACTION_DIM), np.float32),
-        teacher_log_std=np.zeros((len(steps), ACTION_DIM), np.float32),
+        teacher_mean=np.zeros((len(steps), len(ARM.action)), np.float32),
+        teacher_log_std=np.zeros((len(steps), len(ARM.action)), np.float32),
         teacher_version=np.full(len(steps), NO_TEACHER, np.int64),
         image_stamp=moments.parts[WRIST_IMAGE.name].stamps(steps),
         state_stamp=moments.parts[CURRENT_POSE.name].stamps(steps),

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from rldg_core.arm_spaces import ARM
 from rldg_core.bags.bag_reader import custom_data, decode, is_complete, raw_messages, typestore
 from rldg_core.bags.mcap_file import Account
 from rldg_core.contract import (
@@ -34,11 +35,11 @@ from rldg_core.task import UnknownTask, load_task
 from rldg_core.vocabulary import EpisodeStatus
 from rldg_distill.datasets import image_codec
 from rldg_distill.datasets.episode import (
-    ACTION_DIM,
     NO_TEACHER,
     BadBag,
     Episode,
     EpisodeMetadata,
+    arm_scale,
     dataset_action,
     padded,
 )
@@ -264,8 +265,7 @@ def _episode(
             region=closing.region,
             domain=closing.domain,
             bag=bag_name(path),
-            translation_scale=scale.translation,
-            rotation_scale=scale.rotation,
+            scale=arm_scale(scale.translation, scale.rotation),
         ),
         images=images,
         state=states,
@@ -277,8 +277,8 @@ def _episode(
         is_last=count == len(steps) - 1,
         is_terminal=terminal,
         executed_by=np.array([int(step.executed_by) for step in steps], np.int64),
-        teacher_mean=padded([step.policy_mean for step in steps], ACTION_DIM),
-        teacher_log_std=padded([step.policy_log_std for step in steps], ACTION_DIM),
+        teacher_mean=padded([step.policy_mean for step in steps], len(ARM.action)),
+        teacher_log_std=padded([step.policy_log_std for step in steps], len(ARM.action)),
         teacher_version=np.where(
             with_teacher, [int(step.policy_version) for step in steps], NO_TEACHER
         ).astype(np.int64),

@@ -38,6 +38,7 @@ class OctoConfig:
     chunk: int = 4
     """actions ahead that the head predicts"""
     action_dim: int = 7
+    """numbers of an action; the official weights have an arm's"""
     head_width: int = 256
     head_blocks: int = 3
     time_width: int = 32
@@ -68,7 +69,6 @@ SIZES: Mapping[str, OctoConfig] = {
         images={"primary": 128},
         stem=(32, 64, 96, 128),
         patch_width=128,
-        state_dim=19,
         language_tokens=1,
         language_width=384,
     ),

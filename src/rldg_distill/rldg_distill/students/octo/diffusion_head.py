@@ -84,11 +84,11 @@ class DiffusionHead(nn.Module):
 
         Args:
             readout: (..., width) of `Octo.forward`.
-            noisy_action: (..., K * 7) normalised actions with noise.
+            noisy_action: (..., K * A) normalised actions with noise.
             time: (...) step of diffusion, 0 (hardly any noise) to `steps` - 1.
 
         Returns:
-            (..., K * 7)
+            (..., K * A)
         """
         return self._predict_noise(self.time(time), readout, noisy_action)
 
@@ -106,10 +106,10 @@ class DiffusionHead(nn.Module):
 
         Args:
             readout: (B, W, width).
-            action: (B, W, K, 7) normalised.
+            action: (B, W, K, A) normalised.
             mask: (B, W, K) bool: which actions count.
             time: (B, W) integers from `sample_time_and_noise`.
-            noise: (B, W, K * 7) from `sample_time_and_noise`.
+            noise: (B, W, K * A) from `sample_time_and_noise`.
 
         Returns:
             Scalar: the mean over the actions that count.
@@ -133,11 +133,11 @@ class DiffusionHead(nn.Module):
 
         Args:
             readout: (B, width).
-            noise: (steps, B, K * 7) Gaussian: where it begins, then what is added after every step but the last.
+            noise: (steps, B, K * A) Gaussian: where it begins, then what is added after every step but the last.
                 Drawn from torch's default generator of the device where None.
 
         Returns:
-            (B, K, 7) normalised actions.
+            (B, K, A) normalised actions.
         """
         if noise is None:
             numbers = math.prod(self.shape)

@@ -11,7 +11,8 @@ from typing import Any, ClassVar, Self
 import torch
 from torch import Tensor, nn
 
-from rldg_distill.datasets.episode import STATE_DIM
+from rldg_core.arm_spaces import ARM
+from rldg_core.space import Spaces
 from rldg_distill.students.batch import Inputs, StudentBatch
 from rldg_distill.students.card import CARD, DataCard, StudentError
 from rldg_distill.students.language import T5, LanguageEncoder, LanguageError, MiniLM
@@ -71,8 +72,8 @@ class OctoStudentConfig(StudentConfig):
         both = {"primary": self.primary_camera, "wrist": self.wrist_camera}
         return {tokenizer: camera for tokenizer, camera in both.items() if camera}
 
-    def network(self) -> OctoConfig:
-        """The shapes of the network.
+    def network(self, spaces: Spaces = ARM) -> OctoConfig:
+        """The shapes of the network for actions and states of some spaces.
 
         Raises:
             ValueError: a size that there is not, or an image that cannot be cut into tokens.
@@ -84,7 +85,8 @@ class OctoStudentConfig(StudentConfig):
         return replace(
             SIZES[self.size],
             images={name: sides[name] for name in self.cameras},
-            state_dim=STATE_DIM if self.state else 0,
+            state_dim=len(spaces.state) if self.state else 0,
+            action_dim=len(spaces.action),
             chunk=self.chunk,
             language_tokens=encoder.tokens,
             language_width=encoder.width,
@@ -133,7 +135,7 @@ class OctoStudent(Student):
 
     def __init__(self, config: OctoStudentConfig, data: DataCard) -> None:
         super().__init__(config, data)
-        self.octo = Octo(config.network())
+        self.octo = Octo(config.network(data.spaces))
         self.left_random: tuple[str, ...] = ()
         """what of the network a merged checkpoint did not have, by its names in flax"""
         self._language: LanguageEncoder | None = None
@@ -212,7 +214,7 @@ class OctoStudent(Student):
         return {"loss": loss}
 
     def predict(self, inputs: Inputs) -> Tensor:
-        """(B, K, 7) float32: drawn from what it learned, by torch's default generator."""
+        """(B, K, A) float32: drawn from what it learned, by torch's default generator."""
         readout = self.octo(self._octo_inputs(inputs))[:, -1].float()
         return self.normalize_action.undo(self.octo.head.sample(readout))
 

@@ -10,12 +10,13 @@ from rldg_distill.students.batch import StudentBatch
 
 
 def sampled_action(batch: StudentBatch) -> Tensor:
-    """(B, W, K, 7) in dataset units: sampled from the teacher's distribution where it is known, else what was done.
+    """(B, W, K, A) in dataset units: sampled from the teacher's distribution where it is known, else what was done.
 
-    The gripper is always the one that was done. Samples from torch's default generator of the device.
+    Switches are always those that were done. Samples from torch's default generator of the device.
     """
-    mean, log_std = batch.teacher_mean[..., :6], batch.teacher_log_std[..., :6]
+    motions = batch.action_scale.shape[-1]
+    mean, log_std = batch.teacher_mean[..., :motions], batch.teacher_log_std[..., :motions]
     motion = torch.tanh(mean + log_std.exp() * torch.randn_like(mean))
     motion = motion * batch.action_scale[:, None, None, :]
-    motion = torch.where(batch.teacher_mask[..., None], motion, batch.action[..., :6])
-    return torch.cat((motion, batch.action[..., 6:]), -1)
+    motion = torch.where(batch.teacher_mask[..., None], motion, batch.action[..., :motions])
+    return torch.cat((motion, batch.action[..., motions:]), -1)

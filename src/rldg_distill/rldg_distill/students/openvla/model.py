@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenVLA: images and a prompt in, action tokens out.
 
-One sequence holds `[begin][256 patches of every image][prompt][7 action tokens][end]`, causal throughout. Prompts of
+One sequence holds `[begin][256 patches of every image][prompt][A action tokens][end]`, causal throughout. Prompts of
 different length are padded between image and prompt, not at the end: the actions then lie at the same places in every
 row, and masked keys and positions that skip the padding make it invisible.
 """

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """OpenVLA-OFT (Kim et al. 2025, arXiv 2502.19645): a whole chunk of actions from one forward pass.
 
-The sequence is `[begin][patches of every image][proprioception][prompt][K · 7 empty slots][end]`. Attention is
+The sequence is `[begin][patches of every image][proprioception][prompt][K · A empty slots][end]`. Attention is
 bidirectional over all of it, as in the published model, whose authors changed transformers' Llama for that; here the
 mask is built by hand and handed to the stock Llama. What stands one place before a slot becomes its number, as where
 tokens are predicted.

@@ -12,7 +12,6 @@ import torch
 from peft import PeftModel
 from torch import Tensor, nn
 
-from rldg_distill.datasets.episode import ACTION_DIM, STATE_DIM
 from rldg_distill.students.batch import Inputs, StudentBatch
 from rldg_distill.students.card import CARD, DataCard, StudentError
 from rldg_distill.students.openvla import checkpoints, lora, quantization
@@ -29,8 +28,6 @@ from rldg_distill.weights import WeightsError, check_fit, read_weights
 VARIANTS = ("tokens", "oft")
 BASE = "base"
 """in the header of the weights: the checkpoint that they stand on"""
-MOTION = 6
-"""numbers of an action that the teacher decides: all but the gripper"""
 
 
 @dataclass
@@ -138,9 +135,9 @@ class OpenVLAStudent(Student):
             self._take(OpenVLA(network))
         self.chunk_head: ChunkHead | None = None
         if config.variant == "oft":
-            state = STATE_DIM if config.proprioception else None
+            state = len(data.spaces.state) if config.proprioception else None
             width = network.language.hidden_size
-            self.chunk_head = ChunkHead(width, config.chunk, ACTION_DIM, state)
+            self.chunk_head = ChunkHead(width, config.chunk, len(data.spaces.action), state)
 
     @classmethod
     def configure(cls, size: str) -> OpenVLAStudentConfig:
@@ -204,16 +201,17 @@ class OpenVLAStudent(Student):
         }
 
     def predict(self, inputs: Inputs) -> Tensor:
-        """(B, K, 7) float32 in dataset units; tokens are chosen greedily."""
+        """(B, K, A) float32 in dataset units; tokens are chosen greedily."""
         if self.chunk_head is not None:
             normalized = self._chunk(inputs)
         else:
             pixels, prompts = self._seen(inputs)
-            normalized = self.core.predict_action(pixels, prompts, ACTION_DIM)[:, None]
+            numbers = len(self.data.spaces.action)
+            normalized = self.core.predict_action(pixels, prompts, numbers)[:, None]
         return self.normalize_action.undo(normalized.float())
 
     def _token_loss(self, batch: StudentBatch, wanted: Tensor, kind: str) -> dict[str, Tensor]:
-        """Of (B, 7) normalised actions."""
+        """Of (B, A) normalised actions."""
         tokens = self.core.tokens
         ids = tokens.encode(wanted)
         target = hard(tokens, ids)
@@ -232,23 +230,25 @@ class OpenVLAStudent(Student):
         }
 
     def _teacher(self, batch: StudentBatch, target: Tensor) -> Tensor:
-        """(B, 7, bins): the teacher's distribution in place of the target, where there is one.
+        """(B, A, bins): the teacher's distribution in place of the target, where there is one.
 
-        It has none for the gripper, and a dimension that never moves in the data has one bin.
+        It has none for switches, and a dimension that never moves in the data has one bin.
         """
-        edges = self.core.tokens.edges(target.device).float()[:, None].expand(-1, ACTION_DIM)
+        action = self.data.spaces.action
+        motions = action.motions
+        edges = self.core.tokens.edges(target.device).float()[:, None].expand(-1, len(action))
         distribution = binned(
-            batch.teacher_mean[:, -1, 0, :MOTION],
-            batch.teacher_log_std[:, -1, 0, :MOTION],
+            batch.teacher_mean[:, -1, 0, :motions],
+            batch.teacher_log_std[:, -1, 0, :motions],
             batch.action_scale,
-            self.normalize_action.undo(edges).T[:MOTION],
+            self.normalize_action.undo(edges).T[:motions],
         )
-        known = batch.teacher_mask[:, -1, 0, None] & (self.normalize_action.inverse[:MOTION] > 0)
-        motion = torch.where(known[..., None], distribution, target[:, :MOTION])
-        return torch.cat([motion, target[:, MOTION:]], 1)
+        known = batch.teacher_mask[:, -1, 0, None] & (self.normalize_action.inverse[:motions] > 0)
+        motion = torch.where(known[..., None], distribution, target[:, :motions])
+        return torch.cat([motion, target[:, motions:]], 1)
 
     def _chunk(self, inputs: Inputs) -> Tensor:
-        """(B, K, 7) normalised actions of the variant oft."""
+        """(B, K, A) normalised actions of the variant oft."""
         assert self.chunk_head is not None
         state = self.normalize_state(inputs.state[:, -1])
         chunk: Tensor = self.chunk_head(self.core, *self._seen(inputs), state)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The student without a camera: three hidden layers and a Gaussian."""
