@@ -67,7 +67,7 @@ def episode(number: int, steps: int, variant: str = "vga", taught: bool = True) 
 def write_dataset(
     folder: Path, splits: dict[str, list[Episode]], shard: int = 3, **contract: Any
 ) -> Path:
-    """`folder` is data/<name>, with the first episode's cameras and spaces; `contract` replaces values of contract.json."""
+    """`folder` is data/<name>, of the first episode's cameras and spaces; `contract` replaces values of its file."""
     place = folder / rlds.VERSION
     place.mkdir(parents=True)
     lengths: dict[str, list[int]] = {}

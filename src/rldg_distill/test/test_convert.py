@@ -16,6 +16,7 @@ from synthetic_bags import INSTRUCTION, SIZE, cut_messages, write_bag, write_run
 from rldg_core.bags.bag_reader import images, messages_of, raw_messages
 from rldg_core.contract import CURRENT_POSE, GRIPPER_STATE, STEP, WRIST_IMAGE
 from rldg_core.message_values import nanoseconds
+from rldg_distill.conversion.validation import validate
 from rldg_distill.convert import main
 from rldg_distill.datasets import statistics
 from rldg_distill.datasets.episode import Episode
@@ -281,3 +282,27 @@ def test_rclpy_is_never_imported() -> None:
         "sys.exit(any(m.split('.')[0] in ('rclpy', 'rldg_rl', 'tensorflow') for m in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_dataset_without_images(
+    run: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of bags that have images, and of bags that have none: those are none of any other dataset."""
+    blind = write_run(tmp_path / "blind", lost_topic=WRIST_IMAGE)
+    assert main([str(blind), "--out", str(tmp_path / "refused")]) == 1
+    assert "no bag has an image: --camera none" in " ".join(capsys.readouterr().err.split())
+    for name, bags in (("of_all", run), ("of_blind", blind)):
+        out = tmp_path / name
+        assert main([str(bags), "--out", str(out), "--val", "0.2", "--camera", "none"]) == 0
+        assert Dataset(out).cameras == []
+        assert list(validate(Dataset(out))) == []
+        kept = {episode.metadata.seed: episode for episode in episodes(out)}
+        for seen in episodes(data):
+            episode = kept[seen.metadata.seed]
+            assert episode.images == {}
+            np.testing.assert_array_equal(episode.action, seen.action)
+            np.testing.assert_array_equal(episode.state, seen.state)
+            np.testing.assert_array_equal(episode.image_stamp, seen.state_stamp)
+    with pytest.raises(SystemExit, match="2"):
+        main([str(run), "--out", str(tmp_path / "x"), "--camera", "none", "--camera", "front"])
+    assert "--camera none keeps no other" in capsys.readouterr().err

@@ -55,7 +55,7 @@ def test_what_was_written_is_read(data: Path) -> None:
     assert dataset.spaces == PUCK and dataset.cameras == [] and dataset.image_sizes == {}
     written, read = episode(0, 20), next(dataset.episodes("train"))
     assert read.spaces == PUCK and read.images == {}
-    assert read.metadata.action_scale.tolist() == np.float32(SCALE).tolist()
+    assert read.metadata.action_scale.tolist() == np.array(SCALE, np.float32).tolist()
     for name in ("state", "action", "teacher_mean", "teacher_log_std"):
         np.testing.assert_array_equal(getattr(read, name), getattr(written, name))
     tree = json.loads((data / rlds.VERSION / "features.json").read_text())
@@ -103,8 +103,8 @@ def test_lerobot_has_the_names(data: Path, tmp_path: Path) -> None:
     assert info["features"]["action"]["names"] == list(PUCK.action.names)
     assert info["features"]["observation.state"]["shape"] == [4]
     assert not any(name.startswith("observation.images") for name in info["features"])
-    told = json.loads((tmp_path / "lerobot/meta/contract.json").read_text())
-    assert told["action"]["switches"] == 1
+    content = json.loads((tmp_path / "lerobot/meta/contract.json").read_text())
+    assert content["action"]["switches"] == 1
 
 
 def test_an_mlp_learns_it(trained: Path) -> None:
@@ -126,8 +126,8 @@ def test_an_mlp_learns_it(trained: Path) -> None:
 
 def test_its_errors_are_in_the_units_of_the_space(trained: Path) -> None:
     summary = json.loads((trained / "summary.json").read_text())
-    told = ["push_x [mm]", "push_y [mm]", "magnet"]
-    assert list(summary["validation"]["action_error"]) == told
+    names = ["push_x [mm]", "push_y [mm]", "magnet"]
+    assert list(summary["validation"]["action_error"]) == names
     assert list(error_units(ARM.action).values()) == [1e3] * 6 + [1.0]
     assert error_units(Space(("turn [rad]", "heat [K]", "wheel"), (0.5, 2.0, 1.0))) == {
         "turn [mrad]": 500.0,
@@ -216,7 +216,7 @@ def test_files_of_version_0_1_0_are_an_arms(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("action", "why"),
     [
-        ({"names": ["a", "b", "c"]}, "has not an arm's names: number 0 is 'a'"),
+        ({"names": ["a", "b", "c"]}, "not an arm's names: number 0 is 'a'"),
         ({"names": ["a", "b", "c"], "unit": [1.0]}, "action: 3 names have 1 units"),
         ({"names": ["a", "b"], "unit": [1.0, 1.0], "switches": 3}, "cannot be switches"),
     ],

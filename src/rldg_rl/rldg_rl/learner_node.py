@@ -40,6 +40,7 @@ from rldg_rl.agent.policy import GaussianPolicy
 from rldg_rl.episodes.bag_exchange import BagTaker
 from rldg_rl.learner_config import DEMOS, MEMORY
 from rldg_rl.own_run import listen_to_own
+from rldg_rl.robot.specialist_spaces import specialist_spaces
 from rldg_rl.run_folder import RunFolder
 from rldg_rl.vision.scratch_encoder import ScratchEncoder
 from rldg_robot.node_main import run_main
@@ -73,6 +74,7 @@ class LearnerNode(Node):
         )
         torch.set_num_threads(1)  # the other core belongs to the robot
         self.learner, self.encoder = learner, encoder = setup.make()
+        self.spaces = specialist_spaces(task, encoder.output_dim if encoder else 0)
         log = self.get_logger()
         self.recorded = BagSteps(learner, task, encoder is not None, log)
         others = [RunFolder(Path(run)) for run in prior.split(",") if run]
@@ -95,7 +97,7 @@ class LearnerNode(Node):
         listen_to_own(self, contract.TRANSITION, self.run, self.arrivals.hear)
         listen_to_own(self, contract.RECORDER_STATUS, self.run, self._on_recorder)
         listen_to_own(self, contract.RUN_STATUS, self.run, self._on_run)
-        self.files = LearnerFiles(self.run, learner, task.id)
+        self.files = LearnerFiles(self.run, learner, task.id, self.spaces)
 
     def live(self) -> None:
         """Learn until shutdown; then leave a checkpoint."""
@@ -221,7 +223,8 @@ class LearnerNode(Node):
     def _packed(self, policy: GaussianPolicy) -> array.array[int]:
         # rclpy copies an array.array at once and anything else byte by byte.
         encoder = isinstance(self.encoder, ScratchEncoder)
-        data = policy_to_bytes(policy, self.task.id, self.learner.updates, encoder)
+        updates = self.learner.updates
+        data = policy_to_bytes(policy, self.task.id, updates, encoder, self.spaces)
         return array.array("B", data)
 
     def _waits(self) -> str:

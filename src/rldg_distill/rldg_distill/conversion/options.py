@@ -13,6 +13,7 @@ from rldg_core.task import task_ids
 from rldg_core.vocabulary import OUTCOMES, EpisodeStatus, Source
 from rldg_distill.datasets import rlds
 from rldg_distill.datasets.image_codec import ImageFormat
+from rldg_distill.recordings.camera_names import NO_CAMERA
 from rldg_distill.recordings.condition import Condition, read_conditions
 from rldg_distill.recordings.foreign.foreign_bag import StatedFacts
 from rldg_distill.recordings.selection import Filters
@@ -116,7 +117,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         "--camera",
         action="append",
         default=[],
-        help="feature to keep beside 'image'; all by default",
+        help="feature to keep beside 'image'; all by default. none: a dataset without images",
     )
     parser.add_argument(
         "--recorded",
@@ -173,6 +174,9 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
     statuses = tuple(once("--status", given.status or (EpisodeStatus.SUCCESS,)))
     if "all" in statuses and len(statuses) > 1:
         parser.error(f"--status all has every other: leave out --status {statuses[0]}")
+    cameras = tuple(once("--camera", given.camera))
+    if NO_CAMERA in cameras and len(cameras) > 1:
+        parser.error(f"--camera {NO_CAMERA} keeps no other: leave out the rest")
     filters = Filters(
         sources=tuple(once("--source", given.source)),
         statuses=() if "all" in statuses else statuses,
@@ -185,7 +189,7 @@ def parse(arguments: list[str] | None) -> tuple[Options, list[Path]]:
         filters=filters,
         val=given.val,
         image_format=given.image_format,
-        cameras=tuple(once("--camera", given.camera)),
+        cameras=cameras,
         shard_episodes=given.shard_episodes,
         overwrite=given.overwrite,
         stated=stated,

@@ -27,7 +27,7 @@ from rldg_distill.conversion.shard import ConversionRecipe, Shard, image_shapes
 from rldg_distill.datasets import rlds
 from rldg_distill.datasets.episode import BadBag
 from rldg_distill.recordings.bag_storage import damage_as_bad_bag, remarks
-from rldg_distill.recordings.camera_names import POLICY_CAMERA, camera_names
+from rldg_distill.recordings.camera_names import NO_CAMERA, POLICY_CAMERA, camera_names
 from rldg_distill.recordings.cameras import camera_topics, more_cameras, unlike
 from rldg_distill.recordings.finding import find_bags
 from rldg_distill.recordings.foreign.foreign_bag import ForeignBag, find_foreign, is_foreign
@@ -35,6 +35,8 @@ from rldg_distill.recordings.foreign.view import PictureConversion, settle_view
 from rldg_distill.recordings.identity import Identities, identify
 from rldg_distill.recordings.own.own_episode import check_closed
 from rldg_distill.recordings.selection import BagDescription, Candidate, choose, split
+
+NO_IMAGE = f"no bag has an image: --camera {NO_CAMERA} makes a dataset without images"
 
 
 class ConversionError(UserError):
@@ -224,6 +226,8 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
     """Features by topic, as the first bag with images has them, or one made elsewhere, and most others; bags that have
     not are rejected. And why other topics of images are left out.
     """
+    if kept == (NO_CAMERA,):
+        return {}, {}
     unread = {}
     for candidate in pile.candidates:
         try:
@@ -247,7 +251,7 @@ def _cameras(pile: Pile, kept: tuple[str, ...]) -> tuple[dict[str, str], dict[st
         taken = {t: name for t, name in names.items() if name in wanted and t not in odd}
         return taken, left_out | odd
     pile.rejected |= unread
-    raise pile.error("no bag can be read" if unread else "no bag has an image")
+    raise pile.error("no bag can be read" if unread else NO_IMAGE)
 
 
 def _readable(
@@ -261,11 +265,11 @@ def _readable(
     shapes, rejected = _shapes(shards, options, cameras, view)
     policys = {topic: name for topic, name in cameras.items() if name == POLICY_CAMERA}
     unread: dict[str, str] = {}
-    if not shapes and not options.cameras and policys != cameras:
+    if shapes is None and not options.cameras and policys != cameras:
         shapes, _ = _shapes(shards, options, policys, view)
         why = f"no bag can be read with it: {next(iter(rejected.values()))}"
         cameras, unread = policys, dict.fromkeys(cameras.keys() - policys, why)
-    if not shapes:
+    if shapes is None:
         pile.rejected |= rejected
         raise pile.error("no bag could be converted")
     return cameras, shapes, unread
@@ -273,9 +277,9 @@ def _readable(
 
 def _shapes(
     shards: Sequence[Shard], options: Options, cameras: dict[str, str], view: PictureConversion
-) -> tuple[dict[str, tuple[int, ...]], dict[str, str]]:
+) -> tuple[dict[str, tuple[int, ...]] | None, dict[str, str]]:
     """Of the first two bags that agree, so that a single odd one does not shut out all others. Found here, for shards
-    that are written side by side must agree. Empty where no bag can be read; and why those before could not.
+    that are written side by side must agree. None where no bag can be read; and why those before could not.
     """
     recipe = ConversionRecipe(options.image_format, cameras, options.stated, view)
     seen: list[dict[str, tuple[int, ...]]] = []
@@ -290,7 +294,7 @@ def _shapes(
         if shapes in seen:
             return shapes, rejected
         seen.append(shapes)
-    return (seen[0] if seen else {}), rejected
+    return (seen[0] if seen else None), rejected
 
 
 def _identity(bag: Path) -> list[object]:

@@ -42,7 +42,7 @@ class Dimensions:
             return Space(self.names, self.unit, self.switches)
         if self.names != of_arm.names:
             raise ValueError(
-                "it tells no units, as version 0.1.0, and has not an arm's names: "
+                "it has no units, as files of version 0.1.0, and not an arm's names: "
                 + of_arm.difference(Space.of(*self.names))
             )
         return of_arm

@@ -237,7 +237,7 @@ class EpisodeRows:
     """The table of episodes; some kB each, so that one file is enough."""
 
     def __init__(self, folder: Path, origin: dict[str, str]) -> None:
-        """Begin without rows; `origin`: what is told of where an episode comes from, see `metadata_leaves.kinds`."""
+        """Begin without rows; `origin`: kinds of what says where an episode comes from, see `metadata_leaves`."""
         self._files = ParquetFiles(folder)
         self._origin = origin
         self._rows: list[dict[str, Any]] = []

@@ -240,7 +240,9 @@ def _read_leaf(values: Values, kind: str) -> Any:
     value: Any = values[0]
     if kind == "int":
         return int(value) % (1 << 64)
-    return {"bool": bool, "float": float, "str": bytes.decode}[kind](value)
+    if kind == "str":
+        return bytes.decode(value)
+    return bool(value) if kind == "bool" else float(value)
 
 
 def _strings(values: Values, steps: int) -> list[bytes]:

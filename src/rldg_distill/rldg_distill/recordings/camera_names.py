@@ -7,6 +7,8 @@ from rldg_core.contract import WRIST_IMAGE
 
 POLICY_CAMERA = "image"
 """feature of the camera that the policy saw, by whose stamps the steps name their images"""
+NO_CAMERA = "none"
+"""in place of a feature: a dataset without images"""
 ONLY_POLICY_CAMERA = f"--camera {POLICY_CAMERA}"
 
 

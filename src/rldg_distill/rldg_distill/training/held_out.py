@@ -19,7 +19,7 @@ from rldg_distill.students.student import Student
 from rldg_distill.training.loader import Assembler
 
 FINER = {"m": ("mm", 1e3), "rad": ("mrad", 1e3)}
-"""unit and factor in which errors are told, by the unit of a number"""
+"""unit of an error, and the factor to it, by the unit of a number"""
 NAMED = re.compile(r"(?P<name>.*?) \[(?P<unit>[^]]*)\]")
 SEED = 20_241_212
 """of the noise that some students draw; the same at every validation, so that they compare"""
@@ -43,7 +43,7 @@ class Judged:
 
 
 def error_units(action: Space) -> dict[str, float]:
-    """Factor from an action's numbers to their errors as they are told, by the error's name with its unit.
+    """Factor from an action's numbers to their errors in a finer unit, by the error's name with that unit.
 
     Metres become millimetres, radians milliradians; the difference of two rotation vectors is called a rotation. A
     switch has no unit.
@@ -56,8 +56,8 @@ def error_units(action: Space) -> dict[str, float]:
             found[plain] = one
             continue
         unit = parts["unit"] if parts else ""
-        told, factor = FINER.get(unit, (unit, 1.0))
-        found[f"{plain} [{told}]" if told else plain] = factor * one
+        finer, factor = FINER.get(unit, (unit, 1.0))
+        found[f"{plain} [{finer}]" if finer else plain] = factor * one
     # Two names that differ in the unit alone would become one.
     return found if len(found) == len(action) else dict(zip(action.names, action.unit, strict=True))
 

@@ -20,6 +20,7 @@ from rldg_core.vocabulary import Source
 from rldg_rl.agent.bag_steps import BagSteps
 from rldg_rl.agent.checkpoint import CheckpointError, load_learner
 from rldg_rl.episodes.bag import recorded_steps
+from rldg_rl.robot.specialist_spaces import specialist_spaces
 from rldg_rl.run_folder import RunFolder
 from rldg_rl.vision.encoder_training import UPDATES, train_encoder
 from rldg_rl.vision.image_encoder import Encoder, ImageEncoder, is_blind
@@ -81,11 +82,12 @@ class Beginning:
             UserError: it cannot be read, or does not fit.
         """
         learner, task = self.recorded.learner, self.recorded.task
+        spaces = specialist_spaces(task, self.encoder.output_dim if self.encoder else 0)
         try:
             if self.run.learner_checkpoint.is_file():
-                load_learner(self.run.learner_checkpoint, learner.agent, task.id)
+                load_learner(self.run.learner_checkpoint, learner.agent, task.id, spaces)
             elif self.init:
-                info = load_learner(Path(self.init), learner.agent, None)
+                info = load_learner(Path(self.init), learner.agent, None, spaces)
                 learner.agent.updates = 0
                 self.recorded.log.info(f"begins with what was learned of {info.task}: {self.init}")
         except CheckpointError as error:

@@ -23,6 +23,7 @@ from rldg_core.contract import CONTRACT_VERSION
 from rldg_core.files.atomic_file import write_atomically
 from rldg_core.files.checked_file import FormatError, parse_json, typed
 from rldg_core.files.versioned import version_of
+from rldg_core.space import Spaces
 from rldg_core.user_error import UserError
 from rldg_rl.agent.policy import ENCODER, GaussianPolicy
 
@@ -54,6 +55,8 @@ class CheckpointInfo:
     """the agent's hyper-parameters; empty with a policy alone"""
     contract_version: str = CONTRACT_VERSION
     """CONTRACT_VERSION when they were written"""
+    spaces: Spaces | None = None
+    """of actions and observations; files of version 0.1.0 have none"""
 
     def __post_init__(self) -> None:
         if min(self.observation_dim, self.action_dim, self.updates, self.transitions) < 0:
@@ -69,21 +72,27 @@ class _Metadata:
     checksum: str
 
 
-def save_learner(path: Path, agent: Agent, task: str, transitions: int = 0) -> None:
+def save_learner(
+    path: Path, agent: Agent, task: str, transitions: int = 0, spaces: Spaces | None = None
+) -> None:
     """Writes all that the agent's next updates depend on.
 
     Atomic: after a crash the old or the new file is there, whole. Raises CheckpointError when the
     file cannot be written; the old one is then untouched.
     """
     sizes = (agent.observation_dim, agent.action_dim)
-    info = CheckpointInfo(task, *sizes, agent.updates, transitions, asdict(agent.config))
+    config = asdict(agent.config)
+    info = CheckpointInfo(task, *sizes, agent.updates, transitions, config, spaces=spaces)
     _write(Path(path), _pack(agent.state_dict(), info))
 
 
-def load_learner(path: Path, agent: Agent, task: str | None) -> CheckpointInfo:
+def load_learner(
+    path: Path, agent: Agent, task: str | None, spaces: Spaces | None = None
+) -> CheckpointInfo:
     """Puts what `save_learner` wrote into an agent of the same sizes, which goes on from there.
 
-    `task`: the id it must have been trained for; None takes any.
+    `task`: the id it must have been trained for; None takes any. `spaces`: what its numbers must mean, where the
+    file says it.
 
     Raises CheckpointError when the file is missing, damaged, of another contract version, task or
     size, or holds a policy only; the agent is then unchanged.
@@ -96,6 +105,7 @@ def load_learner(path: Path, agent: Agent, task: str | None) -> CheckpointInfo:
             f"{path} has observations and actions of lengths {found}, this run has {wanted}: "
             "start it with the observation that it was trained with, or under another name"
         )
+    check_spaces(info, spaces, str(path))
     if "generator" not in state:
         raise CheckpointError(
             f"{path} holds a policy but no critics: give a learner's checkpoint, "
@@ -108,9 +118,22 @@ def load_learner(path: Path, agent: Agent, task: str | None) -> CheckpointInfo:
     return info
 
 
-def save_policy(path: Path, policy: GaussianPolicy, task: str, updates: int) -> None:
+def check_spaces(info: CheckpointInfo, wanted: Spaces | None, source: str) -> None:
+    """Compares what the numbers of weights mean with what they must. Raises CheckpointError where they differ.
+
+    Files of version 0.1.0 do not say it, and pass.
+    """
+    if info.spaces and wanted and (differs := wanted.difference(info.spaces)):
+        raise CheckpointError(
+            f"{source} is of another space: {differs}: it was trained for another kind of task or observation"
+        )
+
+
+def save_policy(
+    path: Path, policy: GaussianPolicy, task: str, updates: int, spaces: Spaces | None = None
+) -> None:
     """Writes a policy alone, as atomically as `save_learner`. Raises CheckpointError."""
-    _write(Path(path), policy_to_bytes(policy, task, updates))
+    _write(Path(path), policy_to_bytes(policy, task, updates, spaces=spaces))
 
 
 def load_policy(
@@ -123,9 +146,16 @@ def load_policy(
     return _policy(open_weights(Path(path)), str(path), task, rng)
 
 
-def policy_to_bytes(policy: GaussianPolicy, task: str, updates: int, encoder: bool = True) -> bytes:
+def policy_to_bytes(
+    policy: GaussianPolicy,
+    task: str,
+    updates: int,
+    encoder: bool = True,
+    spaces: Spaces | None = None,
+) -> bytes:
     """A policy from update number `updates`; without its encoder as it is sent to an actor, which has that already."""
-    info = CheckpointInfo(task, policy.observation_dim, policy.action_dim, updates)
+    sizes = (policy.observation_dim, policy.action_dim)
+    info = CheckpointInfo(task, *sizes, updates, spaces=spaces)
     tensors = policy.tensors.items()
     return _pack({_POLICY + n: t for n, t in tensors if encoder or not n.startswith(ENCODER)}, info)
 
@@ -152,6 +182,11 @@ def policy_from_bytes(
     a number that is none.
     """
     return _policy(data, "the received policy", task, rng)
+
+
+def describe_weights(data: bytes) -> CheckpointInfo:
+    """What `policy_to_bytes` wrote beside the weights. Raises CheckpointError like `policy_from_bytes`."""
+    return _unpack(data, "the received policy", None)[1]
 
 
 def _policy(

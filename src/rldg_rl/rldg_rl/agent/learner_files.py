@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from rldg_core.files.event_file import EventFile
+from rldg_core.space import Spaces
 from rldg_core.user_error import UserError
 from rldg_rl.agent.checkpoint import CheckpointError, save_learner, save_policy
 from rldg_rl.agent.learner import Learner
@@ -13,17 +14,19 @@ from rldg_rl.run_folder import RunFolder
 class LearnerFiles:
     """Of one learner."""
 
-    def __init__(self, run: RunFolder, learner: Learner, task: str) -> None:
+    def __init__(self, run: RunFolder, learner: Learner, task: str, spaces: Spaces) -> None:
         """Begin the learning curves of this start.
 
         Args:
             run: whose folder it is.
             learner: whose weights and metrics are written.
             task: that it learns, family/variant.
+            spaces: of its actions and observations.
         """
         self._run = run
         self._learner = learner
         self._task = task
+        self._spaces = spaces
         self._board = EventFile(run.tensorboard / "learner")
 
     def save(self) -> None:
@@ -32,11 +35,11 @@ class LearnerFiles:
         Raises:
             UserError: there is no room, or the folder cannot be written.
         """
-        learner, task = self._learner, self._task
-        steps = learner.buffer.steps_received
+        agent, task, spaces = self._learner.agent, self._task, self._spaces
+        steps = self._learner.buffer.steps_received
         try:
-            save_learner(self._run.learner_checkpoint, learner.agent, task, steps)
-            save_policy(self._run.policy_checkpoint, learner.agent.averaged, task, learner.updates)
+            save_learner(self._run.learner_checkpoint, agent, task, steps, spaces)
+            save_policy(self._run.policy_checkpoint, agent.averaged, task, agent.updates, spaces)
         except CheckpointError as error:
             raise UserError(str(error)) from error
 

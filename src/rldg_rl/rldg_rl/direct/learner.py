@@ -25,6 +25,7 @@ from rldg_rl.agent.learning_loop import LearningLoop
 from rldg_rl.direct.local_channel import LocalChannel
 from rldg_rl.log import Log
 from rldg_rl.policies.learned_policies import LearnedPolicies
+from rldg_rl.robot.specialist_spaces import specialist_spaces
 from rldg_rl.run_folder import RunFolder
 
 
@@ -67,7 +68,8 @@ class DirectLearner:
         )
         self._arrivals = Arrivals(learner, encoder, task, log, _refuse)
         self._loop = LearningLoop(learner, self._arrivals, self)
-        self._files = LearnerFiles(setup.run, learner, task.id)
+        spaces = specialist_spaces(task, encoder.output_dim if encoder else 0)
+        self._files = LearnerFiles(setup.run, learner, task.id, spaces)
         self._note = ""
         channel.listen(contract.TRANSITION, self._hear)
 

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rldg_core.space import Spaces
 from rldg_core.task import Task
 from rldg_core.user_error import UserError
 from rldg_rl.acting import actor
-from rldg_rl.agent.checkpoint import CheckpointError, policy_from_bytes, save_policy
+from rldg_rl.agent.checkpoint import (
+    CheckpointError,
+    check_spaces,
+    describe_weights,
+    policy_from_bytes,
+    save_policy,
+)
 from rldg_rl.agent.policy import ENCODER, GaussianPolicy
 from rldg_rl.episodes.step import Belief
 from rldg_rl.robot.observation import Observation, body_part, state_dim
+from rldg_rl.robot.specialist_spaces import specialist_spaces
 
 if TYPE_CHECKING:
     from rldg_rl.vision.image_encoder import ImageEncoder
@@ -48,7 +56,7 @@ class LivePolicy(actor.Policy):
         """Take weights in safetensors format.
 
         Raises:
-            checkpoint.CheckpointError: of another contract or shape, or broken.
+            checkpoint.CheckpointError: of another contract, shape or space, or broken.
         """
         policy, version = policy_from_bytes(data, rng=self._rng)
         if policy.encoder:
@@ -60,6 +68,7 @@ class LivePolicy(actor.Policy):
                 f"the policy takes and gives {sizes} numbers, this task {wanted}: "
                 "it was trained for another kind of task or observation"
             )
+        check_spaces(describe_weights(data), self._spaces, "the policy")
         self._policy, self.version = policy, version
 
     def follow(self, policy: GaussianPolicy, version: int) -> None:
@@ -72,6 +81,11 @@ class LivePolicy(actor.Policy):
             self.see(policy.encoder)
         policy.rng = self._rng
         self._policy, self.version = policy, version
+
+    @property
+    def _spaces(self) -> Spaces:
+        """Of the actions and observations of weights that it takes."""
+        return specialist_spaces(self._task, self._encoder.output_dim if self._encoder else 0)
 
     def see(self, weights: Mapping[str, np.ndarray]) -> None:
         """Take the encoder that looks for all weights from now on which bring none.
@@ -96,7 +110,7 @@ class LivePolicy(actor.Policy):
         """
         assert self._policy is not None, "no weights yet"
         whole = GaussianPolicy({**self._policy.tensors, **self._sight})
-        save_policy(path, whole, self._task.id, self.version)
+        save_policy(path, whole, self._task.id, self.version, self._spaces)
 
     def begin(self, seen: Observation, seed: int) -> None:
         """See `actor.Policy`."""

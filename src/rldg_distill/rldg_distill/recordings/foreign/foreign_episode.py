@@ -238,7 +238,7 @@ def _episode(
         teacher_mean=np.zeros((len(steps), len(ARM.action)), np.float32),
         teacher_log_std=np.zeros((len(steps), len(ARM.action)), np.float32),
         teacher_version=np.full(len(steps), NO_TEACHER, np.int64),
-        image_stamp=moments.parts[WRIST_IMAGE.name].stamps(steps),
+        image_stamp=moments.parts[(WRIST_IMAGE if images else CURRENT_POSE).name].stamps(steps),
         state_stamp=moments.parts[CURRENT_POSE.name].stamps(steps),
     )
 

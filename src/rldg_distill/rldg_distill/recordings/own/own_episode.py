@@ -144,7 +144,7 @@ def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str])
     Args:
         path: the bag's folder.
         image_format: of the images.
-        cameras: feature by image topic.
+        cameras: feature by image topic; empty: an episode without images.
 
     Raises:
         BadBag: it cannot be converted.
@@ -184,7 +184,7 @@ def read_episode(path: Path, image_format: ImageFormat, cameras: dict[str, str])
     _check(path, episodes, steps, streams)
     if account.damage:
         raise BadBag(f"is damaged: {shortened_list(account.damage)}")
-    missing = {WRIST_IMAGE.name, *cameras} - set(found)
+    missing = {WRIST_IMAGE.name, *cameras} - set(found) if cameras else set()
     if missing:
         rest = way_out(POLICY_CAMERA if WRIST_IMAGE.name in missing else "")
         raise BadBag(f"has no message of {', '.join(sorted(missing))}{rest}")
@@ -282,7 +282,9 @@ def _episode(
         teacher_version=np.where(
             with_teacher, [int(step.policy_version) for step in steps], NO_TEACHER
         ).astype(np.int64),
-        image_stamp=np.array([nanoseconds(step.image_stamp) for step in steps], np.int64),
+        image_stamp=np.array(
+            [nanoseconds(step.image_stamp) for step in steps] if images else state_stamps, np.int64
+        ),
         state_stamp=np.array(state_stamps, np.int64),
     )
 

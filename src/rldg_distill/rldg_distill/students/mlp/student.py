@@ -28,7 +28,7 @@ class MlpConfig(StudentConfig):
     width: int = 256
     """of the hidden layers"""
     instruction: bool = True
-    """whether it reads the instruction, which tells tasks apart"""
+    """whether it reads the instruction, by which tasks differ"""
     most: ClassVar[Mapping[str, int]] = {**StudentConfig.most, "width": 4096}
 
     def __post_init__(self) -> None:
@@ -38,7 +38,7 @@ class MlpConfig(StudentConfig):
 
 
 class MlpStudent(GaussianStudent):
-    """Sees the states of its whole window and, unless told otherwise, the instruction; no camera."""
+    """Sees the states of its whole window and the instruction; no camera."""
 
     name = "mlp"
     sizes = ("tiny",)
