@@ -4,7 +4,8 @@
     ./.venv/bin/python bench/train.py [--task connector/vga] [--steps 600] [--core 0] [--out runs/bench_train]
 
 Both trainings are started as people start them, one after the other, and bound to one core. Counted are the training
-steps from the 150th on, by when every step brings its updates, in closed episodes. Beside the wall's time it reports
+steps from the 150th on, by when every step brings its updates, and those of the demonstrations, which bring none;
+from closed episode to closed episode. Beside the wall's time it reports
 the processor's, which other programs on the core hardly change. Then the direct training runs once more with a clock
 on its parts.
 """
@@ -37,8 +38,14 @@ from rldg_rl.run_folder import RunFolder
 from rldg_robot.person.operator_duty import OperatorDuty
 from rldg_robot.simulation.twin import Twin
 
+DEMONSTRATIONS = 5
 COUNTED_FROM = 150
 """training steps"""
+PHASES = {
+    "without updates": (Source.DEMONSTRATION, 1),
+    "with updates": (Source.POLICY, COUNTED_FROM),
+}
+"""source of the episodes that are counted, and steps of it from which on"""
 LOOK_SECONDS = 0.5
 TICKS = os.sysconf("SC_CLK_TCK")
 PARTS = {
@@ -65,11 +72,11 @@ class Moment:
     """[s] of all its processes"""
 
 
-def trained(transport: str, given: argparse.Namespace) -> tuple[Moment, Moment]:
-    """Two moments of a training: once counting begins, and at its last step."""
+def trained(transport: str, given: argparse.Namespace) -> dict[str, list[Moment]]:
+    """Moments of a training, by phase: after each episode that was seen to be closed."""
     run = RunFolder((given.out / transport).absolute())
     words = {"task": given.task, "name": run.path.name, "runs": run.path.parent}
-    words |= {"transport": transport, "steps": given.steps, "demos": 5, "episodes": 1}
+    words |= {"transport": transport, "steps": given.steps, "demos": DEMONSTRATIONS, "episodes": 1}
     words |= {"video": "false"}
     stack = Path(get_package_prefix("rldg_bringup"), "lib", "rldg_bringup", "stack")
     bound = ("taskset", "--cpu-list", str(given.core))
@@ -77,22 +84,23 @@ def trained(transport: str, given: argparse.Namespace) -> tuple[Moment, Moment]:
         [*bound, str(stack), "train_rl", *(f"{name}:={value}" for name, value in words.items())],
         stdout=subprocess.DEVNULL,
     )
-    moments: list[Moment] = []
+    moments: dict[str, list[Moment]] = {phase: [] for phase in PHASES}
     while process.poll() is None:
         time.sleep(LOOK_SECONDS)
-        steps = recorded_steps(run)
-        if steps >= COUNTED_FROM and (not moments or steps > moments[-1].steps):
-            moments.append(Moment(steps, time.monotonic(), processor_seconds(process.pid)))
-    if process.returncode or len(moments) < 2:
+        for phase, (source, least) in PHASES.items():
+            steps, seen = recorded_steps(run, source), moments[phase]
+            if steps >= least and (not seen or steps > seen[-1].steps):
+                seen.append(Moment(steps, time.monotonic(), processor_seconds(process.pid)))
+    if process.returncode or not all(map(len, moments.values())):
         sys.exit(f"the training through {transport} ended with {process.returncode}")
-    return moments[0], moments[-1]
+    return moments
 
 
-def recorded_steps(run: RunFolder) -> int:
-    """Training steps in closed bags."""
+def recorded_steps(run: RunFolder, source: str) -> int:
+    """Steps of a source in closed bags."""
     if not run.bags.is_dir():
         return 0
-    return sum(e.steps for e in run.episodes() if e.source == Source.POLICY)
+    return sum(episode.steps for episode in run.episodes() if episode.source == source)
 
 
 def processor_seconds(root: int) -> float:
@@ -148,7 +156,7 @@ def profile(given: argparse.Namespace) -> None:
         mode="train",
         task=given.task,
         run=str((given.out / "profile").absolute()),
-        demos=5,
+        demos=DEMONSTRATIONS,
         steps=COUNTED_FROM,
         episodes=1,
         video=False,
@@ -166,7 +174,7 @@ def profile(given: argparse.Namespace) -> None:
     run = DirectRun(longer, LearnerBeginning())
     assert run.learner is not None
     run.learner.work()
-    before = recorded_steps(run.run)
+    before = recorded_steps(run.run, Source.POLICY)
     spent: dict[str, float] = defaultdict(float)
     began = time.process_time()
     with clocked(spent):
@@ -174,7 +182,7 @@ def profile(given: argparse.Namespace) -> None:
         while run.loop.state.progress.source == Source.POLICY:
             run.loop._next_episode(Source.POLICY)
     whole = time.process_time() - began
-    steps = recorded_steps(run.run) - before
+    steps = recorded_steps(run.run, Source.POLICY) - before
     run.close()
     spent["all else"] = whole - sum(spent.values())
     print(f"\n{steps} steps, {1000 * whole / steps:.1f} ms of the processor each:")
@@ -192,23 +200,24 @@ def main() -> None:
     given = parser.parse_args()
     if given.out.exists():
         sys.exit(f"{given.out} is there already: give another --out")
-    rates = {}
+    rates: dict[tuple[str, str], tuple[float, float]] = {}
     for transport in ("direct", "ros"):
-        first, last = trained(transport, given)
-        steps, wall = last.steps - first.steps, last.wall - first.wall
-        processor = last.processor - first.processor
-        rates[transport] = steps / wall, steps / processor
+        for phase, moments in trained(transport, given).items():
+            steps = moments[-1].steps - moments[0].steps
+            wall = steps / (moments[-1].wall - moments[0].wall)
+            processor = steps / (moments[-1].processor - moments[0].processor)
+            rates[transport, phase] = wall, processor
+            print(
+                f"{transport:8}{phase:17}{steps:5} steps: {wall:6.1f} steps/s of the wall, "
+                f"{processor:6.1f} steps/s of the processor",
+                flush=True,
+            )
+    for phase in PHASES:
+        pairs = zip(rates["direct", phase], rates["ros", phase], strict=True)
+        wall, processor = (direct / ros for direct, ros in pairs)
         print(
-            f"{transport:8}{steps:5} steps: {steps / wall:6.1f} steps/s of the wall, "
-            f"{steps / processor:6.1f} steps/s of the processor",
-            flush=True,
+            f"{phase}: direct is {wall:.1f} x as fast by the wall, {processor:.1f} x by the processor"
         )
-    for clock, ratio in zip(
-        ("wall", "processor"),
-        (direct / ros for direct, ros in zip(rates["direct"], rates["ros"], strict=True)),
-        strict=True,
-    ):
-        print(f"direct is {ratio:.1f} times as fast, by the {clock}")
     profile(given)
 
 

@@ -244,8 +244,8 @@ TRANSPORT = Argument(
 )
 OWN_TRANSPORT = replace(
     TRANSPORT,
-    description="How the parts meet; ros: as nodes; direct: twin, gate and all others in one process, without ROS, "
-    "several times as fast. A run may go on in either.",
+    description="How the parts meet; ros: as nodes; direct: twin, gate and all others in one process, without ROS. A "
+    "run may go on in either.",
     resume=Resume.KEPT,
 )
 """of a stack that makes its run"""

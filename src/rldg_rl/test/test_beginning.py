@@ -143,7 +143,7 @@ def test_a_run_goes_on_from_its_own_checkpoint_and_bags(tmp_path: Path) -> None:
     steps, around = recorded(), Around()
     Beginning(steps, None, run, seed=0, init="elsewhere, and not looked at").begin(around)
     assert steps.learner.updates == 7 and steps.learner.policy_steps == STEPS
-    assert steps.log.lines == [f"resumed: 7 updates, {STEPS} steps from the bags"]
+    assert steps.log.lines == [f"begins with 7 updates and {STEPS} steps from the bags"]
     assert around.fetched == 2 and not around.waited
 
 

@@ -99,7 +99,7 @@ class Beginning:
         learner = self.recorded.learner
         if steps := learner.buffer.steps_received:
             self.recorded.log.info(
-                f"resumed: {learner.updates} updates, {steps} steps from the bags"
+                f"begins with {learner.updates} updates and {steps} steps from the bags"
             )
 
     def _await_demonstrations(self, around: Surroundings) -> None:
