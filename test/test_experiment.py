@@ -22,9 +22,8 @@ from rldg_experiments.store import NOTE, finish, in_dependency_order, note_of
 TINY = """
 description: everything once
 tasks: {connector: {train: [vga]}}
-specialist: {demos: 2, steps: 50, seed: 0}
-sources: [human, rldg]
-episodes: [3]
+specialist: {demos: 2, steps: 50}
+data: {human: {of: operator, episodes: 3}, rldg: {of: specialist, episodes: 3}}
 students: {cnn: {student: cnn, options: {steps: 3, batch_size: 4, workers: 1}}}
 evaluation: {episodes: 1, specialists: []}
 claims: [{better: rldg, than: human, on: seen}]
@@ -56,7 +55,7 @@ def plan(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> ExperimentPla
     """A tiny experiment in the folder of the test; a steering policy stands for the specialist."""
     monkeypatch.chdir(processes.folder)
     plan = plan_of(processes.folder)
-    (specialist,) = (s for data in plan.data for s in data.specialists)
+    (specialist,) = (s for data in plan.data for s in data.episodes.specialists)
     trained_run(specialist.artefact, specialist.task)
     (specialist.artefact / "summary.json").write_text('{"steps": 50}')
     finish(specialist, seconds=60.0, cpu_seconds=120.0, resumed=False)
@@ -71,7 +70,7 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     assert stages.count("Evaluation") == 2 and len(stages) == 8, "of each source, with its data"
 
     experiment = processes.start(*command)
-    bags = plan.data[0].artefact / "bags"
+    bags = plan.data[0].episodes.artefact / "bags"
     wait_until(lambda: len(list(bags.glob("*/metadata.yaml"))) >= 1, "an episode")
     os.kill(experiment.pid, signal.SIGKILL)
     experiment.wait()
@@ -88,7 +87,7 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     expect_exit(experiment)
     assert before <= {bag.parent.name for bag in bags.glob("*/metadata.yaml")}
     assert not missing(plan)
-    first, second = plan.data
+    first, second = (data.episodes for data in plan.data)
     assert note_of(first).resumed and not note_of(second).resumed
     assert note_of(second).cpu_seconds > 2.0, "the nodes' time, not the launch's alone"
     said = experiment.log.read_text()
@@ -121,7 +120,7 @@ def test_a_stopped_experiment_stops_what_it_started(
     processes: Processes, plan: ExperimentPlan
 ) -> None:
     experiment = processes.start(executable("rldg_experiments", "experiment"), "tiny.yaml")
-    data = plan.data[0]
+    data = plan.data[0].episodes
     assert isinstance(data, Episodes)
     wait_until(lambda: list((data.artefact / "bags").glob("*")), "an episode")
     os.kill(experiment.pid, signal.SIGINT)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """From what a YAML claims to the policies and tasks that decide it: one claim for every family and pair of arms.
 
-An arm is one way to a policy: the specialists, or a student with its data. `cnn/rldg/15` names the student, the source
-of its data and the number of episodes; a part that is left out stands for every one, and then two arms that are
-compared are alike in it.
+An arm is one way to a policy: the specialists, or a student with its data. `cnn/rldg/15` names the student, its data
+and the number of episodes; a part that is left out stands for every one, and then two arms that are compared are alike
+in it. All seeds of an arm are one.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from rldg_experiments.cell import SPECIALIST, WHERE, Cell
 from rldg_experiments.claim_settings import ClaimSettings
-from rldg_experiments.experiment import SOURCES, Experiment, ExperimentError
+from rldg_experiments.experiment import Experiment, ExperimentError
 from rldg_experiments.stages import Evaluation
 
 
@@ -102,7 +102,7 @@ def _arm_name(experiment: Experiment, text: str) -> ArmName:
     for word in text.split("/"):
         if word in experiment.students:
             kind: str = "policy"
-        elif word in SOURCES:
+        elif word in experiment.data:
             kind = "source"
         elif word.isdecimal():
             kind = "episodes"
@@ -111,8 +111,8 @@ def _arm_name(experiment: Experiment, text: str) -> ArmName:
         if not kind or kind in parts:
             raise ValueError(
                 f"there is no arm '{text}': name {SPECIALIST}, or a student "
-                f"({', '.join(experiment.students) or 'there is none'}), the source of its data "
-                f"({', '.join(experiment.sources)}) and the number of its episodes, or some of the "
+                f"({', '.join(experiment.students) or 'there is none'}), its data "
+                f"({', '.join(experiment.data)}) and the number of its episodes, or some of the "
                 "three, with / between them"
             )
         parts[kind] = int(word) if kind == "episodes" else word

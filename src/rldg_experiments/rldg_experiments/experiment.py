@@ -11,13 +11,21 @@ from typing import Any
 from rldg_core.commands.argument_types import LARGEST, LARGEST_SEED
 from rldg_core.files.checked_file import FormatError, read_yaml, typed
 from rldg_core.files.safe_name import check_name, is_too_long
+from rldg_core.perturbation import read_perturbation
 from rldg_core.task import UnknownTask, load_task
 from rldg_core.user_error import UserError
 from rldg_experiments.claim_settings import ClaimSettings, check_claim
 
 EXPERIMENTS = Path(__file__).parent / "experiments"
 BUDGETS = ("cpu", "gpu")
-HUMAN, RLDG, RELABELLED = SOURCES = ("human", "rldg", "relabelled")
+OPERATOR, SPECIALISTS = TEACHERS = ("operator", "specialist")
+MOST_SEEDS = 1000
+MOVED = {
+    "sources": "say `data: {human: {of: operator, episodes: 150}, ...}`, see docs/how-to/experiments.md",
+    "episodes": "say how many in each entry of `data`",
+    "specialist.seed": "say `seeds`, which is of everything that learns or gathers",
+}
+"""entries of YAMLs of before, and what says the same now"""
 FIGURES = ("success", "scaling", "cycle_time", "actions")
 
 
@@ -48,7 +56,25 @@ class SpecialistSettings:
     demos: int = 20
     steps: int = 0
     """0: as many as each task's YAML says"""
-    seed: int = 0
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Arguments of `collect`, `relabel` and `convert`."""
+
+    of: str
+    """who acts: of `TEACHERS`"""
+    episodes: tuple[int, ...]
+    """successful ones that a student learns from; one student each. Smaller datasets are parts of the largest"""
+    relabel: bool = False
+    """whether the specialists' actions take the place of the operator's"""
+    where: str = ""
+    """as in --where of `convert`: which of the episodes are learned from"""
+
+    @property
+    def needs_specialists(self) -> bool:
+        """Whether specialists act or relabel."""
+        return self.of == SPECIALISTS or self.relabel
 
 
 @dataclass(frozen=True)
@@ -59,6 +85,8 @@ class StudentSettings:
     """as in --student"""
     options: dict[str, Any] = field(default_factory=dict)
     """`name: value` becomes `--name value`; true and false become `--name` and `--no-name`"""
+    data: tuple[str, ...] = ()
+    """names of the data that it learns from, one student each; empty: all"""
 
 
 @dataclass(frozen=True)
@@ -71,6 +99,10 @@ class EvaluationSettings:
     """the same starts for every policy"""
     specialists: tuple[str, ...] = ("seen",)
     """where specialists are judged: seen (each on its own task), unseen (each on all of them)"""
+    perturb: str = ""
+    """how the world is off, as in perturb:= of `evaluate`"""
+    transport: str = "direct"
+    """direct or ros"""
 
 
 @dataclass(frozen=True)
@@ -85,17 +117,21 @@ class Experiment:
     tasks: dict[str, Variants]
     """by family; every family has its own data and students"""
     specialist: SpecialistSettings
-    sources: tuple[str, ...]
-    """where data comes from: of `SOURCES`"""
-    episodes: tuple[int, ...]
-    """successful ones that a student learns from; one student each"""
+    data: dict[str, DataSettings]
+    """what students learn from, by the name that claims and the report give it"""
     students: dict[str, StudentSettings]
     """by the name that the report gives them"""
     evaluation: EvaluationSettings
     figures: tuple[str, ...]
     """of `FIGURES`"""
+    seeds: tuple[int, ...] = (0,)
+    """everything that learns or gathers is done once with each; what has the same seed belongs together"""
     claims: tuple[ClaimSettings, ...] = ()
     """what should hold"""
+
+    def data_of(self, student: StudentSettings) -> tuple[str, ...]:
+        """Names of the data that a student learns from."""
+        return student.data or tuple(self.data)
 
 
 def shipped() -> dict[str, str]:
@@ -119,7 +155,7 @@ def load(name: str, budget: str = "cpu") -> Experiment:
         budgets = _budgets(settings.pop("budgets", {}))
         settings = _without_nulls(_overlay(settings, budgets.get(budget, {})))
         settings |= {"name": path.stem, "budget": budget}
-        settings["claims"] = _with_on(settings.get("claims", []))
+        settings = _in_full(settings)
         experiment = typed(settings, Experiment, str(path), strict=True)
         _check(experiment)
     except FormatError as error:
@@ -184,16 +220,42 @@ def _overlay(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, An
     return result
 
 
-def _with_on(claims: Any) -> Any:
-    """Claims whose entry `on` is called so: to YAML 1.1 that word without quotes is true."""
-    if not isinstance(claims, list):
-        return claims
-    return [
-        {("on" if name is True else name): value for name, value in claim.items()}
-        if isinstance(claim, dict)
-        else claim
-        for claim in claims
-    ]
+def _in_full(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with every shorthand written out: `seeds: 3`, `episodes: 150`, and `on`, which is true to YAML 1.1.
+
+    Raises:
+        ValueError: an entry is called otherwise now.
+    """
+    for old, new in MOVED.items():
+        if _has(settings, old):
+            raise ValueError(f"{old}: {new}")
+    result = dict(settings)
+    seeds, data, claims = (result.get(name) for name in ("seeds", "data", "claims"))
+    if type(seeds) is int and seeds <= MOST_SEEDS:
+        result["seeds"] = list(range(seeds))
+    if isinstance(data, dict):
+        result["data"] = {name: _with_list(entry) for name, entry in data.items()}
+    if isinstance(claims, list):
+        result["claims"] = [_with_on(claim) for claim in claims]
+    return result
+
+
+def _has(settings: Mapping[str, Any], name: str) -> bool:
+    first, _, rest = name.partition(".")
+    below = settings.get(first)
+    return first in settings if not rest else isinstance(below, dict) and rest in below
+
+
+def _with_list(data: Any) -> Any:
+    if isinstance(data, dict) and type(data.get("episodes")) is int:
+        return data | {"episodes": [data["episodes"]]}
+    return data
+
+
+def _with_on(claim: Any) -> Any:
+    if not isinstance(claim, dict):
+        return claim
+    return {("on" if name is True else name): value for name, value in claim.items()}
 
 
 def _without_nulls(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,8 +274,9 @@ def _check(experiment: Experiment) -> None:
         ValueError: something does not.
     """
     check_name(experiment.name, "the name of an experiment, which is its file's,")
-    _known("sources", experiment.sources, SOURCES)
     _known("figures", experiment.figures, FIGURES)
+    _known("evaluation.transport", (experiment.evaluation.transport,), ("direct", "ros"))
+    read_perturbation(experiment.evaluation.perturb)
     _known("evaluation.specialists", experiment.evaluation.specialists, ("seen", "unseen"))
     _check_numbers(experiment)
     if not experiment.tasks:
@@ -225,12 +288,10 @@ def _check(experiment: Experiment) -> None:
         _once(f"tasks.{family}.train and .unseen", (*variants.train, *variants.unseen))
         for variant in (*variants.train, *variants.unseen):
             _exists(f"{family}/{variant}")
-        if min(experiment.episodes, default=0) < 2 * len(variants.train):
-            raise ValueError(
-                f"episodes: {list(experiment.episodes)} must be two or more for every task of {family}: one learns, "
-                "one is held out"
-            )
+    for name, data in experiment.data.items():
+        _check_data(experiment, name, data)
     for called, settings in experiment.students.items():
+        _known(f"students.{called[:40]}.data", settings.data, tuple(experiment.data))
         check_name(called, f"students.{called[:40]}: the name becomes a folder's, and")
         _understood(called, settings)
     for number, claim in enumerate(experiment.claims, 1):
@@ -240,21 +301,51 @@ def _check(experiment: Experiment) -> None:
             raise ValueError(f"claims, number {number}: {error}") from error
 
 
+def _check_data(experiment: Experiment, name: str, data: DataSettings) -> None:
+    where = f"data.{name[:40]}"
+    check_name(name, f"{where}: the name stands in claims, and")
+    if name.isdecimal() or name in experiment.students or name == SPECIALISTS:
+        raise ValueError(
+            f"{where}: claims tell data from students and numbers by name: call it otherwise"
+        )
+    _known(f"{where}.of", (data.of,), TEACHERS)
+    if data.relabel and data.of != OPERATOR:
+        raise ValueError(
+            f"{where}.relabel: the specialists acted themselves; it goes with of: {OPERATOR}"
+        )
+    if not data.episodes:
+        raise ValueError(f"{where}.episodes: names no number")
+    for number in data.episodes:
+        _in_range(f"{where}.episodes", number, 0, LARGEST)
+    _once(f"{where}.episodes", data.episodes)
+    tasks = max(len(variants.train) for variants in experiment.tasks.values())
+    if min(data.episodes) < 2 * tasks:
+        raise ValueError(
+            f"{where}.episodes: {list(data.episodes)} must be two or more for every task of a family: one learns, "
+            "one is held out"
+        )
+
+
 def _check_numbers(experiment: Experiment) -> None:
     specialist, evaluation = experiment.specialist, experiment.evaluation
     for what, number, least, most in (
         ("specialist.demos", specialist.demos, 0, LARGEST),
         ("specialist.steps", specialist.steps, 0, LARGEST),
-        ("specialist.seed", specialist.seed, 0, LARGEST_SEED),
         ("evaluation.episodes", evaluation.episodes, 1, LARGEST),
         ("evaluation.seed", evaluation.seed, 0, LARGEST_SEED),
-        *(("episodes", number, 0, LARGEST) for number in experiment.episodes),
+        *(("seeds", seed, 0, LARGEST_SEED) for seed in experiment.seeds),
     ):
-        if number < least:
-            raise ValueError(f"{what}: must be {least} or more, and is {number}")
-        if number > most:
-            raise ValueError(f"{what}: must be {most} at most, and is {number}")
-    _once("episodes", experiment.episodes)
+        _in_range(what, number, least, most)
+    if not experiment.seeds:
+        raise ValueError("seeds: names none: give a number of 1 or more, or a list")
+    _once("seeds", experiment.seeds)
+
+
+def _in_range(what: str, number: int, least: int, most: int) -> None:
+    if number < least:
+        raise ValueError(f"{what}: must be {least} or more, and is {number}")
+    if number > most:
+        raise ValueError(f"{what}: must be {most} at most, and is {number}")
 
 
 def _once(what: str, values: Sequence[object]) -> None:
@@ -265,6 +356,8 @@ def _once(what: str, values: Sequence[object]) -> None:
 def _understood(called: str, settings: StudentSettings) -> None:
     from rldg_experiments.student_options import check_student_options  # noqa: PLC0415 - its torch would slow --help and --list
 
+    if "seed" in settings.options:
+        raise ValueError(f"students.{called}: the seed is one of the experiment's: give `seeds`")
     try:
         check_student_options(settings.student, settings.options)
     except ValueError as error:

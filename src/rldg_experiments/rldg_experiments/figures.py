@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
+from zlib import crc32
 
 import matplotlib
 import numpy as np
@@ -17,9 +18,9 @@ from matplotlib.figure import Figure
 from rldg_experiments import paper
 from rldg_experiments.cell import SPECIALIST, WHERE
 from rldg_experiments.evaluation import Interval
-from rldg_experiments.experiment import HUMAN, RELABELLED, RLDG
 from rldg_experiments.near_goal import actions_near_goal
 from rldg_experiments.results import Results, Row, of_most_episodes
+from rldg_experiments.stages import HUMAN, RELABELLED, RLDG
 
 matplotlib.use("agg")
 from matplotlib import pyplot
@@ -33,7 +34,9 @@ NAMES = {
     RLDG: "RLDG",
     "": "RL specialists",
 }
-"""of sources in legends: the operator is a script, no person took part"""
+"""of data in legends, of those names that the shipped experiments use: the operator is a script, no person took part"""
+OTHER_COLOURS = ("#c51b7d", "#8c510a", "#01665e", "#542788", "#b2182b", "#4d4d4d")
+"""of data by other names"""
 PAPER_NAMES = {HUMAN: "human", RLDG: "RLDG", "": ""}
 """of the paper's, whose data people gave"""
 GROUPS_IN_A_LINE = 4
@@ -49,6 +52,16 @@ class Drawing:
     title: str
     text: str
     png: bytes
+
+
+def _colour(source: str) -> str:
+    """The same for a name of data in every figure."""
+    return COLOURS.get(source) or OTHER_COLOURS[crc32(source.encode()) % len(OTHER_COLOURS)]
+
+
+def _data_name(source: str) -> str:
+    """In a legend."""
+    return NAMES.get(source, source)
 
 
 def draw_figure(name: str, results: Results) -> Drawing:
@@ -86,13 +99,13 @@ def success_bars(rows: Sequence[Row], families: Iterable[str]) -> Figure:
 def _success(results: Results) -> Figure:
     """As figure 4; where there are several numbers of episodes, of the largest."""
     experiment = results.plan.experiment
-    return success_bars(of_most_episodes(results.rows, experiment.episodes), experiment.tasks)
+    return success_bars(of_most_episodes(results.rows), experiment.tasks)
 
 
 def _cycle_time(results: Results) -> Figure:
     """As figure 6."""
     experiment = results.plan.experiment
-    rows = of_most_episodes(results.rows, experiment.episodes)
+    rows = of_most_episodes(results.rows)
     figure, panels = _bars(
         rows, experiment.tasks, lambda row: row.all.cycle_seconds, with_paper=False
     )
@@ -155,11 +168,11 @@ def _draw_group(
             x,
             interval.value,
             0.75 / len(ordered),
-            color=COLOURS[row.source],
+            color=_colour(row.source),
             yerr=[[interval.value - interval.low], [interval.high - interval.value]],
             capsize=3,
         )
-        shown.setdefault(NAMES[row.source], bar)
+        shown.setdefault(_data_name(row.source), bar)
         if row.source:
             top = (x, interval.high)
             axes.annotate(
@@ -203,14 +216,14 @@ def _scaling(results: Results) -> Figure:
         here = [row for row in students if (row.family, row.where) == (family, where)]
         for policy, source in dict.fromkeys((row.policy, row.source) for row in here):
             line = [row for row in here if (row.policy, row.source) == (policy, source)]
-            _line(axes, line, f"{policy}, {NAMES[source]}", styles[policy])
+            _line(axes, line, f"{policy}, {_data_name(source)}", styles[policy])
         tasks = ", ".join(task.split("/")[1] for task in here[0].tasks)
         axes.set(
             title=f"{family} {where}: {tasks}",
             xlabel="successful episodes learned from",
             xscale="log",
         )
-        counts = results.plan.experiment.episodes
+        counts = sorted({row.training_episodes for row in here})
         axes.set_xticks(counts, [str(count) for count in counts], minor=False)
         axes.minorticks_off()
         axes.grid(alpha=0.3)
@@ -222,8 +235,8 @@ def _scaling(results: Results) -> Figure:
 def _actions(results: Results) -> Figure:
     """Where actions near the goal point, a panel for every source, as figure 8; families together."""
     found: dict[str, list[np.ndarray]] = {}
-    for episodes in results.plan.data:
-        found.setdefault(episodes.source, []).append(actions_near_goal(episodes.artefact))
+    for data in results.plan.data:
+        found.setdefault(data.name, []).append(actions_near_goal(data.episodes.artefact))
     figure, (above, below) = pyplot.subplots(
         2, len(found), figsize=(1 + 3.6 * len(found), 6.5), layout="constrained", squeeze=False
     )
@@ -236,13 +249,13 @@ def _actions(results: Results) -> Figure:
         )
         axes.plot([0, 1, 1, 0, 0], [0, 0, 1, 1, 0], c="white", lw=1, ls=":")
         axes.set(
-            title=f"{NAMES[source]}: {100 * right:.0f} % to the goal",
+            title=f"{_data_name(source)}: {100 * right:.0f} % to the goal",
             aspect="equal",
             xlabel="x",
             ylabel="y",
         )
         axes = below[column]
-        axes.hist(actions[:, 2], 25, (-1, 1), color=COLOURS[source], density=True)
+        axes.hist(actions[:, 2], 25, (-1, 1), color=_colour(source), density=True)
         axes.set(xlabel="along the tool, towards the goal", ylabel="density")
     return figure
 
@@ -250,7 +263,7 @@ def _actions(results: Results) -> Figure:
 def _line(axes: Axes, rows: list[Row], label: str, style: str) -> None:
     counts = [row.training_episodes for row in rows]
     rates = [row.all.success for row in rows]
-    colour = COLOURS[rows[0].source]
+    colour = _colour(rows[0].source)
     axes.plot(
         counts, [100 * rate.value for rate in rates], style, marker="o", c=colour, label=label
     )

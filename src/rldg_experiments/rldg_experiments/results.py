@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from rldg_core.files.checked_file import read_json, typed
@@ -24,8 +24,8 @@ from rldg_experiments.evaluation import (
     success_rate,
     successes_per_10_minutes,
 )
-from rldg_experiments.plan import ExperimentPlan
-from rldg_experiments.stages import Episodes, Relabelled, Specialist, Stage
+from rldg_experiments.plan import ExperimentPlan, PlannedData
+from rldg_experiments.stages import Evaluation, Specialist, Stage
 from rldg_experiments.store import NOTE, Note, code, note_of
 from rldg_experiments.verdict import HELD, Finding, Outcomes, Start, decide_claim
 
@@ -85,7 +85,10 @@ class Row:
     training_episodes: int
     where: str
     all: Figures
+    """of all seeds together, as if they were more starts"""
     tasks: dict[str, Figures]
+    seeds: dict[str, Figures] = field(default_factory=dict)
+    """by seed of the training; empty in a file of before this was kept"""
 
 
 @dataclass(frozen=True)
@@ -119,6 +122,8 @@ class Data:
 
     family: str
     source: str
+    """as the experiment calls it"""
+    seed: int
     tasks: dict[str, dict[str, Any]]
     """by task, as the run's summary has it: at least episodes, successes, mean_cycle_seconds"""
 
@@ -128,6 +133,7 @@ class Training:
     """What a specialist needed, beside what its task's YAML allows."""
 
     task: str
+    seed: int
     steps: int
     cpu_minutes: float | None
     """[min] of processor time; None: not measured, since it was killed on the way or is of before this was"""
@@ -182,19 +188,26 @@ def gather(plan: ExperimentPlan) -> Results:
     rows = tuple(_row(cell) for cell in plan.cells)
     data = tuple(_data(episodes) for episodes in plan.data)
     claims = tuple(map(_judged, plan.claims))
-    return Results(plan, rows, data, _trainings(plan, rows), claims, _notes(plan))
+    return Results(plan, rows, data, _trainings(plan), claims, _notes(plan))
 
 
-def of_most_episodes(rows: Sequence[Row], episodes: Sequence[int]) -> list[Row]:
-    """The rows of the largest of several numbers of episodes, and those of the specialists, which learn from none."""
-    return [row for row in rows if row.training_episodes in (0, max(episodes, default=0))]
+def of_most_episodes(rows: Sequence[Row]) -> list[Row]:
+    """The rows of each data's largest number of episodes, and those of the specialists, which learn from none."""
+    most = {"": 0}
+    for row in rows:
+        if row.source:
+            most[row.source] = max(row.training_episodes, most.get(row.source, 0))
+    return [row for row in rows if row.training_episodes == most[row.source]]
 
 
 def _row(cell: Cell) -> Row:
-    found: dict[str, list[EpisodeOutcome]] = {}
+    of_tasks: dict[str, list[EpisodeOutcome]] = {}
+    of_seeds: dict[str, list[EpisodeOutcome]] = {}
     for evaluation in cell.evaluations:
-        found.setdefault(evaluation.task, []).extend(outcomes(evaluation.artefact))
-    together = [outcome for of_task in found.values() for outcome in of_task]
+        found = outcomes(evaluation.artefact)
+        of_tasks.setdefault(evaluation.task, []).extend(found)
+        of_seeds.setdefault(str(evaluation.policy.seed), []).extend(found)
+    together = [outcome for found in of_tasks.values() for outcome in found]
     return Row(
         cell.family,
         cell.policy,
@@ -202,7 +215,8 @@ def _row(cell: Cell) -> Row:
         cell.episodes,
         cell.where,
         figures_of(together),
-        {task: figures_of(of_task) for task, of_task in found.items()},
+        {task: figures_of(found) for task, found in of_tasks.items()},
+        {seed: figures_of(found) for seed, found in of_seeds.items()},
     )
 
 
@@ -212,11 +226,12 @@ def _judged(claim: PlannedClaim) -> JudgedClaim:
 
 
 def _outcomes(arm: Arm) -> Outcomes:
-    found: dict[Start, list[EpisodeOutcome]] = {}
+    found: dict[int, dict[Start, list[EpisodeOutcome]]] = {}
     for evaluation in arm.evaluations:
+        of_seed = found.setdefault(evaluation.policy.seed, {})
         for outcome in outcomes(evaluation.artefact):
-            found.setdefault((evaluation.task, outcome.number), []).append(outcome)
-    return {0: found}  # every policy is trained once
+            of_seed.setdefault((evaluation.task, outcome.number), []).append(outcome)
+    return found
 
 
 def figures_of(episodes: Sequence[EpisodeOutcome]) -> Figures:
@@ -235,28 +250,32 @@ def figures_of(episodes: Sequence[EpisodeOutcome]) -> Figures:
     )
 
 
-def _data(episodes: Episodes | Relabelled) -> Data:
-    tasks = read_json(RunPaths(episodes.artefact).summary, Collected, fix=DONE_AGAIN).tasks
-    return Data(episodes.tasks[0].split("/")[0], episodes.source, tasks)
+def _data(data: PlannedData) -> Data:
+    tasks = read_json(RunPaths(data.episodes.artefact).summary, Collected, fix=DONE_AGAIN).tasks
+    return Data(data.episodes.tasks[0].split("/")[0], data.name, data.seed, tasks)
 
 
-def _trainings(plan: ExperimentPlan, rows: Sequence[Row]) -> tuple[Training, ...]:
+def _trainings(plan: ExperimentPlan) -> tuple[Training, ...]:
     """Of the specialists whose runs are still there."""
     judged = {
-        task: figures
-        for row in rows
-        if (row.policy, row.where) == (SPECIALIST, "seen")
-        for task, figures in row.tasks.items()
+        evaluation.policy: evaluation
+        for cell in plan.cells
+        if (cell.policy, cell.where) == (SPECIALIST, "seen")
+        for evaluation in cell.evaluations
     }
     noted = ((specialist, note_of(specialist)) for specialist in plan.specialists)
-    return tuple(_training(s, note, judged.get(s.task)) for s, note in noted if note)
+    return tuple(_training(s, note, judged.get(s)) for s, note in noted if note)
 
 
-def _training(specialist: Specialist, note: Note, success: Figures | None) -> Training:
+def _training(specialist: Specialist, note: Note, judged: Evaluation | None) -> Training:
     steps = read_json(RunPaths(specialist.artefact).summary, Trained, fix=DONE_AGAIN).steps
-    measured = None if note.resumed or note.cpu_seconds is None else note.cpu_seconds / 60
     return Training(
-        specialist.task, steps, measured, load_task(specialist.task).cpu_budget, success
+        task=specialist.task,
+        seed=specialist.seed,
+        steps=steps,
+        cpu_minutes=None if note.resumed or note.cpu_seconds is None else note.cpu_seconds / 60,
+        cpu_budget=load_task(specialist.task).cpu_budget,
+        success=None if judged is None else figures_of(outcomes(judged.artefact)),
     )
 
 

@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from rldg_core.files.checked_file import FormatError, read_json
 from rldg_experiments.cell import WHERE
 from rldg_experiments.evaluation import Interval
-from rldg_experiments.experiment import SOURCES
 from rldg_experiments.results import Row, of_most_episodes
 
 FIX = "Give the results.json of an experiment"
@@ -23,7 +22,10 @@ class _Compared:
 
     tasks: dict[str, Any]
     """by family, in the order of the pictures"""
-    episodes: tuple[int, ...]
+    data: dict[str, Any] = field(default_factory=dict)
+    """by name"""
+    sources: tuple[str, ...] = ()
+    """names of the data, in a file of version 0.1.0"""
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ def read_together(paths: Sequence[Path]) -> Together:
     for path in paths:
         content = read_json(path, _Content, fix=FIX)
         families += [family for family in content.experiment.tasks if family not in families]
-        for row in of_most_episodes(content.results, content.experiment.episodes):
+        for row in of_most_episodes(content.results):
             _check(row, content.experiment, path)
             bar = (row.family, row.where, row.policy, row.source)
             earlier, there = rows.setdefault(bar, (row, path))
@@ -77,8 +79,9 @@ def _check(row: Row, compared: _Compared, path: Path) -> None:
     where = f"{path}: results: {row.policy} on {row.family} {row.where}"
     if row.family not in compared.tasks or row.where not in WHERE:
         raise FormatError(f"{where} is not among the experiment's tasks. {FIX}")
-    if row.source not in ("", *SOURCES):
-        raise FormatError(f"{where}: source '{row.source}' is none of {', '.join(SOURCES)}. {FIX}")
+    names = (*compared.sources, *compared.data)
+    if row.source not in ("", *names):
+        raise FormatError(f"{where}: source '{row.source}' is none of {', '.join(names)}. {FIX}")
     success: Interval = row.all.success
     if not 0 <= success.low <= success.value <= success.high <= 1:
         raise FormatError(f"{where}: success is no share within its interval. {FIX}")

@@ -21,9 +21,10 @@ from rldg_core.operators import OPERATORS
 from rldg_core.run_paths import RunPaths
 from rldg_core.task import Task, load_task
 from rldg_experiments.commands import Command, option
-from rldg_experiments.experiment import HUMAN, RELABELLED
 
 RUNS, DATA = Path("runs"), Path("data")
+HUMAN, RLDG, RELABELLED = "human", "rldg", "relabelled"
+"""kinds of data, in the names of what stages leave: of an operator, of specialists, of both"""
 UPDATES_PER_SECOND = 5.0
 CORES = 2
 CPU_MINUTES = 4.0
@@ -42,6 +43,8 @@ class Stage:
     """part of the key: what kind of stage it is, whatever its class is called"""
     VERSION: ClassVar[int]
     """part of the key: raise it when the same settings give something else"""
+    ADDED: ClassVar[dict[str, Any]] = {}
+    """settings that a stage did not have at first, with the value that stands for that: then it keeps its key"""
 
     @cached_property
     def key(self) -> str:
@@ -51,7 +54,12 @@ class Stage:
 
     @property
     def _settings(self) -> dict[str, Any]:
-        return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: _plain(value)
+            for name, value in given.items()
+            if name not in self.ADDED or value != self.ADDED[name]
+        }
 
     @property
     def needs(self) -> Iterator[Stage]:
@@ -236,8 +244,15 @@ class DatasetStage(Stage):
 
     KIND: ClassVar[str] = "Dataset"
     VERSION: ClassVar[int] = 1
+    ADDED: ClassVar[dict[str, Any]] = {"where": ""}
     episodes: Episodes | Relabelled
     count: int
+    where: str = ""
+
+    @property
+    def seed(self) -> int:
+        """Of its collection."""
+        return self.episodes.seed
 
     @property
     def label(self) -> str:
@@ -253,8 +268,9 @@ class DatasetStage(Stage):
     def command(self) -> Command:
         """`convert`; what a killed one had published is replaced."""
         run, count = str(RUNS / self.episodes.name), str(self.count)
+        where = ("--where", self.where) if self.where else ()
         return Command(
-            ("convert", run, "--count", count, "--out", str(self.artefact), "--overwrite")
+            ("convert", run, "--count", count, *where, "--out", str(self.artefact), "--overwrite")
         )
 
     @property
@@ -287,6 +303,11 @@ class StudentTraining(Stage):
         return settings
 
     @property
+    def seed(self) -> int:
+        """Of its training."""
+        return int(dict(self.options).get("seed", 0))
+
+    @property
     def label(self) -> str:
         """cnn_rldg_connector_150."""
         return f"{self.called}_{self.dataset.label}"
@@ -315,10 +336,13 @@ class Evaluation(Stage):
 
     KIND: ClassVar[str] = "Evaluation"
     VERSION: ClassVar[int] = 1
+    ADDED: ClassVar[dict[str, Any]] = {"perturb": "", "transport": "direct"}
     policy: Specialist | StudentTraining
     task: str
     episodes: int
     seed: int
+    perturb: str = ""
+    transport: str = "direct"
 
     def world(self) -> Mapping[str, Any]:
         """The task."""
@@ -336,10 +360,11 @@ class Evaluation(Stage):
 
     @property
     def command(self) -> Command:
-        """`evaluate` without ROS: the same episodes, on all cores."""
+        """`evaluate`, without ROS if not asked otherwise: the same episodes, on all cores."""
         what = (f"name:={self.policy.name}", f"task:={self.task}", f"evaluation:={self.name}")
-        how = (f"episodes:={self.episodes}", f"seed:={self.seed}", "transport:=direct")
-        return Command(("launch", "evaluate", *what, *how))
+        how = (f"episodes:={self.episodes}", f"seed:={self.seed}", f"transport:={self.transport}")
+        off = (f"perturb:={self.perturb}",) if self.perturb else ()
+        return Command(("launch", "evaluate", *what, *how, *off))
 
     @property
     def title(self) -> str:

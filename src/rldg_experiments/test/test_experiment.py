@@ -32,11 +32,12 @@ from rldg_experiments.stages import (
 )
 from rldg_experiments.store import finish, in_dependency_order
 
-OWN = """
+BOTH = "data: {human: {episodes: [4, 8]}, rldg: {episodes: [4, 8]}}"
+OWN = f"""
 base: demo
-tasks: {connector: {train: [vga], unseen: [xlr]}}
-episodes: [4, 8]
-evaluation: {episodes: 2}
+tasks: {{connector: {{train: [vga], unseen: [xlr]}}}}
+{BOTH}
+evaluation: {{episodes: 2}}
 """
 
 
@@ -78,9 +79,8 @@ def test_every_command_of_every_experiment_is_understood(name: str, budget: str)
 
 
 def test_every_source_is_made_by_a_command_of_its_own() -> None:
-    commands = {
-        stage.source: stage.command.words for stage in make_experiment_plan(load("fig7")).data
-    }
+    plan = make_experiment_plan(load("fig7"))
+    commands = {data.name: data.episodes.command.words for data in plan.data}
     assert "source:=operator" in commands["human"]
     assert any(word.startswith("policies:=") for word in commands["rldg"])
     assert commands["relabelled"][:3] == ("run", "rldg_rl", "relabel")
@@ -96,9 +96,12 @@ def test_an_own_experiment_says_what_differs(tmp_path: Path) -> None:
 
 
 def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None:
-    text = OWN + "budgets: {gpu: {episodes: [300], students: {cnn: {options: {augment: null}}}}}"
+    text = (
+        OWN
+        + "budgets: {gpu: {data: {human: {episodes: 300}}, students: {cnn: {options: {augment: null}}}}}"
+    )
     small, large = (load(own(tmp_path, text), budget) for budget in BUDGETS)
-    assert (small.episodes, large.episodes) == ((4, 8), (300,))
+    assert [e.data["human"].episodes for e in (small, large)] == [(4, 8), (300,)]
     assert "augment" in small.students["cnn"].options
     assert "augment" not in large.students["cnn"].options
 
@@ -108,11 +111,35 @@ def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None
     [
         ("tasks: {connector: {train: [vga], unseen: [scart]}}", "no task 'connector/scart'"),
         ("tasks: {connector: {train: [vga], seen: [xlr]}}", "'xlr' is none of vga"),
-        ("sources: [human, monkey]", "'monkey' is none of human, rldg"),
+        ("data: {human: {of: monkey}}", "data.human.of: 'monkey' is none of operator, specialist"),
+        ("data: {rldg: {relabel: true}}", "data.rldg.relabel: the specialists acted themselves"),
+        ("data: {cnn: {of: operator, episodes: 9}}", "data.cnn: claims tell data from students"),
+        ("data: {'7': {of: operator, episodes: 9}}", "data.7: claims tell data from"),
+        ("data: {a/b: {of: operator, episodes: 9}}", "data.a/b: the name stands in claims"),
+        ("data: {human: {episodes: []}}", "data.human.episodes: names no number"),
+        (
+            "students: {cnn: {data: [rldg, moon]}}",
+            "students.cnn.data: 'moon' is none of human, rldg",
+        ),
+        (
+            "students: {cnn: {options: {seed: 3}}}",
+            "the seed is one of the experiment's: give `seeds`",
+        ),
+        ("sources: [human]", "sources: say `data: {human: {of: operator, episodes: 150}, ...}`"),
+        ("episodes: [9]", "episodes: say how many in each entry of `data`"),
+        ("specialist: {seed: 3}", "specialist.seed: say `seeds`"),
+        ("seeds: 0", "seeds: names none: give a number of 1 or more"),
+        ("seeds: []", "seeds: names none"),
+        ("seeds: [1, 1]", "seeds: names 1 twice"),
+        ("seeds: [-1]", "seeds: must be 0 or more, and is -1"),
+        ("seeds: many", "seeds"),
+        ("seeds: 1000000000", "seeds"),
+        ("evaluation: {perturb: wind}", "wind"),
+        ("evaluation: {transport: pigeon}", "'pigeon' is none of direct, ros"),
         ("figures: [pie]", "'pie' is none of"),
         ("evaluation: {episode: 2}", "episode"),
-        ("episodes: [1]", "two or more for every task"),
-        ("episodes: many", "episodes"),
+        ("data: {human: {episodes: 1}}", "two or more for every task"),
+        ("data: {human: {episodes: many}}", "episodes"),
         ("- vga", "not a list of"),
         ("base: demon", "no experiment 'demon': give one of demo, fig4"),
         ("a: [", "expected"),
@@ -147,8 +174,8 @@ def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None
         ("evaluation: {seed: -1}", "evaluation.seed: must be 0 or more, and is -1"),
         ("specialist: {demos: -3}", "specialist.demos: must be 0 or more, and is -3"),
         ("specialist: {steps: 3000000000}", "specialist.steps: must be 2147483647 at most"),
-        ("episodes: [9, 9]", "episodes: names 9 twice"),
-        ("sources: [human, human]", "sources: names human twice"),
+        ("data: {human: {episodes: [9, 9]}}", "episodes: names 9 twice"),
+        ("students: {cnn: {data: [human, human]}}", "students.cnn.data: names human twice"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
@@ -192,10 +219,10 @@ def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> N
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 3}") == judged
     assert changed(tmp_path, "{episodes: 2}", "{episodes: 2}\nfigures: [scaling]") == set()
     assert changed(tmp_path, "[4, 8]", "[6, 8]") == {DatasetStage, StudentTraining, Evaluation}
-    learned = "[4, 8]\nstudents: {cnn: {options: {steps: 7}}}"
-    assert changed(tmp_path, "[4, 8]", learned) == {StudentTraining, Evaluation}
+    learned = f"{BOTH}\nstudents: {{cnn: {{options: {{steps: 7}}}}}}"
+    assert changed(tmp_path, BOTH, learned) == {StudentTraining, Evaluation}
     everything = {type(stage) for stage in every_stage(make_experiment_plan(load("demo"))).values()}
-    assert changed(tmp_path, "[4, 8]", "[4, 8]\nspecialist: {steps: 9}") == everything
+    assert changed(tmp_path, BOTH, BOTH + "\nspecialist: {steps: 9}") == everything
     assert changed(tmp_path, "[4, 8]", "[4, 10]") == {
         Episodes,
         DatasetStage,
@@ -240,13 +267,13 @@ def test_how_a_specialist_learns_changes_only_what_comes_of_it(
 
 
 def test_a_student_keeps_its_key_under_another_name(tmp_path: Path) -> None:
-    renamed = "[4, 8]\nstudents: {cnn: null, pupil: {student: cnn, options: {steps: 1500}}}"
+    renamed = BOTH + "\nstudents: {cnn: null, pupil: {student: cnn, options: {steps: 1500}}}"
     twin = renamed.replace("pupil", "other")
     first, second = (
         {
             s.key
             for s in every_stage(
-                make_experiment_plan(load(own(tmp_path, OWN.replace("[4, 8]", text))))
+                make_experiment_plan(load(own(tmp_path, OWN.replace(BOTH, text))))
             ).values()
         }
         for text in (renamed, twin)
@@ -259,14 +286,15 @@ def test_two_students_with_equal_settings_are_both_trained_and_judged(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     twins = """
-sources: [human]
 claims: null
 students:
   cnn: null
   pupil: {student: cnn, options: {steps: 7}}
   twin: {student: cnn, options: {steps: 7}}
 """
-    plan = make_experiment_plan(load(own(tmp_path, OWN.replace("[4, 8]", "[4]") + twins)))
+    plan = make_experiment_plan(
+        load(own(tmp_path, OWN.replace(BOTH, "data: {human: {episodes: 4}, rldg: null}") + twins))
+    )
     stages = in_dependency_order(plan.targets)
     assert [s.called for s in stages if isinstance(s, StudentTraining)] == ["pupil", "twin"]
     assert {e.artefact for cell in plan.cells for e in cell.evaluations} <= {
@@ -281,6 +309,78 @@ students:
             won = json.dumps(asdict(EpisodeOutcome(stage.task, True, 2.0, 9.0, 0))) + "\n"
             (stage.artefact / "episodes.jsonl").write_text(won)
     assert list(gather(plan).notes) == [str(stage.artefact) for stage in stages]
+
+
+def seeds_of(plan: ExperimentPlan) -> dict[str, list[int]]:
+    """Of the stages that learn or gather, by kind."""
+    found: dict[str, list[int]] = {}
+    for stage in every_stage(plan).values():
+        if isinstance(stage, Specialist | Episodes | StudentTraining):
+            found.setdefault(stage.KIND, []).append(stage.seed)
+    return {kind: sorted(set(seeds)) for kind, seeds in found.items()}
+
+
+def test_every_seed_has_its_own_specialists_data_and_students(tmp_path: Path) -> None:
+    one, three = (
+        make_experiment_plan(load(own(tmp_path, OWN + seeds))) for seeds in ("", "seeds: 3\n")
+    )
+    assert seeds_of(three) == {kind: [0, 1, 2] for kind in ("Specialist", "Episodes", "Student")}
+    assert every_stage(one).keys() < every_stage(three).keys(), "seed 0 stays as it is"
+    assert len(every_stage(three)) == 3 * len(every_stage(one))
+    for student in (s for s in every_stage(three).values() if isinstance(s, StudentTraining)):
+        assert student.dataset.seed == student.seed
+        words = student.command.words
+        assert (
+            (words[words.index("--seed") + 1] == str(student.seed))
+            if student.seed
+            else "--seed" not in words
+        )
+    starts = {s.seed for s in every_stage(three).values() if isinstance(s, Evaluation)}
+    assert starts == {1000}, "the same for all"
+    (cell,) = (
+        c
+        for c in three.cells
+        if (c.policy, c.source, c.episodes, c.where) == ("cnn", "rldg", 8, "seen")
+    )
+    assert [evaluation.policy.seed for evaluation in cell.evaluations] == [0, 1, 2]
+
+
+def test_a_student_learns_from_the_data_that_it_names(tmp_path: Path) -> None:
+    more = "students: {cnn: {data: [rldg]}}\nclaims: null\n"
+    cells = make_experiment_plan(load(own(tmp_path, OWN + more))).cells
+    assert {cell.source for cell in cells if cell.policy == "cnn"} == {"rldg"}
+
+
+def test_what_is_off_or_left_out_has_a_key_of_its_own(tmp_path: Path) -> None:
+    where = BOTH.replace("rldg: {", "rldg: {where: domain=sim, ")
+    assert changed(tmp_path, BOTH, where) == {DatasetStage, StudentTraining, Evaluation}
+    for entry in ("perturb: 'camera:5mm'", "transport: ros"):
+        assert changed(tmp_path, "{episodes: 2}", f"{{episodes: 2, {entry}}}") == {Evaluation}
+    plan = make_experiment_plan(
+        load(
+            own(
+                tmp_path,
+                OWN.replace(BOTH, where).replace(
+                    "{episodes: 2}", "{episodes: 2, perturb: 'camera:5mm'}"
+                ),
+            )
+        )
+    )
+    found = every_stage(plan).values()
+    for stage in found:
+        accept(stage.command)
+    assert any("--where" in stage.command.words for stage in found)
+    assert any("perturb:=camera:5mm" in stage.command.words for stage in found)
+
+
+def test_two_stages_that_would_write_one_folder_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Specialist, "name", "specialist")
+    with pytest.raises(
+        ExperimentError, match=r"two stages would write runs/specialist: 'a specialist learns"
+    ):
+        make_experiment_plan(load("demo"))
 
 
 def test_experiments_share_what_they_have_in_common() -> None:

@@ -61,11 +61,11 @@ def results(plan: ExperimentPlan, rates: dict[str, int]) -> Results:
     rows = tuple(row(cell, rates[cell.source], 50 - rates[cell.source]) for cell in plan.cells)
     summary = {"successes": 75, "episodes": 80, "mean_cycle_seconds": 4.2}
     trainings = (
-        Training("connector/vga", 1500, 3.04, 6.0, figures(49, 1)),
-        Training("connector/usb_a", 2500, 7.04, 6.0, figures(50, 0)),
-        Training("connector/ethernet", 1900, None, 6.0, None),
+        Training("connector/vga", 0, 1500, 3.04, 6.0, figures(49, 1)),
+        Training("connector/usb_a", 0, 2500, 7.04, 6.0, figures(50, 0)),
+        Training("connector/ethernet", 0, 1900, None, 6.0, None),
     )
-    data = (Data("connector", "human", {"connector/vga": summary}),)
+    data = (Data("connector", "human", 0, {"connector/vga": summary}),)
     claims = tuple(claim_of(claim, rates) for claim in plan.claims)
     return Results(plan, rows, data, trainings, claims, {})
 
