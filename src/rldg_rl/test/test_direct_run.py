@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import errno
+import signal
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,28 @@ def test_what_a_kill_left_open_is_mended(tmp_path: Path) -> None:
 def test_a_training_needs_somebody_who_demonstrates(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="demos:=1 need a person"):
         training(tmp_path, operator="none")
+
+
+def test_ctrl_c_ends_the_step_first_and_the_run_goes_on(tmp_path: Path) -> None:
+    run = training(tmp_path)
+    seen: list[int] = []
+
+    def interrupt(step: Step) -> None:
+        if step.episode_id == "policy_00000":
+            seen.append(step.index)
+            if step.index == 5:
+                signal.raise_signal(signal.SIGINT)
+
+    run.channel.listen(STEP, interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run.live()
+    assert seen == list(range(6))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    stopped = read_summary(run.run.bags / "policy_00000")
+    assert (stopped.status, stopped.steps) == (EpisodeStatus.ABORTED, 6)
+    assert run.run.learner_checkpoint.is_file()
+
+    again = training(tmp_path)
+    again.live()
+    assert read_summary(run.run.bags / "policy_00000") == stopped
+    assert again.run.summary.is_file()

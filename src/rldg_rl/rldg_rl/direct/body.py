@@ -110,6 +110,8 @@ class DirectBody:
         """what the gate said last"""
         self.while_waiting: Callable[[], None] = lambda: None
         """what others do while the run waits"""
+        self.before_acting: Callable[[], None] = lambda: None
+        """called before every step; may raise"""
         channel.listen(contract.SAFETY_STATE, self._keep_safety)
         self._robot = self._robot_of(next(iter(tasks)))
 
@@ -147,6 +149,7 @@ class DirectBody:
 
     def act(self, target: Pose, gripper: float, stamp: int) -> None:
         """See `environment.Robot`."""
+        self.before_acting()
         self._robot.act(target, gripper, stamp)
 
     def observe(self, after: int) -> Observation:

@@ -12,6 +12,7 @@ import torch
 
 from rldg_core import contract
 from rldg_core.user_error import UserError
+from rldg_msgs.msg import Episode
 from rldg_rl.acting.actor import Actor, Hands
 from rldg_rl.acting.gate_release import GateRelease
 from rldg_rl.acting.played_hands import PlayedHands
@@ -23,6 +24,7 @@ from rldg_rl.direct.hands import OperatorHands
 from rldg_rl.direct.learner import DirectLearner
 from rldg_rl.direct.local_channel import LocalChannel
 from rldg_rl.direct.recorder import DirectRecorder, mend
+from rldg_rl.direct.step_boundary import StepBoundary
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episode_witness import EpisodeWitness
@@ -83,7 +85,9 @@ class DirectRun:
         self._log = ConsoleLog(self.screen.console)
         mend(self.run, self._log)
         self.recorder = DirectRecorder(self.run, self.channel)
+        self._boundary = StepBoundary()
         self.body = DirectBody(self.tasks, self.channel, parameters.randomize)
+        self.body.before_acting = self._boundary.reached
         self._waiting = Waiting(self.body.spin, lambda: True, self._announce)
         context = self._context()
         self.mode = make_mode(context)
@@ -102,7 +106,8 @@ class DirectRun:
             UserError: it cannot go on without a person.
         """
         try:
-            self.loop.live()
+            with self._boundary.heeded():
+                self.loop.live()
         except OSError as error:
             raise UserError(
                 f"cannot write into {self.run.path}: {error.strerror or error}; make room, then start the "
@@ -135,11 +140,16 @@ class DirectRun:
     def _listen(self) -> None:
         for topic, hear in self.mode.topics.items():
             self.channel.listen(topic, hear)
+        self.channel.listen(contract.EPISODE, self._mark)
         self.channel.listen(contract.RUN_STATUS, self.screen.hear_run)
         self.channel.listen(contract.LEARNER_STATUS, self.screen.hear_learner)
         self.channel.listen(contract.SAFETY_STATE, self.screen.hear_gate)
         for topic in (contract.RUN_STATUS, contract.LEARNER_STATUS):
             self.channel.listen(topic, lambda _: self.screen.draw_again())
+
+    def _mark(self, episode: Episode) -> None:
+        opens = episode.status == Episode.OPEN
+        (self._boundary.begin if opens else self._boundary.end)()
 
     def _hands(self) -> Hands:
         given = self.parameters
