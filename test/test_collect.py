@@ -60,8 +60,8 @@ def test_a_student_s_own_states_get_the_specialist_s_actions(processes: Processe
     runs, data = processes.folder / "runs", processes.folder / "data"
     trained_run(runs / "vga", "connector/vga")
     untrained_student(runs / "pupil")
-    words = {"policy": "pupil", "task": "connector/vga", "status": "all", "video": True}
-    expect_exit(processes.stack("collect", name="own", episodes=3, **words))
+    words = {"policy": "pupil", "task": "connector/vga", "status": "all", "transport": "direct"}
+    expect_exit(processes.stack("collect", name="own", episodes=3, video=True, **words))
     own = RunFolder(runs / "own")
     assert [e.status for e in own.episodes()] == ["failure"] * 3, "it has learned nothing"
     assert json.loads(own.summary.read_text())["collected"] == 3

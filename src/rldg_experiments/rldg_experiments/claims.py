@@ -100,7 +100,7 @@ def _arm_name(experiment: Experiment, text: str) -> ArmName:
         return ArmName(policy=SPECIALIST)
     parts: dict[str, str | int] = {}
     for word in text.split("/"):
-        if word in experiment.students:
+        if word in experiment.policies:
             kind: str = "policy"
         elif word in experiment.data:
             kind = "source"
@@ -111,7 +111,7 @@ def _arm_name(experiment: Experiment, text: str) -> ArmName:
         if not kind or kind in parts:
             raise ValueError(
                 f"there is no arm '{text}': name {SPECIALIST}, or a student "
-                f"({', '.join(experiment.students) or 'there is none'}), its data "
+                f"({', '.join(experiment.policies) or 'there is none'}), its data "
                 f"({', '.join(experiment.data)}) and the number of its episodes, or some of the "
                 "three, with / between them"
             )

@@ -20,6 +20,7 @@ EXPERIMENTS = Path(__file__).parent / "experiments"
 BUDGETS = ("cpu", "gpu")
 OPERATOR, SPECIALISTS = TEACHERS = ("operator", "specialist")
 MOST_SEEDS = 1000
+MOST_ROUNDS = 100
 MOVED = {
     "sources": "say `data: {human: {of: operator, episodes: 150}, ...}`, see docs/how-to/experiments.md",
     "episodes": "say how many in each entry of `data`",
@@ -87,6 +88,10 @@ class StudentSettings:
     """`name: value` becomes `--name value`; true and false become `--name` and `--no-name`"""
     data: tuple[str, ...] = ()
     """names of the data that it learns from, one student each; empty: all"""
+    rounds: int = 0
+    """in which it acts, the specialists label the states that it came to, and it goes on with their labels"""
+    round_episodes: int = 50
+    """of its own in every round, whatever their outcome, over all tasks together"""
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,20 @@ class Experiment:
     def data_of(self, student: StudentSettings) -> tuple[str, ...]:
         """Names of the data that a student learns from."""
         return student.data or tuple(self.data)
+
+    @property
+    def policies(self) -> list[str]:
+        """What the report calls the students that are judged: every one, and the same after each of its rounds."""
+        return [
+            round_name(called, number)
+            for called, settings in self.students.items()
+            for number in range(settings.rounds + 1)
+        ]
+
+
+def round_name(called: str, number: int) -> str:
+    """What the report calls a student after a round: `cnn_round1`; before the first, `cnn`."""
+    return f"{called}_round{number}" if number else called
 
 
 def shipped() -> dict[str, str]:
@@ -294,6 +313,8 @@ def _check(experiment: Experiment) -> None:
         _known(f"students.{called[:40]}.data", settings.data, tuple(experiment.data))
         check_name(called, f"students.{called[:40]}: the name becomes a folder's, and")
         _understood(called, settings)
+        _check_rounds(called, settings, experiment)
+    _once("students", experiment.policies)
     for number, claim in enumerate(experiment.claims, 1):
         try:
             check_claim(claim)
@@ -324,6 +345,24 @@ def _check_data(experiment: Experiment, name: str, data: DataSettings) -> None:
             f"{where}.episodes: {list(data.episodes)} must be two or more for every task of a family: one learns, "
             "one is held out"
         )
+
+
+def _check_rounds(called: str, settings: StudentSettings, experiment: Experiment) -> None:
+    """Whether a student can go through its rounds."""
+    where = f"students.{called}"
+    _in_range(f"{where}.rounds", settings.rounds, 0, MOST_ROUNDS)
+    if not settings.rounds:
+        return
+    for name in sorted({"init", "weights"} & settings.options.keys()):
+        raise ValueError(f"{where}.options.{name}: every round has its own: take it or rounds away")
+    tasks = max(len(variants.train) for variants in experiment.tasks.values())
+    _in_range(f"{where}.round_episodes", settings.round_episodes, 2 * tasks, LARGEST)
+    for family, variants in experiment.tasks.items():
+        if load_task(f"{family}/{variants.train[0]}").handover:
+            raise ValueError(
+                f"{where}.rounds: a specialist of {family} knows nothing of the steps before the "
+                "hand-over, where the student acts too: take rounds away"
+            )
 
 
 def _check_numbers(experiment: Experiment) -> None:

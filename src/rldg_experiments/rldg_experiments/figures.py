@@ -203,7 +203,7 @@ def _scaling(results: Results) -> Figure:
     """Success over the number of episodes, a panel for every family, seen and unseen, as figures 5 and 7."""
     students = [row for row in results.rows if row.source]
     panels = sorted({(row.family, row.where) for row in students})
-    styles = dict(zip(results.plan.experiment.students, cycle(STYLES), strict=False))
+    styles = dict(zip(results.plan.experiment.policies, cycle(STYLES), strict=False))
     figure, grid = pyplot.subplots(
         1,
         len(panels),

@@ -17,7 +17,9 @@ from rldg_experiments.experiment import (
     ExperimentError,
     StudentSettings,
     Variants,
+    round_name,
 )
+from rldg_experiments.rounds import with_rounds
 from rldg_experiments.stages import (
     HUMAN,
     RLDG,
@@ -100,6 +102,7 @@ def make_experiment_plan(experiment: Experiment) -> ExperimentPlan:
                     for each in gathered
                     if each.name == name
                 ],
+                specialists,
             )
         ]
     _check_figures(experiment, cells)
@@ -185,20 +188,31 @@ def _student_cells(
     variants: Variants,
     data: str,
     datasets: Sequence[DatasetStage],
+    specialists: Mapping[int, tuple[Specialist, ...]],
 ) -> Iterator[Cell]:
-    """Of the students that learn from one data, with a dataset for each seed."""
+    """Of the students that learn from one data, with a dataset for each seed; of each also after its rounds."""
     for called, settings in experiment.students.items():
         if data not in experiment.data_of(settings):
             continue
-        students = [_student(called, settings, dataset) for dataset in datasets]
-        for where in WHERE:
-            evaluations = tuple(
-                _evaluation(experiment, student, f"{family}/{variant}")
-                for student in students
-                for variant in variants.judged(where)
+        of_seeds = [
+            with_rounds(
+                _student(called, settings, dataset),
+                specialists[dataset.seed],
+                settings.rounds,
+                settings.round_episodes,
             )
-            if evaluations:
-                yield Cell(family, called, data, datasets[0].count, where, evaluations)
+            for dataset in datasets
+        ]
+        for number, students in enumerate(zip(*of_seeds, strict=True)):
+            policy = round_name(called, number)
+            for where in WHERE:
+                evaluations = tuple(
+                    _evaluation(experiment, student, f"{family}/{variant}")
+                    for student in students
+                    for variant in variants.judged(where)
+                )
+                if evaluations:
+                    yield Cell(family, policy, data, datasets[0].count, where, evaluations)
 
 
 def _student(called: str, settings: StudentSettings, dataset: DatasetStage) -> StudentTraining:

@@ -125,7 +125,7 @@ class Specialist(Stage):
 
     def world(self) -> Mapping[str, Any]:
         """The task, and the person who demonstrates it."""
-        tasks = _definitions((self.task,), without=DECIDES_NOTHING)
+        tasks = task_definitions((self.task,), without=DECIDES_NOTHING)
         return {"tasks": tasks, "operator": _operator()}
 
     @property
@@ -168,7 +168,7 @@ class Episodes(Stage):
     def world(self) -> Mapping[str, Any]:
         """The tasks, and the person where one leads."""
         operator = {} if self.specialists else {"operator": _operator()}
-        return {"tasks": _definitions(self.tasks)} | operator
+        return {"tasks": task_definitions(self.tasks)} | operator
 
     @property
     def label(self) -> str:
@@ -346,7 +346,7 @@ class Evaluation(Stage):
 
     def world(self) -> Mapping[str, Any]:
         """The task."""
-        return {"tasks": _definitions((self.task,))}
+        return {"tasks": task_definitions((self.task,))}
 
     @property
     def label(self) -> str:
@@ -387,7 +387,7 @@ def _family(tasks: tuple[str, ...]) -> str:
     return tasks[0].split("/")[0] if len(tasks) > 1 else _flat(tasks[0])
 
 
-def _definitions(
+def task_definitions(
     tasks: tuple[str, ...], without: tuple[str, ...] = (*DECIDES_NOTHING, *OF_LEARNING)
 ) -> dict[str, Any]:
     """What the tasks are at present, without some fields; what is at its default counts for nothing, so that a new

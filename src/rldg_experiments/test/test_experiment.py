@@ -9,15 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from planned import accept, every_stage, own
 
-from rldg_bringup.arguments import resolve, split
-from rldg_bringup.stacks import STACKS
 from rldg_core.task import load_task
-from rldg_distill.conversion.options import parse as parse_convert
-from rldg_distill.distill import parse as parse_distill
 from rldg_experiments import stages
 from rldg_experiments.command_line import main
-from rldg_experiments.commands import Command
 from rldg_experiments.evaluation import EpisodeOutcome
 from rldg_experiments.experiment import BUDGETS, ExperimentError, load, shipped
 from rldg_experiments.plan import ExperimentPlan, make_experiment_plan
@@ -41,34 +37,6 @@ evaluation: {{episodes: 2}}
 """
 
 
-def every_stage(plan: ExperimentPlan) -> dict[str, Stage]:
-    """Of a plan, finished or not."""
-    found: dict[str, Stage] = {}
-    waiting: list[Stage] = plan.targets
-    while waiting:
-        stage = waiting.pop()
-        found[stage.name] = stage
-        waiting += stage.needs
-    return found
-
-
-def own(folder: Path, text: str = OWN) -> str:
-    path = folder / "own.yaml"
-    path.write_text(text)
-    return str(path)
-
-
-def accept(command: Command) -> None:
-    """Hand a command to the parser of the program that it starts; that raises, or exits."""
-    verb, *words = command.words
-    if verb == "launch":
-        resolve(STACKS[words[0]].arguments, split(words[1:]))
-    elif verb == "run":
-        assert words[:2] == ["rldg_rl", "relabel"] and "--policy" in words
-    else:
-        {"convert": parse_convert, "distill": parse_distill}[verb](words)
-
-
 @pytest.mark.parametrize("name", shipped())
 @pytest.mark.parametrize("budget", BUDGETS)
 def test_every_command_of_every_experiment_is_understood(name: str, budget: str) -> None:
@@ -87,7 +55,7 @@ def test_every_source_is_made_by_a_command_of_its_own() -> None:
 
 
 def test_an_own_experiment_says_what_differs(tmp_path: Path) -> None:
-    experiment, demo = load(own(tmp_path)), load("demo")
+    experiment, demo = load(own(tmp_path, OWN)), load("demo")
     assert experiment.name == "own"
     assert experiment.tasks["connector"].unseen == ("xlr",)
     assert experiment.evaluation.episodes == 2
@@ -147,7 +115,7 @@ def test_a_budget_goes_over_the_rest_and_null_takes_away(tmp_path: Path) -> None
         ("base: own.yaml", "own.yaml: is its own base"),
         (
             "students: {pupil: {student: kid}}",
-            "students.pupil: no student 'kid'; there are: cnn, octo",
+            "students.pupil: no student 'kid'; there are: cnn, mlp, octo",
         ),
         (
             "students: {cnn: {options: {stpes: 3}}}",
@@ -207,7 +175,7 @@ def test_numbers_in_quotes_are_what_distill_takes_them_for(tmp_path: Path) -> No
 def changed(folder: Path, before: str, after: str) -> set[type[Stage]]:
     """Kinds of the stages that one change of the YAML asks for anew."""
     assert before in OWN
-    old = every_stage(make_experiment_plan(load(own(folder))))
+    old = every_stage(make_experiment_plan(load(own(folder, OWN))))
     new = every_stage(make_experiment_plan(load(own(folder, OWN.replace(before, after)))))
     return {type(stage) for name, stage in new.items() if name not in old}
 
@@ -232,12 +200,12 @@ def test_a_changed_setting_asks_only_for_what_depends_on_it(tmp_path: Path) -> N
 
 
 def test_a_task_s_budget_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    plan = make_experiment_plan(load(own(tmp_path)))
+    plan = make_experiment_plan(load(own(tmp_path, OWN)))
     before = set(every_stage(plan))
 
     def changed_task(**changes: Any) -> set[str]:
         monkeypatch.setattr(stages, "load_task", lambda task: replace(load_task(task), **changes))
-        return set(every_stage(make_experiment_plan(load(own(tmp_path)))))
+        return set(every_stage(make_experiment_plan(load(own(tmp_path, OWN)))))
 
     assert changed_task(cpu_budget=1.0, reset_seconds=9.0) == before
     assert changed_task(horizon=7).isdisjoint(before)
@@ -251,7 +219,7 @@ def test_how_a_specialist_learns_changes_only_what_comes_of_it(
 
     def names() -> tuple[set[str], set[str]]:
         """Of the stages that come of specialists, and of the others."""
-        found = every_stage(make_experiment_plan(load(own(tmp_path))))
+        found = every_stage(make_experiment_plan(load(own(tmp_path, OWN))))
         learned = {name for name, stage in found.items() if of_specialists(stage)}
         return learned, found.keys() - learned
 
