@@ -65,7 +65,7 @@ def plan(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> ExperimentPla
 def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
     processes: Processes, plan: ExperimentPlan
 ) -> None:
-    command = (executable("rldg_experiments", "experiment"), "tiny.yaml")
+    command = (executable("rldg_experiments", "experiment"), "tiny.yaml", "--jobs", "1")
     stages = [type(stage).__name__ for stage in missing(plan)]
     assert stages.count("Evaluation") == 2 and len(stages) == 8, "of each source, with its data"
 
@@ -119,7 +119,9 @@ def test_an_experiment_goes_on_after_a_kill_and_does_nothing_twice(
 def test_a_stopped_experiment_stops_what_it_started(
     processes: Processes, plan: ExperimentPlan
 ) -> None:
-    experiment = processes.start(executable("rldg_experiments", "experiment"), "tiny.yaml")
+    experiment = processes.start(
+        executable("rldg_experiments", "experiment"), "tiny.yaml", "--jobs", "1"
+    )
     data = plan.data[0].episodes
     assert isinstance(data, Episodes)
     wait_until(lambda: list((data.artefact / "bags").glob("*")), "an episode")

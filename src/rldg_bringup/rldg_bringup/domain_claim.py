@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from rldg_bringup.arguments import StackError
 from rldg_bringup.machines import Machine
-from rldg_core.ros_domain import LARGEST, domain_id
+from rldg_core.ros_domain import LARGEST, claim_name, domain_id
 from rldg_core.user_error import UserError
 
 CREDENTIALS = struct.Struct("iII")
@@ -44,7 +44,7 @@ def claim_domain(parts: Sequence[Machine]) -> None:
     """
     domain = ros_domain()
     for part in parts:
-        name = f"\0rldg/domain/{domain}/{part.value}"
+        name = claim_name(domain, part.value)
         if name in _claims:
             continue
         claim = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
+from rldg_core.commands.argument_types import whole
 from rldg_core.commands.command_line import Parser, command
 from rldg_core.commands.visible import tell_error, visible
 from rldg_core.user_error import UserError
@@ -21,7 +23,7 @@ students learn from one or the other; all are judged on tasks that the data hold
 (unseen).
 
   ./rldg experiment --list              what there is
-  ./rldg experiment demo --plan         the commands it would run, and which are finished
+  ./rldg experiment demo --plan         the commands it would run, which are finished, estimates
   ./rldg experiment demo                run them; the same as ./rldg demo
   ./rldg experiment demo --check        the same; exit code 3 unless everything that it claims is held
   ./rldg experiment mine.yaml           your own: copy one, or write `base: demo` and what differs
@@ -31,6 +33,9 @@ The report lies in runs/experiments/<name>_<budget>/: report.html, one file; res
 Everything else lies in runs/ and data/ of the folder where this is typed, under names that end in a hash
 of all that decided what came out. A changed setting runs again what depends on it, and experiments share
 what they have in common. Stopped or killed, the same command goes on.
+
+Commands that need nothing of each other run side by side, each in a ROS domain of its own; what they print
+lies in logs/ beside the report.
 
 Exit code: 0 done, 1 a command failed, 2 no such experiment or its YAML is wrong, 3 with --check: a claim is
 not held, 130 stopped."""
@@ -47,6 +52,12 @@ def parser() -> Parser:
         "--check",
         action="store_true",
         help="end with exit code 3 unless all of its claims are held",
+    )
+    result.add_argument(
+        "--jobs",
+        type=whole(1),
+        default=os.cpu_count() or 1,
+        help="how many commands run side by side at most (one for every processor core)",
     )
     result.add_argument(
         "--budget", choices=BUDGETS, default="cpu", help="how large everything is (cpu)"
@@ -100,10 +111,10 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.check and not plan.claims:
         arguments.error(f"--check: {given.name} claims nothing: write `claims:` into its YAML")
     if given.plan:
-        print(visible("\n".join(pipeline.outline(plan))))
+        print(visible("\n".join(pipeline.outline(plan, given.jobs))))
         return 0
     try:
-        pipeline.run(plan, tell)
+        pipeline.run(plan, given.jobs, tell)
         results = gather(plan)
         report.write(results, pipeline.report_folder(plan))
         conclude(results)

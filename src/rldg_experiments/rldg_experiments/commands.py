@@ -9,8 +9,7 @@ import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Any
+from typing import IO, Any
 
 from ament_index_python.packages import get_package_prefix
 
@@ -40,35 +39,23 @@ class Command:
         """As it is typed."""
         return shlex.join(("./rldg", *self.words))
 
-    def run(self) -> int:
-        """Run it in this terminal and this folder; returns its exit code.
+    def start(self, log: IO[bytes], domain: int, threads: int) -> subprocess.Popen[bytes]:
+        """Start it in this folder, in a process group of its own, which ends with this process.
 
-        Raises:
-            Stopped: this process was asked to stop, and so was the command.
+        Args:
+            log: takes what it prints.
+            domain: ROS domain of its nodes.
+            threads: of one operation on arrays, at most, where the command does not decide that itself.
         """
-        asked: list[int] = []
-
-        def stop(number: int, _: FrameType | None) -> None:
-            asked.append(number)
-            os.killpg(process.pid, signal.SIGINT)
-
-        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-        process = subprocess.Popen(
+        return subprocess.Popen(
             self._arguments(),
             stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={"OMP_NUM_THREADS": str(threads)} | os.environ | {"ROS_DOMAIN_ID": str(domain)},
             process_group=0,  # Ctrl-C reaches it once, from here
             preexec_fn=tied_to_parent(STOPS),  # noqa: PLW1509 - this process has one thread
         )
-        before = {number: signal.signal(number, stop) for number in STOPS}
-        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        try:
-            code = process.wait()
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        if asked:
-            raise Stopped(asked[0])
-        return code
 
     def _arguments(self) -> list[str]:
         verb, *rest = self.words

@@ -1,23 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the stages of a plan that are not finished, one after another.
-
-One after another, since each of the slow commands, training, collecting and distilling, keeps two cores busy by itself.
-"""
+"""What an experiment still has to do, and doing it."""
 
 from __future__ import annotations
 
-import resource
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rldg_core.files.claim import Claim
 from rldg_experiments.experiment import ExperimentError
-from rldg_experiments.pace import seconds_left
+from rldg_experiments.pace import estimate_left, estimated
 from rldg_experiments.plan import ExperimentPlan
 from rldg_experiments.report import hours_minutes_seconds
+from rldg_experiments.side_by_side import Failure, SideBySide, last_line
 from rldg_experiments.stages import RUNS, Stage
-from rldg_experiments.store import finish, in_dependency_order, note_of
+from rldg_experiments.store import in_dependency_order, note_of
 
 REPORTS = RUNS / "experiments"
 
@@ -27,22 +23,24 @@ def report_folder(plan: ExperimentPlan) -> Path:
     return REPORTS / f"{plan.experiment.name}_{plan.experiment.budget}"
 
 
-def outline(plan: ExperimentPlan) -> list[str]:
+def outline(plan: ExperimentPlan, jobs: int) -> list[str]:
     """What would be run, for people."""
     stages = in_dependency_order(plan.targets)
     lines = []
     for stage in stages:
+        estimate = estimated(stage, stages)
         state = (
             "finished"
             if note_of(stage)
-            else f"about {hours_minutes_seconds(stage.typical_seconds)}"
+            else f"estimated: {hours_minutes_seconds(estimate.seconds)}, "
+            f"{estimate.cpu_seconds / 60:.1f} min of processor time"
         )
         lines += [f"{stage.title} ({state})", f"    {stage.command}"]
-    return [*lines, _ahead(stages)]
+    return [*lines, _ahead(stages, jobs)]
 
 
-def run(plan: ExperimentPlan, tell: Callable[[str], None]) -> None:
-    """Run what is missing.
+def run(plan: ExperimentPlan, jobs: int, tell: Callable[[str], None]) -> None:
+    """Run what is missing, so many stages side by side.
 
     Raises:
         InUse: another experiment is running here.
@@ -51,41 +49,32 @@ def run(plan: ExperimentPlan, tell: Callable[[str], None]) -> None:
     """
     with _claim():
         stages = in_dependency_order(plan.targets)
-        tell(_ahead(stages))
-        started = time.monotonic()
-        for number, stage in enumerate(stages, 1):
-            if note_of(stage):
-                continue
-            spent, left = time.monotonic() - started, seconds_left(stages)
-            tell(
-                f"[{number}/{len(stages)}] {hours_minutes_seconds(spent)} so far, "
-                f"about {hours_minutes_seconds(left)} left: {stage.title}"
-            )
-            tell(f"  {stage.command}")
-            _make(stage)
+        tell(_ahead(stages, jobs))
+        side_by_side = SideBySide(stages, jobs, report_folder(plan) / "logs", tell)
+        side_by_side.run()
+        if side_by_side.failures:
+            raise ExperimentError(_told(side_by_side.failures))
 
 
-def _make(stage: Stage) -> None:
-    resumed, started, before = stage.artefact.exists(), time.monotonic(), _cpu_seconds()
-    code = stage.command.run()
-    if code:
-        raise ExperimentError(
-            f"the command above ended with exit code {code}: {stage.command}\n"
-            "Its output is above. Fix the cause and start the experiment again: it resumes here"
-        )
-    finish(stage, time.monotonic() - started, _cpu_seconds() - before, resumed)
+def _told(failures: Sequence[Failure]) -> str:
+    lines = [
+        f"exit code {each.exit_code}, output in {each.log}: {each.stage.command}\n"
+        f"  its last line: {last_line(each.log)}"
+        for each in failures
+    ]
+    return (
+        "\n".join(lines)
+        + "\nWhat does not need them is finished. Fix the cause and start the experiment again: it resumes there"
+    )
 
 
-def _cpu_seconds() -> float:
-    """Processor time of all commands that have ended, with the processes that they started and saw the end of [s]."""
-    children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return children.ru_utime + children.ru_stime
-
-
-def _ahead(stages: list[Stage]) -> str:
+def _ahead(stages: Sequence[Stage], jobs: int) -> str:
     finished = sum(note_of(stage) is not None for stage in stages)
-    left = hours_minutes_seconds(seconds_left(stages))
-    return f"{len(stages)} stages, {finished} of them finished; about {left} left"
+    left = estimate_left(stages, jobs)
+    return (
+        f"{len(stages)} stages, {finished} of them finished; estimated for the rest, {jobs} side by side: "
+        f"{hours_minutes_seconds(left.seconds)}, {left.cpu_seconds / 60:.0f} min of processor time"
+    )
 
 
 def _claim() -> Claim:

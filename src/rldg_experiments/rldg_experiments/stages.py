@@ -90,6 +90,11 @@ class Stage:
         return RUNS / self.name
 
     @property
+    def occupies(self) -> Path:
+        """Folder that no other stage may write into at the same time."""
+        return self.artefact
+
+    @property
     def command(self) -> Command:
         """What makes it. It goes on where it was killed."""
         raise NotImplementedError
@@ -357,6 +362,11 @@ class Evaluation(Stage):
     def artefact(self) -> Path:
         """In the policy's run."""
         return RunPaths(RUNS / self.policy.name).evaluations / self.name
+
+    @property
+    def occupies(self) -> Path:
+        """The policy's run, whose summary names its evaluations."""
+        return self.policy.artefact
 
     @property
     def command(self) -> Command:
