@@ -27,7 +27,7 @@ class ArmName:
 
 
 @dataclass(frozen=True)
-class Arm:
+class ExperimentArm:
     """One way to a policy, in one family of tasks, and where it was judged."""
 
     policy: str
@@ -50,8 +50,8 @@ class PlannedClaim:
     settings: ClaimSettings
     on: str
     """family/seen, family/unseen, family, or a task"""
-    first: Arm
-    second: Arm | None
+    first: ExperimentArm
+    second: ExperimentArm | None
     """None: a bound that is relative to none"""
 
 
@@ -147,7 +147,7 @@ def _variants(experiment: Experiment, family: str, where: str) -> tuple[str, ...
     return tuple(v for part in WHERE for v in variants.judged(part) if v == where)
 
 
-def _arms(family: str, on: str, cells: Sequence[Cell]) -> list[Arm]:
+def _arms(family: str, on: str, cells: Sequence[Cell]) -> list[ExperimentArm]:
     """Everything that is judged somewhere, as arms."""
     found: dict[tuple[str, str, int], list[Evaluation]] = {}
     for cell in cells:
@@ -160,10 +160,10 @@ def _arms(family: str, on: str, cells: Sequence[Cell]) -> list[Arm]:
         ]
         if wanted:
             found.setdefault((cell.policy, cell.source, cell.episodes), []).extend(wanted)
-    return [Arm(*arm, tuple(evaluations)) for arm, evaluations in found.items()]
+    return [ExperimentArm(*arm, tuple(evaluations)) for arm, evaluations in found.items()]
 
 
-def _named(name: ArmName, text: str, on: str, arms: Sequence[Arm]) -> list[Arm]:
+def _named(name: ArmName, text: str, on: str, arms: Sequence[ExperimentArm]) -> list[ExperimentArm]:
     found = [
         arm
         for arm in arms
@@ -179,7 +179,7 @@ def _named(name: ArmName, text: str, on: str, arms: Sequence[Arm]) -> list[Arm]:
     raise ValueError(f"no arm '{text}' is judged on {on}{hint}; there are: {there}")
 
 
-def _alike(arm: Arm, other: Arm, name: ArmName, other_name: ArmName) -> bool:
+def _alike(arm: ExperimentArm, other: ExperimentArm, name: ArmName, other_name: ArmName) -> bool:
     """Whether two arms are equal in every part that one of the names leaves open; specialists are beside all."""
     if SPECIALIST in (arm.policy, other.policy):
         return True
@@ -190,7 +190,7 @@ def _alike(arm: Arm, other: Arm, name: ArmName, other_name: ArmName) -> bool:
     )
 
 
-def _same_tasks(arm: Arm, other: Arm, on: str) -> bool:
+def _same_tasks(arm: ExperimentArm, other: ExperimentArm, on: str) -> bool:
     """Raises ValueError where one is judged on tasks that the other is not."""
     tasks, others = ({e.task for e in each.evaluations} for each in (arm, other))
     if tasks != others:

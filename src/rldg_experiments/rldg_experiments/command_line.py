@@ -73,8 +73,8 @@ def tell(line: str) -> None:
 def conclude(results: Results) -> None:
     """The outcome in a few lines."""
     for judged in results.claims:
-        verdict = report.WORDS[judged.finding.verdict]
-        tell(f"{verdict} {report.claim_text(judged.claim)}: {report.finding_text(judged)}")
+        verdict = report.WORDS[judged.decision.verdict]
+        tell(f"{verdict} {report.claim_text(judged.claim)}: {report.decision_text(judged)}")
 
 
 def _draw(words: Sequence[str]) -> int:

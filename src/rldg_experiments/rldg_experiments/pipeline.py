@@ -53,10 +53,10 @@ def run(plan: ExperimentPlan, jobs: int, tell: Callable[[str], None]) -> None:
         side_by_side = SideBySide(stages, jobs, report_folder(plan) / "logs", tell)
         side_by_side.run()
         if side_by_side.failures:
-            raise ExperimentError(_told(side_by_side.failures))
+            raise ExperimentError(_failure_text(side_by_side.failures))
 
 
-def _told(failures: Sequence[Failure]) -> str:
+def _failure_text(failures: Sequence[Failure]) -> str:
     lines = [
         f"exit code {each.exit_code}, output in {each.log}: {each.stage.command}\n"
         f"  its last line: {last_line(each.log)}"

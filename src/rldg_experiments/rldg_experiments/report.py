@@ -50,7 +50,7 @@ def write(results: Results, folder: Path) -> None:
             claims=results.claims,
             words=WORDS,
             claim_text=claim_text,
-            finding_text=finding_text,
+            decision_text=decision_text,
             rate=success_text,
             seconds=cycle_time_text,
             throughput=throughput_text,
@@ -107,17 +107,19 @@ def claim_text(claim: PlannedClaim) -> str:
     return f"{subject} {'at least' if settings.at_most is None else 'at most'} {bound}, {claim.on}"
 
 
-def finding_text(judged: JudgedClaim) -> str:
+def decision_text(judged: JudgedClaim) -> str:
     """What decides it, in words: '98 % and 62 %, margin +36 % [+27 %, +44 %], 150 starts, 1 seed'."""
-    finding, metric = judged.finding, judged.claim.settings.metric
-    values = " and ".join(metric.shown(v) for v in (finding.first, finding.second) if v is not None)
-    counts = f"{finding.starts} starts, {finding.seeds} seed{'s' * (finding.seeds != 1)}"
-    if finding.margin is None:
+    decision, metric = judged.decision, judged.claim.settings.metric
+    values = " and ".join(
+        metric.shown(v) for v in (decision.first, decision.second) if v is not None
+    )
+    counts = f"{decision.starts} starts, {decision.seeds} seed{'s' * (decision.seeds != 1)}"
+    if decision.margin is None:
         return f"no episode tells; {counts}"
-    margin = f"margin {metric.shown(finding.margin, signed=True)}"
-    if finding.low is None or finding.high is None:
+    margin = f"margin {metric.shown(decision.margin, signed=True)}"
+    if decision.low is None or decision.high is None:
         return f"{values}, {margin}, too few for an interval; {counts}"
-    low, high = (metric.shown(end, signed=True) for end in (finding.low, finding.high))
+    low, high = (metric.shown(end, signed=True) for end in (decision.low, decision.high))
     return f"{values}, {margin} [{low}, {high}]; {counts}"
 
 

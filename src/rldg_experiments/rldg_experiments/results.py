@@ -14,7 +14,7 @@ from rldg_core.run_paths import RunPaths
 from rldg_core.task import load_task
 from rldg_experiments import paper
 from rldg_experiments.cell import SPECIALIST, Cell
-from rldg_experiments.claims import Arm, PlannedClaim
+from rldg_experiments.claims import ExperimentArm, PlannedClaim
 from rldg_experiments.evaluation import (
     EpisodeOutcome,
     Interval,
@@ -27,7 +27,7 @@ from rldg_experiments.evaluation import (
 from rldg_experiments.plan import ExperimentPlan, PlannedData
 from rldg_experiments.stages import Evaluation, Specialist, Stage
 from rldg_experiments.store import NOTE, Note, code, note_of
-from rldg_experiments.verdict import HELD, Finding, Outcomes, Start, decide_claim
+from rldg_experiments.verdict import HELD, ClaimDecision, Outcomes, Start, decide_claim
 
 DONE_AGAIN = f"Delete {NOTE} beside it, and the stage is done again where it is needed"
 
@@ -96,12 +96,12 @@ class JudgedClaim:
     """A claim, and what decides it."""
 
     claim: PlannedClaim
-    finding: Finding
+    decision: ClaimDecision
 
     @property
     def held(self) -> bool:
         """Whether it is shown to be so."""
-        return self.finding.verdict == HELD
+        return self.decision.verdict == HELD
 
     def content(self) -> dict[str, Any]:
         """For `results.json`."""
@@ -111,8 +111,8 @@ class JudgedClaim:
             "on": self.claim.on,
             "first": str(self.claim.first),
             "second": None if second is None else str(second),
-            "values": asdict(self.finding),
-            "verdict": self.finding.verdict,
+            "values": asdict(self.decision),
+            "verdict": self.decision.verdict,
         }
 
 
@@ -225,7 +225,7 @@ def _judged(claim: PlannedClaim) -> JudgedClaim:
     return JudgedClaim(claim, decide_claim(claim.settings, _outcomes(claim.first), second))
 
 
-def _outcomes(arm: Arm) -> Outcomes:
+def _outcomes(arm: ExperimentArm) -> Outcomes:
     found: dict[int, dict[Start, list[EpisodeOutcome]]] = {}
     for evaluation in arm.evaluations:
         of_seed = found.setdefault(evaluation.policy.seed, {})

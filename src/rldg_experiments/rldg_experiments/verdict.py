@@ -31,7 +31,7 @@ Outcomes = Mapping[int, Mapping[Start, Sequence[EpisodeOutcome]]]
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimDecision:
     """What decides a claim. Values are in the metric's unit."""
 
     first: float | None
@@ -80,7 +80,9 @@ class _Form:
         return self.sign * difference - self.shift
 
 
-def decide_claim(settings: ClaimSettings, first: Outcomes, second: Outcomes | None) -> Finding:
+def decide_claim(
+    settings: ClaimSettings, first: Outcomes, second: Outcomes | None
+) -> ClaimDecision:
     """Decide a claim.
 
     Args:
@@ -100,7 +102,7 @@ def decide_claim(settings: ClaimSettings, first: Outcomes, second: Outcomes | No
     ends = _ends(
         form, difference, _over_starts(metric, form, table, other), _over_seeds(form, table, other)
     )
-    return Finding(
+    return ClaimDecision(
         first=_known(table.value()),
         second=_known(other.value()) if other else None,
         margin=_known(form.margin(difference)),
