@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from rldg_core.message_values import SECOND
+from rldg_core.arm_spaces import ARM
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_rl.environment.environment import RobotEnv
@@ -33,7 +34,7 @@ class Model:
 
     def __init__(self, window: int = 1, chunk: int = 3) -> None:
         self.config = SimpleNamespace(window=window, chunk=chunk)
-        self.data = SimpleNamespace(control_rate=10.0)
+        self.data = SimpleNamespace(control_rate=10.0, spaces=ARM)
         self.asked: list[tuple[object, str]] = []
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.go_on.set()
