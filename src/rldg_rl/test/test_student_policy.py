@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from rldg_core.message_values import SECOND
 from rldg_core.arm_spaces import ARM
+from rldg_core.message_values import SECOND
 from rldg_core.task import load_task
 from rldg_core.user_error import UserError
 from rldg_rl.environment.environment import RobotEnv
