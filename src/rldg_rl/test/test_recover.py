@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from random_damage import randomly_damaged
 from test_bag import START, STEPS, VGA, write_episode
 
 from rldg_core import contract
@@ -132,14 +133,7 @@ def test_random_damage_never_raises_and_never_destroys(tmp_path: Path) -> None:
     for turn in range(60):
         run = tmp_path / f"run_{turn}"
         path = Path(shutil.copytree(template, run / "policy_00001"))
-        damaged = bytearray(data)
-        for place in random.integers(0, len(data), random.integers(1, 5)):
-            damaged[place] = random.integers(256)
-        if turn % 3 == 0:
-            del damaged[random.integers(len(damaged)) :]
-        elif turn % 3 == 1:
-            place = int(random.integers(len(damaged)))
-            damaged[place:place] = random.bytes(int(random.integers(1, 40)))
+        damaged = randomly_damaged(data, random, turn, longest=40)
         (path / "policy_00001.mcap").write_bytes(damaged)
         summary = recover(path)
         aside = [file.read_bytes() for file in (run / DAMAGED).rglob("*.mcap")]
