@@ -193,11 +193,6 @@ def main() -> None:
         node = ActorNode()
         try:
             node.loop.live()
-        except OSError as error:
-            raise UserError(
-                f"cannot write into {node.run.path}: {error.strerror or error}; make room, then start the "
-                "run again under its name"
-            ) from error
         finally:
             node.announcer.close()
             node.destroy_node()

@@ -64,8 +64,17 @@ class RunLoop:
         """Lead the run to its end.
 
         Raises:
-            UserError: it cannot go on without a person.
+            UserError: it cannot go on without a person, or its folder cannot be written.
         """
+        try:
+            self._lead()
+        except OSError as error:
+            raise UserError(
+                f"cannot write into {self.run.path}: {error.strerror or error}; make room, then start the "
+                "run again under its name"
+            ) from error
+
+    def _lead(self) -> None:
         self.waiting.until(self.recorder.is_there, "the recorder")
         self._close_orphan()
         self.state.start()

@@ -108,11 +108,6 @@ class DirectRun:
         try:
             with self._boundary.heeded():
                 self.loop.live()
-        except OSError as error:
-            raise UserError(
-                f"cannot write into {self.run.path}: {error.strerror or error}; make room, then start the "
-                "run again under its name"
-            ) from error
         finally:
             self.close()
 
