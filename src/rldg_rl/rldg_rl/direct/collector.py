@@ -7,13 +7,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from rldg_core.commands.argument_types import real, seed_value, whole
+from rldg_core.commands.argument_types import whole
 from rldg_core.commands.command_line import Parser, command
 from rldg_core.vocabulary import Source
 from rldg_rl.direct.crew import Crew
 from rldg_rl.direct.direct_run import DirectRun, LearnerBeginning
+from rldg_rl.direct.run_options import actor_parameters, add_run_options
 from rldg_rl.modes.actor_parameters import ActorParameters
-from rldg_rl.named_run import named_run
+from rldg_rl.policies.acting_options import add_acting_options
 
 EPISODES_PER_WORKER = 10
 """that a worker must have to collect to be worth its start"""
@@ -34,7 +35,7 @@ def parse(arguments: Sequence[str] | None) -> tuple[ActorParameters, int]:
         epilog=EPILOG,
     )
     add = parser.add_argument
-    add("run", help="its folder; an earlier one is resumed")
+    add_run_options(parser)
     add("--task", required=True, help="family/variant; several with commas: an even mix")
     add(
         "--policy",
@@ -49,37 +50,16 @@ def parse(arguments: Sequence[str] | None) -> tuple[ActorParameters, int]:
     )
     add("--episodes", type=whole(1), default=50, help="that count, over all tasks (50)")
     add("--status", choices=("success", "all"), default="success", help="which count (success)")
-    add("--seed", type=seed_value, default=0, help="of all randomness (0)")
-    add("--deterministic", action="store_true", help="specialists: act on the mean, draw nothing")
-    add(
-        "--replan",
-        type=whole(1, 1000),
-        default=1,
-        help="students: steps until they are asked again (1)",
-    )
-    add("--ensemble", type=real(0.0, 1000.0), help="students: temporal ensembling (off)")
-    add("--randomize", action="store_true", help="other light, colours, textures, camera pose")
-    add("--no-video", dest="video", action="store_false", help="film nothing")
+    add_acting_options(parser)
     add("--workers", type=whole(0, 1024), default=0, help="processes; 0: one for every core (0)")
     given = parser.parse_args(arguments)
     if bool(given.policy) == (given.operator == "scripted"):
         parser.error("give --policy, or --operator scripted: one of them leads")
-    parameters = ActorParameters(
+    parameters = actor_parameters(
+        given,
         mode="collect",
-        task=given.task,
-        run=str(named_run(given.run)),
-        seed=given.seed,
-        operator=given.operator,
-        policy=given.policy,
-        episodes=given.episodes,
-        status=given.status,
         source=str(Source.POLICY if given.policy else Source.DEMONSTRATION),
-        deterministic=given.deterministic,
-        replan=given.replan,
         ensemble=-1.0 if given.ensemble is None else given.ensemble,
-        randomize=given.randomize,
-        video=given.video,
-        real=False,
     )
     cores = len(os.sched_getaffinity(0))
     return parameters, given.workers or min(cores, given.episodes // EPISODES_PER_WORKER)

@@ -19,12 +19,13 @@ from rldg_core.workers.pool import as_needed
 from rldg_rl.acting.collection import Collection
 from rldg_rl.acting.run_state import RunState
 from rldg_rl.direct.console_log import ConsoleLog
-from rldg_rl.direct.crew_member import EpisodeJob, collect_episode
+from rldg_rl.direct.crew_member import collect_episode
 from rldg_rl.direct.direct_run import no_other_machine
 from rldg_rl.direct.local_channel import LocalChannel
 from rldg_rl.direct.recorder import mend
 from rldg_rl.environment.reset_count import ResetLedger
 from rldg_rl.episodes.announcer import Announcer
+from rldg_rl.episodes.trial import Trial
 from rldg_rl.modes.actor_parameters import ActorParameters
 from rldg_rl.modes.collect import Collect
 from rldg_rl.modes.context import Context
@@ -106,7 +107,7 @@ class Crew:
                 self._announcer.outcome(episode, state.progress)
             self._announcer.status(state, source)
 
-    def _next(self) -> EpisodeJob | None:
+    def _next(self) -> Trial | None:
         """The episode that is needed most; None as long as those that run may be enough."""
         progress = self._state.progress
         assert isinstance(progress, Collection)
@@ -118,4 +119,4 @@ class Crew:
             return None
         self._running[task] += 1
         self._number += 1
-        return EpisodeJob(task, self._number - 1)
+        return Trial(task, self._number - 1)

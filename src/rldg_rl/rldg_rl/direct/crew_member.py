@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -33,6 +32,7 @@ from rldg_rl.episode_witness import closed_summary
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.messages import episode_message
 from rldg_rl.episodes.step import ControlStep, step_message
+from rldg_rl.episodes.trial import Trial
 from rldg_rl.modes.actor_parameters import ActorParameters
 from rldg_rl.modes.collect import Collect
 from rldg_rl.modes.context import Context
@@ -40,21 +40,7 @@ from rldg_rl.run_folder import RunFolder
 from rldg_rl.waiting import Waiting
 
 
-@dataclass(frozen=True)
-class EpisodeJob:
-    """An episode that is to be run; a `pool.Job`."""
-
-    task: str
-    """family/variant"""
-    number: int
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f"episode {self.number} of {self.task}"
-
-
-def collect_episode(job: EpisodeJob, parameters: ActorParameters) -> Iterator[EpisodeSummary]:
+def collect_episode(job: Trial, parameters: ActorParameters) -> Iterator[EpisodeSummary]:
     """What an episode came to, once its bag is closed; `pool.Work`.
 
     Raises:
@@ -107,7 +93,7 @@ class CrewMember:
             far_policy=no_other_machine,
         )
 
-    def run(self, job: EpisodeJob) -> EpisodeSummary:
+    def run(self, job: Trial) -> EpisodeSummary:
         """An episode, as a collection in one process has it. Only a person who is played draws anew in each: from its
         seed, lest it depend on who ran which episode before.
         """

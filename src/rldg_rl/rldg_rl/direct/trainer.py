@@ -7,13 +7,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from rldg_core.commands.argument_types import listed, place, seed_value, whole
+from rldg_core.commands.argument_types import listed, place, whole
 from rldg_core.commands.command_line import Parser, command
 from rldg_core.user_error import UserError
 from rldg_rl.direct.direct_run import DirectRun, LearnerBeginning
+from rldg_rl.direct.run_options import actor_parameters, add_run_options
 from rldg_rl.learner_config import DEMOS, DISK, MEMORY
 from rldg_rl.modes.actor_parameters import ActorParameters
-from rldg_rl.named_run import named_run
 
 EPILOG = """\
 It leaves what ./rldg launch train_rl leaves: bags, checkpoints, learning curves, summary.json, videos. Ctrl-C or a kill
@@ -36,9 +36,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[ActorParameters, LearnerBegi
         epilog=EPILOG,
     )
     add = parser.add_argument
-    add("run", help="its folder; an earlier one is resumed")
+    add_run_options(parser)
     add("--task", required=True, help="family/variant")
-    add("--seed", type=seed_value, default=0, help="of all randomness (0)")
     add("--demos", type=whole(0), default=20, help="successful demonstrations (20)")
     add(
         "--steps",
@@ -69,25 +68,8 @@ def parse(arguments: Sequence[str] | None) -> tuple[ActorParameters, LearnerBegi
         help="learn from the demonstrations before the first step",
     )
     add("--prior", type=listed(place), default=(), help="runs to learn from, too, with commas")
-    add("--randomize", action="store_true", help="other light, colours, textures, camera pose")
-    add("--no-video", dest="video", action="store_false", help="film nothing")
     given = parser.parse_args(arguments)
-    parameters = ActorParameters(
-        mode="train",
-        task=given.task,
-        run=str(named_run(given.run)),
-        seed=given.seed,
-        operator=given.operator,
-        policy=given.policy,
-        episodes=given.episodes,
-        demos=given.demos,
-        steps=given.steps,
-        observation=given.observation,
-        encoder=given.encoder,
-        randomize=given.randomize,
-        video=given.video,
-        real=False,
-    )
+    parameters = actor_parameters(given, mode="train")
     if len(parameters.tasks()) > 1:
         raise UserError(f"--task {given.task} means several tasks: a specialist learns one")
     begins = LearnerBeginning(

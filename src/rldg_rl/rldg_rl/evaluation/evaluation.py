@@ -24,6 +24,7 @@ from rldg_rl.acting.schedule import episode_seed
 from rldg_rl.environment.environment import RobotEnv
 from rldg_rl.episodes.episode_result import EpisodeResult
 from rldg_rl.episodes.step import ControlStep
+from rldg_rl.episodes.trial import Trial
 from rldg_rl.evaluation.outcomes import Trace
 from rldg_rl.evaluation.results import Record, make_record
 from rldg_rl.policies.chunks import Execution
@@ -48,20 +49,6 @@ class Assignment:
     """other looks in every episode"""
     perturbation: Perturbation = NOMINAL
     """how far the robot's world is off"""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """An episode that is to be run; a `pool.Job`."""
-
-    task: str
-    """family/variant"""
-    number: int
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return f"episode {self.number} of {self.task}"
 
 
 def live(trial: Trial, assignment: Assignment) -> Iterator[Record]:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from rldg_core.commands.argument_types import name_of, ray_address, real, seed_value, whole
+from rldg_core.commands.argument_types import name_of, ray_address, seed_value, whole
 from rldg_core.commands.command_line import Parser, command, pointless
 from rldg_core.commands.console import plain_console
 from rldg_core.commands.visible import tell_error
@@ -27,11 +27,13 @@ from rldg_core.task import UnknownTask, named_tasks
 from rldg_core.user_error import UserError
 from rldg_core.workers.pool import PoolError, in_processes
 from rldg_core.workers.ray_pool import on_ray
-from rldg_rl.evaluation.evaluation import Assignment, Trial, live, relive
+from rldg_rl.episodes.trial import Trial
+from rldg_rl.evaluation.evaluation import Assignment, live, relive
 from rldg_rl.evaluation.meter import EpisodeMeter
 from rldg_rl.evaluation.results import Record, RecordFile, summarize_records, worth_filming
 from rldg_rl.monitor import outcome
 from rldg_rl.named_run import named_run
+from rldg_rl.policies.acting_options import add_acting_options
 from rldg_rl.policies.chunks import Execution
 from rldg_rl.report import note_evaluation
 from rldg_rl.run_folder import RunFolder
@@ -148,18 +150,7 @@ def add_settings(parser: Parser, episodes: int) -> None:
     )
     add("--episodes", type=whole(1), default=episodes, help=f"of every task ({episodes})")
     add("--seed", type=seed_value, default=0, help="of the starts (0)")
-    add("--deterministic", action="store_true", help="specialists: act on the mean, draw nothing")
-    add(
-        "--replan",
-        type=whole(1, 1000),
-        default=1,
-        help="students: control steps after which they are asked for new actions (1)",
-    )
-    add(
-        "--ensemble",
-        type=real(0.0, 1000.0),
-        help="students: temporal ensembling; see docs/how-to/policy.md (off)",
-    )
+    add_acting_options(parser)
     add("--randomize", action="store_true", help="other light, colours, textures, camera pose")
     place = parser.add_mutually_exclusive_group()
     place.add_argument(
